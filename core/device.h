@@ -1,0 +1,61 @@
+/* The device interface: memory, transfers and the kernel table of one compute device.
+ *
+ * Two implementations exist: `cpu` (kernels/cpu/device_cpu.c, always) and `cuda` (kernels/cuda/, when built with a CUDA
+ * toolkit). A device counts every allocation it makes, so that "one allocation, none after bind" can be asserted. */
+#ifndef SA_CORE_DEVICE_H
+#define SA_CORE_DEVICE_H
+
+#include "core/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sa_device sa_device;
+struct sa_kernels; /* kernels/ops.h */
+
+typedef struct sa_device_functions {
+    /* All pointers are device pointers unless called host. alloc returns memory aligned to 256 bytes (CPU: to 2 MiB,
+     * huge pages advised) and not initialised. SA_NOMEM names the size wanted and the size free. */
+    sa_status (*alloc)(sa_device *device, size_t bytes, void **pointer);
+    void (*free)(sa_device *device, void *pointer); /* NULL is allowed */
+    sa_status (*upload)(sa_device *device, void *target, const void *host, size_t bytes);
+    sa_status (*download)(sa_device *device, void *host, const void *source, size_t bytes);
+    sa_status (*fill)(sa_device *device, void *target, int byte, size_t bytes);
+    sa_status (*sync)(sa_device *device);
+    sa_status (*mem_info)(sa_device *device, size_t *free_bytes, size_t *total_bytes);
+    /* A monotonic time of the device's work queue in nanoseconds (CPU: the clock; CUDA: synchronises first). */
+    sa_status (*time_ns)(sa_device *device, uint64_t *ns);
+    /* Brackets around the ops of one step. A device may record the first step between them and replay it later; *replay
+     * true tells the executor not to run the ops, since end_step does it. */
+    sa_status (*begin_step)(sa_device *device, int *replay);
+    sa_status (*end_step)(sa_device *device);
+    void (*close)(sa_device *device); /* frees the device itself */
+} sa_device_functions;
+
+struct sa_device {
+    const sa_device_functions *functions;
+    const struct sa_kernels *kernels;
+    const char *kind;            /* "cpu" or "cuda" */
+    char description[128];       /* "AMD EPYC, 2 threads, AVX-512" */
+    int threads;                 /* CPU worker threads; 1 on CUDA */
+    size_t allocation_count;     /* successful alloc calls since open */
+    size_t allocated_bytes;      /* bytes allocated now */
+    size_t peak_allocated_bytes; /* highest allocated_bytes so far */
+};
+
+/* Opens the CPU device. threads 0 takes the number of usable cores. Never fails for want of hardware. */
+SA_CHECKED sa_status sa_device_open_cpu(int threads, sa_device **device);
+/* Opens device `index`. SA_NO_DEVICE if this build has no CUDA, there is no driver or no card. */
+SA_CHECKED sa_status sa_device_open_cuda(int index, sa_device **device);
+/* "auto" (cuda if usable, else cpu), "cpu" or "cuda". */
+SA_CHECKED sa_status sa_device_open(const char *kind, int threads, sa_device **device);
+void sa_device_close(sa_device *device); /* NULL is allowed */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,273 @@
+/* The op table: every kernel a device implements, and the arguments of each.
+ *
+ * Kernels take outputs, inputs, geometry and workspace; they never allocate. Unless an op says otherwise, an output slab
+ * may be the very slab of a DENSE node with the same shape in its source (in-place), never overlap otherwise.
+ * Reductions have one fixed order that threads, ranges and algorithms of the same name cannot change:
+ *   a row is summed in float64 in 16 lanes (lane l takes x = l, l+16, ...), lanes are then added 0..15 in order;
+ *   rows are added in float64 in order of (n, y).                                                  (see row_sum.h) */
+#ifndef SA_KERNELS_OPS_H
+#define SA_KERNELS_OPS_H
+
+#include "core/device.h"
+#include "kernels/source.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SA_CLASSES_MAX = 128 };
+
+/* ------------------------------------------------------------------ convolution ------------------------------------ */
+
+typedef enum sa_conv_algorithm {
+    SA_CONV_IM2COL, /* column matrix of one image + SGEMM, Caffe's way (CUDA: cuBLAS) */
+    SA_CONV_DIRECT, /* no column matrix (CUDA: own kernels) */
+    SA_CONV_FFT,    /* FFT tiles; stride 1, odd kernel 3..11 (CUDA: cuDNN picks under the workspace limit) */
+    SA_CONV_ALGORITHMS
+} sa_conv_algorithm;
+
+typedef struct sa_conv_shape {
+    int32_t in_channels, in_height, in_width;
+    int32_t out_channels, out_height, out_width;
+    int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+} sa_conv_shape;
+
+typedef enum sa_conv_pass {
+    SA_CONV_PASS_FORWARD,
+    SA_CONV_PASS_BACKWARD_DATA,   /* dx alone */
+    SA_CONV_PASS_BACKWARD_WEIGHT, /* dweight and dbias alone */
+    SA_CONV_PASS_BACKWARD_BOTH,   /* dx, dweight, dbias in one op */
+} sa_conv_pass;
+
+/* What a workspace depends on. */
+typedef struct sa_conv_request {
+    sa_conv_shape shape;
+    sa_conv_algorithm algorithm;
+    sa_conv_pass pass;
+    bool virtual_x, virtual_dy;   /* the source is not a dense float32 slab */
+    bool gather_dx;               /* dx goes through a mask to the pooled gradient */
+    int32_t out_channels_at_once; /* size of the channel range, <= shape.out_channels */
+    size_t limit_bytes;           /* use at most this much if the algorithm can (0: as little as it can) */
+} sa_conv_request;
+
+/* y[n,o,i,j] = bias[o] + sum over c,u,v of weight[o,c,u,v] * x[n,c,i*s+u-p,j*s+v-p], x zero outside. Range: images and output
+ * channels. Caffe: ConvolutionLayer. y must not alias x. */
+typedef struct sa_conv_forward_args {
+    sa_conv_shape shape;
+    sa_conv_algorithm algorithm;
+    sa_range range;
+    sa_source x;   /* (N, Cin, H, W) */
+    sa_slab y;     /* (N, Cout, H', W') float32, covers the range */
+    sa_ref weight; /* (Cout, Cin, K, K) */
+    sa_ref bias;   /* (Cout); absent: no bias */
+    sa_ref workspace;
+    size_t workspace_bytes;
+} sa_conv_forward_args;
+
+/* dx[n,c,y,x] = sum of weight * dy (set); dweight, dbias are set to their sums over the range's images (accumulate: added to).
+ * With `gather`, dx is not stored; pooled gradient dx_pooled[i] = dx[mask[i]] is (Upsample backward), mask slab + window.
+ * Absent dx.at / dweight / dbias are not computed. A channel range smaller than Cout is allowed only without dx.
+ * dx may alias dy only if algorithm documentation says so (none does now). */
+typedef struct sa_conv_backward_args {
+    sa_conv_shape shape;
+    sa_conv_algorithm algorithm;
+    sa_range range; /* images, output channels */
+    sa_source x;    /* (N, Cin, H, W); count 0 if dweight is absent */
+    sa_source dy;   /* (N, Cout, H', W') */
+    sa_slab dx;     /* (N, Cin, H, W), or with gather the pooled shape */
+    bool gather;
+    bool accumulate;
+    sa_slab mask;     /* gather: any mask encoding */
+    sa_window window; /* gather */
+    sa_ref weight;    /* (Cout, Cin, K, K) */
+    sa_ref dweight;   /* (Cout, Cin, K, K) */
+    sa_ref dbias;     /* (Cout) */
+    sa_ref workspace;
+    size_t workspace_bytes;
+} sa_conv_backward_args;
+
+/* ------------------------------------------------------------------ element-wise and reductions --------------------- */
+
+/* out = source, over the range. BN, ReLU, Upsample, LRN, Dropout and nearly all gradients are this op with another source. */
+typedef struct sa_materialize_args {
+    sa_range range;
+    sa_source source;
+    sa_slab out; /* SA_F32 or SA_BF16 */
+} sa_materialize_args;
+
+/* mean_c = sum x / M; var_c = max(0, sum x^2 / M - mean^2), both in float64; inv_std = 1 / sqrt(var + eps) rounded once.
+ * std_out, var_out: optional, for the layer's extra tops. Channel range; all images. */
+typedef struct sa_bn_statistics_args {
+    sa_range range;
+    sa_source x;
+    float eps;
+    sa_ref mean, inv_std; /* (C) */
+    sa_ref var;           /* (C), optional */
+} sa_bn_statistics_args;
+
+/* dgamma_c = sum dy * xhat, dbeta_c = sum dy over n, y, x (both set). Channel range; all images. */
+typedef struct sa_bn_reduce_args {
+    sa_range range;
+    sa_source xhat, dy;
+    sa_ref dgamma, dbeta; /* (C) */
+} sa_bn_reduce_args;
+
+/* Max pooling: the first strictly greater value in row-major scan wins; starts at -FLT_MAX with mask -1 (MASK4: 15, MASK2: 0).
+ * mask absent: not written. Caffe: PoolingLayer with a mask top, index in the bottom's plane. */
+typedef struct sa_pool_forward_args {
+    sa_range range;
+    sa_window window;
+    sa_source x;
+    sa_slab out;  /* pooled, float32 */
+    sa_slab mask; /* pooled shape, SA_F32, MASK2 (2x2 windows) or MASK4 (up to 3x3, 15 positions at most) */
+} sa_pool_forward_args;
+
+/* General Upsample with a float mask of any origin: out = 0, then out[mask[i]] = x[i] in order of i. SA_NUMERIC if an index
+ * is outside the plane. */
+typedef struct sa_unpool_scatter_args {
+    sa_range range;
+    sa_source x;
+    sa_slab mask; /* SA_F32, shape of x */
+    sa_slab out;
+} sa_unpool_scatter_args;
+
+/* Upsample backward: dx[i] = dy[mask[i]]. */
+typedef struct sa_unpool_gather_args {
+    sa_range range;
+    sa_slab dy;       /* dense float32, unpooled plane */
+    sa_slab mask;     /* any mask encoding, shape of dx */
+    sa_window window; /* MASK2, MASK4 */
+    sa_slab dx;
+} sa_unpool_gather_args;
+
+/* ------------------------------------------------------------------ classification ---------------------------------- */
+
+/* p_c = exp(x_c - max) / sum, over channels. */
+typedef struct sa_softmax_args {
+    sa_range range;
+    sa_source x;
+    sa_slab prob;
+} sa_softmax_args;
+
+typedef struct sa_loss_config {
+    bool weighted; /* class_weight is used */
+    bool has_ignore;
+    bool normalize; /* divide by kept pixels instead of by images */
+    int32_t ignore_label;
+    int32_t classes;
+    float loss_weight;
+    float class_weight[SA_CLASSES_MAX];
+} sa_loss_config;
+
+/* loss = sum over kept pixels of -a_l * log(max(p_l, FLT_MIN)) / D; kept = number of kept pixels. Sums in the fixed order.
+ * scores: logits (is_prob false) or the stored softmax. A kept label outside [0, classes) is SA_NUMERIC (CPU: reported at once;
+ * CUDA: at the next sync). workspace: sa_loss_workspace_bytes. */
+typedef struct sa_softmax_loss_args {
+    sa_loss_config config;
+    bool is_prob;
+    sa_source scores; /* (N, C, H, W) */
+    sa_source label;  /* (N, 1, H, W), whole numbers */
+    sa_ref loss;      /* float[1] */
+    sa_ref divisor;   /* float[1]: D, for the gradient */
+    sa_ref workspace;
+    size_t workspace_bytes;
+} sa_softmax_loss_args;
+
+/* d_x[c] = (p_c - [c = l]) * a_l * loss_weight / D, 0 for ignored pixels. out may alias the dense slab of scores. */
+typedef struct sa_softmax_loss_grad_args {
+    sa_loss_config config;
+    bool is_prob;
+    sa_source scores, label;
+    sa_ref divisor;
+    sa_slab out;
+} sa_softmax_loss_grad_args;
+
+/* accuracy = correct / kept; per_class[c] = correct_c / kept_c, 1 for a class without kept pixels. Equal scores: the larger index
+ * ranks first. Labels >= C count as wrong. Exact integer counts. */
+typedef struct sa_accuracy_args {
+    sa_source scores, label;
+    bool has_ignore;
+    int32_t ignore_label, top_k;
+    sa_ref accuracy;  /* float[1] */
+    sa_ref per_class; /* float[C], optional */
+    sa_ref workspace;
+    size_t workspace_bytes;
+} sa_accuracy_args;
+
+/* ------------------------------------------------------------------ memory and update -------------------------------- */
+
+/* `bytes` of target are set to `value` (float32 pattern). */
+typedef struct sa_fill_args {
+    sa_ref target;
+    size_t count; /* floats */
+    float value;
+} sa_fill_args;
+
+/* g += weight_decay*decay_mult*w; h = momentum*h + rate*lr_mult*g; w -= h; grad = h (as Caffe leaves it). rate: step state. */
+typedef struct sa_sgd_update_args {
+    sa_ref param, grad, history; /* (count) */
+    sa_ref step_state;
+    size_t count;
+    float lr_mult, decay, momentum; /* decay = weight_decay * decay_mult */
+} sa_sgd_update_args;
+
+/* X(KIND, field): the op kinds. Order is the order of sa_kernels and of sa_op_kind. */
+#define SA_OPS(X)                           \
+    X(CONV_FORWARD, conv_forward)           \
+    X(CONV_BACKWARD, conv_backward)         \
+    X(MATERIALIZE, materialize)             \
+    X(BN_STATISTICS, bn_statistics)         \
+    X(BN_REDUCE, bn_reduce)                 \
+    X(POOL_FORWARD, pool_forward)           \
+    X(UNPOOL_SCATTER, unpool_scatter)       \
+    X(UNPOOL_GATHER, unpool_gather)         \
+    X(SOFTMAX, softmax)                     \
+    X(SOFTMAX_LOSS, softmax_loss)           \
+    X(SOFTMAX_LOSS_GRAD, softmax_loss_grad) \
+    X(ACCURACY, accuracy)                   \
+    X(FILL, fill)                           \
+    X(SGD_UPDATE, sgd_update)
+
+typedef enum sa_op_kind {
+#define SA_OP_ENUM(kind, field) SA_OP_##kind,
+    SA_OPS(SA_OP_ENUM)
+#undef SA_OP_ENUM
+        SA_OP_KINDS
+} sa_op_kind;
+
+typedef union sa_op_args {
+#define SA_OP_MEMBER(kind, field) sa_##field##_args field;
+    SA_OPS(SA_OP_MEMBER)
+#undef SA_OP_MEMBER
+} sa_op_args;
+
+/* One device's kernels. Workspace queries are exact and depend on nothing but their arguments and device->threads. */
+typedef struct sa_kernels {
+#define SA_OP_FUNCTION(kind, field) sa_status (*field)(sa_device * device, const sa_##field##_args *args);
+    SA_OPS(SA_OP_FUNCTION)
+#undef SA_OP_FUNCTION
+    /* SA_UNSUPPORTED if the algorithm cannot do this shape. */
+    sa_status (*conv_workspace_bytes)(const sa_device *device, const sa_conv_request *request, size_t *bytes);
+    /* The algorithm `auto` takes for this shape. */
+    sa_conv_algorithm (*conv_choose)(const sa_device *device, const sa_conv_shape *shape);
+    size_t (*loss_workspace_bytes)(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
+    size_t (*accuracy_workspace_bytes)(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
+} sa_kernels;
+
+const char *sa_op_kind_name(sa_op_kind kind); /* "conv_forward" */
+/* Calls the device's kernel for `kind`. */
+SA_CHECKED sa_status sa_op_run(sa_device *device, sa_op_kind kind, const sa_op_args *args);
+
+/* ------------------------------------------------------------------ what an op touches -------------------------------- */
+
+typedef enum sa_access_mode { SA_ACCESS_READ = 1, SA_ACCESS_WRITE = 2, SA_ACCESS_READ_WRITE = 3 } sa_access_mode;
+
+/* Calls visit for every reference in args that names a buffer (or, if unnamed too, all of them), derived from the field table in
+ * op_fields.c: the one description from which accesses, lifetimes and binding follow. */
+typedef void (*sa_ref_visitor)(void *context, sa_ref *ref, sa_access_mode mode);
+void sa_op_visit_refs(sa_op_kind kind, sa_op_args *args, sa_ref_visitor visit, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,36 @@
+/* The arena: one device allocation of exactly the plan's size, out of which every buffer of a step is cut.
+ *
+ * Debug mode puts red zones between neighbours, fills buffers with NaN when their lifetime starts and when it ends, and (under
+ * AddressSanitizer, on the CPU) poisons every byte that is not alive. The arena is then larger than the plan. */
+#ifndef SA_MEMORY_ARENA_H
+#define SA_MEMORY_ARENA_H
+
+#include "core/device.h"
+#include "memory/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sa_arena sa_arena;
+
+typedef struct sa_arena_options {
+    bool debug;
+} sa_arena_options;
+
+/* Borrows device; copies what it needs of buffers and plan. In debug mode it plans again with red zones. */
+SA_CHECKED sa_status sa_arena_create(sa_device *device, const sa_buffer *buffers, size_t count, const sa_plan *plan,
+                                     const sa_arena_options *options, sa_arena **arena);
+void sa_arena_destroy(sa_arena *arena);                       /* NULL is allowed */
+void *sa_arena_pointer(const sa_arena *arena, size_t buffer); /* stable for the arena's life */
+size_t sa_arena_bytes(const sa_arena *arena);                 /* what was taken from the device */
+/* Tells the arena that op step `step` is about to run (debug: opens and closes lifetimes, checks red zones). Steps go 0, 1, ...,
+ * and start at 0 again for the next training step; buffers alive over the whole program [0, end) keep their contents. */
+SA_CHECKED sa_status sa_arena_enter_step(sa_arena *arena, int64_t step);
+/* After the last op of a training step: closes all lifetimes but those of persistent kinds (PARAM, HISTORY). */
+SA_CHECKED sa_status sa_arena_leave(sa_arena *arena);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
