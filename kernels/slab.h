@@ -14,11 +14,15 @@ extern "C" {
 
 enum { SA_NO_BUFFER = -1 };
 
-/* One buffer of the program. `buffer` is its number (SA_NO_BUFFER: absent); `ptr` is NULL until bound. */
+/* One buffer of the program. `buffer` is its number (SA_NO_BUFFER: absent); `ptr` is NULL until bound. `value` says which value of the
+ * net the buffer has to hold for a read, or holds after a write; only the program check looks at it. */
 typedef struct sa_ref {
     int32_t buffer;
     void *ptr;
+    int32_t value;
 } sa_ref;
+
+#define SA_REF_NONE ((sa_ref){.buffer = SA_NO_BUFFER})
 
 /* How the elements of a slab are stored. Rows are contiguous; rows, channels and images follow without gaps. */
 typedef enum sa_encoding {

@@ -1,0 +1,58 @@
+/* Accuracy over all pixels and, as an optional second top, per class. No gradient. Caffe-SegNet: AccuracyLayer. */
+#include "layers/emit.h"
+#include "layers/layer_common.h"
+
+static sa_status setup(sa_layer *layer, sa_blob *blobs)
+{
+    const sa_accuracy_param *p = layer->config;
+    SA_TRY(sa_layer_need_scores_and_label(layer, blobs));
+    int32_t classes = blobs[layer->bottom[0]].shape.dim[1];
+    if (p->top_k < 1 || p->top_k > classes) SA_FAIL(SA_INVALID, "top_k %d is not between 1 and the %d classes", p->top_k, classes);
+    blobs[layer->top[0]].shape = (sa_shape){.axes = 0};
+    if (layer->top_count > 1) blobs[layer->top[1]].shape = (sa_shape){4, {classes, 1, 1, 1}};
+    return SA_OK;
+}
+
+static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
+{
+    const sa_accuracy_param *p = layer->config;
+    sa_op_args args = {.accuracy = {.has_ignore = p->ignore_label_given, .ignore_label = p->ignore_label, .top_k = p->top_k}};
+    sa_accuracy_args *a = &args.accuracy;
+    sa_slab out;
+    int32_t nchw[4];
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &a->scores));
+    SA_TRY(sa_emit_data(e, layer->bottom[1], &a->label));
+    SA_TRY(sa_emit_data_out(e, layer->top[0], &out));
+    a->accuracy = out.at;
+    a->per_class = SA_REF_NONE;
+    if (layer->top_count > 1) {
+        SA_TRY(sa_emit_data_out(e, layer->top[1], &out));
+        a->per_class = out.at;
+    }
+    sa_shape_nchw(&sa_emit_blob(e, layer->bottom[0])->shape, nchw);
+    a->workspace_bytes = sa_emit_accuracy_workspace_bytes(e, nchw);
+    SA_TRY(sa_emit_workspace(e, layer, a->workspace_bytes, &a->workspace));
+    return sa_emit_op(e, layer, "forward", SA_OP_ACCURACY, &args);
+}
+
+static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    if (layer->top_count < 2) return 0;
+    list[0] = (sa_caffe_buffer){"nums", SA_CAFFE_SCALARS, 0, 2 * sa_blob_bytes(&blobs[layer->top[1]])};
+    return 1;
+}
+
+const sa_layer_type sa_layer_accuracy = {
+    .name = "Accuracy",
+    .config_field = "accuracy_param",
+    .config_table = sa_accuracy_fields,
+    .config_bytes = sizeof(sa_accuracy_param),
+    .config_init = sa_accuracy_param_init,
+    .min_bottoms = 2,
+    .max_bottoms = 2,
+    .min_tops = 1,
+    .max_tops = 2,
+    .setup = setup,
+    .caffe_buffers = caffe_buffers,
+    .emit_forward = emit_forward,
+};

@@ -1,0 +1,159 @@
+/* Convolution (cross-correlation), group 1. Which algorithm runs, and how much workspace it gets, is the strategy's choice.
+ * Caffe: ConvolutionLayer (im2col + SGEMM). */
+#include "layers/emit.h"
+#include "layers/layer_common.h"
+
+typedef struct conv_config {
+    sa_conv_param param; /* first: the field table fills it */
+    sa_window_param window; /* resolved by setup */
+} conv_config;
+
+static void config_init(void *config)
+{
+    sa_conv_param_init(&((conv_config *)config)->param);
+}
+
+static int64_t out_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad)
+{
+    return (size + 2 * pad - kernel) / stride + 1;
+}
+
+static sa_status setup(sa_layer *layer, sa_blob *blobs)
+{
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    conv_config *config = layer->config;
+    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &config->window));
+    const sa_window_param *p = &config->window;
+    if (config->param.num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
+    sa_shape shape = blobs[layer->bottom[0]].shape;
+    int32_t in_channels = shape.dim[1];
+    if ((int64_t)shape.dim[2] + 2 * (int64_t)p->pad_h < p->kernel_h || (int64_t)shape.dim[3] + 2 * (int64_t)p->pad_w < p->kernel_w)
+        SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", p->kernel_h, p->kernel_w,
+                blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], p->pad_h, p->pad_w);
+    shape.dim[1] = config->param.num_output;
+    shape.dim[2] = (int32_t)out_size(shape.dim[2], p->kernel_h, p->stride_h, p->pad_h);
+    shape.dim[3] = (int32_t)out_size(shape.dim[3], p->kernel_w, p->stride_w, p->pad_w);
+    blobs[layer->top[0]].shape = shape;
+    layer->param_count = config->param.bias_term ? 2 : 1;
+    layer->param[0].shape = (sa_shape){4, {config->param.num_output, in_channels, p->kernel_h, p->kernel_w}};
+    layer->param[0].filler = config->param.weight_filler;
+    layer->param[1].shape = (sa_shape){1, {config->param.num_output, 0, 0, 0}};
+    layer->param[1].filler = config->param.bias_filler;
+    return SA_OK;
+}
+
+static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
+{
+    const sa_window_param *p = &((const conv_config *)layer->config)->window;
+    const int32_t *in = blobs[layer->bottom[0]].shape.dim, *out = blobs[layer->top[0]].shape.dim;
+    return (sa_conv_shape){in[1],       in[2],       in[3],       out[1],      out[2],   out[3],
+                           p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h, p->pad_w};
+}
+
+static sa_ref optional_bias(sa_emitter *e, const sa_layer *layer)
+{
+    return layer->param_count > 1 ? sa_emit_param(e, layer, 1) : SA_REF_NONE;
+}
+
+static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
+{
+    sa_op_args args = {.conv_forward = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}};
+    sa_conv_forward_args *a = &args.conv_forward;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
+    SA_TRY(sa_emit_data_out(e, layer->top[0], &a->y));
+    a->weight = sa_emit_param(e, layer, 0);
+    a->bias = optional_bias(e, layer);
+    sa_conv_request request = {.shape = a->shape,
+                               .pass = SA_CONV_PASS_FORWARD,
+                               .virtual_x = !sa_source_is_dense_f32(&a->x),
+                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
+    SA_TRY(sa_emit_conv_workspace(e, layer, &request, &a->workspace, &a->workspace_bytes));
+    a->algorithm = request.algorithm;
+    return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_CONV_FORWARD, &args);
+}
+
+static sa_conv_pass backward_pass(bool dx, bool dweight)
+{
+    if (dx && dweight) return SA_CONV_PASS_BACKWARD_BOTH;
+    return dx ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
+}
+
+static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
+{
+    sa_op_args args = {.conv_backward = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}};
+    sa_conv_backward_args *a = &args.conv_backward;
+    bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]);
+    bool want_dweight = layer->param[0].needs_grad || (layer->param_count > 1 && layer->param[1].needs_grad);
+    if (!want_dx && !want_dweight) return SA_OK;
+    a->dx.at = a->mask.at = a->dweight = a->dbias = SA_REF_NONE;
+    SA_TRY(sa_emit_grad(e, layer->top[0], &a->dy));
+    if (want_dweight) {
+        SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
+        a->dweight = sa_emit_param_grad(e, layer, 0);
+        if (layer->param_count > 1) a->dbias = sa_emit_param_grad(e, layer, 1);
+    }
+    if (want_dx) {
+        sa_grad_sink sink;
+        SA_TRY(sa_emit_grad_sink(e, layer->bottom[0], &sink));
+        a->dx = sink.slab;
+        a->gather = sink.gather;
+        a->mask = sink.mask;
+        a->window = sink.window;
+    }
+    a->weight = sa_emit_param(e, layer, 0);
+    sa_conv_request request = {.shape = a->shape,
+                               .pass = backward_pass(want_dx, want_dweight),
+                               .virtual_x = want_dweight && !sa_source_is_dense_f32(&a->x),
+                               .virtual_dy = !sa_source_is_dense_f32(&a->dy),
+                               .gather_dx = a->gather,
+                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
+    SA_TRY(sa_emit_conv_workspace(e, layer, &request, &a->workspace, &a->workspace_bytes));
+    a->algorithm = request.algorithm;
+    return sa_emit_op(e, layer, "backward", SA_OP_CONV_BACKWARD, &args);
+}
+
+/* A 1x1 convolution to few channels sends back a mix of few planes: cheaper to recompute than to store. */
+static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)
+{
+    (void)bottom;
+    sa_node *node;
+    SA_TRY(sa_emit_grad(e, layer->top[0], source));
+    SA_TRY(sa_source_join(source, SA_NODE_CHANNEL_MIX, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
+    node->i[0] = layer->param[0].shape.dim[0];
+    node->vector[0] = sa_emit_param(e, layer, 0);
+    return SA_OK;
+}
+
+static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    sa_conv_shape s = conv_shape(layer, blobs);
+    size_t plane = (size_t)s.out_height * (size_t)s.out_width * 4;
+    size_t column = (size_t)s.in_channels * (size_t)s.kernel_h * (size_t)s.kernel_w * plane;
+    const sa_blob *bottom = &blobs[layer->bottom[0]];
+    int count = 0;
+    /* the backward pass touches the bottom's gradient before it asks whether one is wanted */
+    if (layer->needs_backward && !bottom->needs_grad)
+        list[count++] = (sa_caffe_buffer){"bottom.grad", SA_CAFFE_TOPS_DIFF, sa_blob_bytes(bottom), sa_blob_bytes(bottom)};
+    list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column};
+    if (layer->param_count > 1) list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane};
+    return count;
+}
+
+const sa_layer_type sa_layer_convolution = {
+    .name = "Convolution",
+    .config_field = "convolution_param",
+    .config_table = sa_conv_fields,
+    .config_bytes = sizeof(conv_config),
+    .config_init = config_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .setup = setup,
+    .caffe_buffers = caffe_buffers,
+    .emit_forward = emit_forward,
+    .emit_backward = emit_backward,
+    .bottom_grad_source = bottom_grad_source,
+};

@@ -1,0 +1,88 @@
+/* What a layer may ask of the emitter while it emits its ops. Implemented in net/emit*.c.
+ *
+ * A layer asks for the source of a value and for the slab a value goes to; whether that value is stored, lives in another's buffer, is
+ * computed by its reader or computed again is the strategy's business, not the layer's. */
+#ifndef SA_LAYERS_EMIT_H
+#define SA_LAYERS_EMIT_H
+
+#include "layers/layer.h"
+
+typedef struct sa_emitter sa_emitter;
+
+/* What the strategy chose for private buffers of layers. */
+typedef struct sa_emit_choices {
+    bool caffe_layout; /* Caffe's private buffers exist and are used */
+    bool bn_copies; /* BN keeps buffer_blob and x_norm */
+    bool stored_prob; /* SoftmaxWithLoss keeps its softmax */
+} sa_emit_choices;
+const sa_emit_choices *sa_emit_get_choices(const sa_emitter *emitter);
+const sa_layer *sa_emit_layers(const sa_emitter *emitter);
+const sa_blob *sa_emit_blob(const sa_emitter *emitter, int blob);
+const sa_blob *sa_emit_blobs(const sa_emitter *emitter);
+/* The images and channels that ops work on now, cut to a blob's shape. */
+sa_range sa_emit_range(const sa_emitter *emitter, int blob);
+/* A stored value is being computed again in the backward pass: statistics and masks are there already. */
+bool sa_emit_is_again(const sa_emitter *emitter);
+
+/* --- values of blobs --- */
+SA_CHECKED sa_status sa_emit_data(sa_emitter *emitter, int blob, sa_source *source); /* may emit a recomputation first */
+bool sa_emit_data_is_stored(const sa_emitter *emitter, int blob); /* has (or gets) memory: own or another's */
+bool sa_emit_data_is_present(const sa_emitter *emitter, int blob); /* can be read as DENSE right now */
+SA_CHECKED sa_status sa_emit_data_out(sa_emitter *emitter, int blob, sa_slab *slab); /* where to write it; makes the buffer */
+sa_encoding sa_emit_mask_encoding(const sa_emitter *emitter, int blob);
+/* A pooling's mask, as DENSE slab: of its mask top, or the private one of a pooling without mask top. */
+SA_CHECKED sa_status sa_emit_mask(sa_emitter *emitter, const sa_layer *pooling, sa_slab *mask);
+SA_CHECKED sa_status sa_emit_mask_out(sa_emitter *emitter, const sa_layer *pooling, sa_slab *mask);
+
+/* --- gradients of blobs --- */
+SA_CHECKED sa_status sa_emit_grad(sa_emitter *emitter, int blob, sa_source *source);
+/* As a dense float32 slab, materialised first if it is virtual. */
+SA_CHECKED sa_status sa_emit_grad_dense(sa_emitter *emitter, int blob, sa_slab *slab);
+bool sa_emit_grad_is_wanted(const sa_emitter *emitter, int blob); /* blob needs a gradient and it has to be written to memory */
+SA_CHECKED sa_status sa_emit_grad_out(sa_emitter *emitter, int blob, sa_slab *slab);
+/* Where a convolution's dx goes: the gradient of blob itself, or (gather) through the mask to the Upsample's bottom. */
+typedef struct sa_grad_sink {
+    sa_slab slab;
+    bool gather;
+    sa_slab mask;
+    sa_window window;
+} sa_grad_sink;
+SA_CHECKED sa_status sa_emit_grad_sink(sa_emitter *emitter, int blob, sa_grad_sink *sink);
+
+/* --- parameters, saved values, workspaces --- */
+sa_ref sa_emit_param(sa_emitter *emitter, const sa_layer *layer, int param);
+sa_ref sa_emit_param_grad(sa_emitter *emitter, const sa_layer *layer, int param);
+/* The buffer "<layer>.<suffix>", made at its first use. kind: sa_buffer_kind by name, so that layers need not know memory/. */
+typedef enum sa_emit_saved_kind { SA_EMIT_SAVED, SA_EMIT_SCALAR } sa_emit_saved_kind;
+SA_CHECKED sa_status sa_emit_saved(sa_emitter *emitter, const sa_layer *layer, const char *suffix, sa_emit_saved_kind kind, size_t bytes,
+                                   sa_ref *ref);
+bool sa_emit_has_saved(const sa_emitter *emitter, const sa_layer *layer, const char *suffix);
+sa_ref sa_emit_step_state(sa_emitter *emitter);
+/* Alive for the next op only, or the layer's own column buffer in Caffe's layout. bytes 0 gives an absent ref. */
+SA_CHECKED sa_status sa_emit_workspace(sa_emitter *emitter, const sa_layer *layer, size_t bytes, sa_ref *ref);
+/* The convolution's algorithm and the workspace that goes with it. */
+SA_CHECKED sa_status sa_emit_conv_workspace(sa_emitter *emitter, const sa_layer *layer, sa_conv_request *request, sa_ref *ref,
+                                            size_t *bytes);
+size_t sa_emit_loss_workspace_bytes(sa_emitter *emitter, const int32_t nchw[4]);
+size_t sa_emit_accuracy_workspace_bytes(sa_emitter *emitter, const int32_t nchw[4]);
+
+/* --- ops --- */
+/* Appends an op; what: "forward", "statistics". args is copied. */
+SA_CHECKED sa_status sa_emit_op(sa_emitter *emitter, const sa_layer *layer, const char *what, sa_op_kind kind, const sa_op_args *args);
+/* out = source over the current range. */
+SA_CHECKED sa_status sa_emit_materialize(sa_emitter *emitter, const sa_layer *layer, const char *what, const sa_source *source, int blob,
+                                         sa_slab out);
+
+/* emit_forward / emit_backward of layers that are nothing but their top_source / bottom_grad_source: materialise what is stored. */
+sa_status sa_emit_forward_from_source(sa_emitter *emitter, const sa_layer *layer);
+sa_status sa_emit_backward_from_source(sa_emitter *emitter, const sa_layer *layer);
+
+/* --- building sources --- */
+sa_slab sa_slab_full(sa_ref at, const sa_shape *shape); /* float32, the whole value */
+void sa_source_dense(sa_source *source, const sa_slab *slab, const sa_shape *shape);
+/* Appends a node whose children are the roots of a, b, c (each NULL if absent); its plane is that of `shape`. *source may be one of
+ * them. SA_UNSUPPORTED if the tree gets too large. The node is returned for its slab, vectors and numbers to be set. */
+SA_CHECKED sa_status sa_source_join(sa_source *source, sa_node_kind kind, const sa_shape *shape, const sa_source *a, const sa_source *b,
+                                    const sa_source *c, sa_node **node);
+
+#endif

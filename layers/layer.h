@@ -1,0 +1,129 @@
+/* Layers and blobs: the nodes and edges of a net, and the interface of a layer type.
+ *
+ * A layer type is one file (shapes, what Caffe allocates for it, the ops it emits) and one line in layer_registry.c. Layers declare
+ * buffers and emit ops through layers/emit.h; they never place anything. */
+#ifndef SA_LAYERS_LAYER_H
+#define SA_LAYERS_LAYER_H
+
+#include "core/status.h"
+#include "kernels/ops.h"
+#include "layers/params.h"
+#include "proto/fields.h"
+
+enum { SA_NAME_MAX = 96, SA_LAYER_BOTTOMS_MAX = 4, SA_LAYER_TOPS_MAX = 8, SA_LAYER_PARAMS_MAX = 2 };
+
+/* 0 to 4 axes, e.g. () for a loss, (C) for a bias, (N, C, H, W) for an activation. */
+typedef struct sa_shape {
+    int32_t axes;
+    int32_t dim[4];
+} sa_shape;
+
+/* Elements, 1 for (). SA_INVALID if the product does not fit size_t / 4. */
+SA_CHECKED sa_status sa_shape_count(const sa_shape *shape, size_t *count);
+/* The count of a shape that has passed sa_shape_count. */
+size_t sa_shape_elements(const sa_shape *shape);
+/* As (N, C, H, W): (C) becomes (1, C, 1, 1)-like {1, C, 1, 1}; () becomes {1, 1, 1, 1}. */
+void sa_shape_nchw(const sa_shape *shape, int32_t nchw[4]);
+
+/* One version of a named blob: a layer that works in place makes a new version of the same name. Every version has at most one
+ * reader: the net inserts Split layers where there are more. */
+typedef struct sa_blob {
+    char name[SA_NAME_MAX];
+    sa_shape shape;
+    int producer, producer_top; /* the layer that makes it, as which top */
+    int consumer, consumer_bottom; /* the layer that reads it, -1: none (a net output) */
+    int previous; /* the version it overwrites in the file (top name = bottom name), or -1 */
+    bool last_version;
+    bool needs_grad; /* d loss / d blob is computed */
+} sa_blob;
+
+typedef struct sa_param {
+    sa_shape shape;
+    sa_filler_param filler;
+    float lr_mult, decay_mult;
+    bool needs_grad; /* a gradient is computed and the parameter is updated */
+} sa_param;
+
+struct sa_layer_type;
+
+typedef struct sa_layer {
+    char name[SA_NAME_MAX];
+    const struct sa_layer_type *type;
+    int line; /* in the prototxt; 0 for inserted layers */
+    void *config; /* the type's own parameters, type->config_bytes, owned by the net */
+    int bottom_count, bottom[SA_LAYER_BOTTOMS_MAX]; /* blob numbers */
+    int top_count, top[SA_LAYER_TOPS_MAX];
+    int param_count;
+    sa_param param[SA_LAYER_PARAMS_MAX];
+    float loss_weight;
+    bool test_phase;
+    bool needs_backward;
+} sa_layer;
+
+/* Buffers that Caffe takes for a layer besides its tops: reported through this, both by `explain` and by the `caffe` strategy. */
+typedef struct sa_caffe_buffer {
+    const char *suffix; /* of the buffer's name: "<layer>.<suffix>" */
+    const char *category; /* a row of Caffe's memory table, SA_CAFFE_* */
+    size_t gpu_bytes, cpu_bytes; /* in GPU mode without cuDNN, in CPU mode */
+} sa_caffe_buffer;
+enum { SA_CAFFE_BUFFERS_MAX = 6 };
+
+#define SA_CAFFE_INPUT "data + label"
+#define SA_CAFFE_TOPS_DATA "other tops, data (in-place once)"
+#define SA_CAFFE_TOPS_DIFF "other tops, diff"
+#define SA_CAFFE_MASKS "pool masks (float)"
+#define SA_CAFFE_COLUMNS "conv column buffers"
+#define SA_CAFFE_BIAS_MULTIPLIERS "conv bias multipliers"
+#define SA_CAFFE_BN_BUFFER "BN buffer_blob"
+#define SA_CAFFE_BN_XNORM "BN x_norm"
+#define SA_CAFFE_BN_SMALL "BN small"
+#define SA_CAFFE_LRN_SCALE "LRN scale"
+#define SA_CAFFE_SPLIT_DIFFS "classifier split diffs"
+#define SA_CAFFE_SOFTMAX_PROB "softmax prob data + diff"
+#define SA_CAFFE_SOFTMAX_SCALE "softmax scale"
+#define SA_CAFFE_PARAMETERS "parameters data + diff"
+#define SA_CAFFE_HISTORY "solver history"
+#define SA_CAFFE_SCALARS "scalars (loss, accuracies)"
+#define SA_CAFFE_OTHER "other layer-private buffers"
+
+struct sa_emitter;
+
+typedef struct sa_layer_type {
+    const char *name; /* "Convolution" */
+    const char *config_field; /* "convolution_param", or NULL */
+    const sa_field *config_table;
+    size_t config_bytes;
+    void (*config_init)(void *config); /* defaults; NULL: zeroes */
+    const char *extra_field; /* a second message some types read ("transform_param", "softmax_param"), or NULL */
+    const sa_field *extra_table;
+    size_t extra_offset; /* of the struct it fills, inside config */
+    int min_bottoms, max_bottoms, min_tops, max_tops;
+    int grad_bottoms, grad_tops; /* so many first bottoms can get, first tops can pass on, a gradient */
+    bool in_place; /* a top may have the name of its bottom */
+    bool is_loss; /* has loss weight 1 by default */
+    bool is_input; /* its tops are fed from outside */
+    /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors state the
+     * cause only; the caller adds file, line and layer. */
+    sa_status (*setup)(sa_layer *layer, sa_blob *blobs);
+    /* Fills at most SA_CAFFE_BUFFERS_MAX entries; returns their number. NULL: none. */
+    int (*caffe_buffers)(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list);
+    /* Emits the ops that make the tops which are stored. NULL: nothing to do. */
+    sa_status (*emit_forward)(struct sa_emitter *emitter, const sa_layer *layer);
+    /* Emits the ops that make the parameter gradients and those bottom gradients which are stored. NULL: no backward. */
+    sa_status (*emit_backward)(struct sa_emitter *emitter, const sa_layer *layer);
+    /* The expression of a top, or of a bottom's gradient, that is not stored. NULL: always stored. */
+    sa_status (*top_source)(struct sa_emitter *emitter, const sa_layer *layer, int top, sa_source *source);
+    sa_status (*bottom_grad_source)(struct sa_emitter *emitter, const sa_layer *layer, int bottom, sa_source *source);
+} sa_layer_type;
+
+/* NULL if there is none. */
+const sa_layer_type *sa_layer_type_find(const char *name);
+/* The i-th registered type, NULL after the last. */
+const sa_layer_type *sa_layer_type_at(int i);
+
+/* The Pooling layer whose mask this Upsample layer reads, if the mask points into planes of the Upsample's own size, so that window
+ * positions can stand for indices; else NULL. layers: the net's table. */
+const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs);
+sa_window sa_pooling_window(const sa_layer *pooling);
+
+#endif

@@ -1,0 +1,103 @@
+/* LRN across channels: y = x * (k + alpha/n * sum of x^2 over n channels)^-beta. Caffe: LRNLayer, ACROSS_CHANNELS. */
+#include "layers/emit.h"
+#include "layers/layer_common.h"
+
+static sa_status setup(sa_layer *layer, sa_blob *blobs)
+{
+    const sa_lrn_param *config = layer->config;
+    if (config->local_size < 1 || config->local_size % 2 == 0)
+        SA_FAIL(SA_INVALID, "local_size %d: must be odd and positive", config->local_size);
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    return sa_layer_same_shape(layer, blobs);
+}
+
+/* S = k + alpha/n * sum x^2, from its buffer if Caffe's layout keeps one */
+static sa_status scale_source(sa_emitter *e, const sa_layer *layer, const sa_source *x, sa_source *scale)
+{
+    const sa_lrn_param *config = layer->config;
+    const sa_shape *shape = &sa_emit_blob(e, layer->bottom[0])->shape;
+    bool caffe = sa_emit_get_choices(e)->caffe_layout;
+    if (caffe && sa_emit_has_saved(e, layer, "scale")) {
+        sa_ref at;
+        SA_TRY(sa_emit_saved(e, layer, "scale", SA_EMIT_SAVED, sa_shape_elements(shape) * 4, &at));
+        sa_slab slab = sa_slab_full(at, shape);
+        sa_source_dense(scale, &slab, shape);
+        return SA_OK;
+    }
+    sa_node *node;
+    SA_TRY(sa_source_join(scale, SA_NODE_LRN_SCALE, shape, x, NULL, NULL, &node));
+    node->i[0] = config->local_size;
+    node->f[0] = config->alpha;
+    node->f[2] = config->k;
+    return SA_OK;
+}
+
+static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
+{
+    (void)top;
+    const sa_lrn_param *config = layer->config;
+    sa_source x, scale;
+    sa_node *node;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
+    SA_TRY(scale_source(e, layer, &x, &scale));
+    SA_TRY(sa_source_join(source, SA_NODE_LRN, &sa_emit_blob(e, layer->top[0])->shape, &x, &scale, NULL, &node));
+    node->f[1] = config->beta;
+    return SA_OK;
+}
+
+static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
+{
+    if (sa_emit_get_choices(e)->caffe_layout && !sa_emit_is_again(e)) {
+        const sa_shape *shape = &sa_emit_blob(e, layer->bottom[0])->shape;
+        sa_source x, scale;
+        sa_ref at;
+        SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
+        SA_TRY(scale_source(e, layer, &x, &scale));
+        SA_TRY(sa_emit_saved(e, layer, "scale", SA_EMIT_SAVED, sa_shape_elements(shape) * 4, &at));
+        SA_TRY(sa_emit_materialize(e, layer, "scale", &scale, layer->bottom[0], sa_slab_full(at, shape)));
+    }
+    return sa_emit_forward_from_source(e, layer);
+}
+
+static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)
+{
+    (void)bottom;
+    const sa_lrn_param *config = layer->config;
+    sa_source x, scale, dy;
+    sa_node *node;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
+    SA_TRY(scale_source(e, layer, &x, &scale));
+    SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
+    SA_TRY(sa_source_join(source, SA_NODE_LRN_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &x, &scale, &dy, &node));
+    node->i[0] = config->local_size;
+    node->f[0] = config->alpha;
+    node->f[1] = config->beta;
+    return SA_OK;
+}
+
+static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    size_t bytes = sa_blob_bytes(&blobs[layer->bottom[0]]);
+    list[0] = (sa_caffe_buffer){"scale", SA_CAFFE_LRN_SCALE, bytes, bytes};
+    return 1;
+}
+
+const sa_layer_type sa_layer_lrn = {
+    .name = "LRN",
+    .config_field = "lrn_param",
+    .config_table = sa_lrn_fields,
+    .config_bytes = sizeof(sa_lrn_param),
+    .config_init = sa_lrn_param_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .setup = setup,
+    .caffe_buffers = caffe_buffers,
+    .emit_forward = emit_forward,
+    .emit_backward = sa_emit_backward_from_source,
+    .top_source = top_source,
+    .bottom_grad_source = bottom_grad_source,
+};

@@ -1,0 +1,97 @@
+/* Max pooling with a mask (the position of each maximum), either as a second top or private. Caffe-SegNet: PoolingLayer, MAX. */
+#include "layers/emit.h"
+#include "layers/layer_common.h"
+
+#include "core/checked.h"
+
+typedef struct pooling_config {
+    sa_pooling_param param; /* first: the field table fills it */
+    sa_window window; /* resolved by setup */
+} pooling_config;
+
+static void config_init(void *config)
+{
+    sa_pooling_param_init(&((pooling_config *)config)->param);
+}
+
+sa_window sa_pooling_window(const sa_layer *pooling)
+{
+    return ((const pooling_config *)pooling->config)->window;
+}
+
+/* H' = ceil((H + 2p - k) / s) + 1, less one if the last window would start beyond the plane and its pad */
+static int32_t pooled_size(int32_t size, int32_t kernel, int32_t stride, int32_t pad)
+{
+    int64_t pooled = ((int64_t)size + 2 * (int64_t)pad - kernel + stride - 1) / stride + 1;
+    if (pad > 0 && (pooled - 1) * stride >= (int64_t)size + pad) pooled--;
+    return (int32_t)pooled;
+}
+
+static sa_status setup(sa_layer *layer, sa_blob *blobs)
+{
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    pooling_config *config = layer->config;
+    sa_window_param p;
+    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &p));
+    config->window = (sa_window){p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_h, p.pad_w};
+    sa_window w = config->window;
+    sa_shape shape = blobs[layer->bottom[0]].shape;
+    if (w.pad_h >= w.kernel_h || w.pad_w >= w.kernel_w)
+        SA_FAIL(SA_INVALID, "pad %dx%d must be smaller than the kernel %dx%d", w.pad_h, w.pad_w, w.kernel_h, w.kernel_w);
+    if (w.kernel_h > shape.dim[2] + 2 * w.pad_h || w.kernel_w > shape.dim[3] + 2 * w.pad_w)
+        SA_FAIL(SA_INVALID, "kernel %dx%d is larger than the padded plane %dx%d", w.kernel_h, w.kernel_w, shape.dim[2] + 2 * w.pad_h,
+                shape.dim[3] + 2 * w.pad_w);
+    shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h);
+    shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w);
+    for (int i = 0; i < layer->top_count; i++) blobs[layer->top[i]].shape = shape;
+    return SA_OK;
+}
+
+static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
+{
+    sa_op_args args = {.pool_forward = {.range = sa_emit_range(e, layer->top[0]), .window = sa_pooling_window(layer)}};
+    sa_pool_forward_args *a = &args.pool_forward;
+    a->mask.at.buffer = SA_NO_BUFFER;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
+    SA_TRY(sa_emit_data_out(e, layer->top[0], &a->out));
+    bool mask_wanted = layer->top_count == 2 || layer->needs_backward;
+    if (mask_wanted && !sa_emit_is_again(e)) SA_TRY(sa_emit_mask_out(e, layer, &a->mask));
+    return sa_emit_op(e, layer, "forward", SA_OP_POOL_FORWARD, &args);
+}
+
+static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)
+{
+    (void)bottom;
+    sa_node *node;
+    SA_TRY(sa_emit_grad(e, layer->top[0], source));
+    SA_TRY(sa_source_join(source, SA_NODE_POOL_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
+    node->window = sa_pooling_window(layer);
+    return sa_emit_mask(e, layer, &node->slab);
+}
+
+static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    if (layer->top_count == 2) return 0;
+    size_t bytes = sa_blob_bytes(&blobs[layer->top[0]]);
+    list[0] = (sa_caffe_buffer){"mask", SA_CAFFE_OTHER, bytes, bytes};
+    return 1;
+}
+
+const sa_layer_type sa_layer_pooling = {
+    .name = "Pooling",
+    .config_field = "pooling_param",
+    .config_table = sa_pooling_fields,
+    .config_bytes = sizeof(pooling_config),
+    .config_init = config_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 2,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .setup = setup,
+    .caffe_buffers = caffe_buffers,
+    .emit_forward = emit_forward,
+    .emit_backward = sa_emit_backward_from_source,
+    .bottom_grad_source = bottom_grad_source,
+};

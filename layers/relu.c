@@ -1,0 +1,40 @@
+/* ReLU: y = max(x, 0). Backward tests the output, or the input if the output is not stored: the same bits. Caffe: ReLULayer. */
+#include "layers/emit.h"
+#include "layers/layer_common.h"
+
+static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
+{
+    (void)top;
+    sa_node *node;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], source));
+    return sa_source_join(source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
+}
+
+static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)
+{
+    (void)bottom;
+    sa_source gate, dy;
+    sa_node *node;
+    bool stored = sa_emit_data_is_present(e, layer->top[0]);
+    SA_TRY(sa_emit_data(e, stored ? layer->top[0] : layer->bottom[0], &gate));
+    SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
+    return sa_source_join(source, SA_NODE_RELU_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node);
+}
+
+const sa_layer_type sa_layer_relu = {
+    .name = "ReLU",
+    .config_field = "relu_param",
+    .config_table = sa_relu_fields,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .in_place = true,
+    .setup = sa_layer_same_shape,
+    .emit_forward = sa_emit_forward_from_source,
+    .emit_backward = sa_emit_backward_from_source,
+    .top_source = top_source,
+    .bottom_grad_source = bottom_grad_source,
+};

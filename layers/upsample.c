@@ -1,0 +1,99 @@
+/* Upsample: puts each pooled value back where its maximum was, zero elsewhere. With a mask made by a pooling of the same plane it is an
+ * expression (UNPOOL) and need not be stored; with any other mask it scatters by index. Caffe-SegNet: UpsampleLayer. */
+#include "layers/emit.h"
+#include "layers/layer_common.h"
+
+#include "core/checked.h"
+
+static sa_status setup(sa_layer *layer, sa_blob *blobs)
+{
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 1));
+    sa_shape shape = blobs[layer->bottom[0]].shape;
+    const int32_t *mask = blobs[layer->bottom[1]].shape.dim;
+    for (int i = 0; i < 4; i++)
+        if (mask[i] != shape.dim[i])
+            SA_FAIL(SA_INVALID, "mask '%s' is %dx%dx%dx%d, '%s' is %dx%dx%dx%d: shapes must be equal", blobs[layer->bottom[1]].name, mask[0],
+                    mask[1], mask[2], mask[3], blobs[layer->bottom[0]].name, shape.dim[0], shape.dim[1], shape.dim[2], shape.dim[3]);
+    SA_TRY(sa_upsample_param_size(layer->config, shape.dim[2], shape.dim[3], &shape.dim[2], &shape.dim[3]));
+    blobs[layer->top[0]].shape = shape;
+    return SA_OK;
+}
+
+const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs)
+{
+    extern const sa_layer_type sa_layer_upsample, sa_layer_pooling, sa_layer_split;
+    if (upsample->type != &sa_layer_upsample) return NULL;
+    const sa_blob *mask = &blobs[upsample->bottom[1]];
+    const sa_layer *maker = &layers[mask->producer];
+    int top = mask->producer_top;
+    while (maker->type == &sa_layer_split) { /* several readers of one mask */
+        const sa_blob *whole = &blobs[maker->bottom[0]];
+        maker = &layers[whole->producer];
+        top = whole->producer_top;
+    }
+    if (maker->type != &sa_layer_pooling || top != 1) return NULL;
+    const int32_t *plane = blobs[maker->bottom[0]].shape.dim, *out = blobs[upsample->top[0]].shape.dim;
+    return plane[2] == out[2] && plane[3] == out[3] ? maker : NULL;
+}
+
+static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
+{
+    (void)top;
+    const sa_layer *pooling = sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e));
+    sa_node *node;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], source));
+    SA_TRY(sa_source_join(source, SA_NODE_UNPOOL, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
+    node->window = sa_pooling_window(pooling);
+    return sa_emit_mask(e, pooling, &node->slab);
+}
+
+static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
+{
+    if (sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e))) return sa_emit_forward_from_source(e, layer);
+    sa_op_args args = {.unpool_scatter = {.range = sa_emit_range(e, layer->bottom[0])}};
+    sa_source mask;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &args.unpool_scatter.x));
+    SA_TRY(sa_emit_data(e, layer->bottom[1], &mask));
+    if (!sa_source_is_dense_f32(&mask)) SA_FAIL(SA_UNSUPPORTED, "the mask of layer '%s' is not stored as indices", layer->name);
+    args.unpool_scatter.mask = mask.node[0].slab;
+    SA_TRY(sa_emit_data_out(e, layer->top[0], &args.unpool_scatter.out));
+    return sa_emit_op(e, layer, "forward", SA_OP_UNPOOL_SCATTER, &args);
+}
+
+static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
+{
+    if (!sa_emit_grad_is_wanted(e, layer->bottom[0])) return SA_OK; /* or gathered already by the convolution above */
+    const sa_layer *pooling = sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e));
+    sa_op_args args = {.unpool_gather = {.range = sa_emit_range(e, layer->bottom[0])}};
+    sa_unpool_gather_args *a = &args.unpool_gather;
+    SA_TRY(sa_emit_grad_dense(e, layer->top[0], &a->dy));
+    if (pooling) {
+        a->window = sa_pooling_window(pooling);
+        SA_TRY(sa_emit_mask(e, pooling, &a->mask));
+    } else {
+        sa_source mask;
+        SA_TRY(sa_emit_data(e, layer->bottom[1], &mask));
+        a->mask = mask.node[0].slab;
+    }
+    SA_TRY(sa_emit_grad_out(e, layer->bottom[0], &a->dx));
+    return sa_emit_op(e, layer, "backward", SA_OP_UNPOOL_GATHER, &args);
+}
+
+const sa_layer_type sa_layer_upsample = {
+    .name = "Upsample",
+    .config_field = "upsample_param",
+    .config_table = sa_upsample_fields,
+    .config_bytes = sizeof(sa_upsample_param),
+    .config_init = sa_upsample_param_init,
+    .min_bottoms = 2,
+    .max_bottoms = 2,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .setup = setup,
+    .emit_forward = emit_forward,
+    .emit_backward = emit_backward,
+    .top_source = top_source,
+};

@@ -1,0 +1,260 @@
+/* The emitter's answers about values: where a blob's data, gradient or mask is, and where it goes. */
+#include "net/emitter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const sa_emit_choices *sa_emit_get_choices(const sa_emitter *e)
+{
+    return &e->realizations->choices;
+}
+
+const sa_layer *sa_emit_layers(const sa_emitter *e)
+{
+    return e->net->layer;
+}
+
+const sa_blob *sa_emit_blobs(const sa_emitter *e)
+{
+    return e->net->blob;
+}
+
+const sa_blob *sa_emit_blob(const sa_emitter *e, int blob)
+{
+    return &e->net->blob[blob];
+}
+
+bool sa_emit_is_again(const sa_emitter *e)
+{
+    return e->again;
+}
+
+/* Is the blob made by a layer of the running band? Its channels are then those of the band's convolution. */
+bool sa_emitter_in_band(const sa_emitter *e, int blob)
+{
+    int producer = e->net->blob[blob].producer;
+    return e->band_end > 0 && producer >= e->band_first_layer && producer <= e->band_last_layer;
+}
+
+sa_range sa_emit_range(const sa_emitter *e, int blob)
+{
+    int32_t d[4];
+    sa_shape_nchw(&e->net->blob[blob].shape, d);
+    sa_range range = {0, d[0], 0, d[1]};
+    if (sa_emitter_in_band(e, blob)) {
+        range.channel_begin = e->band_begin;
+        range.channel_end = e->band_end;
+    }
+    return range;
+}
+
+static bool is_present(const sa_emitter *e, const sa_value_slot *slot, int blob)
+{
+    if (!slot->present) return false;
+    sa_range range = sa_emit_range(e, blob);
+    return slot->slab.channel_begin <= range.channel_begin && slot->slab.channel_begin + slot->slab.channels >= range.channel_end;
+}
+
+static sa_slab blob_slab(const sa_blob *blob, sa_encoding encoding, int buffer, int32_t value)
+{
+    sa_slab slab = sa_slab_full((sa_ref){.buffer = buffer, .value = value}, &blob->shape);
+    slab.encoding = encoding;
+    return slab;
+}
+
+static const char *blob_category(const sa_net *net, const sa_blob *blob, bool grad)
+{
+    const sa_layer *producer = &net->layer[blob->producer];
+    if (blob->shape.axes == 0 || (producer->type->emit_backward == NULL && !producer->type->is_input && blob->producer_top == 1))
+        return SA_CAFFE_SCALARS;
+    if (producer->type->is_input) return grad ? SA_CAFFE_TOPS_DIFF : SA_CAFFE_INPUT;
+    if (!strcmp(producer->type->name, "Split")) return grad ? SA_CAFFE_SPLIT_DIFFS : SA_CAFFE_TOPS_DATA;
+    if (!strcmp(producer->type->name, "Pooling") && blob->producer_top == 1) return SA_CAFFE_MASKS;
+    return grad ? SA_CAFFE_TOPS_DIFF : SA_CAFFE_TOPS_DATA;
+}
+
+/* "conv1" for the first version of a name, "conv1.conv1_bn" for one that a layer makes in place, "conv1[16:32]" for a band of it */
+static void value_name(const sa_emitter *e, int blob, const char *suffix, char *text)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    char band[32] = "";
+    if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer) snprintf(band, sizeof band, "[%d:%d]", e->band_begin, e->band_end);
+    if (b->previous < 0) snprintf(text, SA_BUFFER_NAME_MAX, "%.40s%s%s%s", b->name, band, suffix, e->again ? ".again" : "");
+    else snprintf(text, SA_BUFFER_NAME_MAX, "%.30s.%.30s%s%s", b->name, e->net->layer[b->producer].name, band, suffix);
+}
+
+static sa_buffer_kind data_kind(const sa_net *net, const sa_blob *blob)
+{
+    if (net->layer[blob->producer].type->is_input) return SA_BUFFER_INPUT;
+    return sa_shape_elements(&blob->shape) * 4 <= 4096 && !blob->needs_grad ? SA_BUFFER_SCALAR : SA_BUFFER_ACTIVATION;
+}
+
+/* A new buffer for a blob's data or gradient, for the running band only if the value itself never exists as a whole. */
+static sa_status new_slab(sa_emitter *e, int blob, bool grad, sa_slab *slab)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    const sa_blob_choice *choice = &e->realizations->blob[blob];
+    char name[SA_BUFFER_NAME_MAX];
+    int buffer;
+    *slab = blob_slab(b, grad ? SA_F32 : choice->encoding, SA_NO_BUFFER, grad ? sa_value_of_grad(blob) : sa_value_of_data(blob));
+    if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer) {
+        slab->channel_begin = e->band_begin;
+        slab->channels = e->band_end - e->band_begin;
+    }
+    value_name(e, blob, grad ? ".grad" : "", name);
+    SA_TRY(sa_emitter_buffer(e, grad ? SA_BUFFER_ACTIVATION_GRAD : data_kind(e->net, b), sa_slab_bytes(slab),
+                             blob_category(e->net, b, grad), &buffer, "%s", name));
+    slab->at.buffer = buffer;
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ data ------------------------------------------- */
+
+bool sa_emit_data_is_stored(const sa_emitter *e, int blob)
+{
+    return e->realizations->blob[blob].data != SA_DATA_VIRTUAL;
+}
+
+bool sa_emit_data_is_present(const sa_emitter *e, int blob)
+{
+    return is_present(e, &e->data[blob], blob);
+}
+
+/* Lets the producer run once more; its statistics and masks are there already. */
+static sa_status recompute(sa_emitter *e, int blob)
+{
+    const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
+    bool outer = e->again;
+    e->again = true;
+    sa_status status = producer->type->emit_forward(e, producer);
+    e->again = outer;
+    return status;
+}
+
+sa_status sa_emit_data(sa_emitter *e, int blob, sa_source *source)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    const sa_layer *producer = &e->net->layer[b->producer];
+    if (!sa_emit_data_is_stored(e, blob)) return producer->type->top_source(e, producer, b->producer_top, source);
+    if (!sa_emit_data_is_present(e, blob)) {
+        bool may = e->phase != SA_STEP_FORWARD && (e->realizations->blob[blob].again || sa_emitter_in_band(e, blob));
+        if (!may) SA_FAIL(SA_INVALID, "strategy: '%s' of layer '%s' is read after it was overwritten", b->name, producer->name);
+        SA_TRY(recompute(e, blob));
+    }
+    sa_source_dense(source, &e->data[blob].slab, &b->shape);
+    return SA_OK;
+}
+
+sa_status sa_emit_data_out(sa_emitter *e, int blob, sa_slab *slab)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    sa_value_slot *slot = &e->data[blob];
+    if (e->realizations->blob[blob].data == SA_DATA_ALIASED) {
+        int bottom = e->net->layer[b->producer].bottom[0];
+        if (!e->data[bottom].allocated) SA_FAIL(SA_INVALID, "strategy: '%s' is to overwrite a value that is not stored", b->name);
+        slot->slab = e->data[bottom].slab;
+        slot->slab.at.value = sa_value_of_data(blob);
+        e->data[bottom].present = false;
+    } else if (!is_present(e, slot, blob)) {
+        SA_TRY(new_slab(e, blob, false, &slot->slab));
+    }
+    slot->present = slot->allocated = true;
+    *slab = slot->slab;
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ masks ------------------------------------------ */
+
+sa_status sa_emit_mask(sa_emitter *e, const sa_layer *pooling, sa_slab *mask)
+{
+    const sa_value_slot *slot = &e->mask[pooling - e->net->layer];
+    if (!slot->present) SA_FAIL(SA_INVALID, "strategy: the mask of '%s' is read before it is made", pooling->name);
+    *mask = slot->slab;
+    return SA_OK;
+}
+
+sa_status sa_emit_mask_out(sa_emitter *e, const sa_layer *pooling, sa_slab *mask)
+{
+    int index = (int)(pooling - e->net->layer);
+    sa_value_slot *slot = &e->mask[index];
+    if (!slot->present) {
+        sa_encoding encoding = e->realizations->layer[index].mask_encoding;
+        bool has_top = pooling->top_count == 2;
+        int buffer;
+        slot->slab = blob_slab(&e->net->blob[pooling->top[0]], encoding, SA_NO_BUFFER, 0);
+        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_MASK, sa_slab_bytes(&slot->slab), has_top ? SA_CAFFE_MASKS : SA_CAFFE_OTHER, &buffer, "%s%s",
+                                 has_top ? e->net->blob[pooling->top[1]].name : pooling->name, has_top ? "" : ".mask"));
+        slot->slab.at = (sa_ref){.buffer = buffer};
+        slot->present = slot->allocated = true;
+        if (has_top) e->data[pooling->top[1]] = *slot; /* readers by index find it as data */
+    }
+    *mask = slot->slab;
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ gradients -------------------------------------- */
+
+bool sa_emit_grad_is_wanted(const sa_emitter *e, int blob)
+{
+    return e->net->blob[blob].needs_grad && e->realizations->blob[blob].grad != SA_GRAD_VIRTUAL && !is_present(e, &e->grad[blob], blob);
+}
+
+sa_status sa_emit_grad(sa_emitter *e, int blob, sa_source *source)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    if (is_present(e, &e->grad[blob], blob)) {
+        sa_source_dense(source, &e->grad[blob].slab, &b->shape);
+        return SA_OK;
+    }
+    if (b->consumer < 0 || e->realizations->blob[blob].grad != SA_GRAD_VIRTUAL)
+        SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is read before it is made", b->name);
+    const sa_layer *reader = &e->net->layer[b->consumer];
+    return reader->type->bottom_grad_source(e, reader, b->consumer_bottom, source);
+}
+
+sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    sa_value_slot *slot = &e->grad[blob];
+    sa_grad_realization choice = e->realizations->blob[blob].grad;
+    if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
+        sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[blob] : &e->grad[e->net->layer[b->consumer].top[0]];
+        if (!victim->allocated) SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to overwrite a value that is not stored", b->name);
+        slot->slab = victim->slab;
+        slot->slab.at.value = sa_value_of_grad(blob);
+        victim->present = false;
+    } else if (!is_present(e, slot, blob)) {
+        SA_TRY(new_slab(e, blob, true, &slot->slab));
+    }
+    slot->present = slot->allocated = true;
+    *slab = slot->slab;
+    return SA_OK;
+}
+
+sa_status sa_emit_grad_dense(sa_emitter *e, int blob, sa_slab *slab)
+{
+    sa_source source;
+    SA_TRY(sa_emit_grad(e, blob, &source));
+    if (sa_source_is_dense_f32(&source)) {
+        *slab = source.node[0].slab;
+        return SA_OK;
+    }
+    const sa_blob *b = &e->net->blob[blob];
+    SA_TRY(new_slab(e, blob, true, &e->grad[blob].slab));
+    e->grad[blob].present = e->grad[blob].allocated = true;
+    *slab = e->grad[blob].slab;
+    return sa_emit_materialize(e, &e->net->layer[b->consumer], "gradient", &source, blob, *slab);
+}
+
+sa_status sa_emit_grad_sink(sa_emitter *e, int blob, sa_grad_sink *sink)
+{
+    memset(sink, 0, sizeof *sink);
+    sink->mask.at = SA_REF_NONE;
+    sink->gather = e->realizations->blob[blob].grad == SA_GRAD_GATHERED;
+    if (!sink->gather) return sa_emit_grad_out(e, blob, &sink->slab);
+    const sa_layer *upsample = &e->net->layer[e->net->blob[blob].producer];
+    const sa_layer *pooling = sa_upsample_pooling(upsample, e->net->layer, e->net->blob);
+    sink->window = sa_pooling_window(pooling);
+    SA_TRY(sa_emit_mask(e, pooling, &sink->mask));
+    return sa_emit_grad_out(e, upsample->bottom[0], &sink->slab);
+}

@@ -1,0 +1,56 @@
+/* The emitter: walks a net forward and backward, asks each layer for its ops, and keeps track of where every value is. Private to net/. */
+#ifndef SA_NET_EMITTER_H
+#define SA_NET_EMITTER_H
+
+#include "net/program.h"
+
+/* Where a value is now. */
+typedef struct sa_value_slot {
+    bool present; /* the slab holds it */
+    bool allocated; /* slab.at names a buffer, whatever it holds */
+    sa_slab slab;
+} sa_value_slot;
+
+typedef struct sa_saved {
+    int layer;
+    char suffix[32];
+    int buffer;
+} sa_saved;
+
+struct sa_emitter {
+    const sa_net *net;
+    const sa_realizations *realizations;
+    const sa_device *device;
+    const sa_program_options *options;
+    sa_program *program;
+    sa_value_slot *data, *grad; /* (blob_count) */
+    sa_value_slot *mask; /* (layer_count): Pooling */
+    size_t saved_count, saved_capacity;
+    sa_saved *saved;
+    int shared_workspace; /* buffer number or -1 */
+    sa_step_phase phase;
+    bool again; /* inside the recomputation of a value */
+    int band_begin, band_end; /* channels of the running band; band_end 0: none */
+    int band_first_layer, band_last_layer;
+};
+
+/* Value numbers for sa_ref.value: data of blob b, gradient of blob b, anything else (by its buffer). */
+static inline int32_t sa_value_of_data(int blob)
+{
+    return 2 * blob + 1;
+}
+
+static inline int32_t sa_value_of_grad(int blob)
+{
+    return 2 * blob + 2;
+}
+
+SA_CHECKED sa_status sa_emitter_buffer(sa_emitter *emitter, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer,
+                                       const char *format, ...) SA_PRINTF(6, 7);
+bool sa_emitter_in_band(const sa_emitter *emitter, int blob);
+/* Emits the whole step into emitter->program. */
+SA_CHECKED sa_status sa_emitter_run(sa_emitter *emitter);
+/* What is left of Caffe's private buffers of a layer once its ops are emitted: made, and set as Caffe sets them. */
+SA_CHECKED sa_status sa_emitter_caffe_rest(sa_emitter *emitter, const sa_layer *layer);
+
+#endif

@@ -1,0 +1,311 @@
+/* Building a net: layers and blob versions from the file, Splits where a version has several readers, shapes. */
+#include "net/net.h"
+
+#include "net/net_parts.h"
+#include "net/net_spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ growing ---------------------------------------- */
+
+static sa_status add_layer(sa_net *net, sa_layer **layer)
+{
+    if (net->layer_count == net->layer_capacity) {
+        int capacity = net->layer_capacity ? 2 * net->layer_capacity : 64;
+        sa_layer *grown = realloc(net->layer, (size_t)capacity * sizeof *grown);
+        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %d layers", capacity);
+        net->layer = grown;
+        net->layer_capacity = capacity;
+    }
+    *layer = &net->layer[net->layer_count++];
+    memset(*layer, 0, sizeof **layer);
+    return SA_OK;
+}
+
+static sa_status add_blob(sa_net *net, const char *name, int top, int *index)
+{
+    if (net->blob_count == net->blob_capacity) {
+        int capacity = net->blob_capacity ? 2 * net->blob_capacity : 64;
+        sa_blob *grown = realloc(net->blob, (size_t)capacity * sizeof *grown);
+        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %d blobs", capacity);
+        net->blob = grown;
+        net->blob_capacity = capacity;
+    }
+    sa_blob *blob = &net->blob[net->blob_count];
+    memset(blob, 0, sizeof *blob);
+    snprintf(blob->name, sizeof blob->name, "%s", name);
+    blob->producer = net->layer_count - 1;
+    blob->producer_top = top;
+    blob->consumer = blob->consumer_bottom = blob->previous = -1;
+    blob->last_version = true;
+    *index = net->blob_count++;
+    return SA_OK;
+}
+
+int sa_net_blob_index(const sa_net *net, const char *name)
+{
+    for (int i = net->blob_count - 1; i >= 0; i--)
+        if (!strcmp(net->blob[i].name, name)) return i;
+    return -1;
+}
+
+int sa_net_layer_index(const sa_net *net, const char *name)
+{
+    for (int i = 0; i < net->layer_count; i++)
+        if (!strcmp(net->layer[i].name, name)) return i;
+    return -1;
+}
+
+/* ------------------------------------------------------------------ one layer of the file -------------------------- */
+
+static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type)
+{
+    *type = sa_layer_type_find(spec->type);
+    if (*type && strcmp(spec->type, "Split")) return SA_OK;
+    char known[512] = "";
+    size_t length = 0;
+    for (int i = 0; sa_layer_type_at(i) && length < sizeof known; i++)
+        if (strcmp(sa_layer_type_at(i)->name, "Split"))
+            length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", sa_layer_type_at(i)->name);
+    SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s' (known: %s)", spec->type, known);
+}
+
+static sa_status check_counts(const sa_layer_spec *spec, const sa_layer_type *type)
+{
+    if (spec->bottom_count < type->min_bottoms || spec->bottom_count > type->max_bottoms)
+        SA_FAIL(SA_INVALID, "has %d bottoms, needs %d%s", spec->bottom_count, type->min_bottoms,
+                type->max_bottoms > type->min_bottoms ? " or more" : "");
+    if (spec->top_count < type->min_tops || spec->top_count > type->max_tops)
+        SA_FAIL(SA_INVALID, "has %d tops, needs %d%s", spec->top_count, type->min_tops, type->max_tops > type->min_tops ? " or more" : "");
+    return SA_OK;
+}
+
+static sa_status decode_config(const sa_proto_document *document, const sa_layer_spec *spec, sa_layer *layer)
+{
+    const sa_layer_type *type = layer->type;
+    char where[SA_LAYER_WHERE_BYTES];
+    sa_layer_where(spec->name, spec->type, where);
+    layer->config = calloc(1, type->config_bytes ? type->config_bytes : 1);
+    if (!layer->config) SA_FAIL(SA_NOMEM, "no memory for the parameters of a layer");
+    if (type->config_init) type->config_init(layer->config);
+    return sa_net_decode_layer_messages(document, spec, type, where, layer->config);
+}
+
+static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer)
+{
+    int self = (int)(layer - net->layer);
+    for (int i = 0; i < spec->bottom_count; i++) {
+        int blob = sa_net_blob_index(net, spec->bottom[i]);
+        if (blob < 0) SA_FAIL(SA_INVALID, "unknown bottom '%s': no earlier layer has it as a top", spec->bottom[i]);
+        layer->bottom[layer->bottom_count++] = blob;
+    }
+    for (int i = 0; i < spec->top_count; i++) {
+        int old = sa_net_blob_index(net, spec->top[i]), index;
+        bool in_place = i < spec->bottom_count && !strcmp(spec->top[i], spec->bottom[i]);
+        if (old >= 0 && !in_place)
+            SA_FAIL(SA_INVALID, "top '%s' is made by layer '%s' already", spec->top[i], net->layer[net->blob[old].producer].name);
+        if (in_place && !layer->type->in_place) SA_FAIL(SA_INVALID, "cannot work in place: top '%s' is its bottom", spec->top[i]);
+        SA_TRY(add_blob(net, spec->top[i], i, &index));
+        net->blob[index].producer = self;
+        if (in_place) {
+            net->blob[index].previous = old;
+            net->blob[old].last_version = false;
+        }
+        layer->top[layer->top_count++] = index;
+    }
+    return SA_OK;
+}
+
+static sa_status take_params(const sa_net *net, const sa_layer_spec *spec, sa_layer *layer)
+{
+    for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
+        layer->param[i].lr_mult = spec->param[i].lr_mult;
+        layer->param[i].decay_mult = spec->param[i].decay_mult;
+    }
+    layer->loss_weight = spec->loss_weight_count ? spec->loss_weight[0] : layer->type->is_loss ? 1.0f : 0.0f;
+    if (layer->loss_weight != 0.0f && !layer->type->is_loss)
+        SA_FAIL(SA_UNSUPPORTED, "loss_weight %g on a layer that is no loss", (double)layer->loss_weight);
+    for (int i = 0; i < net->layer_count - 1; i++)
+        if (!strcmp(net->layer[i].name, layer->name)) SA_FAIL(SA_INVALID, "another layer of this name is at line %d", net->layer[i].line);
+    return SA_OK;
+}
+
+static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec, const sa_net_options *options)
+{
+    const sa_layer_type *type;
+    sa_layer *layer;
+    SA_TRY(find_type(spec, &type));
+    SA_TRY(check_counts(spec, type));
+    SA_TRY(add_layer(net, &layer));
+    snprintf(layer->name, sizeof layer->name, "%s", spec->name);
+    layer->type = type;
+    layer->line = spec->line;
+    layer->test_phase = options->test_phase;
+    SA_TRY(decode_config(document, spec, layer));
+    SA_TRY(connect(net, spec, layer));
+    return take_params(net, spec, layer);
+}
+
+/* "path:line: layer 'x' (Type): " in front of a message that lacks it */
+static sa_status with_place(const sa_proto_document *document, const sa_layer_spec *spec, sa_status status)
+{
+    size_t length = strlen(document->path);
+    if (status == SA_OK || (!strncmp(sa_error_message(), document->path, length) && sa_error_message()[length] == ':')) return status;
+    char where[SA_LAYER_WHERE_BYTES], cause[1024];
+    sa_layer_where(spec->name, spec->type, where);
+    snprintf(cause, sizeof cause, "%s", sa_error_message());
+    return sa_proto_error(document, spec->line, status, where, "%s", cause);
+}
+
+/* ------------------------------------------------------------------ Splits ----------------------------------------- */
+
+/* Puts a Split behind each version with several readers: "<blob>_<layer>_<top>_split" with tops "..._split_0", ... Caffe: InsertSplits. */
+static sa_status insert_split(sa_net *net, int blob, int readers)
+{
+    char name[SA_NAME_MAX], top[SA_NAME_MAX + 16];
+    sa_layer *split;
+    if (readers > SA_LAYER_TOPS_MAX) SA_FAIL(SA_UNSUPPORTED, "blob '%s' has %d readers, at most %d", net->blob[blob].name, readers, SA_LAYER_TOPS_MAX);
+    snprintf(name, sizeof name, "%.30s_%.30s_%d_split", net->blob[blob].name, net->layer[net->blob[blob].producer].name,
+             net->blob[blob].producer_top);
+    SA_TRY(add_layer(net, &split));
+    int self = net->layer_count - 1, taken = 0, first = net->blob_count;
+    snprintf(split->name, sizeof split->name, "%s", name);
+    split->type = sa_layer_type_find("Split");
+    split->config = calloc(1, 1);
+    split->bottom[split->bottom_count++] = blob;
+    split->test_phase = net->layer[0].test_phase;
+    for (int i = 0; i < readers; i++) {
+        int index;
+        snprintf(top, sizeof top, "%s_%d", name, i);
+        SA_TRY(add_blob(net, top, i, &index));
+        split->top[split->top_count++] = index;
+    }
+    for (int l = 0; l < self; l++)
+        for (int i = 0; i < net->layer[l].bottom_count; i++)
+            if (net->layer[l].bottom[i] == blob) net->layer[l].bottom[i] = first + taken++;
+    for (int b = 0; b < net->blob_count; b++) /* a layer that worked in place on it now has a copy of its own */
+        if (net->blob[b].previous == blob) net->blob[b].previous = -1;
+    return SA_OK;
+}
+
+static sa_status insert_splits(sa_net *net)
+{
+    int blobs = net->blob_count, layers = net->layer_count;
+    for (int b = 0; b < blobs; b++) {
+        int readers = 0;
+        for (int l = 0; l < layers; l++)
+            for (int i = 0; i < net->layer[l].bottom_count; i++) readers += net->layer[l].bottom[i] == b;
+        if (readers > 1) SA_TRY(insert_split(net, b, readers));
+    }
+    return sa_net_sort_splits(net, layers);
+}
+
+/* ------------------------------------------------------------------ shapes ----------------------------------------- */
+
+static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options *options)
+{
+    size_t count;
+    SA_TRY(sa_net_complete_data_layer(net, layer));
+    SA_TRY(layer->type->setup(layer, net->blob));
+    for (int i = 0; i < layer->top_count; i++) {
+        sa_blob *top = &net->blob[layer->top[i]];
+        if (layer->type->is_input && options->batch > 0 && top->shape.axes > 0) top->shape.dim[0] = options->batch;
+        SA_TRY(sa_shape_count(&top->shape, &count));
+    }
+    for (int i = 0; i < layer->param_count; i++) SA_TRY(sa_shape_count(&layer->param[i].shape, &count));
+    return SA_OK;
+}
+
+static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
+{
+    for (int l = 0; l < net->layer_count; l++) {
+        sa_layer *layer = &net->layer[l];
+        sa_status status = set_up_layer(net, layer, options);
+        if (status == SA_OK) continue;
+        for (int i = 0; i < spec->layer_count; i++)
+            if (spec->layer[i].line == layer->line && layer->line > 0) return with_place(document, &spec->layer[i], status);
+        return sa_error_prefix(status, "%s: layer '%s'", document->path, layer->name);
+    }
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ the whole net ---------------------------------- */
+
+/* `input: "data"` headers of deploy files become an Input layer. */
+static sa_status build_header_inputs(sa_net *net, const sa_net_spec *spec)
+{
+    if (spec->input_count == 0) return SA_OK;
+    sa_layer *layer;
+    SA_TRY(add_layer(net, &layer));
+    snprintf(layer->name, sizeof layer->name, "input");
+    layer->type = sa_layer_type_find("Input");
+    sa_input_param *config = calloc(1, sizeof *config);
+    if (!config) SA_FAIL(SA_NOMEM, "no memory for the inputs");
+    layer->config = config;
+    for (int i = 0; i < spec->input_count; i++) {
+        int index;
+        config->shape[config->shape_count++] = spec->input[i].shape;
+        SA_TRY(add_blob(net, spec->input[i].name, i, &index));
+        layer->top[layer->top_count++] = index;
+    }
+    return SA_OK;
+}
+
+static sa_status build(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
+{
+    SA_TRY(build_header_inputs(net, spec));
+    for (int i = 0; i < spec->layer_count; i++) {
+        sa_status status = build_layer(net, document, &spec->layer[i], options);
+        if (status != SA_OK) return with_place(document, &spec->layer[i], status);
+    }
+    if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);
+    SA_TRY(insert_splits(net));
+    SA_TRY(set_up(net, document, spec, options));
+    return sa_net_decide_gradients(net, options);
+}
+
+sa_status sa_net_from_document(const sa_proto_document *document, const sa_net_options *options, sa_net **net)
+{
+    static const sa_net_options DEFAULTS = {0};
+    if (!options) options = &DEFAULTS;
+    sa_net_spec *spec;
+    SA_TRY(sa_net_spec_read(document, options->test_phase ? SA_PHASE_TEST : SA_PHASE_TRAIN, &spec));
+    sa_net *made = calloc(1, sizeof *made);
+    sa_status status = SA_OK;
+    if (made) {
+        made->seed_blob = -1;
+        made->path = strdup(document->path);
+        snprintf(made->name, sizeof made->name, "%s", spec->name);
+        status = build(made, document, spec, options);
+    } else {
+        status = sa_error_set(SA_NOMEM, "no memory for a net");
+    }
+    sa_net_spec_free(spec);
+    if (status != SA_OK) {
+        sa_net_free(made);
+        return status;
+    }
+    *net = made;
+    return SA_OK;
+}
+
+sa_status sa_net_load(const char *path, const sa_net_options *options, sa_net **net)
+{
+    sa_proto_document *document;
+    SA_TRY(sa_proto_parse_file(path, &document));
+    sa_status status = sa_net_from_document(document, options, net);
+    sa_proto_free(document);
+    return status;
+}
+
+void sa_net_free(sa_net *net)
+{
+    if (!net) return;
+    for (int i = 0; i < net->layer_count; i++) free(net->layer[i].config);
+    free(net->layer);
+    free(net->blob);
+    free(net->path);
+    free(net);
+}

@@ -1,0 +1,40 @@
+/* A net: layers and blobs with shapes, built from a prototxt for one phase. Says nothing about memory. */
+#ifndef SA_NET_NET_H
+#define SA_NET_NET_H
+
+#include "layers/layer.h"
+#include "proto/textformat.h"
+
+typedef struct sa_net_options {
+    bool test_phase; /* TRAIN unless told */
+    int32_t batch; /* > 0: replaces the first dimension of every input */
+    bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
+} sa_net_options;
+
+typedef struct sa_net {
+    char name[SA_NAME_MAX];
+    char *path; /* of the prototxt */
+    int layer_count, layer_capacity;
+    sa_layer *layer;
+    int blob_count, blob_capacity;
+    sa_blob *blob;
+    int seed_blob; /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
+} sa_net;
+
+/* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".
+ * options may be NULL. *net is owned by the caller. */
+SA_CHECKED sa_status sa_net_load(const char *path, const sa_net_options *options, sa_net **net);
+SA_CHECKED sa_status sa_net_from_document(const sa_proto_document *document, const sa_net_options *options, sa_net **net);
+void sa_net_free(sa_net *net); /* NULL is allowed */
+
+/* Layer or blob by name (a blob: its last version); -1 if there is none. */
+int sa_net_layer_index(const sa_net *net, const char *name);
+int sa_net_blob_index(const sa_net *net, const char *name);
+
+/* Elements of the first parameter of each layer, and of all parameters. */
+size_t sa_net_first_parameter_count(const sa_net *net);
+size_t sa_net_parameter_count(const sa_net *net);
+/* Caffe's "Memory required for data": the elements of all tops of all layers, Splits included, times 4. */
+size_t sa_net_memory_required_for_data(const sa_net *net);
+
+#endif

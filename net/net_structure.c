@@ -1,0 +1,127 @@
+/* Order of layers after Splits came in, who needs a gradient, and counts over the whole net. */
+#include "net/net_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void find_readers(sa_net *net)
+{
+    for (int l = 0; l < net->layer_count; l++)
+        for (int i = 0; i < net->layer[l].bottom_count; i++) {
+            sa_blob *blob = &net->blob[net->layer[l].bottom[i]];
+            blob->consumer = l;
+            blob->consumer_bottom = i;
+        }
+}
+
+sa_status sa_net_sort_splits(sa_net *net, int layers)
+{
+    sa_layer *sorted = malloc((size_t)net->layer_count * sizeof *sorted);
+    int *place = malloc((size_t)net->layer_count * sizeof *place), count = 0;
+    if (!sorted || !place) {
+        free(sorted);
+        free(place);
+        SA_FAIL(SA_NOMEM, "no memory for %d layers", net->layer_count);
+    }
+    for (int l = 0; l < layers; l++) {
+        place[l] = count;
+        sorted[count++] = net->layer[l];
+        for (int s = layers; s < net->layer_count; s++)
+            if (net->blob[net->layer[s].bottom[0]].producer == l) {
+                place[s] = count;
+                sorted[count++] = net->layer[s];
+            }
+    }
+    memcpy(net->layer, sorted, (size_t)net->layer_count * sizeof *sorted);
+    for (int b = 0; b < net->blob_count; b++) net->blob[b].producer = place[net->blob[b].producer];
+    free(sorted);
+    free(place);
+    find_readers(net);
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ gradients -------------------------------------- */
+
+/* below[b]: a parameter, or an input that wants a gradient, is at or below blob b. */
+static void find_below(sa_net *net, const sa_net_options *options, bool *below, bool *layer_below)
+{
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        layer_below[l] = layer->type->is_input && options->grad_for_inputs;
+        for (int i = 0; i < layer->bottom_count && i < layer->type->grad_bottoms; i++) layer_below[l] |= below[layer->bottom[i]];
+        for (int i = 0; i < layer->param_count; i++) layer_below[l] |= layer->param[i].lr_mult != 0.0f;
+        for (int i = 0; i < layer->top_count; i++) below[layer->top[i]] = layer_below[l] && i < layer->type->grad_tops;
+    }
+}
+
+/* under[l]: the loss depends on the layer. */
+static void find_under(const sa_net *net, bool *under)
+{
+    for (int l = net->layer_count - 1; l >= 0; l--) {
+        const sa_layer *layer = &net->layer[l];
+        under[l] = layer->loss_weight != 0.0f || (net->seed_blob >= 0 && net->blob[net->seed_blob].producer == l);
+        for (int i = 0; i < layer->top_count && i < layer->type->grad_tops; i++) {
+            const sa_blob *top = &net->blob[layer->top[i]];
+            if (top->consumer >= 0 && top->consumer_bottom < net->layer[top->consumer].type->grad_bottoms) under[l] |= under[top->consumer];
+        }
+    }
+}
+
+static sa_status decide(sa_net *net, const bool *below, const bool *layer_below, const bool *under)
+{
+    for (int l = 0; l < net->layer_count; l++) {
+        sa_layer *layer = &net->layer[l];
+        layer->needs_backward = under[l] && layer_below[l] && !layer->type->is_input;
+        if (layer->needs_backward && !layer->type->emit_backward)
+            SA_FAIL(SA_UNSUPPORTED, "%s: layer '%s' (%s) has no backward pass but the loss depends on it", net->path, layer->name,
+                    layer->type->name);
+        for (int i = 0; i < layer->param_count; i++)
+            layer->param[i].needs_grad = layer->needs_backward && layer->param[i].lr_mult != 0.0f;
+    }
+    for (int b = 0; b < net->blob_count; b++) {
+        sa_blob *blob = &net->blob[b];
+        const sa_layer *reader = blob->consumer >= 0 ? &net->layer[blob->consumer] : NULL;
+        blob->needs_grad = b == net->seed_blob || (below[b] && reader && reader->needs_backward && blob->consumer_bottom < reader->type->grad_bottoms);
+    }
+    return SA_OK;
+}
+
+sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options)
+{
+    const sa_layer *last = &net->layer[net->layer_count - 1];
+    if (options->grad_for_inputs && last->type->emit_backward && !last->type->is_loss && last->top_count > 0) net->seed_blob = last->top[0];
+    size_t layers = (size_t)net->layer_count;
+    bool *flags = calloc((size_t)net->blob_count + 2 * layers, sizeof *flags);
+    if (!flags) SA_FAIL(SA_NOMEM, "no memory for %d blobs", net->blob_count);
+    bool *layer_below = flags + net->blob_count, *under = layer_below + layers;
+    find_below(net, options, flags, layer_below);
+    find_under(net, under);
+    sa_status status = decide(net, flags, layer_below, under);
+    free(flags);
+    return status;
+}
+
+/* ------------------------------------------------------------------ counts ----------------------------------------- */
+
+size_t sa_net_first_parameter_count(const sa_net *net)
+{
+    size_t count = 0;
+    for (int l = 0; l < net->layer_count; l++)
+        if (net->layer[l].param_count) count += sa_shape_elements(&net->layer[l].param[0].shape);
+    return count;
+}
+
+size_t sa_net_parameter_count(const sa_net *net)
+{
+    size_t count = 0;
+    for (int l = 0; l < net->layer_count; l++)
+        for (int i = 0; i < net->layer[l].param_count; i++) count += sa_shape_elements(&net->layer[l].param[i].shape);
+    return count;
+}
+
+size_t sa_net_memory_required_for_data(const sa_net *net)
+{
+    size_t count = 0;
+    for (int b = 0; b < net->blob_count; b++) count += sa_shape_elements(&net->blob[b].shape);
+    return count * 4;
+}

@@ -1,0 +1,106 @@
+/* Programs: creation (emission, then lifetimes from the ops alone) and release. */
+#include "net/program.h"
+
+#include "net/emitter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *sa_step_phase_name(sa_step_phase phase)
+{
+    static const char *const NAME[SA_STEP_PHASES] = {"forward", "backward", "update"};
+    return phase >= 0 && phase < SA_STEP_PHASES ? NAME[phase] : "?";
+}
+
+/* ------------------------------------------------------------------ lifetimes -------------------------------------- */
+
+typedef struct lifetime_walk {
+    sa_program *program;
+    int64_t step;
+} lifetime_walk;
+
+static void touch(void *context, sa_ref *ref, sa_access_mode mode)
+{
+    (void)mode;
+    lifetime_walk *walk = context;
+    sa_buffer *buffer = &walk->program->buffer[ref->buffer];
+    if (buffer->begin > walk->step) buffer->begin = walk->step;
+    if (buffer->end < walk->step + 1) buffer->end = walk->step + 1;
+}
+
+static void derive_lifetimes(sa_program *p, bool lifetimes)
+{
+    lifetime_walk walk = {p, 0};
+    int64_t end = p->op_count ? (int64_t)p->op_count : 1;
+    for (size_t i = 0; i < p->buffer_count; i++) {
+        p->buffer[i].begin = end;
+        p->buffer[i].end = 0;
+    }
+    for (size_t i = 0; i < p->op_count; i++) {
+        walk.step = (int64_t)i;
+        sa_op_visit_refs(p->op[i].kind, &p->op[i].args, touch, &walk);
+    }
+    for (size_t i = 0; i < p->buffer_count; i++) {
+        sa_buffer *b = &p->buffer[i];
+        bool persistent = b->kind == SA_BUFFER_PARAM || b->kind == SA_BUFFER_HISTORY || (int)i == p->step_state_buffer;
+        if (!lifetimes || persistent || b->end == 0) {
+            b->begin = 0;
+            b->end = end;
+        }
+        if (b->kind == SA_BUFFER_INPUT) b->begin = 0; /* uploaded before the first op */
+    }
+    for (int b = 0; b < p->net->blob_count; b++) /* downloaded after the last */
+        if (p->output_buffer[b] >= 0) p->buffer[p->output_buffer[b]].end = end;
+}
+
+/* ------------------------------------------------------------------ creation --------------------------------------- */
+
+static sa_status allocate(const sa_net *net, sa_program *p, sa_emitter *e)
+{
+    size_t blobs = (size_t)net->blob_count + 1, layers = (size_t)net->layer_count + 1;
+    p->param = calloc(layers, sizeof *p->param);
+    p->input_buffer = malloc(blobs * sizeof *p->input_buffer);
+    p->output_buffer = malloc(blobs * sizeof *p->output_buffer);
+    e->data = calloc(blobs, sizeof *e->data);
+    e->grad = calloc(blobs, sizeof *e->grad);
+    e->mask = calloc(layers, sizeof *e->mask);
+    if (!p->param || !p->input_buffer || !p->output_buffer || !e->data || !e->grad || !e->mask)
+        SA_FAIL(SA_NOMEM, "no memory for a program of %d layers", net->layer_count);
+    for (size_t b = 0; b < blobs; b++) p->input_buffer[b] = p->output_buffer[b] = -1;
+    p->seed_buffer = p->step_state_buffer = -1;
+    return SA_OK;
+}
+
+sa_status sa_program_create(const sa_net *net, const sa_realizations *realizations, const sa_device *device,
+                            const sa_program_options *options, sa_program **program)
+{
+    sa_emitter e = {.net = net, .realizations = realizations, .device = device, .options = options, .shared_workspace = -1};
+    sa_program *p = calloc(1, sizeof *p);
+    if (!p) SA_FAIL(SA_NOMEM, "no memory for a program");
+    p->net = net;
+    e.program = p;
+    sa_status status = allocate(net, p, &e);
+    if (status == SA_OK) status = sa_emitter_run(&e);
+    free(e.data);
+    free(e.grad);
+    free(e.mask);
+    free(e.saved);
+    if (status != SA_OK) {
+        sa_program_free(p);
+        return status;
+    }
+    derive_lifetimes(p, realizations->lifetimes);
+    *program = p;
+    return SA_OK;
+}
+
+void sa_program_free(sa_program *program)
+{
+    if (!program) return;
+    free(program->buffer);
+    free(program->op);
+    free(program->param);
+    free(program->input_buffer);
+    free(program->output_buffer);
+    free(program);
+}

@@ -1,0 +1,53 @@
+/* A program: the ops of one training step in order, with the buffers they read and write. */
+#ifndef SA_NET_PROGRAM_H
+#define SA_NET_PROGRAM_H
+
+#include "kernels/ops.h"
+#include "memory/buffer.h"
+#include "net/net.h"
+#include "net/realization.h"
+
+typedef enum sa_step_phase { SA_STEP_FORWARD, SA_STEP_BACKWARD, SA_STEP_UPDATE, SA_STEP_PHASES } sa_step_phase;
+const char *sa_step_phase_name(sa_step_phase phase);
+
+typedef struct sa_op {
+    char name[SA_BUFFER_NAME_MAX]; /* "conv1 forward" */
+    sa_op_kind kind;
+    sa_step_phase phase;
+    int layer; /* that emitted it; -1: the solver */
+    sa_op_args args;
+} sa_op;
+
+typedef struct sa_param_buffers {
+    int param, grad, history; /* buffer numbers; -1: none */
+} sa_param_buffers;
+
+typedef struct sa_program {
+    const sa_net *net; /* borrowed */
+    size_t buffer_count, buffer_capacity;
+    sa_buffer *buffer;
+    size_t op_count, op_capacity;
+    sa_op *op;
+    size_t phase_end[SA_STEP_PHASES]; /* op numbers */
+    sa_param_buffers (*param)[SA_LAYER_PARAMS_MAX]; /* (layer_count) */
+    int *input_buffer; /* (blob_count): the buffer a blob is uploaded to, or -1 */
+    int seed_buffer; /* of the gradient that is given from outside, or -1 */
+    int *output_buffer; /* (blob_count): the buffer that still holds the blob at the end of the step (scalars), or -1 */
+    int step_state_buffer; /* -1: nothing reads it */
+} sa_program;
+
+typedef struct sa_program_options {
+    bool training; /* backward and update too */
+    float momentum, weight_decay;
+} sa_program_options;
+
+/* Emits the program of one step. device: for workspace sizes and algorithms (borrowed during the call). */
+SA_CHECKED sa_status sa_program_create(const sa_net *net, const sa_realizations *realizations, const sa_device *device,
+                                       const sa_program_options *options, sa_program **program);
+void sa_program_free(sa_program *program); /* NULL is allowed */
+
+/* Checks, op by op, that every buffer an op reads holds the value it expects, and that nothing is read before it is written.
+ * Shares no code with the emitter. SA_INVALID names op, buffer and value. */
+SA_CHECKED sa_status sa_program_check(const sa_program *program);
+
+#endif
