@@ -134,14 +134,16 @@ static sa_status fail_unknown_name(const decoder *d, const sa_proto_field *field
     DECODER_FAIL(d, field, SA_PARSE, "'%s' cannot be %.64s; it is one of %s%s", field->name, field->text, known, hint);
 }
 
-/* By name, or by number as protobuf allows. */
-static sa_status decode_enum(const decoder *d, const sa_proto_field *field, const sa_field *row, int32_t *value)
+/* An enum's bare name, or its number as protobuf allows; a choice's quoted name. */
+static sa_status decode_name(const decoder *d, const sa_proto_field *field, const sa_field *row, int32_t *value)
 {
-    SA_TRY(expect_kind(d, field, SA_PROTO_TOKEN, "a name without quotes"));
+    bool quoted = row->type == SA_FIELD_CHOICE;
+    if (quoted) SA_TRY(expect_kind(d, field, SA_PROTO_STRING, "a name in quotes"));
+    else SA_TRY(expect_kind(d, field, SA_PROTO_TOKEN, "a name without quotes"));
     for (const sa_enum_name *name = row->names; name->name; name++) {
         char number[16];
         snprintf(number, sizeof number, "%d", (int)name->value);
-        if (strcmp(field->text, name->name) != 0 && strcmp(field->text, number) != 0) continue;
+        if (strcmp(field->text, name->name) != 0 && (quoted || strcmp(field->text, number) != 0)) continue;
         if (name->note)
             DECODER_FAIL(d, field, SA_UNSUPPORTED, "'%s: %s' is not supported: %s", field->name, name->name, name->note);
         *value = name->value;
@@ -177,7 +179,8 @@ static sa_status decode_value(const decoder *d, const sa_proto_field *field, con
     case SA_FIELD_INT64: return decode_whole(d, field, row, INT64_MIN, INT64_MAX, at);
     case SA_FIELD_FLOAT: return decode_real(d, field, row, at);
     case SA_FIELD_BOOL: return decode_bool(d, field, row, at);
-    case SA_FIELD_ENUM: return decode_enum(d, field, row, at);
+    case SA_FIELD_ENUM:
+    case SA_FIELD_CHOICE: return decode_name(d, field, row, at);
     case SA_FIELD_STRING: return decode_string(d, field, row, at);
     case SA_FIELD_MESSAGE: {
         decoder inner = {.document = d->document, .where = d->where, .owner = field->name};

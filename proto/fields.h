@@ -18,7 +18,8 @@ typedef enum sa_field_type {
     SA_FIELD_INT64,   /* int64_t */
     SA_FIELD_FLOAT,   /* float */
     SA_FIELD_BOOL,    /* bool: true/false/t/f/1/0 */
-    SA_FIELD_ENUM,    /* int32_t, by name */
+    SA_FIELD_ENUM,    /* int32_t, by bare name: MAX */
+    SA_FIELD_CHOICE,  /* int32_t, by quoted name: "step" (a string for Caffe, of which few values mean something) */
     SA_FIELD_STRING,  /* char[max], NUL-terminated; too long is an error */
     SA_FIELD_MESSAGE, /* a nested struct with its own table */
     SA_FIELD_IGNORED, /* known to Caffe, of no meaning here: accepted and dropped, whatever its value */
@@ -40,7 +41,7 @@ typedef struct sa_field {
     int32_t element_max;  /* repeated: capacity of the array; more is an error */
     size_t count_offset;  /* repeated: of an int32_t count; singular: of a bool "given" if has_given */
     bool has_given;
-    const sa_enum_name *names;      /* ENUM */
+    const sa_enum_name *names;      /* ENUM, CHOICE */
     const struct sa_field *message; /* MESSAGE: its table */
     const char *note;               /* REFUSED: why; bounded: why other values are SA_UNSUPPORTED (NULL: they are SA_PARSE) */
     bool bounded;                   /* numbers and BOOL: low <= value <= high is required; both are inclusive */
@@ -63,6 +64,10 @@ enum { SA_FIELDS_MAX_ROWS = 128 }; /* of one table */
 #define SA_F_ENUM(S, member, text, table)                                                      \
     {                                                                                          \
         .name = (text), .type = SA_FIELD_ENUM, .offset = offsetof(S, member), .names = (table) \
+    }
+#define SA_F_CHOICE(S, member, text, table)                                                      \
+    {                                                                                            \
+        .name = (text), .type = SA_FIELD_CHOICE, .offset = offsetof(S, member), .names = (table) \
     }
 #define SA_F_STRING(S, member, text)                                                                            \
     {                                                                                                           \
