@@ -108,6 +108,10 @@ enum { SA_FIELDS_MAX_ROWS = 128 }; /* of one table */
     {                                                                              \
         .name = (text), .type = SA_FIELD_ENUM, .names = (table), .discarded = true \
     }
+#define SA_F_CHOICE_CHECKED(text, table)                                             \
+    {                                                                                \
+        .name = (text), .type = SA_FIELD_CHOICE, .names = (table), .discarded = true \
+    }
 /* repeated: S has `T member[MAX]` and `int32_t count` */
 #define SA_F_REPEATED(S, member, count, text, TYPE)                                                                           \
     {                                                                                                                         \
