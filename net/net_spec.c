@@ -1,0 +1,166 @@
+/* Reads a net file into sa_net_spec: header, layers, phase rules. Shapes and types are not its business. */
+#include "net/net_spec.h"
+
+#include "net/net_spec_fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void sa_layer_where(const char *name, const char *type, char where[SA_LAYER_WHERE_BYTES])
+{
+    snprintf(where, SA_LAYER_WHERE_BYTES, "layer '%.96s' (%.96s)", name, type);
+}
+
+/* The text of a string field for a message, before anything is checked. */
+static const char *text_of(const sa_proto_message *message, const char *name, const char *absent)
+{
+    const sa_proto_field *field = sa_proto_find(message, name);
+    return field && field->kind == SA_PROTO_STRING ? field->text : absent;
+}
+
+static bool has_stage(const sa_state_spec *state, const char *stage)
+{
+    for (int i = 0; i < state->stage_count; i++)
+        if (strcmp(state->stage[i], stage) == 0) return true;
+    return false;
+}
+
+/* Caffe: Net::StateMeetsRule. */
+static bool meets_rule(const sa_state_spec *state, const sa_rule_spec *rule)
+{
+    if (rule->phase_given && rule->phase != state->phase) return false;
+    if (rule->min_level_given && state->level < rule->min_level) return false;
+    if (rule->max_level_given && state->level > rule->max_level) return false;
+    for (int i = 0; i < rule->stage_count; i++)
+        if (!has_stage(state, rule->stage[i])) return false;
+    for (int i = 0; i < rule->not_stage_count; i++)
+        if (has_stage(state, rule->not_stage[i])) return false;
+    return true;
+}
+
+/* Caffe: Net::FilterNet. */
+static bool is_included(const sa_state_spec *state, const sa_layer_spec *layer)
+{
+    for (int i = 0; i < layer->exclude_count; i++)
+        if (meets_rule(state, &layer->exclude[i])) return false;
+    for (int i = 0; i < layer->include_count; i++)
+        if (meets_rule(state, &layer->include[i])) return true;
+    return layer->include_count == 0;
+}
+
+static sa_status read_layer(const sa_proto_document *document, const sa_proto_field *field, sa_layer_spec *layer)
+{
+    char where[SA_LAYER_WHERE_BYTES];
+    if (field->kind != SA_PROTO_MESSAGE)
+        return sa_proto_error(document, field->line, SA_PARSE, NULL, "'layer' needs a message in braces");
+    *layer = (sa_layer_spec){.line = field->line, .message = field->message};
+    for (int i = 0; i < SA_SPEC_PARAMS_MAX; i++) layer->param[i].lr_mult = layer->param[i].decay_mult = 1;
+    sa_layer_where(text_of(field->message, "name", "?"), text_of(field->message, "type", "?"), where);
+    SA_TRY(sa_fields_decode(document, field->message, sa_layer_spec_fields, where, NULL, layer));
+    if (!layer->name[0]) return sa_proto_error(document, field->line, SA_PARSE, where, "'name' is missing");
+    if (!layer->type[0]) return sa_proto_error(document, field->line, SA_PARSE, where, "'type' is missing");
+    if (layer->include_count && layer->exclude_count)
+        return sa_proto_error(document, field->line, SA_PARSE, where, "give either include or exclude rules, not both");
+    for (int i = 0; i < layer->bottom_count; i++)
+        if (!layer->bottom[i][0]) return sa_proto_error(document, field->line, SA_PARSE, where, "a bottom has an empty name");
+    for (int i = 0; i < layer->top_count; i++)
+        if (!layer->top[i][0]) return sa_proto_error(document, field->line, SA_PARSE, where, "a top has an empty name");
+    return SA_OK;
+}
+
+static sa_status read_layers(const sa_proto_document *document, sa_net_spec *spec)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < document->root.count; i++) count += strcmp(document->root.field[i].name, "layer") == 0;
+    if (count > SA_SPEC_LAYERS_MAX)
+        return sa_proto_error(document, 1, SA_UNSUPPORTED, NULL, "the net has %zu layers; at most %d are supported", count,
+                              SA_SPEC_LAYERS_MAX);
+    spec->layer = calloc(count + 1, sizeof *spec->layer);
+    if (!spec->layer) SA_FAIL(SA_NOMEM, "%s: out of memory for %zu layers", document->path, count);
+    for (size_t i = 0; i < document->root.count; i++) {
+        const sa_proto_field *field = &document->root.field[i];
+        if (strcmp(field->name, "layer") != 0) continue;
+        SA_TRY(read_layer(document, field, &spec->layer[spec->layer_count]));
+        spec->layer_count += is_included(&spec->state, &spec->layer[spec->layer_count]);
+    }
+    return SA_OK;
+}
+
+/* A parameter name that a second layer uses too means shared weights. */
+static sa_status check_sharing(const sa_proto_document *document, const sa_net_spec *spec)
+{
+    char where[SA_LAYER_WHERE_BYTES];
+    for (int i = 0; i < spec->layer_count * SA_SPEC_PARAMS_MAX; i++) {
+        const sa_layer_spec *layer = &spec->layer[i / SA_SPEC_PARAMS_MAX];
+        const char *name = layer->param[i % SA_SPEC_PARAMS_MAX].name;
+        for (int j = 0; name[0] && j < i; j++) {
+            const sa_layer_spec *other = &spec->layer[j / SA_SPEC_PARAMS_MAX];
+            if (strcmp(other->param[j % SA_SPEC_PARAMS_MAX].name, name) != 0) continue;
+            sa_layer_where(layer->name, layer->type, where);
+            return sa_proto_error(document, layer->line, SA_UNSUPPORTED, where,
+                                  "shares parameter '%s' with layer '%s'; shared parameters are not supported", name, other->name);
+        }
+    }
+    return SA_OK;
+}
+
+/* Joins each `input` with its input_shape or its four input_dim. */
+static sa_status read_inputs(const sa_proto_document *document, const sa_net_header *header, sa_net_spec *spec)
+{
+    int inputs = header->input_count, shapes = header->input_shape_count, dims = header->input_dim_count;
+    if (shapes && dims) return sa_proto_error(document, 1, SA_PARSE, NULL, "give either input_shape or input_dim, not both");
+    if (dims && dims != 4 * inputs)
+        return sa_proto_error(document, 1, SA_PARSE, NULL, "input_dim is given %d times for %d inputs; each input needs 4", dims,
+                              inputs);
+    if (!dims && shapes != inputs)
+        return sa_proto_error(document, 1, SA_PARSE, NULL, "input_shape is given %d times for %d inputs", shapes, inputs);
+    for (int i = 0; i < inputs; i++) {
+        memcpy(spec->input[i].name, header->input[i], sizeof spec->input[i].name);
+        if (shapes) {
+            spec->input[i].shape = header->input_shape[i];
+            continue;
+        }
+        memcpy(spec->input[i].shape.dim, &header->input_dim[4 * i], 4 * sizeof header->input_dim[0]);
+        spec->input[i].shape.count = 4;
+    }
+    spec->input_count = inputs;
+    return SA_OK;
+}
+
+static sa_status read_net(const sa_proto_document *document, sa_phase phase, sa_net_header *header, sa_net_spec *spec)
+{
+    SA_TRY(sa_fields_decode(document, &document->root, sa_net_header_fields, NULL, NULL, header));
+    memcpy(spec->name, header->name, sizeof spec->name);
+    spec->state = header->state;
+    spec->state.phase = phase;
+    spec->force_backward = header->force_backward;
+    SA_TRY(read_inputs(document, header, spec));
+    SA_TRY(read_layers(document, spec));
+    SA_TRY(check_sharing(document, spec));
+    if (!spec->layer_count) return sa_proto_error(document, 1, SA_PARSE, NULL, "the net has no layers in this phase");
+    return SA_OK;
+}
+
+sa_status sa_net_spec_read(const sa_proto_document *document, sa_phase phase, sa_net_spec **spec)
+{
+    sa_net_spec *read = calloc(1, sizeof *read);
+    sa_net_header *header = calloc(1, sizeof *header);
+    sa_status status = SA_OK;
+    if (!read || !header) status = sa_error_set(SA_NOMEM, "%s: out of memory", document->path);
+    if (status == SA_OK) status = read_net(document, phase, header, read);
+    free(header);
+    if (status != SA_OK) {
+        sa_net_spec_free(read);
+        return status;
+    }
+    *spec = read;
+    return SA_OK;
+}
+
+void sa_net_spec_free(sa_net_spec *spec)
+{
+    if (!spec) return;
+    free(spec->layer);
+    free(spec);
+}

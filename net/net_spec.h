@@ -1,0 +1,85 @@
+/* What a net's prototxt says, before it means anything: inputs, and the layers that a phase includes, with names and connections as
+ * text. It checks form, phase rules and limits. Layer types, shapes and connections are judged by net.c; a layer's own parameter
+ * message is decoded by its type, from `message`. */
+#ifndef SA_NET_NET_SPEC_H
+#define SA_NET_NET_SPEC_H
+
+#include "layers/params.h"
+#include "proto/fields.h"
+
+enum {
+    SA_SPEC_NAME_BYTES = 96, /* names of layers, blobs and types, with the NUL */
+    SA_SPEC_BOTTOMS_MAX = 4,
+    SA_SPEC_TOPS_MAX = 8,
+    SA_SPEC_PARAMS_MAX = 4,
+    SA_SPEC_RULES_MAX = 4,
+    SA_SPEC_STAGES_MAX = 4,
+    SA_SPEC_STAGE_BYTES = 48,
+    SA_SPEC_INPUTS_MAX = 8,
+    SA_SPEC_LAYERS_MAX = 4096,
+};
+
+typedef enum sa_phase { SA_PHASE_TRAIN, SA_PHASE_TEST } sa_phase;
+
+/* `state {}` of a net */
+typedef struct sa_state_spec {
+    int32_t phase; /* sa_phase; what the caller asked for wins over the file's */
+    int32_t level;
+    char stage[SA_SPEC_STAGES_MAX][SA_SPEC_STAGE_BYTES];
+    int32_t stage_count;
+} sa_state_spec;
+
+/* `include {}` or `exclude {}`; met if all that is given is true of the state */
+typedef struct sa_rule_spec {
+    int32_t phase, min_level, max_level;
+    bool phase_given, min_level_given, max_level_given;
+    char stage[SA_SPEC_STAGES_MAX][SA_SPEC_STAGE_BYTES], not_stage[SA_SPEC_STAGES_MAX][SA_SPEC_STAGE_BYTES];
+    int32_t stage_count, not_stage_count;
+} sa_rule_spec;
+
+/* `param {}` of a layer: the i-th stands for its i-th parameter */
+typedef struct sa_param_spec {
+    char name[SA_SPEC_NAME_BYTES]; /* for sharing; "": none */
+    float lr_mult, decay_mult;     /* 1 unless given */
+} sa_param_spec;
+
+typedef struct sa_layer_spec {
+    char name[SA_SPEC_NAME_BYTES], type[SA_SPEC_NAME_BYTES];
+    char bottom[SA_SPEC_BOTTOMS_MAX][SA_SPEC_NAME_BYTES], top[SA_SPEC_TOPS_MAX][SA_SPEC_NAME_BYTES];
+    int32_t bottom_count, top_count;
+    sa_param_spec param[SA_SPEC_PARAMS_MAX]; /* all set to defaults, also beyond param_count */
+    int32_t param_count;
+    float loss_weight[SA_SPEC_TOPS_MAX];
+    int32_t loss_weight_count;
+    sa_rule_spec include[SA_SPEC_RULES_MAX], exclude[SA_SPEC_RULES_MAX];
+    int32_t include_count, exclude_count;
+    int line;                        /* of the layer's `layer {` */
+    const sa_proto_message *message; /* borrowed from the document: the layer's own parameters are in here */
+} sa_layer_spec;
+
+/* An input of a deploy header: `input: "data"` with 4 input_dim or an input_shape. */
+typedef struct sa_input_spec {
+    char name[SA_SPEC_NAME_BYTES];
+    sa_shape_param shape;
+} sa_input_spec;
+
+typedef struct sa_net_spec {
+    char name[SA_SPEC_NAME_BYTES];
+    sa_state_spec state;
+    bool force_backward;
+    sa_input_spec input[SA_SPEC_INPUTS_MAX];
+    int32_t input_count;
+    int layer_count;
+    sa_layer_spec *layer; /* those included, in file order; owned */
+} sa_net_spec;
+
+/* Errors are SA_PARSE, SA_INVALID or SA_UNSUPPORTED with "path:line: layer 'conv1' (Convolution): cause". The document must outlive
+ * *spec, which is owned by the caller. */
+SA_CHECKED sa_status sa_net_spec_read(const sa_proto_document *document, sa_phase phase, sa_net_spec **spec);
+void sa_net_spec_free(sa_net_spec *spec); /* NULL is allowed */
+
+enum { SA_LAYER_WHERE_BYTES = 256 };
+/* "layer 'conv1' (Convolution)" into where. */
+void sa_layer_where(const char *name, const char *type, char where[SA_LAYER_WHERE_BYTES]);
+
+#endif
