@@ -18,16 +18,20 @@ typedef struct sa_arena_options {
     bool debug;
 } sa_arena_options;
 
-/* Borrows device; copies what it needs of buffers and plan. In debug mode it plans again with red zones. */
+/* Borrows device; copies what it needs of buffers and plan, which is checked first. In debug mode it plans again with red zones,
+ * and PARAM and HISTORY buffers have to be alive in all steps (SA_INVALID). */
 SA_CHECKED sa_status sa_arena_create(sa_device *device, const sa_buffer *buffers, size_t count, const sa_plan *plan,
                                      const sa_arena_options *options, sa_arena **arena);
 void sa_arena_destroy(sa_arena *arena);                       /* NULL is allowed */
 void *sa_arena_pointer(const sa_arena *arena, size_t buffer); /* stable for the arena's life */
 size_t sa_arena_bytes(const sa_arena *arena);                 /* what was taken from the device */
-/* Tells the arena that op step `step` is about to run (debug: opens and closes lifetimes, checks red zones). Steps go 0, 1, ...,
- * and start at 0 again for the next training step; buffers alive over the whole program [0, end) keep their contents. */
+/* Tells the arena that op step `step` is about to run (debug: opens and closes lifetimes, checks red zones; SA_INVALID names the
+ * buffer that was overrun or written outside of its lifetime). Steps go 0, 1, ..., and start at 0 again after sa_arena_leave.
+ * PARAM and HISTORY buffers are alive from creation on and keep their contents; all others hold NaN (0xFF bytes) when their
+ * lifetime starts, so they are written after entering their first step and read before entering the step they end at. */
 SA_CHECKED sa_status sa_arena_enter_step(sa_arena *arena, int64_t step);
-/* After the last op of a training step: closes all lifetimes but those of persistent kinds (PARAM, HISTORY). */
+/* After the last op of a training step, and after its results (the loss, say) were downloaded: closes all lifetimes but those of
+ * persistent kinds (PARAM, HISTORY), and checks all bytes that nobody owns. */
 SA_CHECKED sa_status sa_arena_leave(sa_arena *arena);
 
 #ifdef __cplusplus

@@ -17,8 +17,8 @@ void sa_ledger_destroy(sa_ledger *ledger); /* NULL is allowed */
 void sa_ledger_touch(sa_ledger *ledger, int64_t step, size_t buffer, const void *base, const void *pointer);
 /* Highest touched end address less the base: the arena bytes really used. Equals the plan's peak. */
 size_t sa_ledger_high_water_bytes(const sa_ledger *ledger);
-/* The largest sum of sizes of buffers between their first and last touch. Equals the plan's lower bound if no buffer is declared
- * alive longer than it is used. */
+/* The largest sum of sizes of buffers between their first and last touch, rounded as a plan's lower bound is. Equals the plan's
+ * lower bound if no buffer is declared alive longer than it is used. */
 size_t sa_ledger_live_peak_bytes(const sa_ledger *ledger);
 /* Bytes of one kind alive at the step of the live peak, and the step itself. */
 size_t sa_ledger_kind_bytes(const sa_ledger *ledger, sa_buffer_kind kind);

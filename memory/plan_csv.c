@@ -1,0 +1,198 @@
+/* Reads static-allocation instances from CSV. Writing is in plan_csv_write.c. */
+#include "memory/plan_csv.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum column { ID, LOWER, UPPER, SIZE, OFFSET, COLUMNS } column;
+static const char *const column_names[COLUMNS] = {"id", "lower", "upper", "size", "offset"};
+
+typedef struct reader {
+    const char *path;
+    size_t line;           /* of the row being read, from 1 */
+    char *text;            /* the row, cut into fields in place */
+    char *fields[COLUMNS]; /* in the file's order */
+    int field_count;
+    column columns[COLUMNS]; /* what each field is */
+    int column_count;
+    sa_buffer *buffers;
+    size_t *offsets;
+    size_t count, room;
+} reader;
+
+/* Cuts the row at commas; a field may be quoted, with "" for a quote. */
+static sa_status split(reader *in)
+{
+    char *from = in->text;
+    in->field_count = 0;
+    for (;;) {
+        if (in->field_count == COLUMNS) SA_FAIL(SA_PARSE, "%s:%zu: more than %d fields", in->path, in->line, COLUMNS);
+        char *to = from;
+        in->fields[in->field_count++] = from;
+        if (*from == '"') {
+            for (from++; *from && (*from != '"' || from[1] == '"'); from++) {
+                if (*from == '"') from++;
+                *to++ = *from;
+            }
+            if (*from++ != '"') SA_FAIL(SA_PARSE, "%s:%zu: a quote is not closed", in->path, in->line);
+        } else {
+            while (*from && *from != ',') *to++ = *from++;
+        }
+        char after = *from;
+        if (after && after != ',') SA_FAIL(SA_PARSE, "%s:%zu: '%c' after a closing quote", in->path, in->line, after);
+        *to = '\0';
+        if (!after) return SA_OK;
+        from++;
+    }
+}
+
+static sa_status read_header(reader *in)
+{
+    bool seen[COLUMNS] = {false};
+    in->column_count = in->field_count;
+    for (int f = 0; f < in->field_count; f++) {
+        int which = 0;
+        while (which < COLUMNS && strcmp(in->fields[f], column_names[which]) != 0) which++;
+        if (which == COLUMNS) {
+            SA_FAIL(SA_PARSE, "%s:%zu: unknown column '%s'; the columns are id,lower,upper,size and, if wanted, offset", in->path,
+                    in->line, in->fields[f]);
+        }
+        if (seen[which]) SA_FAIL(SA_PARSE, "%s:%zu: column '%s' comes twice", in->path, in->line, in->fields[f]);
+        seen[which] = true;
+        in->columns[f] = (column)which;
+    }
+    for (int which = ID; which < OFFSET; which++) {
+        if (!seen[which]) SA_FAIL(SA_PARSE, "%s:%zu: column '%s' is missing", in->path, in->line, column_names[which]);
+    }
+    return SA_OK;
+}
+
+static sa_status read_number(const reader *in, column which, const char *text, bool negative_allowed, long long *number)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || (*text != '-' && (*text < '0' || *text > '9'))) {
+        SA_FAIL(SA_PARSE, "%s:%zu: %s '%s' is no whole number", in->path, in->line, column_names[which], text);
+    }
+    if (errno == ERANGE) SA_FAIL(SA_PARSE, "%s:%zu: %s %s is out of range", in->path, in->line, column_names[which], text);
+    if (value < 0 && !negative_allowed) {
+        SA_FAIL(SA_PARSE, "%s:%zu: %s %s is negative", in->path, in->line, column_names[which], text);
+    }
+    *number = value;
+    return SA_OK;
+}
+
+static sa_status grow(reader *in)
+{
+    if (in->count < in->room) return SA_OK;
+    size_t room = in->room ? 2 * in->room : 64;
+    sa_buffer *buffers = realloc(in->buffers, room * sizeof *buffers);
+    if (buffers) in->buffers = buffers;
+    size_t *offsets = realloc(in->offsets, room * sizeof *offsets);
+    if (offsets) in->offsets = offsets;
+    if (!buffers || !offsets) SA_FAIL(SA_NOMEM, "%s: no memory for %zu buffers", in->path, room);
+    in->room = room;
+    return SA_OK;
+}
+
+static sa_status read_row(reader *in)
+{
+    if (in->field_count != in->column_count) {
+        SA_FAIL(SA_PARSE, "%s:%zu: %d fields, but the header has %d", in->path, in->line, in->field_count, in->column_count);
+    }
+    SA_TRY(grow(in));
+    long long numbers[COLUMNS] = {0};
+    const char *id = "";
+    for (int f = 0; f < in->field_count; f++) {
+        column which = in->columns[f];
+        if (which == ID) id = in->fields[f];
+        else SA_TRY(read_number(in, which, in->fields[f], which == LOWER || which == UPPER, &numbers[which]));
+    }
+    sa_buffer *buffer = &in->buffers[in->count];
+    *buffer = (sa_buffer){.kind = SA_BUFFER_ACTIVATION,
+                          .size_bytes = (size_t)numbers[SIZE],
+                          .alignment_bytes = 1,
+                          .begin = numbers[LOWER],
+                          .end = numbers[UPPER]};
+    if (*id == '\0') SA_FAIL(SA_PARSE, "%s:%zu: the id is empty", in->path, in->line);
+    if (strlen(id) >= sizeof buffer->name) {
+        SA_FAIL(SA_PARSE, "%s:%zu: id '%s' is longer than %zu characters", in->path, in->line, id, sizeof buffer->name - 1);
+    }
+    strcpy(buffer->name, id);
+    if (buffer->size_bytes == 0) SA_FAIL(SA_PARSE, "%s:%zu: buffer '%s' has size 0", in->path, in->line, id);
+    if (buffer->begin >= buffer->end) {
+        SA_FAIL(SA_PARSE, "%s:%zu: buffer '%s': lower %lld is not below upper %lld", in->path, in->line, id, numbers[LOWER],
+                numbers[UPPER]);
+    }
+    in->offsets[in->count++] = (size_t)numbers[OFFSET];
+    return SA_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const sa_buffer *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static sa_status check_ids(const reader *in)
+{
+    const sa_buffer **sorted = malloc((in->count + 1) * sizeof *sorted);
+    if (!sorted) SA_FAIL(SA_NOMEM, "%s: no memory for %zu buffers", in->path, in->count);
+    for (size_t i = 0; i < in->count; i++) sorted[i] = &in->buffers[i];
+    qsort(sorted, in->count, sizeof(const sa_buffer *), compare_names);
+    sa_status status = SA_OK;
+    for (size_t i = 1; i < in->count && status == SA_OK; i++) {
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) != 0) continue;
+        status = sa_error_set(SA_PARSE, "%s: id '%s' comes twice", in->path, sorted[i]->name);
+    }
+    free(sorted);
+    return status;
+}
+
+static sa_status read_lines(reader *in, FILE *file)
+{
+    size_t room = 0;
+    ssize_t length;
+    while ((length = getline(&in->text, &room, file)) >= 0) {
+        in->line++;
+        if (memchr(in->text, '\0', (size_t)length)) SA_FAIL(SA_PARSE, "%s:%zu: a zero byte; is it a text?", in->path, in->line);
+        while (length > 0 && (in->text[length - 1] == '\n' || in->text[length - 1] == '\r')) in->text[--length] = '\0';
+        if (in->line == 1 && strncmp(in->text, "\xEF\xBB\xBF", 3) == 0) memmove(in->text, in->text + 3, (size_t)length - 2);
+        if (in->text[0] == '\0') continue;
+        SA_TRY(split(in));
+        SA_TRY(in->column_count == 0 ? read_header(in) : read_row(in));
+    }
+    if (ferror(file)) SA_FAIL(SA_IO, "%s: cannot read: %s", in->path, strerror(errno));
+    if (in->column_count == 0) SA_FAIL(SA_PARSE, "%s:1: no header line id,lower,upper,size", in->path);
+    return check_ids(in);
+}
+
+sa_status sa_plan_csv_read(const char *path, sa_buffer **buffers, size_t *count, size_t **offset_bytes)
+{
+    reader in = {.path = path};
+    FILE *file = fopen(path, "r");
+    if (!file) SA_FAIL(SA_IO, "%s: cannot open: %s", path, strerror(errno));
+    sa_status status = read_lines(&in, file);
+    fclose(file);
+    free(in.text);
+    if (status != SA_OK) {
+        free(in.buffers);
+        free(in.offsets);
+        return status;
+    }
+    bool has_offsets = false;
+    for (int f = 0; f < in.column_count; f++) has_offsets |= in.columns[f] == OFFSET;
+    *buffers = in.buffers;
+    *count = in.count;
+    if (offset_bytes && has_offsets) {
+        *offset_bytes = in.offsets;
+    } else {
+        free(in.offsets);
+        if (offset_bytes) *offset_bytes = NULL;
+    }
+    return SA_OK;
+}
