@@ -32,6 +32,17 @@ BENCHES := $(patsubst bench/%.c,$(B)/%,$(wildcard bench/bench_*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 
+# The hot loops of the convolutions are built for several instruction sets, one of which is chosen at run time. They write
+# sums as a * b + c and want the fused multiply-add; each has one order of operations, so it stays deterministic.
+ifeq ($(shell uname -m),x86_64)
+ISA_avx512 := -march=x86-64 -mavx2 -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mprefer-vector-width=512
+ISA_avx2 := -march=x86-64 -mavx2 -mfma
+ISA_portable := -march=x86-64
+endif
+$(O)/kernels/cpu/conv_%_avx512.o: CFLAGS += -ffp-contract=fast $(ISA_avx512)
+$(O)/kernels/cpu/conv_%_avx2.o: CFLAGS += -ffp-contract=fast $(ISA_avx2)
+$(O)/kernels/cpu/conv_%_portable.o: CFLAGS += -ffp-contract=fast $(ISA_portable)
+
 .PHONY: all
 all: $(B)/segarena $(BENCHES)
 

@@ -1,0 +1,86 @@
+/* Entry points of the CPU convolutions: checks, and the way to the algorithm. */
+#include "kernels/cpu/conv_cpu.h"
+
+#include "kernels/cpu/conv_common.h"
+
+static const sa_conv_method *const methods[SA_CONV_ALGORITHMS] = {
+    [SA_CONV_IM2COL] = &sa_conv_im2col_method,
+    [SA_CONV_DIRECT] = &sa_conv_direct_method,
+    [SA_CONV_FFT] = &sa_conv_fft_method,
+};
+
+static sa_status check_shape(const sa_conv_shape *s)
+{
+    if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->kernel_h < 1 || s->kernel_w < 1 ||
+        s->stride_h < 1 || s->stride_w < 1 || s->pad_h < 0 || s->pad_w < 0)
+        SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d on %dx%dx%d: sizes must be positive", s->kernel_h,
+                s->kernel_w, s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->in_channels, s->in_height, s->in_width);
+    int64_t height = (int64_t)s->in_height + 2 * (int64_t)s->pad_h - s->kernel_h;
+    int64_t width = (int64_t)s->in_width + 2 * (int64_t)s->pad_w - s->kernel_w;
+    if (height < 0 || width < 0 || height / s->stride_h + 1 != s->out_height || width / s->stride_w + 1 != s->out_width)
+        SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d on %dx%d does not give %dx%d", s->kernel_h, s->kernel_w,
+                s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->in_height, s->in_width, s->out_height, s->out_width);
+    if ((int64_t)s->out_height * s->out_width > INT32_MAX || (int64_t)s->in_channels * s->kernel_h * s->kernel_w > INT32_MAX)
+        SA_FAIL(SA_CAPACITY, "convolution of %dx%dx%d to %dx%dx%d is too large", s->in_channels, s->in_height, s->in_width,
+                s->out_channels, s->out_height, s->out_width);
+    return SA_OK;
+}
+
+static sa_status check_range(const sa_conv_shape *s, const sa_range *r)
+{
+    if (r->image_begin < 0 || r->image_end < r->image_begin || r->channel_begin < 0 || r->channel_end <= r->channel_begin ||
+        r->channel_end > s->out_channels)
+        SA_FAIL(SA_INVALID, "convolution range: images %d..%d, channels %d..%d of %d", r->image_begin, r->image_end,
+                r->channel_begin, r->channel_end, s->out_channels);
+    return SA_OK;
+}
+
+sa_status sa_cpu_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
+{
+    SA_TRY(check_shape(&request->shape));
+    if (request->algorithm < 0 || request->algorithm >= SA_CONV_ALGORITHMS)
+        SA_FAIL(SA_INVALID, "convolution algorithm %d does not exist", (int)request->algorithm);
+    if (request->out_channels_at_once < 1 || request->out_channels_at_once > request->shape.out_channels)
+        SA_FAIL(SA_INVALID, "%d output channels at once of %d", request->out_channels_at_once, request->shape.out_channels);
+    return methods[request->algorithm]->workspace_bytes(device, request, bytes);
+}
+
+static sa_status check_workspace(const sa_device *device, const sa_conv_request *request, const sa_ref *workspace)
+{
+    size_t needed;
+    SA_TRY(sa_cpu_conv_workspace_bytes(device, request, &needed));
+    if (needed > request->limit_bytes)
+        SA_FAIL(SA_CAPACITY, "convolution workspace of %zu bytes, %zu needed", request->limit_bytes, needed);
+    if (needed > 0 && (!workspace->ptr || (uintptr_t)workspace->ptr % 64 != 0))
+        SA_FAIL(SA_INVALID, "convolution workspace at %p is not aligned to 64 bytes", workspace->ptr);
+    return SA_OK;
+}
+
+sa_status sa_cpu_conv_forward(sa_device *device, const sa_conv_forward_args *args)
+{
+    sa_conv_request request = sa_conv_forward_request(args);
+    SA_TRY(check_shape(&args->shape));
+    SA_TRY(check_range(&args->shape, &args->range));
+    SA_TRY(check_workspace(device, &request, &args->workspace));
+    return methods[args->algorithm]->forward(device, args);
+}
+
+sa_status sa_cpu_conv_backward(sa_device *device, const sa_conv_backward_args *args)
+{
+    sa_conv_request request = sa_conv_backward_request(args);
+    SA_TRY(check_shape(&args->shape));
+    SA_TRY(check_range(&args->shape, &args->range));
+    if (args->dx.at.ptr && sa_range_channels(&args->range) != args->shape.out_channels)
+        SA_FAIL(SA_INVALID, "the data gradient of a convolution needs all %d output channels, not %d..%d", args->shape.out_channels,
+                args->range.channel_begin, args->range.channel_end);
+    SA_TRY(check_workspace(device, &request, &args->workspace));
+    return methods[args->algorithm]->backward(device, args);
+}
+
+sa_conv_algorithm sa_cpu_conv_choose(const sa_device *device, const sa_conv_shape *shape)
+{
+    size_t bytes;
+    sa_conv_request request = {.shape = *shape, .algorithm = SA_CONV_FFT, .out_channels_at_once = shape->out_channels};
+    bool fft = sa_conv_fft_method.workspace_bytes(device, &request, &bytes) == SA_OK;
+    return fft && shape->in_channels >= 16 && shape->out_channels >= 16 ? SA_CONV_FFT : SA_CONV_DIRECT;
+}
