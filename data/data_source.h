@@ -1,0 +1,75 @@
+/* A source of training batches: the interface that the trainer sees, whatever the images come from.
+ *
+ * Every batch is a function of the position alone, so restoring a position continues the stream exactly. Sources are for one
+ * thread at a time. */
+#ifndef SA_DATA_DATA_SOURCE_H
+#define SA_DATA_DATA_SOURCE_H
+
+#include "core/status.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* data is (images, channels, height, width), label (images, 1, label_height, label_width), both float32. */
+typedef struct sa_data_shape {
+    int32_t images, channels, height, width;
+    int32_t label_height, label_width;
+} sa_data_shape;
+
+/* Where the next batch starts. Plain data: it goes into snapshots as it is. */
+typedef struct sa_data_position {
+    uint64_t seed;  /* of shuffling, cropping, mirroring or scenes */
+    uint64_t epoch; /* whole passes over the list so far */
+    uint64_t index; /* entries of this epoch already used */
+} sa_data_position;
+
+typedef struct sa_data_source sa_data_source;
+
+typedef struct sa_data_source_functions {
+    sa_status (*next)(sa_data_source *source, float *data, float *label);
+    /* Checks that the position can be taken up; may prepare for it. */
+    sa_status (*restore)(sa_data_source *source, sa_data_position position);
+    void (*close)(sa_data_source *source);
+} sa_data_source_functions;
+
+/* The head of every implementation's own struct. */
+struct sa_data_source {
+    const sa_data_source_functions *functions;
+    sa_data_shape shape;
+    sa_data_position position;
+    uint64_t entry_count; /* entries of an epoch; 0: the stream never repeats */
+};
+
+/* Fills one batch and moves on: data (N, C, H, W), label (N, 1, Hl, Wl), host memory, which may be partly written on failure; the
+ * position then stays. The statuses are those of reading the images. */
+static inline SA_CHECKED sa_status sa_data_source_next(sa_data_source *source, float *data, float *label)
+{
+    return source->functions->next(source, data, label);
+}
+
+static inline sa_data_position sa_data_source_position(const sa_data_source *source)
+{
+    return source->position;
+}
+
+/* SA_INVALID: not a position of this source. */
+static inline SA_CHECKED sa_status sa_data_source_restore(sa_data_source *source, sa_data_position position)
+{
+    return source->functions->restore(source, position);
+}
+
+static inline void sa_data_source_close(sa_data_source *source) /* NULL is allowed */
+{
+    if (source) source->functions->close(source);
+}
+
+/* SA_INVALID, naming `what`, if a size is not positive or the element counts overflow. */
+SA_CHECKED sa_status sa_data_shape_check(const char *what, const sa_data_shape *shape);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

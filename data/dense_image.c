@@ -1,0 +1,341 @@
+/* DenseImageData: list entry -> decoded pictures -> resized -> window, mirror, mean and scale -> one image of the batch. */
+#include "data/dense_image.h"
+
+#include "core/checked.h"
+#include "data/list_file.h"
+#include "data/picture.h"
+#include "data/png_image.h"
+#include "data/random.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct dense_image {
+    sa_data_source base;
+    sa_dense_image_config config; /* without its pointers */
+    char *root_folder, *data_root;
+    float *mean;            /* (channels), zeros without mean_value */
+    int32_t *slot_channels; /* (images a line): channels each image of a line gives */
+    sa_list_file list;
+    uint32_t *order; /* (list.count): entry at each index of the epoch that it was made for */
+    bool order_made;
+    uint64_t order_seed, order_epoch;
+} dense_image;
+
+/* Where a batch image is taken from the resized picture. */
+typedef struct window {
+    int32_t top, left, height, width;
+    bool mirrored;
+} window;
+
+enum { DRAW_TOP, DRAW_LEFT, DRAW_MIRROR, DRAWS };
+enum { MAX_IMAGES_PER_LINE = 64 };
+
+sa_dense_image_config sa_dense_image_defaults(void)
+{
+    return (sa_dense_image_config){.batch_size = 1, .is_color = true, .scale = 1};
+}
+
+static bool both_or_none(int32_t a, int32_t b)
+{
+    return (a == 0 && b == 0) || (a > 0 && b > 0);
+}
+
+static sa_status check_config(const sa_dense_image_config *c)
+{
+    if (!c->source || c->source[0] == '\0') SA_FAIL(SA_INVALID, "dense_image_data: no source is given");
+    if (c->batch_size < 1) SA_FAIL(SA_INVALID, "%s: batch_size %d, at least 1 is needed", c->source, c->batch_size);
+    if (!both_or_none(c->new_height, c->new_width))
+        SA_FAIL(SA_INVALID, "%s: new_height %d and new_width %d: give both or neither", c->source, c->new_height, c->new_width);
+    if (!both_or_none(c->crop_height, c->crop_width))
+        SA_FAIL(SA_INVALID, "%s: crop_height %d and crop_width %d: give both or neither", c->source, c->crop_height, c->crop_width);
+    if (!both_or_none(c->label_height, c->label_width))
+        SA_FAIL(SA_INVALID, "%s: label_height %d and label_width %d: give both or neither", c->source, c->label_height,
+                c->label_width);
+    if (c->label_height > 0 && c->crop_height > 0)
+        SA_FAIL(SA_INVALID, "%s: a crop needs a label of the image's size, so label_height cannot be given", c->source);
+    if (!isfinite(c->scale)) SA_FAIL(SA_INVALID, "%s: scale is not finite", c->source);
+    return SA_OK;
+}
+
+/* A permutation of the list for the current epoch (Fisher-Yates). */
+static void order_entries(dense_image *d)
+{
+    sa_data_position at = d->base.position;
+    if (d->order_made && d->order_seed == at.seed && (d->order_epoch == at.epoch || !d->config.shuffle)) return;
+    for (size_t i = 0; i < d->list.count; i++) d->order[i] = (uint32_t)i;
+    uint64_t key = sa_random_key(at.seed, "shuffle", at.epoch);
+    for (size_t i = d->list.count - 1; d->config.shuffle && i > 0; i--) {
+        size_t other = (size_t)sa_random_below(key, i, i + 1);
+        uint32_t kept = d->order[i];
+        d->order[i] = d->order[other];
+        d->order[other] = kept;
+    }
+    d->order_made = true;
+    d->order_seed = at.seed;
+    d->order_epoch = at.epoch;
+}
+
+static const char *slot_name(const dense_image *d, size_t entry, size_t slot)
+{
+    return d->list.name[entry * d->list.names_per_line + slot];
+}
+
+/* malloc'd path of a listed name; NULL: out of memory */
+static char *entry_path(const dense_image *d, const char *name)
+{
+    char *prefixed = malloc(strlen(d->root_folder) + strlen(name) + 1);
+    if (!prefixed) return NULL;
+    strcpy(prefixed, d->root_folder);
+    strcat(prefixed, name);
+    char *path = sa_path_join(d->data_root, prefixed);
+    free(prefixed);
+    return path;
+}
+
+/* Decodes and resizes one name of an entry: slots 0, 1, .. are its images, the last one the label. */
+static sa_status read_slot(const dense_image *d, size_t entry, size_t slot, sa_picture *picture)
+{
+    const sa_dense_image_config *c = &d->config;
+    bool is_label = slot + 1 == d->list.names_per_line;
+    sa_picture read = {.channels = 0};
+    char *path = entry_path(d, slot_name(d, entry, slot));
+    if (!path) SA_FAIL(SA_NOMEM, "out of memory for a path");
+    sa_status status = is_label ? sa_png_read_label(path, &read) : sa_png_read_image(path, &read);
+    if (status == SA_OK && !is_label && !c->is_color) sa_picture_to_grey(&read);
+    if (status == SA_OK && is_label && c->label_height > 0)
+        status = sa_picture_resize_nearest(&read, c->label_height, c->label_width);
+    else if (status == SA_OK && c->new_height > 0)
+        status = is_label ? sa_picture_resize_nearest(&read, c->new_height, c->new_width)
+                          : sa_picture_resize_bilinear(&read, c->new_height, c->new_width);
+    free(path);
+    if (status == SA_OK) *picture = read;
+    else sa_picture_free(&read);
+    return status;
+}
+
+/* Channels that a picture gives in this slot of a line. */
+static int32_t channels_given(const dense_image *d, const sa_picture *picture)
+{
+    return d->list.names_per_line == 2 && d->config.is_color ? 3 : picture->channels;
+}
+
+/* out: (channels, window height, window width) = (v - mean) * scale; a colour picture as blue, green, red */
+static void write_planes(const sa_picture *picture, window w, int32_t channels, const float *mean, float scale, float *out)
+{
+    for (int32_t c = 0; c < channels; c++) {
+        int32_t from = picture->channels == 3 ? 2 - c : 0;
+        for (int32_t y = 0; y < w.height; y++) {
+            size_t pixel = (size_t)(w.top + y) * (size_t)picture->width + (size_t)w.left;
+            const uint8_t *in = picture->pixels + pixel * (size_t)picture->channels + from;
+            ptrdiff_t step = picture->channels;
+            if (w.mirrored) {
+                in += (w.width - 1) * step;
+                step = -step;
+            }
+            for (int32_t x = 0; x < w.width; x++) *out++ = ((float)in[x * step] - mean[c]) * scale;
+        }
+    }
+}
+
+static window choose_window(const dense_image *d, int32_t height, int32_t width)
+{
+    const sa_data_shape *shape = &d->base.shape;
+    uint64_t key = sa_random_key(d->base.position.seed, "window", d->base.position.epoch);
+    uint64_t draw = d->base.position.index * DRAWS;
+    window w = {0, 0, shape->height, shape->width, false};
+    w.top = (int32_t)sa_random_below(key, draw + DRAW_TOP, (uint64_t)(height - shape->height) + 1);
+    w.left = (int32_t)sa_random_below(key, draw + DRAW_LEFT, (uint64_t)(width - shape->width) + 1);
+    w.mirrored = d->config.mirror && sa_random_below(key, draw + DRAW_MIRROR, 2) == 1;
+    return w;
+}
+
+/* Checks a picture against the net's shape and against the first image of its line (NULL: it is the first). */
+static sa_status check_size(const dense_image *d, size_t entry, size_t slot, const sa_picture *picture, const sa_picture *first)
+{
+    const sa_data_shape *shape = &d->base.shape;
+    const char *name = slot_name(d, entry, slot);
+    bool is_label = slot + 1 == d->list.names_per_line, crop = d->config.crop_height > 0;
+    if (first && (crop || !is_label) && (picture->height != first->height || picture->width != first->width))
+        SA_FAIL(SA_INVALID, "'%s' is %dx%d, but '%s' of the same line is %dx%d", name, picture->height, picture->width,
+                slot_name(d, entry, 0), first->height, first->width);
+    if (crop && (picture->height < shape->height || picture->width < shape->width))
+        SA_FAIL(SA_INVALID, "'%s' is %dx%d, smaller than the crop of %dx%d", name, picture->height, picture->width, shape->height,
+                shape->width);
+    int32_t height = is_label ? shape->label_height : shape->height, width = is_label ? shape->label_width : shape->width;
+    if (!crop && (picture->height != height || picture->width != width))
+        SA_FAIL(SA_INVALID, "'%s' is %dx%d, but the net's %s is %dx%d as the first entry (give new_height and new_width to resize)",
+                name, picture->height, picture->width, is_label ? "label" : "data", height, width);
+    if (!is_label && channels_given(d, picture) != d->slot_channels[slot])
+        SA_FAIL(SA_INVALID, "'%s' gives %d channels, but image %zu of the first entry gives %d", name, channels_given(d, picture),
+                slot + 1, d->slot_channels[slot]);
+    return SA_OK;
+}
+
+/* data: (channels, height, width), label: (label_height, label_width) */
+static sa_status load_slots(dense_image *d, size_t entry, float *data, float *label)
+{
+    const sa_data_shape *shape = &d->base.shape;
+    size_t images = d->list.names_per_line - 1, plane = (size_t)shape->height * (size_t)shape->width;
+    sa_picture first = {.channels = 0}, picture = {.channels = 0};
+    sa_status status = SA_OK;
+    int32_t channel = 0;
+    window w = {0};
+    for (size_t slot = 0; slot <= images; slot++) {
+        SA_TRY_GOTO(status, done, read_slot(d, entry, slot, &picture));
+        SA_TRY_GOTO(status, done, check_size(d, entry, slot, &picture, slot > 0 ? &first : NULL));
+        if (slot == 0) w = choose_window(d, picture.height, picture.width);
+        if (slot < images) {
+            write_planes(&picture, w, d->slot_channels[slot], d->mean + channel, d->config.scale, data + (size_t)channel * plane);
+            channel += d->slot_channels[slot];
+        } else {
+            const float no_mean = 0;
+            window of_label = {w.top, w.left, shape->label_height, shape->label_width, w.mirrored};
+            write_planes(&picture, of_label, 1, &no_mean, 1, label);
+        }
+        if (slot == 0) first = (sa_picture){picture.channels, picture.height, picture.width, NULL};
+        sa_picture_free(&picture);
+    }
+done:
+    sa_picture_free(&picture);
+    return status;
+}
+
+static sa_status load_batch(dense_image *d, float *data, float *label)
+{
+    const sa_data_shape *shape = &d->base.shape;
+    size_t data_floats = (size_t)shape->channels * (size_t)shape->height * (size_t)shape->width;
+    size_t label_floats = (size_t)shape->label_height * (size_t)shape->label_width;
+    for (int32_t n = 0; n < shape->images; n++) {
+        order_entries(d);
+        size_t entry = d->order[d->base.position.index];
+        sa_status status = load_slots(d, entry, data + (size_t)n * data_floats, label + (size_t)n * label_floats);
+        if (status != SA_OK) return sa_error_prefix(status, "%s:%d", d->list.path, d->list.line[entry]);
+        if (++d->base.position.index == d->list.count) {
+            d->base.position.index = 0;
+            d->base.position.epoch++;
+        }
+    }
+    return SA_OK;
+}
+
+static sa_status dense_image_next(sa_data_source *base, float *data, float *label)
+{
+    sa_data_position before = base->position;
+    sa_status status = load_batch((dense_image *)base, data, label);
+    if (status != SA_OK) base->position = before;
+    return status;
+}
+
+static sa_status dense_image_restore(sa_data_source *base, sa_data_position position)
+{
+    dense_image *d = (dense_image *)base;
+    if (position.index >= d->list.count)
+        SA_FAIL(SA_INVALID, "%s: position %llu, the list has %zu entries", d->list.path, (unsigned long long)position.index,
+                d->list.count);
+    base->position = position;
+    return SA_OK;
+}
+
+static void dense_image_close(sa_data_source *base)
+{
+    dense_image *d = (dense_image *)base;
+    sa_list_file_free(&d->list);
+    free(d->root_folder);
+    free(d->data_root);
+    free(d->mean);
+    free(d->slot_channels);
+    free(d->order);
+    free(d);
+}
+
+/* Takes the shape from one entry: what next() then holds all entries to, this one included. */
+static sa_status measure(dense_image *d, size_t entry)
+{
+    const sa_dense_image_config *c = &d->config;
+    size_t images = d->list.names_per_line - 1;
+    sa_data_shape shape = {.images = c->batch_size};
+    for (size_t slot = 0; slot <= images; slot++) {
+        sa_picture picture;
+        SA_TRY(read_slot(d, entry, slot, &picture));
+        int32_t height = c->crop_height > 0 ? c->crop_height : picture.height;
+        int32_t width = c->crop_height > 0 ? c->crop_width : picture.width;
+        if (slot == 0) {
+            shape.height = height;
+            shape.width = width;
+        }
+        if (slot < images) {
+            d->slot_channels[slot] = channels_given(d, &picture);
+            shape.channels += d->slot_channels[slot];
+        } else {
+            shape.label_height = height;
+            shape.label_width = width;
+        }
+        sa_picture_free(&picture);
+    }
+    SA_TRY(sa_data_shape_check("dense_image_data", &shape));
+    d->base.shape = shape;
+    return SA_OK;
+}
+
+static sa_status take_mean(dense_image *d, const sa_dense_image_config *c)
+{
+    int32_t channels = d->base.shape.channels;
+    if (c->mean_count != 0 && c->mean_count != 1 && c->mean_count != channels)
+        SA_FAIL(SA_INVALID, "%d mean_value entries for %d channels (give none, one or %d)", c->mean_count, channels, channels);
+    d->mean = calloc((size_t)channels, sizeof *d->mean);
+    if (!d->mean) SA_FAIL(SA_NOMEM, "out of memory for %d means", channels);
+    for (int32_t i = 0; i < channels && c->mean_count > 0; i++) {
+        d->mean[i] = c->mean_value[c->mean_count == 1 ? 0 : i];
+        if (!isfinite(d->mean[i])) SA_FAIL(SA_INVALID, "mean_value %d is not finite", i);
+    }
+    return SA_OK;
+}
+
+/* Everything that needs the list: order, start, shape, mean. */
+static sa_status set_up(dense_image *d, const sa_dense_image_config *c)
+{
+    size_t images = d->list.names_per_line - 1;
+    if (images > MAX_IMAGES_PER_LINE)
+        SA_FAIL(SA_UNSUPPORTED, "%s:%d: %zu images, at most %d are supported", d->list.path, d->list.line[0], images,
+                MAX_IMAGES_PER_LINE);
+    d->base.entry_count = d->list.count;
+    d->order = malloc(d->list.count * sizeof *d->order);
+    d->slot_channels = calloc(images, sizeof *d->slot_channels);
+    if (!d->order || !d->slot_channels) SA_FAIL(SA_NOMEM, "%s: out of memory for %zu entries", d->list.path, d->list.count);
+    d->base.position.seed = c->seed;
+    if (c->rand_skip > 0) d->base.position.index = sa_random_below(sa_random_key(c->seed, "rand_skip", 0), 0, c->rand_skip);
+    if (d->base.position.index >= d->list.count)
+        SA_FAIL(SA_INVALID, "%s: rand_skip %u came to %llu, the list has %zu entries", d->list.path, c->rand_skip,
+                (unsigned long long)d->base.position.index, d->list.count);
+    order_entries(d);
+    size_t entry = d->order[d->base.position.index];
+    sa_status status = measure(d, entry);
+    if (status != SA_OK) return sa_error_prefix(status, "%s:%d", d->list.path, d->list.line[entry]);
+    status = take_mean(d, c);
+    return status == SA_OK ? SA_OK : sa_error_prefix(status, "%s", d->list.path);
+}
+
+sa_status sa_dense_image_open(const sa_dense_image_config *config, sa_data_source **source)
+{
+    static const sa_data_source_functions functions = {dense_image_next, dense_image_restore, dense_image_close};
+    SA_TRY(check_config(config));
+    dense_image *d = calloc(1, sizeof *d);
+    if (!d) SA_FAIL(SA_NOMEM, "%s: out of memory", config->source);
+    d->base.functions = &functions;
+    d->config = *config;
+    d->root_folder = strdup(config->root_folder ? config->root_folder : "");
+    d->data_root = strdup(config->data_root ? config->data_root : "");
+    char *list_path = sa_path_join(config->data_root, config->source);
+    sa_status status = SA_OK;
+    if (!d->root_folder || !d->data_root || !list_path) status = sa_error_set(SA_NOMEM, "%s: out of memory", config->source);
+    else status = sa_list_file_read(list_path, &d->list);
+    if (status == SA_OK) status = set_up(d, config);
+    free(list_path);
+    d->config.source = d->config.root_folder = d->config.data_root = NULL;
+    d->config.mean_value = NULL;
+    if (status == SA_OK) *source = &d->base;
+    else dense_image_close(&d->base);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* 8-bit pictures on the host: the form between a decoded file and a training batch, and how they are resized. */
+#ifndef SA_DATA_PICTURE_H
+#define SA_DATA_PICTURE_H
+
+#include "core/status.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sa_picture {
+    int32_t channels; /* 1 (grey) or 3 (red, green, blue) */
+    int32_t height, width;
+    uint8_t *pixels; /* (height, width, channels); owned: sa_picture_free */
+} sa_picture;
+
+/* Sizes must be positive. SA_NOMEM names them. */
+SA_CHECKED sa_status sa_picture_alloc(int32_t channels, int32_t height, int32_t width, sa_picture *picture);
+void sa_picture_free(sa_picture *picture); /* also clears it; NULL and a cleared picture are allowed */
+
+/* Replace the picture by its resized self; nothing happens at equal sizes. On SA_NOMEM the picture is unchanged.
+ * Bilinear: pixel centres at half-integers, borders repeated, fixed-point weights of 11 bits as in OpenCV's INTER_LINEAR on 8-bit
+ * images; within one level of the exact value. Nearest: source index floor(i * in / out), as OpenCV's INTER_NEAREST. */
+SA_CHECKED sa_status sa_picture_resize_bilinear(sa_picture *picture, int32_t height, int32_t width);
+SA_CHECKED sa_status sa_picture_resize_nearest(sa_picture *picture, int32_t height, int32_t width);
+
+/* Colour to luminance, in place: 0.299 R + 0.587 G + 0.114 B. A grey picture stays as it is. */
+void sa_picture_to_grey(sa_picture *picture);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
