@@ -3,7 +3,7 @@
 #   CONFIG = release | debug | asan | ubsan     each in its own folder, build/ for release, build/$(CONFIG)/ otherwise
 #   CUDA   = auto | 0 | 1                       auto: on when nvcc is there
 #
-# (coverage and fuzz are configurations too, used by the targets of those names.)
+# V=1 shows whole commands. (coverage and fuzz are configurations too, used by the targets of those names.)
 CONFIG ?= release
 CUDA ?= auto
 ifeq ($(filter $(CONFIG),release debug asan ubsan coverage fuzz),)
@@ -96,14 +96,14 @@ $(MEMBERS_FILE): force
 
 $(O)/%.o: %.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CFLAGS_$*) -MMD -MP -c $< -o $@
+	$(if $(V),,@echo 'CC   $<';) $(CC) $(CFLAGS) $(CFLAGS_$*) -MMD -MP -c $< -o $@
 
 $(O)/libsa_%.a: $(MEMBERS_FILE)
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	@ar rcs $@ $(filter %.o,$^)
 
-link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+link = $(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 $(B)/segarena: $(O)/cli/main.o $(ARCHIVES)
 	$(link)
@@ -159,7 +159,7 @@ build-check: all $(TESTS) $(filter-out %.sh,$(SUITES))
 
 SANITIZER_ENVIRONMENT := TEST_TIMEOUT_SCALE=6 TEST_DEADLINE=3600 \
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=2:handle_sigbus=2 \
-    LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
+    UBSAN_OPTIONS=print_stacktrace=1
 .PHONY: asan ubsan
 asan ubsan: setup-test ## run every test suite in the AddressSanitizer (with leaks) or UBSan build
 	+@$(SANITIZER_ENVIRONMENT) $(MAKE) --no-print-directory CONFIG=$@ test
@@ -177,7 +177,7 @@ fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (
 	@tools/run_fuzzers.sh $(FUZZ_SECONDS) $(FUZZERS)
 
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpng -lm
+	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpng -lm
 
 CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
 .PHONY: lint

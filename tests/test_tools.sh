@@ -2,6 +2,7 @@
 # Tests of tools/: the test runner's counting, the layer and size checks, the set-up on a machine that lacks packages. Each
 # builds a small tree of its own; nothing is installed. Prints cmocka's lines, as every suite does.
 set -u
+unset TEST_JOBS TEST_TIMEOUT TEST_TIMEOUT_SCALE TEST_DEADLINE # those of the run that this suite is part of
 project=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
