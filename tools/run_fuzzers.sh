@@ -17,7 +17,12 @@ for fuzzer in "$@"; do
         if [ -d "$folder" ]; then seeds+=("$folder"); fi
     done
     echo "== fuzz_$name, $seconds s"
-    "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="build/fuzz/finding_${name}_" "$corpus" ${seeds[@]+"${seeds[@]}"}
+    log=build/fuzz/$name.log
+    "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="build/fuzz/finding_${name}_" "$corpus" ${seeds[@]+"${seeds[@]}"} >"$log" 2>&1 || {
+        tail -n 60 "$log"
+        exit 1
+    }
+    grep -E '^stat::(number_of_executed_units|new_units_added)' "$log"
 done
 echo "fuzz: no findings"
