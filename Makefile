@@ -116,9 +116,9 @@ $(TESTS): $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(ARCHIVES)
 	$(link) -lcmocka
 
 # A target that people call does the set-up first and then calls make once more, on all cores unless -j was given.
-.PHONY: setup setup-build setup-test setup-lint setup-fuzz
+.PHONY: setup setup-build setup-test setup-lint setup-fuzz setup-peers
 setup: setup-test setup-lint ## install what build, test and lint need (Debian, Ubuntu)
-setup-build setup-test setup-lint setup-fuzz: setup-%:
+setup-build setup-test setup-lint setup-fuzz setup-peers: setup-%:
 	@tools/setup.sh $*
 again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -143,9 +143,9 @@ bench: setup-build ## run every program of bench/ (BENCH_FLAGS="..." goes to ben
 	    echo "== $$program $$flags"; $$program $$flags; done
 
 .PHONY: bench-peers
-bench-peers: setup-build ## run the same nets in PyTorch, interleaved, and print the ratios
+bench-peers: setup-peers ## run the same nets in PyTorch, interleaved, and print the ratios
 	$(again) all
-	bench/peers/run.sh $(B)
+	@bench/peers/run_peers.sh $(B)
 
 ##@ Check
 .PHONY: test

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the packages that a group of make targets needs, on Debian and Ubuntu; quick when they are all there.
 #
-#   tools/setup.sh GROUP...          groups: build test lint fuzz
+#   tools/setup.sh GROUP...          groups: build test lint fuzz peers
 #
 # With root or a password-less sudo the missing packages are installed. Otherwise the one command to run is printed and
 # the exit status is 1. A stamp in build/setup/ that carries this script's checksum says that a group was complete once;
@@ -15,7 +15,8 @@ stamps=${SA_SETUP_DIR:-build/setup}
 uid=${SA_SETUP_UID:-$(id -u)}
 checksum=$(cksum <tools/setup.sh)
 
-# One line a need: package, kind, what to look for. Kinds: command NAME | header FILE LIBRARY ("-": no library to link).
+# One line a need: package, kind, what to look for. Kinds: command NAME | file PATH |
+# header NAME LIBRARY ("-": no library to link).
 needs_of_build='gcc command gcc
 g++ command g++
 binutils command ar
@@ -31,6 +32,9 @@ cppcheck command cppcheck
 shellcheck command shellcheck'
 needs_of_fuzz="$needs_of_test
 clang command clang"
+# Debian's PyTorch belongs to Debian's Python, whatever python3 is first on PATH.
+needs_of_peers="$needs_of_build
+python3-torch file /usr/lib/python3/dist-packages/torch/__init__.py"
 
 header_source() # headers... -> a program that includes them
 {
@@ -43,6 +47,8 @@ has_need() # kind, name, library, mode
 {
     if [ "$1" = command ]; then
         command -v "$2" >/dev/null
+    elif [ "$1" = file ]; then
+        [ -e "$2" ]
     elif [ "$4" = quick ] || [ "$3" = - ]; then
         header_source "$2" | gcc -E -x c -o /dev/null - 2>/dev/null
     else
@@ -55,7 +61,7 @@ missing_packages() # the needs, quick | full -> the packages to install, one a l
     # The usual case in one compiler call: every command is there and all headers are found together.
     local headers='' package kind name library complete=yes
     while read -r package kind name library; do
-        if [ "$kind" = header ]; then headers="$headers $name"; else command -v "$name" >/dev/null || complete=no; fi
+        if [ "$kind" = header ]; then headers="$headers $name"; else has_need "$kind" "$name" - quick || complete=no; fi
     done <<<"$1"
     # shellcheck disable=SC2086 # a list of headers
     if [ "$2" = quick ] && [ $complete = yes ]; then
@@ -91,7 +97,8 @@ setup_group() # group name
     test) needs=$needs_of_test ;;
     lint) needs=$needs_of_lint ;;
     fuzz) needs=$needs_of_fuzz ;;
-    *) echo "setup: unknown group '$1' (build, test, lint, fuzz)" >&2; exit 2 ;;
+    peers) needs=$needs_of_peers ;;
+    *) echo "setup: unknown group '$1' (build, test, lint, fuzz, peers)" >&2; exit 2 ;;
     esac
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$checksum" ] && mode=quick
     mapfile -t missing < <(missing_packages "$needs" $mode)
