@@ -1,36 +1,79 @@
 # segarena: one non-recursive Makefile. `make help` lists the targets.
 #
 #   CONFIG = release | debug | asan | ubsan     each in its own folder, build/ for release, build/$(CONFIG)/ otherwise
-#   CUDA   = auto | 0 | 1
+#   CUDA   = auto | 0 | 1                       auto: on when nvcc is there
+#
+# V=1 shows whole commands. (coverage and fuzz are configurations too, used by the targets of those names.)
 CONFIG ?= release
 CUDA ?= auto
+ifeq ($(filter $(CONFIG),release debug asan ubsan coverage fuzz),)
+$(error CONFIG=$(CONFIG) is unknown: release, debug, asan or ubsan)
+endif
 B := $(if $(filter release,$(CONFIG)),build,build/$(CONFIG))
 O := $(B)/obj
+.DEFAULT_GOAL := all
 
-CC ?= gcc
+ifneq ($(filter default undefined,$(origin CC)),)
+CC := $(if $(filter fuzz,$(CONFIG)),clang,gcc)
+endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Werror
 OPT_release := -O3
 OPT_debug := -O1 -g3 -DSA_DEBUG
 OPT_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSA_DEBUG
 OPT_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSA_DEBUG
+OPT_coverage := -O1 -g --coverage -fprofile-update=atomic
+OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DSA_DEBUG
 ARCH ?= -march=native
+# clang has its own OpenMP runtime and its own warnings; the fuzzed folders have no parallel loops.
+OPENMP := $(if $(filter fuzz,$(CONFIG)),-Wno-error -Wno-unknown-pragmas,-fopenmp)
 # -std=c11 turns contraction to fused multiply-add off: element-wise results do not depend on how a loop was compiled.
-CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT_$(CONFIG)) $(ARCH) -fopenmp -ffp-contract=off $(WARN) -I.
-LDFLAGS := -fopenmp $(filter -fsanitize%,$(OPT_$(CONFIG)))
+CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT_$(CONFIG)) $(ARCH) $(OPENMP) -ffp-contract=off $(WARN) -I.
+LDFLAGS := $(OPENMP) $(filter -fsanitize% --coverage,$(OPT_$(CONFIG)))
 LDLIBS := -lopenblas -lpng -lcjson -lm
+# One file's own flags: CFLAGS_kernels/cpu/name := ...
 
-# Per-folder object lists; each library folder is a static archive, so a test links only what it uses.
-FOLDERS := core memory proto kernels layers net data report
-sources = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
+# CUDA: nvcc found turns it on under auto; cuda.mk says how its files are compiled and adds to CUDA_OBJECTS, LDLIBS,
+# SUITES and LINT_CHECKS. Sanitizer builds are of the host code alone.
+NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+HAVE_CUDA :=
+ifeq ($(CUDA),0)
+CUDA_FOUND := off (CUDA=0)
+else ifeq ($(CUDA)$(filter $(CONFIG),release debug),auto)
+CUDA_FOUND := off (CONFIG=$(CONFIG))
+else ifeq ($(wildcard cuda.mk),)
+CUDA_FOUND := off (there is no cuda.mk)
+else ifneq ($(NVCC),)
+HAVE_CUDA := 1
+CUDA_FOUND := on ($(NVCC))
+else ifeq ($(CUDA),auto)
+CUDA_FOUND := off (no nvcc found)
+else
+$(error CUDA=$(CUDA), but there is no nvcc on PATH nor in /usr/local/cuda/bin; NVCC=/path/to/nvcc names one)
+endif
+
+# Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
+# its parts that the benchmarks and tests use; kernels/cuda/ is compiled by cuda.mk.
+FOLDERS := core memory proto kernels layers net data report cli
+sources = $(filter-out kernels/cuda/% cli/main.c,$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
+BENCHES := $(patsubst bench/%.c,$(B)/%,$(wildcard bench/bench_*.c))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+PROGRAMS := $(if $(wildcard cli/main.c),$(B)/segarena) $(BENCHES)
+# What `make test` runs: every test program, every test script, and what cuda.mk adds.
+SUITES := $(TESTS) $(wildcard tests/test_*.sh)
+LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-cppcheck
+CUDA_OBJECTS :=
+ifeq ($(HAVE_CUDA),1)
+-include cuda.mk
+endif
+
 define folder_rule
 $(O)/libsa_$(1).a: $$(patsubst %.c,$(O)/%.o,$$(call sources,$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
-
-BENCHES := $(patsubst bench/%.c,$(B)/%,$(wildcard bench/bench_*.c))
-TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+$(O)/libsa_kernels.a: $(CUDA_OBJECTS)
 
 # The hot loops of the convolutions are built for several instruction sets, one of which is chosen at run time. They write
 # sums as a * b + c and want the fused multiply-add; each has one order of operations, so it stays deterministic.
@@ -43,31 +86,149 @@ $(O)/kernels/cpu/conv_%_avx512.o: CFLAGS += -ffp-contract=fast $(ISA_avx512)
 $(O)/kernels/cpu/conv_%_avx2.o: CFLAGS += -ffp-contract=fast $(ISA_avx2)
 $(O)/kernels/cpu/conv_%_portable.o: CFLAGS += -ffp-contract=fast $(ISA_portable)
 
+##@ Build
 .PHONY: all
-all: $(B)/segarena $(BENCHES)
+all: cuda-line $(PROGRAMS) ## the programs: build/segarena, build/bench_old, build/bench_new, ... (default)
 
-$(O)/%.o: %.c
+.PHONY: cuda-line
+cuda-line:
+	@echo "CUDA: $(CUDA_FOUND)"
+
+# Objects depend on the flags they were compiled with, archives on the list of their members: changing CUDA, CONFIG or CC,
+# adding or removing a file never leaves something stale behind.
+FLAGS_FILE := $(O)/flags.txt
+MEMBERS_FILE := $(O)/members.txt
+write_if_changed = mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
+.PHONY: force
+$(FLAGS_FILE): force
+	@$(call write_if_changed,$(CC) $(CFLAGS) cuda=$(HAVE_CUDA))
+$(MEMBERS_FILE): force
+	@$(call write_if_changed,$(foreach f,$(FOLDERS),$(call sources,$(f))) $(CUDA_OBJECTS))
+
+$(O)/%.o: %.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(if $(V),,@echo 'CC   $<';) $(CC) $(CFLAGS) $(CFLAGS_$*) -MMD -MP -c $< -o $@
 
-$(O)/libsa_%.a:
+$(O)/libsa_%.a: $(MEMBERS_FILE)
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $(filter %.o,$^)
 
-$(B)/segarena: $(patsubst %.c,$(O)/%.o,$(wildcard cli/*.c)) $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+link = $(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
+$(B)/segarena: $(O)/cli/main.o $(ARCHIVES)
+	$(link)
 
 $(BENCHES): $(B)/%: $(O)/bench/%.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(link)
 
 $(TESTS): $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS) -lcmocka
+	$(link) -lcmocka
+
+# A target that people call does the set-up first and then calls make once more, on all cores unless -j was given.
+.PHONY: setup setup-build setup-test setup-lint setup-fuzz setup-peers
+setup: setup-test setup-lint ## install what build, test and lint need (Debian, Ubuntu)
+setup-build setup-test setup-lint setup-fuzz setup-peers: setup-%:
+	@tools/setup.sh $*
+again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+##@ Run
+# The layout of Caffe first, then what the arena makes of it. Strategies that do not fit the machine are planned and skipped.
+RUN_STRATEGIES ?= caffe,shared
+RUN_FLAGS ?= --warmup 0 --steps 2
+.PHONY: run
+run: setup-build ## set up, build, run both configurations at full size and tell where the memory goes
+	$(again) all
+	$(B)/bench_old --strategy $(RUN_STRATEGIES) $(RUN_FLAGS)
+	$(B)/bench_new --strategy $(RUN_STRATEGIES) $(RUN_FLAGS)
+	$(B)/segarena explain nets/old.prototxt --capacity 8GiB
+	$(B)/segarena explain nets/new.prototxt --capacity 8GiB
+
+BENCH_FLAGS ?=
+.PHONY: bench
+bench: setup-build ## run every program of bench/ (BENCH_FLAGS="..." goes to bench_old and bench_new)
+	$(again) all
+	@set -e; for program in $(BENCHES); do \
+	    case $$program in */bench_old|*/bench_new) flags="$(BENCH_FLAGS)";; *) flags=;; esac; \
+	    echo "== $$program $$flags"; $$program $$flags; done
+
+.PHONY: bench-peers
+bench-peers: setup-peers ## run the same nets in PyTorch, interleaved, and print the ratios
+	$(again) all
+	@bench/peers/run_peers.sh $(B)
+
+##@ Check
+.PHONY: test
+test: setup-test ## set up, build and run every test suite; ends with "N passed, N failed"
+	$(again) build-check
+	@tools/run_tests.sh $(B) $(SUITES)
+
+# Everything that the suites may start, without running it.
+.PHONY: build-check
+build-check: all $(TESTS) $(filter-out %.sh,$(SUITES))
+
+SANITIZER_ENVIRONMENT := TEST_TIMEOUT_SCALE=6 TEST_DEADLINE=3600 \
+    ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=2:handle_sigbus=2 \
+    UBSAN_OPTIONS=print_stacktrace=1
+.PHONY: asan ubsan
+asan ubsan: setup-test ## run every test suite in the AddressSanitizer (with leaks) or UBSan build
+	+@$(SANITIZER_ENVIRONMENT) $(MAKE) --no-print-directory CONFIG=$@ test
+
+.PHONY: coverage
+coverage: setup-test ## run every test suite and print the line coverage per folder
+	@if [ -d build/coverage ]; then find build/coverage -name '*.gcda' -delete; fi
+	+@TEST_TIMEOUT_SCALE=4 $(MAKE) --no-print-directory CONFIG=coverage test
+	@tools/coverage.sh build/coverage
+
+FUZZ_SECONDS ?= 30
+.PHONY: fuzz
+fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (30); needs clang
+	+@$(MAKE) --no-print-directory CONFIG=fuzz $(FUZZERS)
+	@tools/run_fuzzers.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
+	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpng -lm
+
+CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
+.PHONY: lint
+lint: setup-lint ## formatting, include layers, sizes, shell scripts, cppcheck
+	+@$(MAKE) --no-print-directory -k $(LINT_CHECKS) && echo 'lint: clean'
+
+.PHONY: lint-format lint-layers lint-sizes lint-shell lint-cppcheck
+lint-format:
+	@clang-format --dry-run -Werror $(CODE)
+lint-layers:
+	@tools/check_layers.sh
+lint-sizes:
+	@tools/check_sizes.sh
+lint-shell:
+	@shellcheck -x -S warning .ci/run $(shell tools/sources.sh . sh)
+lint-cppcheck:
+	@tools/run_cppcheck.sh
+
+.PHONY: format
+format: setup-lint ## rewrite all code in the project's layout
+	@clang-format -i $(CODE)
+
+##@ Other
+PREFIX ?= /usr/local
+.PHONY: install
+install: all ## install programs, nets and documents below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segarena/nets $(DESTDIR)$(PREFIX)/share/doc/segarena
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard nets/*.prototxt) $(DESTDIR)$(PREFIX)/share/segarena/nets
+	install -m 644 README.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/segarena
 
 .PHONY: clean
-clean:
+clean: ## remove build/
 	rm -rf build
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z][a-z -]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo; echo 'CONFIG=release|debug|asan|ubsan   CUDA=auto|0|1   ARCH=-march=native   TEST_JOBS=1'
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -1,0 +1,43 @@
+/* The progress line of a long command: steps, seconds a step, time left, the arena's size and the latest figures.
+ *
+ * On a terminal one line is rewritten in place; anywhere else (a log, a pipe) plain lines are written, few of them. It is no
+ * logger and no timer for benchmarks. Errors of writing are ignored: a lost progress line must not end a training run. */
+#ifndef SA_CLI_PROGRESS_H
+#define SA_CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef uint64_t (*sa_progress_clock)(void); /* monotonic, in ns */
+
+/* Plain data, owned by the caller; set by begin, read by nobody else. */
+typedef struct sa_progress {
+    FILE *stream;
+    const char *label;
+    size_t first, done, total; /* steps: done before this run, done by now, wanted in all */
+    size_t arena_bytes;
+    sa_progress_clock clock;
+    uint64_t begin_ns, shown_ns, interval_ns;
+    bool live;        /* rewrite one line */
+    bool shown;       /* something was written */
+    bool current;     /* what was written last is the latest state */
+    int columns;      /* width of the terminal; live lines are cut to fit */
+    char extra[160];  /* the latest figures, as given */
+    uint64_t done_ns; /* when `done` was reached */
+} sa_progress;
+
+/* Starts at step `first` (above 0 for a resumed run) of `total`. stream and label are borrowed until the end; arena_bytes 0
+ * leaves the arena out. Writes nothing yet. */
+void sa_progress_begin(sa_progress *progress, FILE *stream, const char *label, size_t first, size_t total, size_t arena_bytes);
+/* The same with a clock of the caller's. */
+void sa_progress_begin_clock(sa_progress *progress, FILE *stream, const char *label, size_t first, size_t total, size_t arena_bytes,
+                             sa_progress_clock clock);
+/* `done` steps are complete. extra ("loss 1.0986, accuracy 0.41"; NULL: none) is copied. Writes if the last line is old enough:
+ * 0.1 s on a terminal, 5 s elsewhere; the first update and the last step are always written. */
+void sa_progress_update(sa_progress *progress, size_t done, const char *extra);
+/* Writes the latest state if it was not, and ends the line. Also right after a failure in the middle. */
+void sa_progress_end(sa_progress *progress);
+
+#endif
