@@ -42,12 +42,16 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     return SA_OK;
 }
 
-static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
+sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4])
 {
-    const sa_window_param *p = &((const conv_config *)layer->config)->window;
-    const int32_t *in = blobs[layer->bottom[0]].shape.dim, *out = blobs[layer->top[0]].shape.dim;
+    const sa_window_param *p = &((const conv_config *)convolution->config)->window;
     return (sa_conv_shape){in[1],       in[2],       in[3],       out[1],      out[2],   out[3],
                            p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h, p->pad_w};
+}
+
+static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
+{
+    return sa_convolution_shape(layer, blobs[layer->bottom[0]].shape.dim, blobs[layer->top[0]].shape.dim);
 }
 
 static sa_ref optional_bias(sa_emitter *e, const sa_layer *layer)

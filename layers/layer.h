@@ -125,5 +125,7 @@ const sa_layer_type *sa_layer_type_at(int i);
  * positions can stand for indices; else NULL. layers: the net's table. */
 const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs);
 sa_window sa_pooling_window(const sa_layer *pooling);
+/* in, out: (N, C, H, W) of a Convolution's bottom and top. */
+sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4]);
 
 #endif

@@ -207,7 +207,7 @@ static sa_status insert_splits(sa_net *net)
 static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options *options)
 {
     size_t count;
-    SA_TRY(sa_net_complete_data_layer(net, layer));
+    SA_TRY(sa_net_complete_data_layer(net, layer, options->data_root));
     SA_TRY(layer->type->setup(layer, net->blob));
     for (int i = 0; i < layer->top_count; i++) {
         sa_blob *top = &net->blob[layer->top[i]];

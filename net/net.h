@@ -8,6 +8,7 @@
 typedef struct sa_net_options {
     bool test_phase; /* TRAIN unless told */
     int32_t batch; /* > 0: replaces the first dimension of every input */
+    const char *data_root; /* for relative names in DenseImageData lists; may be NULL */
     bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 
@@ -18,6 +19,7 @@ typedef struct sa_net {
     sa_layer *layer;
     int blob_count, blob_capacity;
     sa_blob *blob;
+    char note[512]; /* something the user should know ("": nothing), e.g. that sizes were assumed */
     int seed_blob; /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 

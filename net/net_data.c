@@ -1,0 +1,62 @@
+/* The shape of a DenseImageData layer: from the first line of its list, or from the prototxt alone if the list is not there. */
+#include "data/dense_image.h"
+#include "layers/input.h"
+#include "net/net_data.h"
+#include "net/net_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* CamVid's frames in the SegNet tutorial: what a net without sizes of its own is planned with while its images are missing. */
+enum { ASSUMED_HEIGHT = 360, ASSUMED_WIDTH = 480 };
+
+sa_dense_image_config sa_net_dense_image_config(const sa_layer *layer, const char *data_root, uint64_t seed)
+{
+    const sa_dense_image_config_layer *c = layer->config;
+    sa_dense_image_config config = sa_dense_image_defaults();
+    config.source = c->param.source;
+    config.root_folder = c->param.root_folder;
+    config.data_root = data_root;
+    config.batch_size = c->param.batch_size;
+    config.shuffle = c->param.shuffle;
+    config.is_color = c->param.is_color;
+    config.mirror = c->param.mirror;
+    config.rand_skip = c->param.rand_skip;
+    config.new_height = c->param.new_height;
+    config.new_width = c->param.new_width;
+    config.crop_height = c->param.crop_height;
+    config.crop_width = c->param.crop_width;
+    config.mean_value = c->transform.mean_value;
+    config.mean_count = c->transform.mean_value_count;
+    config.scale = c->transform.scale;
+    config.seed = seed;
+    return config;
+}
+
+sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const char *data_root)
+{
+    if (strcmp(layer->type->name, "DenseImageData")) return SA_OK;
+    sa_dense_image_config_layer *c = layer->config;
+    sa_dense_image_config config = sa_net_dense_image_config(layer, data_root, 0);
+    sa_data_source *source;
+    sa_status status = sa_dense_image_open(&config, &source);
+    if (status == SA_OK) {
+        const sa_data_shape *shape = &source->shape;
+        c->channels = shape->channels;
+        c->height = shape->height;
+        c->width = shape->width;
+        c->label_height = shape->label_height;
+        c->label_width = shape->label_width;
+        sa_data_source_close(source);
+        return SA_OK;
+    }
+    if (status != SA_IO) return status;
+    c->channels = c->param.is_color ? 3 : 1;
+    bool sized = (c->param.new_height || c->param.crop_height) && (c->param.new_width || c->param.crop_width);
+    c->height = ASSUMED_HEIGHT;
+    c->width = ASSUMED_WIDTH;
+    snprintf(net->note, sizeof net->note, "layer '%s': %.300s; planned with %d channels%s", layer->name, sa_error_message(), c->channels,
+             sized ? "" : " of 360x480, as in the SegNet tutorial");
+    sa_error_clear();
+    return SA_OK;
+}

@@ -1,0 +1,35 @@
+/* banded: a first level whose convolution is cheap (few input channels, no gradient to its input) runs for a few of its output channels at
+ * a time. From the convolution to the pooling every channel is independent, so a band passes through statistics, normalisation and
+ * pooling and is forgotten; the backward pass makes it once more. The level's largest value is never stored as a whole. */
+#include "net/passes/passes.h"
+
+enum { CHEAP_IN_CHANNELS = 8 };
+
+/* The pooling that ends a chain conv, BN, ReLU, Pooling of consecutive layers starting at `first`, all but the ends virtual; -1: none. */
+static int chain_end(const sa_net *net, const sa_realizations *r, int first)
+{
+    static const char *const CHAIN[] = {"Convolution", "BN", "ReLU", "Pooling"};
+    for (int i = 0; i < 4; i++) {
+        if (first + i >= net->layer_count || !sa_layer_is(&net->layer[first + i], CHAIN[i])) return -1;
+        const sa_layer *layer = &net->layer[first + i];
+        if (i > 0 && net->blob[layer->bottom[0]].producer != first + i - 1) return -1;
+        if ((i == 1 || i == 2) && (r->blob[layer->top[0]].data != SA_DATA_VIRTUAL || layer->top_count > 1)) return -1;
+        if (i == 3 && net->blob[layer->bottom[0]].needs_grad && r->blob[layer->bottom[0]].grad != SA_GRAD_VIRTUAL) return -1;
+    }
+    return first + 3;
+}
+
+sa_status sa_pass_banded(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+{
+    (void)device;
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!sa_layer_is(layer, "Convolution") || net->blob[layer->bottom[0]].needs_grad || r->choices.bn_copies) continue;
+        int end = chain_end(net, r, l);
+        const int32_t *weight = layer->param[0].shape.dim;
+        if (end < 0 || weight[1] > CHEAP_IN_CHANNELS || weight[0] <= strategy->band_channels) continue;
+        r->layer[l].band_channels = strategy->band_channels;
+        r->layer[l].band_end = end;
+    }
+    return SA_OK;
+}

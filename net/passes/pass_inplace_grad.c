@@ -1,0 +1,43 @@
+/* inplace-grad: gradients that overwrite what their own computation is the last to read. BN's dx takes the place of x; the gradient of the
+ * scores takes the place of the scores; a 1x1 classifier's dx is never stored, since it is a mix of few planes. */
+#include "net/passes/passes.h"
+
+enum { MIX_CHANNELS_MAX = 16 }; /* a classifier of more classes costs more to recompute than to store */
+
+static bool is_small_classifier(const sa_layer *layer)
+{
+    if (!sa_layer_is(layer, "Convolution")) return false;
+    const int32_t *w = layer->param[0].shape.dim;
+    return w[0] <= MIX_CHANNELS_MAX && w[2] == 1 && w[3] == 1;
+}
+
+/* A 1x1 kernel may still have a stride or a pad. */
+static bool keeps_plane(const sa_net *net, const sa_layer *layer)
+{
+    const int32_t *in = net->blob[layer->bottom[0]].shape.dim, *out = net->blob[layer->top[0]].shape.dim;
+    return in[2] == out[2] && in[3] == out[3];
+}
+
+/* The stored value behind Splits. */
+static int unsplit(const sa_net *net, int blob)
+{
+    while (sa_layer_is(sa_blob_maker(net, blob), "Split")) blob = sa_blob_maker(net, blob)->bottom[0];
+    return blob;
+}
+
+sa_status sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+{
+    (void)strategy, (void)device;
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!layer->needs_backward || layer->bottom_count == 0 || !net->blob[layer->bottom[0]].needs_grad) continue;
+        int bottom = layer->bottom[0];
+        const sa_layer *maker = sa_blob_maker(net, bottom);
+        bool stored = r->blob[unsplit(net, bottom)].data == SA_DATA_STORED && !sa_blob_maker(net, unsplit(net, bottom))->type->is_input;
+        if (sa_layer_is(layer, "BN") && !r->choices.bn_copies && stored && bottom == unsplit(net, bottom)) r->blob[bottom].grad = SA_GRAD_IN_DATA;
+        if (sa_layer_is(layer, "SoftmaxWithLoss") && !r->choices.stored_prob && stored) r->blob[bottom].grad = SA_GRAD_IN_DATA;
+        bool pulls = sa_layer_is(maker, "BN") || sa_layer_is(maker, "ReLU") || sa_layer_is(maker, "Dropout");
+        if (is_small_classifier(layer) && keeps_plane(net, layer) && pulls) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
+    }
+    return SA_OK;
+}

@@ -1,0 +1,51 @@
+/* The realizations that every strategy starts from: Caffe's layout. Each blob has its own data and gradient, layers that work in place in
+ * the file do so, masks are float indices, every private buffer exists, every convolution goes through its own column matrix. */
+#include "net/realization.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_type(const sa_layer *layer, const char *type)
+{
+    return !strcmp(layer->type->name, type);
+}
+
+/* INFERENCE-mode BN reads its input again for the gradient of its scale, so it must not overwrite it. */
+static bool needs_own_input(const sa_layer *layer)
+{
+    return is_type(layer, "BN") && layer->needs_backward && ((const sa_bn_param *)layer->config)->bn_mode == SA_BN_INFERENCE;
+}
+
+static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
+{
+    const sa_blob *b = &net->blob[blob];
+    const sa_layer *maker = &net->layer[b->producer];
+    if (is_type(maker, "Split")) choice->data = SA_DATA_VIRTUAL; /* its tops share the bottom's data */
+    else if (b->previous >= 0 && !needs_own_input(maker)) choice->data = SA_DATA_ALIASED;
+    if (b->consumer < 0) return;
+    const sa_layer *reader = &net->layer[b->consumer];
+    bool in_place = reader->top_count > 0 && net->blob[reader->top[0]].previous == blob;
+    if (in_place) choice->grad = SA_GRAD_IN_TOP;
+}
+
+sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations)
+{
+    sa_realizations r = {.choices = {.caffe_layout = true, .bn_copies = true, .stored_prob = true}};
+    r.blob = calloc((size_t)net->blob_count + 1, sizeof *r.blob);
+    r.layer = calloc((size_t)net->layer_count + 1, sizeof *r.layer);
+    if (!r.blob || !r.layer) {
+        sa_realizations_free(&r);
+        SA_FAIL(SA_NOMEM, "no memory for the choices of %d blobs", net->blob_count);
+    }
+    for (int b = 0; b < net->blob_count; b++) caffe_blob(net, b, &r.blob[b]);
+    *realizations = r;
+    return SA_OK;
+}
+
+void sa_realizations_free(sa_realizations *realizations)
+{
+    free(realizations->blob);
+    free(realizations->layer);
+    realizations->blob = NULL;
+    realizations->layer = NULL;
+}

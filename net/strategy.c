@@ -1,0 +1,242 @@
+/* Strategy names, presets and the order of passes. */
+#include "net/strategy.h"
+
+#include "core/size_text.h"
+#include "net/passes/passes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BAND_CHANNELS_DEFAULT = 16, RECOMPUTE_DEFAULT = 1 };
+
+static const sa_switch_info INFO[] = {
+#define INFO_ROW(name, text, lossless, help) {text, help, lossless},
+    SA_SWITCHES(INFO_ROW)
+#undef INFO_ROW
+};
+
+const sa_switch_info *sa_switch_get_info(sa_switch which)
+{
+    return which >= 0 && which < SA_SWITCH_COUNT ? &INFO[which] : NULL;
+}
+
+/* The ladder, each rung with what is below it, then the picks. `fastest` stores what is cheaper to store than to compute again. */
+static const sa_preset PRESETS[] = {
+    {"caffe", "Caffe's own layout: data and gradient a blob, a column buffer a convolution, float masks, BN's private copies", ""},
+    {"one-workspace", "rung 1: one column buffer for all", "caffe+shared-workspace"},
+    {"shared", "rung 2: buffers share addresses over time", "one-workspace+lifetimes"},
+    {"lean", "rung 3: nothing redundant is saved", "shared+lean"},
+    {"fused", "rung 4: BN, ReLU and pooling fused", "lean+fuse"},
+    {"compact", "rung 5: masks of 2 and 4 bits", "fused+compact-masks"},
+    {"tiled", "rung 6: no column matrix", "compact+no-im2col"},
+    {"virtual", "rung 7: no stored Upsample", "tiled+virtual-upsample"},
+    {"inplace", "rung 8: gradients in place", "virtual+inplace-grad+early-update"},
+    {"banded", "rung 9: the first level in bands", "inplace+banded+virtual-lrn"},
+    {"recomputed", "rung 10: first pooled value computed again", "banded+recompute"},
+    {"smallest", "all of it, with the least workspace", "recomputed+small-workspace"},
+    {"balanced", "small, at nearly the speed of fastest", "banded+small-workspace=40MiB"},
+    {"fastest", "the default: whatever saves time, memory second", "inplace"},
+};
+
+const sa_preset *sa_preset_at(int i)
+{
+    return i >= 0 && i < (int)(sizeof PRESETS / sizeof PRESETS[0]) ? &PRESETS[i] : NULL;
+}
+
+/* ------------------------------------------------------------------ parsing ---------------------------------------- */
+
+static const sa_preset *find_preset(const char *text, size_t length)
+{
+    for (int i = 0; sa_preset_at(i); i++)
+        if (strlen(PRESETS[i].name) == length && !strncmp(PRESETS[i].name, text, length)) return &PRESETS[i];
+    return NULL;
+}
+
+/* Switch names hold '-', so the longest one that matches counts. */
+static int find_switch(const char *text, size_t *length)
+{
+    int best = -1;
+    *length = 0;
+    for (int i = 0; i < SA_SWITCH_COUNT; i++) {
+        size_t n = strlen(INFO[i].name);
+        bool ends = !strncmp(text, INFO[i].name, n) && (text[n] == '\0' || text[n] == '+' || text[n] == '-' || text[n] == '=');
+        if (ends && n > *length) {
+            best = i;
+            *length = n;
+        }
+    }
+    return best;
+}
+
+static sa_status unknown(const char *what, const char *text)
+{
+    char known[1024] = "";
+    size_t n = 0;
+    for (int i = 0; !strcmp(what, "preset") && sa_preset_at(i); i++) n += (size_t)snprintf(known + n, sizeof known - n, " %s", PRESETS[i].name);
+    for (int i = 0; strcmp(what, "preset") && i < SA_SWITCH_COUNT; i++) n += (size_t)snprintf(known + n, sizeof known - n, " %s", INFO[i].name);
+    SA_FAIL(SA_INVALID, "unknown %s '%.60s'; known:%s", what, text, known);
+}
+
+static sa_status switch_value(int which, const char *text, size_t length, sa_strategy *s)
+{
+    char value[32];
+    size_t size = 0;
+    if (length == 0 || length >= sizeof value) SA_FAIL(SA_INVALID, "switch '%s=': a value is expected", INFO[which].name);
+    memcpy(value, text, length);
+    value[length] = '\0';
+    SA_TRY(sa_size_parse(value, &size));
+    if (which == SA_SWITCH_SMALL_WORKSPACE) s->workspace_limit_bytes = size;
+    else if (which == SA_SWITCH_BANDED && size > 0 && size < 65536) s->band_channels = (int32_t)size;
+    else if (which == SA_SWITCH_RECOMPUTE && size < 65536) s->recompute_count = (int32_t)size;
+    else SA_FAIL(SA_INVALID, "switch '%s' takes no value %s", INFO[which].name, value);
+    return SA_OK;
+}
+
+static sa_status parse_switches(const char *text, sa_strategy *s)
+{
+    while (*text) {
+        char sign = *text++;
+        size_t length;
+        int which = find_switch(text, &length);
+        if (which < 0) return unknown("switch", text);
+        text += length;
+        if (sign == '+') s->switches |= 1u << which;
+        else s->switches &= ~(1u << which);
+        if (*text != '=') continue;
+        if (sign == '-') SA_FAIL(SA_INVALID, "switch '%s' is taken away and given a value", INFO[which].name);
+        length = strcspn(++text, "+-");
+        SA_TRY(switch_value(which, text, length, s));
+        text += length;
+    }
+    return SA_OK;
+}
+
+static sa_status expand(const char *text, sa_strategy *s)
+{
+    size_t length = strcspn(text, "+");
+    const sa_preset *preset = NULL;
+    /* preset names may hold '-': the longest prefix that is one counts */
+    for (size_t n = length; n > 0 && !preset; n--)
+        if (n == length || text[n] == '-') {
+            preset = find_preset(text, n);
+            if (preset) length = n;
+        }
+    if (!preset) return unknown("preset", text);
+    if (preset->switches[0]) SA_TRY(expand(preset->switches, s));
+    return parse_switches(text + length, s);
+}
+
+/* Combinations that change nothing or cannot work. */
+static sa_status check_combination(const sa_strategy *s)
+{
+    static const struct {
+        sa_switch which, needs;
+        const char *why;
+    } NEEDS[] = {
+        {SA_SWITCH_BANDED, SA_SWITCH_FUSE, "a band ends at the pooling only if nothing in between is stored"},
+        {SA_SWITCH_BANDED, SA_SWITCH_LEAN, "BN's copies would store the level that a band never stores"},
+        {SA_SWITCH_INPLACE_GRAD, SA_SWITCH_LEAN, "BN's dx can overwrite x only if x, not x_norm, is what BN keeps"},
+        {SA_SWITCH_VIRTUAL_LRN, SA_SWITCH_LEAN, "Caffe's layout stores LRN's scale"},
+        {SA_SWITCH_RECOMPUTE, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
+        {SA_SWITCH_RECOMPUTE, SA_SWITCH_LEAN, "in Caffe's layout a convolution's output is overwritten by BN"},
+        {SA_SWITCH_EARLY_UPDATE, SA_SWITCH_LIFETIMES, "a gradient that dies early saves nothing while every buffer lives for the whole step"},
+    };
+    for (size_t i = 0; i < sizeof NEEDS / sizeof NEEDS[0]; i++)
+        if (sa_strategy_has(s, NEEDS[i].which) && !sa_strategy_has(s, NEEDS[i].needs))
+            SA_FAIL(SA_INVALID, "strategy '%s': '%s' makes no sense without '%s': %s", s->name, INFO[NEEDS[i].which].name,
+                    INFO[NEEDS[i].needs].name, NEEDS[i].why);
+    return SA_OK;
+}
+
+sa_status sa_strategy_parse(const char *text, sa_strategy *strategy)
+{
+    sa_strategy s = {.band_channels = BAND_CHANNELS_DEFAULT, .recompute_count = RECOMPUTE_DEFAULT};
+    if (strlen(text) >= sizeof s.name) SA_FAIL(SA_INVALID, "strategy name of %zu characters: at most %zu", strlen(text), sizeof s.name - 1);
+    snprintf(s.name, sizeof s.name, "%s", text);
+    SA_TRY(expand(text, &s));
+    SA_TRY(check_combination(&s));
+    *strategy = s;
+    return SA_OK;
+}
+
+static const char *const CONV_NAMES[] = {"auto", "im2col", "direct", "fft"};
+
+sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv)
+{
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(text, CONV_NAMES[i])) {
+            *conv = (sa_conv_option)i;
+            return SA_OK;
+        }
+    SA_FAIL(SA_INVALID, "unknown convolution '%s'; known: auto im2col direct fft", text);
+}
+
+const char *sa_conv_option_name(sa_conv_option conv)
+{
+    return conv <= SA_CONV_OPTION_FFT ? CONV_NAMES[conv] : "?";
+}
+
+/* ------------------------------------------------------------------ passes ----------------------------------------- */
+
+static sa_conv_shape layer_conv_shape(const sa_net *net, const sa_layer *layer)
+{
+    const int32_t *in = net->blob[layer->bottom[0]].shape.dim, *out = net->blob[layer->top[0]].shape.dim;
+    return sa_convolution_shape(layer, in, out);
+}
+
+/* FFT where it can: other shapes of the same net fall to direct. */
+static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, const sa_device *device, sa_realizations *r)
+{
+    for (int l = 0; l < net->layer_count; l++) {
+        if (!sa_layer_is(&net->layer[l], "Convolution")) continue;
+        sa_layer_choice *choice = &r->layer[l];
+        sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
+        sa_conv_request request = {.shape = shape, .algorithm = SA_CONV_FFT, .pass = SA_CONV_PASS_FORWARD, .out_channels_at_once = shape.out_channels};
+        size_t bytes;
+        choice->workspace_limit_bytes = sa_strategy_has(s, SA_SWITCH_SMALL_WORKSPACE) ? s->workspace_limit_bytes : SIZE_MAX;
+        switch (s->conv) {
+        case SA_CONV_OPTION_AUTO:
+            choice->algorithm = sa_strategy_has(s, SA_SWITCH_NO_IM2COL) ? device->kernels->conv_choose(device, &shape) : SA_CONV_IM2COL;
+            break;
+        case SA_CONV_OPTION_IM2COL: choice->algorithm = SA_CONV_IM2COL; break;
+        case SA_CONV_OPTION_DIRECT: choice->algorithm = SA_CONV_DIRECT; break;
+        case SA_CONV_OPTION_FFT:
+            choice->algorithm = device->kernels->conv_workspace_bytes(device, &request, &bytes) == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
+            sa_error_clear();
+            break;
+        }
+    }
+    return SA_OK;
+}
+
+sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *realizations)
+{
+    static const struct {
+        sa_switch which;
+        sa_pass pass;
+    } PASSES[] = {
+        {SA_SWITCH_LEAN, sa_pass_lean},
+        {SA_SWITCH_FUSE, sa_pass_fuse},
+        {SA_SWITCH_COMPACT_MASKS, sa_pass_compact_masks},
+        {SA_SWITCH_VIRTUAL_UPSAMPLE, sa_pass_virtual_upsample},
+        {SA_SWITCH_INPLACE_GRAD, sa_pass_inplace_grad},
+        {SA_SWITCH_VIRTUAL_LRN, sa_pass_virtual_lrn},
+        {SA_SWITCH_BANDED, sa_pass_banded},
+        {SA_SWITCH_RECOMPUTE, sa_pass_recompute},
+    };
+    sa_realizations r;
+    SA_TRY(sa_realizations_create(net, &r));
+    r.shared_workspace = sa_strategy_has(strategy, SA_SWITCH_SHARED_WORKSPACE);
+    r.lifetimes = sa_strategy_has(strategy, SA_SWITCH_LIFETIMES);
+    r.early_update = sa_strategy_has(strategy, SA_SWITCH_EARLY_UPDATE);
+    sa_status status = choose_convolutions(strategy, net, device, &r);
+    for (size_t i = 0; i < sizeof PASSES / sizeof PASSES[0] && status == SA_OK; i++)
+        if (sa_strategy_has(strategy, PASSES[i].which)) status = PASSES[i].pass(strategy, net, device, &r);
+    if (status != SA_OK) {
+        sa_realizations_free(&r);
+        return status;
+    }
+    *realizations = r;
+    return SA_OK;
+}

@@ -1,0 +1,69 @@
+/* Strategies: which memory techniques are on. Plain data; presets and single switches compose: "caffe+lifetimes", "smallest-recompute". */
+#ifndef SA_NET_STRATEGY_H
+#define SA_NET_STRATEGY_H
+
+#include "net/realization.h"
+
+/* X(NAME, "name", lossless, "one line") in the order in which their passes run. */
+#define SA_SWITCHES(X)                                                                                                 \
+    X(SHARED_WORKSPACE, "shared-workspace", true, "one convolution workspace for all layers instead of one a layer")                   \
+    X(LIFETIMES, "lifetimes", true, "buffers that are alive at different times share addresses (the planner)")                          \
+    X(LEAN, "lean", true, "BN keeps no x_norm and no copy, the loss no softmax: both are computed again from their input")              \
+    X(FUSE, "fuse", true, "BN, ReLU and pooling in one pass: the normalised map and its gradient are never stored")                    \
+    X(COMPACT_MASKS, "compact-masks", true, "pooling masks of 2 bits (2x2 windows) or 4 bits (3x3) instead of float indices")          \
+    X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")                    \
+    X(VIRTUAL_UPSAMPLE, "virtual-upsample", true, "the zero-filled map is gathered by the convolution that reads it, never stored")    \
+    X(INPLACE_GRAD, "inplace-grad", true, "BN's dx overwrites x, the loss gradient its scores; the classifier's dx is virtual")        \
+    X(VIRTUAL_LRN, "virtual-lrn", true, "the normalised input is computed by the convolution that reads it")                           \
+    X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")          \
+    X(RECOMPUTE, "recompute", true, "outputs of the first levels are dropped after the forward pass and computed again (=N: how many)") \
+    X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")               \
+    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")
+
+typedef enum sa_switch {
+#define SA_SWITCH_ENUM(name, text, lossless, help) SA_SWITCH_##name,
+    SA_SWITCHES(SA_SWITCH_ENUM)
+#undef SA_SWITCH_ENUM
+        SA_SWITCH_COUNT
+} sa_switch;
+
+typedef enum sa_conv_option { SA_CONV_OPTION_AUTO, SA_CONV_OPTION_IM2COL, SA_CONV_OPTION_DIRECT, SA_CONV_OPTION_FFT } sa_conv_option;
+
+typedef struct sa_strategy {
+    char name[128]; /* as given, "" if built by hand */
+    uint32_t switches; /* bit sa_switch */
+    sa_conv_option conv;
+    int32_t band_channels; /* BANDED: channels at a time */
+    int32_t recompute_count; /* RECOMPUTE: values dropped */
+    size_t workspace_limit_bytes; /* SMALL_WORKSPACE: the limit; 0: the least possible */
+} sa_strategy;
+
+static inline bool sa_strategy_has(const sa_strategy *strategy, sa_switch which)
+{
+    return (strategy->switches >> which) & 1u;
+}
+
+typedef struct sa_switch_info {
+    const char *name, *help;
+    bool lossless;
+} sa_switch_info;
+const sa_switch_info *sa_switch_get_info(sa_switch which);
+
+typedef struct sa_preset {
+    const char *name, *help;
+    const char *switches; /* "preset+switch-switch": how it is made */
+} sa_preset;
+/* The i-th preset, ladder first; NULL after the last. */
+const sa_preset *sa_preset_at(int i);
+
+/* "preset", then any number of "+switch", "-switch" or "+switch=value". SA_INVALID says what is unknown and lists what is known, or
+ * why a combination makes no sense. */
+SA_CHECKED sa_status sa_strategy_parse(const char *text, sa_strategy *strategy);
+/* "auto", "im2col", "direct", "fft" */
+SA_CHECKED sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv);
+const char *sa_conv_option_name(sa_conv_option conv);
+
+/* Decides how each value of the net is realized: Caffe's layout, changed by one pass a switch. */
+SA_CHECKED sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *realizations);
+
+#endif
