@@ -63,6 +63,13 @@ static inline const sa_node *sa_source_root(const sa_source *source)
     return &source->node[source->count - 1];
 }
 
+/* Images [*begin, *begin + result) that the source's slabs hold: those of its first node, which is a leaf and so DENSE. */
+static inline int32_t sa_source_images(const sa_source *source, int32_t *begin)
+{
+    *begin = source->node[0].slab.image_begin;
+    return source->node[0].slab.images;
+}
+
 static inline bool sa_source_is_dense_f32(const sa_source *source)
 {
     return source->count == 1 && source->node[0].kind == SA_NODE_DENSE && source->node[0].slab.encoding == SA_F32;

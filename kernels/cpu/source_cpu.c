@@ -1,57 +1,143 @@
-/* A row puller for dense, normalised and unpooled sources. */
+/* The row puller: dispatch, dense slabs and the nodes that read only their own place.
+ *
+ * Loops are written so that an output may be the very row of an input: every element is read before it is written. */
 #include "kernels/cpu/source_cpu.h"
 
+#include "kernels/cpu/vector_math.h"
+
 #include <assert.h>
-#include <string.h>
 
-static int mask_position(const sa_slab *mask, const sa_window *w, int width, int n, int c, int py, int px, int y, int x)
+static float vector_element(const sa_node *node, int k, int c)
 {
-    const void *row = sa_slab_row(mask, n, c, py);
-    int y0 = py * w->stride_h - w->pad_h, x0 = px * w->stride_w - w->pad_w;
-    int here = (y - y0) * w->kernel_w + (x - x0);
-    switch (mask->encoding) {
-    case SA_F32: return ((const float *)row)[px] == (float)(y * width + x);
-    case SA_MASK2: return (int)((((const uint32_t *)row)[px / 16] >> (px % 16 * 2)) & 3) == here;
-    case SA_MASK4: return (int)((((const uint32_t *)row)[px / 8] >> (px % 8 * 4)) & 15) == here;
-    default: assert(0);
-    }
-    return 0;
+    return ((const float *)node->vector[k].ptr)[c];
 }
 
-static void unpool(const sa_source *source, const sa_node *node, int n, int c, int y, int x, int count, float *scratch, float *out)
+static void node_dense(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const sa_window *w = &node->window;
-    for (int i = 0; i < count; i++) {
-        out[i] = 0;
-        for (int py = 0; py < node->slab.height; py++) {
-            int y0 = py * w->stride_h - w->pad_h;
-            if (y < y0 || y >= y0 + w->kernel_h) continue;
-            for (int px = 0; px < node->slab.width; px++) {
-                int x0 = px * w->stride_w - w->pad_w;
-                if (x + i < x0 || x + i >= x0 + w->kernel_w) continue;
-                if (!mask_position(&node->slab, w, node->width, n, c, py, px, y, x + i)) continue;
-                out[i] = *sa_cpu_pull(source, node->child[0], n, c, py, px, 1, scratch);
-            }
-        }
+    const char *row = sa_slab_row(&node->slab, piece->n, piece->c, piece->y);
+    int count = piece->count;
+    if (node->slab.encoding == SA_BF16) {
+        const uint16_t *upper = (const uint16_t *)row + piece->x;
+        for (int i = 0; i < count; i++) out[i] = sa_float_from_bits((uint32_t)upper[i] << 16);
+    } else {
+        assert(node->slab.encoding == SA_U8);
+        const uint8_t *byte = (const uint8_t *)row + piece->x;
+        for (int i = 0; i < count; i++) out[i] = (float)byte[i];
     }
 }
 
-const float *sa_cpu_pull(const sa_source *source, int number, int n, int c, int y, int x, int count, float *scratch)
+static void node_xhat(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const sa_node *node = &source->node[number];
-    float *out = scratch + (size_t)number * SA_CPU_SEGMENT;
-    if (node->kind == SA_NODE_DENSE) return (const float *)sa_slab_row(&node->slab, n, c, y) + x;
-    if (node->kind == SA_NODE_UNPOOL) {
-        unpool(source, node, n, c, y, x, count, scratch, out);
-        return out;
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const float mean = vector_element(node, 0, piece->c), inv_std = vector_element(node, 1, piece->c);
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) out[i] = (a[i] - mean) * inv_std;
+}
+
+static void node_affine(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const float gamma = vector_element(node, 0, piece->c), beta = vector_element(node, 1, piece->c);
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) out[i] = gamma * a[i] + beta;
+}
+
+static void node_relu(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) out[i] = a[i] > 0.0f ? a[i] : 0.0f;
+}
+
+static void node_relu_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const float *b = sa_cpu_pull_child(piece, node, 1, piece->c);
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) {
+        float gradient = b[i];
+        out[i] = a[i] > 0.0f ? gradient : 0.0f;
     }
-    const float *a = sa_cpu_pull(source, node->child[0], n, c, y, x, count, scratch);
-    const float *v0 = node->vector[0].ptr, *v1 = node->vector[1].ptr;
-    for (int i = 0; i < count; i++) {
-        if (node->kind == SA_NODE_XHAT) out[i] = (a[i] - v0[c]) * v1[c];
-        else if (node->kind == SA_NODE_AFFINE) out[i] = v0[c] * a[i] + v1[c];
-        else if (node->kind == SA_NODE_RELU) out[i] = a[i] > 0 ? a[i] : 0;
-        else assert(0);
+}
+
+static void node_scale(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const float scale = vector_element(node, 0, piece->c);
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) out[i] = scale * a[i];
+}
+
+static void node_bn_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *xhat = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const float *dy = sa_cpu_pull_child(piece, node, 1, piece->c);
+    const float scale = vector_element(node, 0, piece->c) * vector_element(node, 1, piece->c);
+    const float mean_product = vector_element(node, 2, piece->c) / node->f[0];
+    const float mean_dy = vector_element(node, 3, piece->c) / node->f[0];
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) out[i] = scale * ((dy[i] - mean_dy) - xhat[i] * mean_product);
+}
+
+static void node_add(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const float *b = sa_cpu_pull_child(piece, node, 1, piece->c);
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) out[i] = a[i] + b[i];
+}
+
+static void node_dropout(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    const uint32_t step = ((const sa_step_state *)node->vector[0].ptr)->step;
+    const uint64_t seed = node->seed;
+    const float ratio = node->f[0], factor = node->f[1];
+    const uint64_t plane = (uint64_t)piece->n * (uint64_t)node->channels + (uint64_t)piece->c;
+    const uint64_t first = (plane * (uint64_t)node->height + (uint64_t)piece->y) * (uint64_t)node->width + (uint64_t)piece->x;
+#pragma omp simd
+    for (int i = 0; i < piece->count; i++) {
+        float kept = a[i] * factor;
+        out[i] = sa_dropout_keep(seed, step, first + (uint64_t)i, ratio) ? kept : 0.0f;
     }
-    return out;
+}
+
+static sa_cpu_node_function *const node_functions[SA_NODE_KINDS] = {
+    [SA_NODE_DENSE] = node_dense,
+    [SA_NODE_XHAT] = node_xhat,
+    [SA_NODE_AFFINE] = node_affine,
+    [SA_NODE_RELU] = node_relu,
+    [SA_NODE_RELU_GRAD] = node_relu_grad,
+    [SA_NODE_SCALE] = node_scale,
+    [SA_NODE_BN_GRAD] = node_bn_grad,
+    [SA_NODE_ADD] = node_add,
+    [SA_NODE_UNPOOL] = sa_cpu_node_unpool,
+    [SA_NODE_POOL_GRAD] = sa_cpu_node_pool_grad,
+    [SA_NODE_LRN_SCALE] = sa_cpu_node_lrn_scale,
+    [SA_NODE_LRN] = sa_cpu_node_lrn,
+    [SA_NODE_LRN_GRAD] = sa_cpu_node_lrn_grad,
+    [SA_NODE_CHANNEL_MIX] = sa_cpu_node_channel_mix,
+    [SA_NODE_DROPOUT] = node_dropout,
+};
+
+static const float *evaluate(const sa_cpu_piece *piece, const sa_node *node, float *target)
+{
+    assert(piece->count > 0 && piece->count <= SA_CPU_SEGMENT);
+    assert(piece->x >= 0 && piece->x + piece->count <= node->width && piece->y >= 0 && piece->y < node->height);
+    if (node->kind == SA_NODE_DENSE && node->slab.encoding == SA_F32)
+        return (const float *)sa_slab_row(&node->slab, piece->n, piece->c, piece->y) + piece->x;
+    node_functions[node->kind](piece, node, target);
+    return target;
+}
+
+const float *sa_cpu_pull(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch)
+{
+    sa_cpu_piece piece = {source, n, c, y, x, count, scratch};
+    return evaluate(&piece, &source->node[node], scratch + (size_t)node * SA_CPU_SEGMENT);
+}
+
+const float *sa_cpu_pull_into(const sa_source *source, int n, int c, int y, int x, int count, float *scratch, float *target)
+{
+    sa_cpu_piece piece = {source, n, c, y, x, count, scratch};
+    return evaluate(&piece, sa_source_root(source), target);
 }

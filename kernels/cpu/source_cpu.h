@@ -1,14 +1,42 @@
-/* Reading sources on the CPU: pieces of one row at a time. */
+/* The row puller: computes pieces of rows of a source's value (kernels/source.h) on the CPU. */
 #ifndef SA_KERNELS_CPU_SOURCE_CPU_H
 #define SA_KERNELS_CPU_SOURCE_CPU_H
 
 #include "kernels/source.h"
 
-enum { SA_CPU_SEGMENT = 1024 };
+/* The longest piece of a row, and the floats of scratch that each node owns. */
+enum { SA_CPU_SEGMENT = 1024, SA_CPU_SCRATCH_FLOATS = SA_SOURCE_NODES_MAX * SA_CPU_SEGMENT };
 
-/* `count` floats of row y of channel c of image n of the value of `node`, from column x on; they lie inside the plane, and
- * count <= SA_CPU_SEGMENT. scratch: SA_SOURCE_NODES_MAX * SA_CPU_SEGMENT floats. Dense float32 nodes return a pointer into the
- * slab. */
+/* `count` (at most SA_CPU_SEGMENT) floats of row y, channel c, image n, columns [x, x + count) of the node's value; the piece lies
+ * inside the node's plane. scratch: SA_CPU_SCRATCH_FLOATS floats, aligned to 64 bytes; the result is valid until the next pull with
+ * the same scratch, and is a pointer into the slab itself for DENSE float32. Two parents may share a node only if they read it at
+ * the same place. */
 const float *sa_cpu_pull(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch);
+
+/* The same for the root, computed straight into target (count floats) unless it is DENSE float32: returns where the values are.
+ * target may be the piece of a DENSE slab that the root or its ancestors read at the same place. */
+const float *sa_cpu_pull_into(const sa_source *source, int n, int c, int y, int x, int count, float *scratch, float *target);
+
+/* ---- between source_cpu.c and the files that hold its less simple nodes ---- */
+
+/* One call of the puller. */
+typedef struct sa_cpu_piece {
+    const sa_source *source;
+    int n, c, y, x, count;
+    float *scratch;
+} sa_cpu_piece;
+
+/* Computes the node's piece into out (count floats). */
+typedef void sa_cpu_node_function(const sa_cpu_piece *piece, const sa_node *node, float *out);
+
+sa_cpu_node_function sa_cpu_node_unpool, sa_cpu_node_pool_grad;                    /* window_nodes_cpu.c */
+sa_cpu_node_function sa_cpu_node_lrn_scale, sa_cpu_node_lrn, sa_cpu_node_lrn_grad; /* channel_nodes_cpu.c */
+sa_cpu_node_function sa_cpu_node_channel_mix;
+
+/* The piece of the node's k-th child at the same place, in channel c. */
+static inline const float *sa_cpu_pull_child(const sa_cpu_piece *piece, const sa_node *node, int k, int c)
+{
+    return sa_cpu_pull(piece->source, node->child[k], piece->n, c, piece->y, piece->x, piece->count, piece->scratch);
+}
 
 #endif

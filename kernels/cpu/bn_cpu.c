@@ -1,0 +1,122 @@
+/* Batch normalisation's reductions on the CPU: statistics, and the sums that its gradient needs.
+ *
+ * Both are a sum over the rows of a channel of two canonical row sums. Enough channels: one thread sums a whole channel. Few: the
+ * threads share a block of rows and the row sums are added in order afterwards. Same additions in the same order either way. */
+#include "kernels/cpu/kernels_cpu.h"
+#include "kernels/cpu/row_sum.h"
+#include "kernels/cpu/source_cpu.h"
+
+#include "core/checked.h"
+
+#include <math.h>
+
+enum { BLOCK_ROWS = 512 };
+
+typedef struct reduction {
+    sa_range range;
+    int height, width;
+    const sa_source *sum;    /* sum of these */
+    const sa_source *factor; /* and of their product with these; NULL: with themselves */
+    void (*finish)(const struct reduction *reduction, int c, double sum, double product);
+    const void *args;
+} reduction;
+
+static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, double result[2])
+{
+    sa_row_lanes sum = {{0}, {0}}, product = {{0}, {0}};
+    for (int x = 0; x < r->width; x += SA_CPU_SEGMENT) {
+        int count = sa_min_int(SA_CPU_SEGMENT, r->width - x);
+        const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch), *b = a;
+        if (r->factor) b = sa_cpu_pull(r->factor, r->factor->count - 1, n, c, y, x, count, scratch + SA_CPU_SCRATCH_FLOATS);
+        sa_row_add_pair(&sum, &product, a, b, count);
+    }
+    result[0] = sa_row_total(&sum);
+    result[1] = sa_row_total(&product);
+}
+
+static void reduce_whole_channels(const sa_device *device, const reduction *r)
+{
+#pragma omp parallel num_threads(device->threads)
+    {
+        _Alignas(64) float scratch[2 * SA_CPU_SCRATCH_FLOATS];
+#pragma omp for schedule(dynamic)
+        for (int c = r->range.channel_begin; c < r->range.channel_end; c++) {
+            double total[2] = {0.0, 0.0}, row[2];
+            for (int n = r->range.image_begin; n < r->range.image_end; n++) {
+                for (int y = 0; y < r->height; y++) {
+                    reduce_row(r, n, c, y, scratch, row);
+                    total[0] += row[0];
+                    total[1] += row[1];
+                }
+            }
+            r->finish(r, c, total[0], total[1]);
+        }
+    }
+}
+
+/* All threads on one channel. */
+static void reduce_channel_together(const sa_device *device, const reduction *r, int c)
+{
+    const int64_t rows = (int64_t)(r->range.image_end - r->range.image_begin) * r->height;
+    double row_sums[BLOCK_ROWS][2], total[2] = {0.0, 0.0};
+    for (int64_t block = 0; block < rows; block += BLOCK_ROWS) {
+        int block_rows = rows - block < BLOCK_ROWS ? (int)(rows - block) : BLOCK_ROWS;
+#pragma omp parallel num_threads(device->threads)
+        {
+            _Alignas(64) float scratch[2 * SA_CPU_SCRATCH_FLOATS];
+#pragma omp for schedule(static)
+            for (int i = 0; i < block_rows; i++) {
+                int64_t row = block + i;
+                reduce_row(r, r->range.image_begin + (int)(row / r->height), c, (int)(row % r->height), scratch, row_sums[i]);
+            }
+        }
+        for (int i = 0; i < block_rows; i++) {
+            total[0] += row_sums[i][0];
+            total[1] += row_sums[i][1];
+        }
+    }
+    r->finish(r, c, total[0], total[1]);
+}
+
+static void reduce(const sa_device *device, const reduction *r)
+{
+    if (r->range.channel_end - r->range.channel_begin >= 4 * device->threads || device->threads == 1) {
+        reduce_whole_channels(device, r);
+        return;
+    }
+    for (int c = r->range.channel_begin; c < r->range.channel_end; c++) reduce_channel_together(device, r, c);
+}
+
+static void finish_statistics(const reduction *r, int c, double sum, double product)
+{
+    const sa_bn_statistics_args *args = r->args;
+    double count = (double)(r->range.image_end - r->range.image_begin) * (double)r->height * (double)r->width;
+    double mean = sum / count, var = product / count - mean * mean;
+    if (var < 0.0) var = 0.0; /* cancellation of a constant channel; NaN stays */
+    ((float *)args->mean.ptr)[c] = (float)mean;
+    ((float *)args->inv_std.ptr)[c] = (float)(1.0 / sqrt(var + (double)args->eps));
+    if (args->var.ptr) ((float *)args->var.ptr)[c] = (float)var;
+}
+
+sa_status sa_cpu_bn_statistics(sa_device *device, const sa_bn_statistics_args *args)
+{
+    const sa_node *x = sa_source_root(&args->x);
+    reduction r = {args->range, x->height, x->width, &args->x, NULL, finish_statistics, args};
+    reduce(device, &r);
+    return SA_OK;
+}
+
+static void finish_gradient(const reduction *r, int c, double sum, double product)
+{
+    const sa_bn_reduce_args *args = r->args;
+    ((float *)args->dgamma.ptr)[c] = (float)product;
+    ((float *)args->dbeta.ptr)[c] = (float)sum;
+}
+
+sa_status sa_cpu_bn_reduce(sa_device *device, const sa_bn_reduce_args *args)
+{
+    const sa_node *dy = sa_source_root(&args->dy);
+    reduction r = {args->range, dy->height, dy->width, &args->dy, &args->xhat, finish_gradient, args};
+    reduce(device, &r);
+    return SA_OK;
+}

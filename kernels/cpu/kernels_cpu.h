@@ -1,0 +1,25 @@
+/* The CPU device's kernels but the convolutions (conv_cpu.h): members of sa_kernels, described in kernels/ops.h. */
+#ifndef SA_KERNELS_CPU_KERNELS_CPU_H
+#define SA_KERNELS_CPU_KERNELS_CPU_H
+
+#include "kernels/ops.h"
+
+sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args);
+sa_status sa_cpu_bn_statistics(sa_device *device, const sa_bn_statistics_args *args);
+sa_status sa_cpu_bn_reduce(sa_device *device, const sa_bn_reduce_args *args);
+sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *args);
+sa_status sa_cpu_unpool_scatter(sa_device *device, const sa_unpool_scatter_args *args);
+sa_status sa_cpu_unpool_gather(sa_device *device, const sa_unpool_gather_args *args);
+sa_status sa_cpu_softmax(sa_device *device, const sa_softmax_args *args);
+sa_status sa_cpu_softmax_loss(sa_device *device, const sa_softmax_loss_args *args);
+sa_status sa_cpu_softmax_loss_grad(sa_device *device, const sa_softmax_loss_grad_args *args);
+sa_status sa_cpu_accuracy(sa_device *device, const sa_accuracy_args *args);
+sa_status sa_cpu_fill(sa_device *device, const sa_fill_args *args);
+sa_status sa_cpu_sgd_update(sa_device *device, const sa_sgd_update_args *args);
+
+size_t sa_cpu_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
+size_t sa_cpu_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
+
+extern const sa_kernels sa_cpu_kernels; /* table_cpu.c */
+
+#endif

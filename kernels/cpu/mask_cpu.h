@@ -1,0 +1,81 @@
+/* Reading and writing one row of a pooling mask, in its three encodings.
+ *
+ * A MASK2 or MASK4 code is the position (row * kernel_w + column) within the window before clipping; a float mask holds the index
+ * within the plane below the pooling, -1 for none. */
+#ifndef SA_KERNELS_CPU_MASK_CPU_H
+#define SA_KERNELS_CPU_MASK_CPU_H
+
+#include "kernels/cpu/vector.h"
+#include "kernels/slab.h"
+
+enum { SA_MASK4_NONE = 15 };
+
+/* The code of window px. row: MASK2 or MASK4 words. */
+static inline int sa_mask_code(const void *row, sa_encoding encoding, int px)
+{
+    const uint32_t *word = row;
+    if (encoding == SA_MASK2) return (int)(word[px / 16] >> (2 * (px % 16)) & 3);
+    return (int)(word[px / 8] >> (4 * (px % 8)) & 15);
+}
+
+/* 32 bits from bit `bit` on of a row of `words` words; bits beyond the row are 0. */
+SA_INLINE uint32_t sa_mask_bits(const uint32_t *row, int words, size_t bit)
+{
+    size_t word = bit / 32;
+    uint64_t low = row[word];
+    uint64_t high = word + 1 < (size_t)words ? row[word + 1] : 0;
+    return (uint32_t)((low | high << 32) >> (bit % 32));
+}
+
+/* The codes of windows px .. px + 15 of a row of `width` windows; unspecified beyond the row. */
+SA_INLINE sa_i32x16 sa_mask_codes(const void *row, sa_encoding encoding, int width, int px)
+{
+    if (encoding == SA_MASK2) {
+        uint32_t bits = sa_mask_bits(row, (width + 15) / 16, (size_t)px * 2);
+        sa_u32x16 shift = (sa_u32x16)sa_i32x16_lanes() * 2;
+        return (sa_i32x16)(((sa_u32x16){0} + bits) >> shift & 3);
+    }
+    int words = (width + 7) / 8;
+    uint32_t low = sa_mask_bits(row, words, (size_t)px * 4);
+    uint32_t high = px + 8 < width ? sa_mask_bits(row, words, (size_t)(px + 8) * 4) : 0;
+    sa_i32x16 lanes = sa_i32x16_lanes();
+    sa_u32x16 bits = (sa_u32x16)sa_i32x16_select(lanes < 8, sa_i32x16_splat((int32_t)low), sa_i32x16_splat((int32_t)high));
+    return (sa_i32x16)(bits >> (sa_u32x16)((lanes & 7) * 4) & 15);
+}
+
+/* Where the mask of window (py, px) points: true and its place, if that is within the plane (height, width). */
+static inline bool sa_mask_target(const void *row, sa_encoding encoding, const sa_window *window, int py, int px, int height,
+                                  int width, int *y, int *x)
+{
+    if (encoding == SA_F32) {
+        float index = ((const float *)row)[px];
+        if (!(index >= 0.0f && index < (float)height * (float)width)) return false; /* NaN too */
+        *y = (int)index / width;
+        *x = (int)index % width;
+        return *y < height;
+    }
+    int code = sa_mask_code(row, encoding, px);
+    if (encoding == SA_MASK4 && code == SA_MASK4_NONE) return false;
+    *y = py * window->stride_h - window->pad_h + code / window->kernel_w;
+    *x = px * window->stride_w - window->pad_w + code % window->kernel_w;
+    return *y >= 0 && *y < height && *x >= 0 && *x < width;
+}
+
+/* Writes windows px .. px + count - 1; px a multiple of 16. token: the index (-1: none) for SA_F32, else the code. */
+static inline void sa_mask_write(void *row, sa_encoding encoding, int px, int count, const int32_t *token)
+{
+    if (encoding == SA_F32) {
+        float *index = (float *)row + px;
+        for (int i = 0; i < count; i++) index[i] = (float)token[i];
+        return;
+    }
+    int bits = encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits;
+    uint32_t *word = (uint32_t *)row + px / per_word;
+    for (int i = 0; i < count; i += per_word) {
+        uint32_t packed = 0;
+        for (int k = 0; k < per_word && i + k < count; k++) packed |= (uint32_t)token[i + k] << (bits * k);
+        *word++ = packed;
+    }
+}
+
+#endif

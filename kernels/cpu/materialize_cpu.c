@@ -1,0 +1,53 @@
+/* materialize on the CPU: stores a source's value, row by row. */
+#include "kernels/cpu/kernels_cpu.h"
+#include "kernels/cpu/rows_cpu.h"
+#include "kernels/cpu/source_cpu.h"
+#include "kernels/cpu/vector_math.h"
+
+#include "core/checked.h"
+
+#include <string.h>
+
+/* The upper half of the nearest representable value, ties to even; NaN stays NaN. */
+static void store_bf16(uint16_t *out, const float *value, int count)
+{
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = sa_bits_from_float(value[i]);
+        uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+        out[i] = (uint16_t)(value[i] == value[i] ? rounded : (bits >> 16 | 0x40u));
+    }
+}
+
+static void materialize_row(const sa_materialize_args *args, int n, int c, int y, float *scratch)
+{
+    char *row = sa_slab_row(&args->out, n, c, y);
+    for (int x = 0; x < args->out.width; x += SA_CPU_SEGMENT) {
+        int count = sa_min_int(SA_CPU_SEGMENT, args->out.width - x);
+        if (args->out.encoding == SA_BF16) {
+            const float *value = sa_cpu_pull(&args->source, args->source.count - 1, n, c, y, x, count, scratch);
+            store_bf16((uint16_t *)row + x, value, count);
+        } else {
+            float *target = (float *)row + x;
+            const float *value = sa_cpu_pull_into(&args->source, n, c, y, x, count, scratch, target);
+            if (value != target) memcpy(target, value, (size_t)count * sizeof *target);
+        }
+    }
+}
+
+sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
+{
+    if (args->out.encoding != SA_F32 && args->out.encoding != SA_BF16)
+        SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)args->out.encoding);
+    const int64_t rows = sa_range_rows(&args->range, args->out.height);
+#pragma omp parallel num_threads(device->threads)
+    {
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < rows; row++) {
+            int n, c, y;
+            sa_range_row(&args->range, args->out.height, row, &n, &c, &y);
+            materialize_row(args, n, c, y, scratch);
+        }
+    }
+    return SA_OK;
+}

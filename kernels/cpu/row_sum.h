@@ -1,0 +1,54 @@
+/* The canonical reduction of ops.h: a row in 16 float64 lanes, lanes added 0..15 in order.
+ *
+ * A row may come in pieces as long as every piece but the last is a multiple of 16 long. Products of two float32 are exact in
+ * float64. Adding the zeros that pad the last vector changes no bit: a lane starts at +0 and so never is -0. */
+#ifndef SA_KERNELS_CPU_ROW_SUM_H
+#define SA_KERNELS_CPU_ROW_SUM_H
+
+#include "kernels/cpu/vector.h"
+
+typedef struct sa_row_lanes {
+    sa_f64x8 low, high;
+} sa_row_lanes;
+
+SA_INLINE void sa_row_halves(sa_f32x16 v, sa_f64x8 *low, sa_f64x8 *high)
+{
+    sa_f32x8 half[2];
+    memcpy(half, &v, sizeof v);
+    *low = __builtin_convertvector(half[0], sa_f64x8);
+    *high = __builtin_convertvector(half[1], sa_f64x8);
+}
+
+SA_INLINE void sa_row_add(sa_row_lanes *sum, const float *value, int count)
+{
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f64x8 low, high;
+        sa_row_halves(sa_f32x16_load_part(value + i, count - i, 0.0f), &low, &high);
+        sum->low += low;
+        sum->high += high;
+    }
+}
+
+/* sum += a, product += a * b */
+SA_INLINE void sa_row_add_pair(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *b, int count)
+{
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f64x8 a_low, a_high, b_low, b_high;
+        sa_row_halves(sa_f32x16_load_part(a + i, count - i, 0.0f), &a_low, &a_high);
+        sa_row_halves(sa_f32x16_load_part(b + i, count - i, 0.0f), &b_low, &b_high);
+        sum->low += a_low;
+        sum->high += a_high;
+        product->low += a_low * b_low;
+        product->high += a_high * b_high;
+    }
+}
+
+SA_INLINE double sa_row_total(const sa_row_lanes *lanes)
+{
+    double total = lanes->low[0];
+    for (int l = 1; l < 8; l++) total += lanes->low[l];
+    for (int l = 0; l < 8; l++) total += lanes->high[l];
+    return total;
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* Sixteen-lane vectors as GCC vector extensions: one AVX-512 register, two of AVX2, or plain code elsewhere.
+ *
+ * Not a portable SIMD layer: only what the row kernels need where the compiler does not vectorise by itself. */
+#ifndef SA_KERNELS_CPU_VECTOR_H
+#define SA_KERNELS_CPU_VECTOR_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* These types never cross a function boundary that is not inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+enum { SA_LANES = 16 };
+
+typedef float sa_f32x16 __attribute__((vector_size(64)));
+typedef int32_t sa_i32x16 __attribute__((vector_size(64)));
+typedef uint32_t sa_u32x16 __attribute__((vector_size(64)));
+typedef float sa_f32x8 __attribute__((vector_size(32)));
+typedef double sa_f64x8 __attribute__((vector_size(64)));
+
+#define SA_INLINE static inline __attribute__((always_inline))
+
+SA_INLINE sa_f32x16 sa_f32x16_load(const float *from)
+{
+    sa_f32x16 v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+/* The first `count` (at most 16) values; `rest` in the other lanes. */
+SA_INLINE sa_f32x16 sa_f32x16_load_part(const float *from, int count, float rest)
+{
+    if (count >= SA_LANES) return sa_f32x16_load(from);
+    float part[SA_LANES];
+    for (int i = 0; i < SA_LANES; i++) part[i] = rest;
+    for (int i = 0; i < count; i++) part[i] = from[i];
+    return sa_f32x16_load(part);
+}
+
+SA_INLINE void sa_f32x16_store(float *to, sa_f32x16 v)
+{
+    memcpy(to, &v, sizeof v);
+}
+
+SA_INLINE sa_i32x16 sa_i32x16_splat(int32_t value)
+{
+    return (sa_i32x16){0} + value;
+}
+
+SA_INLINE sa_f32x16 sa_f32x16_splat(float value)
+{
+    return (sa_f32x16){value, value, value, value, value, value, value, value,
+                       value, value, value, value, value, value, value, value};
+}
+
+SA_INLINE sa_i32x16 sa_i32x16_lanes(void)
+{
+    return (sa_i32x16){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+}
+
+/* mask lanes are all ones or all zeros (the result of a comparison) */
+SA_INLINE sa_i32x16 sa_i32x16_select(sa_i32x16 mask, sa_i32x16 a, sa_i32x16 b)
+{
+    return (mask & a) | (~mask & b);
+}
+
+SA_INLINE sa_f32x16 sa_f32x16_select(sa_i32x16 mask, sa_f32x16 a, sa_f32x16 b)
+{
+    return (sa_f32x16)sa_i32x16_select(mask, (sa_i32x16)a, (sa_i32x16)b);
+}
+
+/* lanes 0, 2, .. 30 and 1, 3, .. 31 of a followed by b */
+SA_INLINE sa_f32x16 sa_f32x16_even(sa_f32x16 a, sa_f32x16 b)
+{
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
+SA_INLINE sa_f32x16 sa_f32x16_odd(sa_f32x16 a, sa_f32x16 b)
+{
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+/* even[0], odd[0], even[1], odd[1], ... */
+SA_INLINE void sa_f32x16_interleave(float *to, sa_f32x16 even, sa_f32x16 odd)
+{
+    sa_f32x16_store(to, __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    sa_f32x16_store(to + SA_LANES,
+                    __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* The field table: every reference of every op's arguments, and how the op touches it.
+ *
+ * The table is checked at compile time: a mirror of each argument struct, built from its table, has to have the same layout, so a
+ * new field cannot be forgotten; and a field listed as PLAIN cannot be one that holds references. */
+#include "kernels/ops.h"
+
+/* Short names for the table. NONE: not touched in this form of the op. */
+enum { NONE = 0, READ = SA_ACCESS_READ, WRITE = SA_ACCESS_WRITE, READ_WRITE = SA_ACCESS_READ_WRITE };
+
+/* FIELDS_x: the fields of sa_x_args in order, as PLAIN(type, name), SOURCE(name), SLAB(name, mode) or REF(name, mode); a mode may
+ * look at other fields through `args`. */
+/* clang-format off */
+#define FIELDS_conv_forward(PLAIN, SOURCE, SLAB, REF)                                                                          \
+    PLAIN(sa_conv_shape, shape) PLAIN(sa_conv_algorithm, algorithm) PLAIN(sa_range, range) SOURCE(x) SLAB(y, WRITE)            \
+    REF(weight, READ) REF(bias, READ) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+#define FIELDS_conv_backward(PLAIN, SOURCE, SLAB, REF)                                                                         \
+    PLAIN(sa_conv_shape, shape) PLAIN(sa_conv_algorithm, algorithm) PLAIN(sa_range, range) SOURCE(x) SOURCE(dy)                \
+    SLAB(dx, WRITE) PLAIN(bool, gather) PLAIN(bool, accumulate) SLAB(mask, args->gather ? READ : NONE)                         \
+    PLAIN(sa_window, window) REF(weight, READ) REF(dweight, args->accumulate ? READ_WRITE : WRITE)                             \
+    REF(dbias, args->accumulate ? READ_WRITE : WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+#define FIELDS_materialize(PLAIN, SOURCE, SLAB, REF)                                                                           \
+    PLAIN(sa_range, range) SOURCE(source) SLAB(out, WRITE)
+#define FIELDS_bn_statistics(PLAIN, SOURCE, SLAB, REF)                                                                         \
+    PLAIN(sa_range, range) SOURCE(x) PLAIN(float, eps) REF(mean, WRITE) REF(inv_std, WRITE) REF(var, WRITE)
+#define FIELDS_bn_reduce(PLAIN, SOURCE, SLAB, REF)                                                                             \
+    PLAIN(sa_range, range) SOURCE(xhat) SOURCE(dy) REF(dgamma, WRITE) REF(dbeta, WRITE)
+#define FIELDS_pool_forward(PLAIN, SOURCE, SLAB, REF)                                                                          \
+    PLAIN(sa_range, range) PLAIN(sa_window, window) SOURCE(x) SLAB(out, WRITE) SLAB(mask, WRITE)
+#define FIELDS_unpool_scatter(PLAIN, SOURCE, SLAB, REF)                                                                        \
+    PLAIN(sa_range, range) SOURCE(x) SLAB(mask, READ) SLAB(out, WRITE)
+#define FIELDS_unpool_gather(PLAIN, SOURCE, SLAB, REF)                                                                         \
+    PLAIN(sa_range, range) SLAB(dy, READ) SLAB(mask, READ) PLAIN(sa_window, window) SLAB(dx, WRITE)
+#define FIELDS_softmax(PLAIN, SOURCE, SLAB, REF)                                                                               \
+    PLAIN(sa_range, range) SOURCE(x) SLAB(prob, WRITE)
+#define FIELDS_softmax_loss(PLAIN, SOURCE, SLAB, REF)                                                                          \
+    PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(loss, WRITE) REF(divisor, WRITE)       \
+    REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+#define FIELDS_softmax_loss_grad(PLAIN, SOURCE, SLAB, REF)                                                                     \
+    PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(divisor, READ) SLAB(out, WRITE)
+#define FIELDS_accuracy(PLAIN, SOURCE, SLAB, REF)                                                                              \
+    SOURCE(scores) SOURCE(label) PLAIN(bool, has_ignore) PLAIN(int32_t, ignore_label) PLAIN(int32_t, top_k)                    \
+    REF(accuracy, WRITE) REF(per_class, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+#define FIELDS_fill(PLAIN, SOURCE, SLAB, REF)                                                                                  \
+    REF(target, WRITE) PLAIN(size_t, count) PLAIN(float, value)
+#define FIELDS_sgd_update(PLAIN, SOURCE, SLAB, REF)                                                                            \
+    REF(param, READ_WRITE) REF(grad, READ_WRITE) REF(history, READ_WRITE) REF(step_state, READ) PLAIN(size_t, count)           \
+    PLAIN(float, lr_mult) PLAIN(float, decay) PLAIN(float, momentum)
+/* clang-format on */
+
+/* ---- the compile-time check ---- */
+
+#define MIRROR_PLAIN(type, name) type name;
+#define MIRROR_SOURCE(name) sa_source name;
+#define MIRROR_SLAB(name, mode) sa_slab name;
+#define MIRROR_REF(name, mode) sa_ref name;
+#define HOLDS_NO_REFERENCE(type) _Generic((type *)0, sa_ref * : 0, sa_slab * : 0, sa_node * : 0, sa_source * : 0, default : 1)
+#define ASSERT_PLAIN(type, name) _Static_assert(HOLDS_NO_REFERENCE(type), #name " holds references");
+#define ASSERT_SOURCE(name)
+#define ASSERT_MODE(name, mode)
+#define CHECK(kind, op)                                                                                   \
+    typedef struct mirror_##op {                                                                          \
+        FIELDS_##op(MIRROR_PLAIN, MIRROR_SOURCE, MIRROR_SLAB, MIRROR_REF)                                 \
+    } mirror_##op;                                                                                        \
+    _Static_assert(sizeof(mirror_##op) == sizeof(sa_##op##_args), "the table of " #op " misses a field"); \
+    FIELDS_##op(ASSERT_PLAIN, ASSERT_SOURCE, ASSERT_MODE, ASSERT_MODE)
+SA_OPS(CHECK)
+
+/* ---- the visit ---- */
+
+typedef struct visitor {
+    sa_ref_visitor visit;
+    void *context;
+} visitor;
+
+static void visit_ref(const visitor *v, sa_ref *ref, int mode)
+{
+    if (ref->buffer != SA_NO_BUFFER && mode != NONE) v->visit(v->context, ref, (sa_access_mode)mode);
+}
+
+/* Vectors that a node of each kind reads; others have none. */
+static const int8_t vector_counts[SA_NODE_KINDS] = {
+    [SA_NODE_XHAT] = 2,    [SA_NODE_AFFINE] = 2,      [SA_NODE_SCALE] = 1,
+    [SA_NODE_BN_GRAD] = 4, [SA_NODE_CHANNEL_MIX] = 1, [SA_NODE_DROPOUT] = 1,
+};
+
+static bool has_slab(sa_node_kind kind)
+{
+    return kind == SA_NODE_DENSE || kind == SA_NODE_UNPOOL || kind == SA_NODE_POOL_GRAD;
+}
+
+static void visit_source(const visitor *v, sa_source *source)
+{
+    for (int i = 0; i < source->count; i++) {
+        sa_node *node = &source->node[i];
+        if (has_slab(node->kind)) visit_ref(v, &node->slab.at, READ);
+        for (int k = 0; k < vector_counts[node->kind]; k++) visit_ref(v, &node->vector[k], READ);
+    }
+}
+
+#define VISIT_PLAIN(type, name)
+#define VISIT_SOURCE(name) visit_source(v, &args->name);
+#define VISIT_SLAB(name, mode) visit_ref(v, &args->name.at, mode);
+#define VISIT_REF(name, mode) visit_ref(v, &args->name, mode);
+#define VISIT_OP(kind, op)                                            \
+    static void visit_##op(const visitor *v, sa_##op##_args *args)    \
+    {                                                                 \
+        FIELDS_##op(VISIT_PLAIN, VISIT_SOURCE, VISIT_SLAB, VISIT_REF) \
+    }
+SA_OPS(VISIT_OP)
+
+void sa_op_visit_refs(sa_op_kind kind, sa_op_args *args, sa_ref_visitor visit, void *context)
+{
+    const visitor v = {visit, context};
+    switch (kind) {
+#define VISIT_CASE(name, op) \
+    case SA_OP_##name: visit_##op(&v, &args->op); break;
+        SA_OPS(VISIT_CASE)
+#undef VISIT_CASE
+    case SA_OP_KINDS: break;
+    }
+}
