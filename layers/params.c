@@ -25,8 +25,8 @@ static const sa_enum_name filler_names[] = {
     SA_ENUM_REFUSED("positive_unitball", 6, "no SegNet layer uses it"),
     SA_ENUM_END,
 };
-static const sa_enum_name variance_norm_names[] = {SA_ENUM("FAN_IN", SA_FAN_IN), SA_ENUM("FAN_OUT", SA_FAN_OUT),
-                                                   SA_ENUM("AVERAGE", SA_FAN_AVERAGE), SA_ENUM_END};
+static const sa_enum_name variance_norm_names[] = {SA_ENUM("FAN_IN", SA_VARIANCE_FAN_IN), SA_ENUM("FAN_OUT", SA_VARIANCE_FAN_OUT),
+                                                   SA_ENUM("AVERAGE", SA_VARIANCE_AVERAGE), SA_ENUM_END};
 
 const sa_field sa_filler_fields[] = {
     SA_F_CHOICE(sa_filler_param, type, "type", filler_names),

@@ -6,6 +6,7 @@
 #ifndef SA_LAYERS_PARAMS_H
 #define SA_LAYERS_PARAMS_H
 
+#include "data/fillers.h"
 #include "kernels/ops.h"
 #include "proto/fields.h"
 
@@ -17,15 +18,6 @@ enum {
 };
 
 /* ---- shared messages ---- */
-
-typedef enum sa_filler_type {
-    SA_FILLER_CONSTANT,
-    SA_FILLER_UNIFORM,
-    SA_FILLER_GAUSSIAN,
-    SA_FILLER_XAVIER,
-    SA_FILLER_MSRA
-} sa_filler_type;
-typedef enum sa_variance_norm { SA_FAN_IN, SA_FAN_OUT, SA_FAN_AVERAGE } sa_variance_norm;
 
 typedef struct sa_filler_param {
     int32_t type; /* sa_filler_type */

@@ -71,6 +71,11 @@ void sa_arena_destroy(sa_arena *arena)
     free(arena);
 }
 
+const void *sa_arena_base(const sa_arena *arena)
+{
+    return arena->base;
+}
+
 void *sa_arena_pointer(const sa_arena *arena, size_t buffer)
 {
     return buffer < arena->count ? arena->base + arena->offset_bytes[buffer] : NULL;

@@ -23,6 +23,7 @@ typedef struct sa_arena_options {
 SA_CHECKED sa_status sa_arena_create(sa_device *device, const sa_buffer *buffers, size_t count, const sa_plan *plan,
                                      const sa_arena_options *options, sa_arena **arena);
 void sa_arena_destroy(sa_arena *arena);                       /* NULL is allowed */
+const void *sa_arena_base(const sa_arena *arena);             /* where the allocation starts */
 void *sa_arena_pointer(const sa_arena *arena, size_t buffer); /* stable for the arena's life */
 size_t sa_arena_bytes(const sa_arena *arena);                 /* what was taken from the device */
 /* Tells the arena that op step `step` is about to run (debug: opens and closes lifetimes, checks red zones; SA_INVALID names the

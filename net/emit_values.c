@@ -184,7 +184,7 @@ sa_status sa_emit_mask_out(sa_emitter *e, const sa_layer *pooling, sa_slab *mask
         slot->slab = blob_slab(&e->net->blob[pooling->top[0]], encoding, SA_NO_BUFFER, 0);
         SA_TRY(sa_emitter_buffer(e, SA_BUFFER_MASK, sa_slab_bytes(&slot->slab), has_top ? SA_CAFFE_MASKS : SA_CAFFE_OTHER, &buffer, "%s%s",
                                  has_top ? e->net->blob[pooling->top[1]].name : pooling->name, has_top ? "" : ".mask"));
-        slot->slab.at = (sa_ref){.buffer = buffer};
+        slot->slab.at = (sa_ref){.buffer = buffer, .value = has_top ? sa_value_of_data(pooling->top[1]) : 0};
         slot->present = slot->allocated = true;
         if (has_top) e->data[pooling->top[1]] = *slot; /* readers by index find it as data */
     }

@@ -10,18 +10,22 @@
 
 /* ------------------------------------------------------------------ growing ---------------------------------------- */
 
-static sa_status add_layer(sa_net *net, sa_layer **layer)
+/* NULL: out of memory, with the message set */
+static sa_layer *add_layer(sa_net *net)
 {
     if (net->layer_count == net->layer_capacity) {
         int capacity = net->layer_capacity ? 2 * net->layer_capacity : 64;
         sa_layer *grown = realloc(net->layer, (size_t)capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %d layers", capacity);
+        if (!grown) {
+            (void)sa_error_set(SA_NOMEM, "no memory for %d layers", capacity);
+            return NULL;
+        }
         net->layer = grown;
         net->layer_capacity = capacity;
     }
-    *layer = &net->layer[net->layer_count++];
-    memset(*layer, 0, sizeof **layer);
-    return SA_OK;
+    sa_layer *layer = &net->layer[net->layer_count++];
+    memset(layer, 0, sizeof *layer);
+    return layer;
 }
 
 static sa_status add_blob(sa_net *net, const char *name, int top, int *index)
@@ -135,10 +139,10 @@ static sa_status take_params(const sa_net *net, const sa_layer_spec *spec, sa_la
 static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec, const sa_net_options *options)
 {
     const sa_layer_type *type;
-    sa_layer *layer;
     SA_TRY(find_type(spec, &type));
     SA_TRY(check_counts(spec, type));
-    SA_TRY(add_layer(net, &layer));
+    sa_layer *layer = add_layer(net);
+    if (!layer) return SA_NOMEM;
     snprintf(layer->name, sizeof layer->name, "%s", spec->name);
     layer->type = type;
     layer->line = spec->line;
@@ -165,11 +169,11 @@ static sa_status with_place(const sa_proto_document *document, const sa_layer_sp
 static sa_status insert_split(sa_net *net, int blob, int readers)
 {
     char name[SA_NAME_MAX], top[SA_NAME_MAX + 16];
-    sa_layer *split;
     if (readers > SA_LAYER_TOPS_MAX) SA_FAIL(SA_UNSUPPORTED, "blob '%s' has %d readers, at most %d", net->blob[blob].name, readers, SA_LAYER_TOPS_MAX);
     snprintf(name, sizeof name, "%.30s_%.30s_%d_split", net->blob[blob].name, net->layer[net->blob[blob].producer].name,
              net->blob[blob].producer_top);
-    SA_TRY(add_layer(net, &split));
+    sa_layer *split = add_layer(net);
+    if (!split) return SA_NOMEM;
     int self = net->layer_count - 1, taken = 0, first = net->blob_count;
     snprintf(split->name, sizeof split->name, "%s", name);
     split->type = sa_layer_type_find("Split");
@@ -237,8 +241,8 @@ static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa
 static sa_status build_header_inputs(sa_net *net, const sa_net_spec *spec)
 {
     if (spec->input_count == 0) return SA_OK;
-    sa_layer *layer;
-    SA_TRY(add_layer(net, &layer));
+    sa_layer *layer = add_layer(net);
+    if (!layer) return SA_NOMEM;
     snprintf(layer->name, sizeof layer->name, "input");
     layer->type = sa_layer_type_find("Input");
     sa_input_param *config = calloc(1, sizeof *config);

@@ -1,0 +1,39 @@
+/* Layouts: program and plan of a net under a strategy. */
+#include "net/session.h"
+
+#include <string.h>
+
+/* Buffers over the whole step need no search: without lifetimes no two may share. */
+static sa_status make_plan(const sa_program *program, bool lifetimes, sa_plan *plan)
+{
+    sa_plan_options options = {.planner = lifetimes ? SA_PLANNER_EXACT : SA_PLANNER_NAIVE, .timeout_seconds = 1.0};
+    SA_TRY(sa_plan_make(program->buffer, program->buffer_count, &options, plan));
+    sa_status status = sa_plan_check(program->buffer, program->buffer_count, plan);
+    if (status != SA_OK) sa_plan_free(plan);
+    return status;
+}
+
+sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device, const sa_program_options *options,
+                           sa_layout *layout)
+{
+    sa_realizations r;
+    sa_layout made = {0};
+    SA_TRY(sa_strategy_apply(strategy, net, device, &r));
+    sa_status status = sa_program_create(net, &r, device, options, &made.program);
+    if (status == SA_OK) status = sa_program_check(made.program);
+    if (status == SA_OK) status = make_plan(made.program, r.lifetimes, &made.plan);
+    sa_realizations_free(&r);
+    if (status != SA_OK) {
+        sa_program_free(made.program);
+        return status;
+    }
+    *layout = made;
+    return SA_OK;
+}
+
+void sa_layout_free(sa_layout *layout)
+{
+    sa_program_free(layout->program);
+    sa_plan_free(&layout->plan);
+    memset(layout, 0, sizeof *layout);
+}

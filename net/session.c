@@ -1,0 +1,322 @@
+/* Sessions: the arena of a layout, bound, and the executor that runs its ops. */
+#include "net/session.h"
+
+#include "data/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct sa_session {
+    const sa_net *net;
+    sa_device *device;
+    sa_session_options options;
+    sa_layout layout;
+    sa_arena *arena;
+    sa_ledger *ledger;
+    bool open; /* the arena is in step 0 or later: inputs may be uploaded */
+    bool finished; /* the last op has run */
+    sa_op_probe probe;
+    void *probe_context;
+    uint64_t *op_ns; /* (op_count), time_ops */
+};
+
+/* ------------------------------------------------------------------ binding ---------------------------------------- */
+
+static void bind_ref(void *context, sa_ref *ref, sa_access_mode mode)
+{
+    (void)mode;
+    const sa_session *session = context;
+    ref->ptr = sa_arena_pointer(session->arena, (size_t)ref->buffer);
+}
+
+static sa_status fill_param(sa_session *s, int layer, int i, float *host)
+{
+    const sa_layer *l = &s->net->layer[layer];
+    const sa_param *param = &l->param[i];
+    const sa_filler_param *f = &param->filler;
+    sa_filler filler = {(sa_filler_type)f->type, f->value, f->mean, f->std, f->min, f->max, (sa_variance_norm)f->variance_norm};
+    SA_TRY(sa_filler_fill(&filler, param->shape.axes, param->shape.dim, sa_random_key(s->options.seed, l->name, (uint32_t)i), host));
+    return sa_session_set_param(s, layer, i, host);
+}
+
+static sa_status fill_params(sa_session *s)
+{
+    size_t largest = 1;
+    for (int l = 0; l < s->net->layer_count; l++)
+        for (int i = 0; i < s->net->layer[l].param_count; i++) {
+            size_t count = sa_shape_elements(&s->net->layer[l].param[i].shape);
+            if (count > largest) largest = count;
+        }
+    float *host = malloc(largest * sizeof *host);
+    if (!host) SA_FAIL(SA_NOMEM, "no host memory for a parameter of %zu floats", largest);
+    sa_status status = SA_OK;
+    for (int l = 0; l < s->net->layer_count && status == SA_OK; l++)
+        for (int i = 0; i < s->net->layer[l].param_count && status == SA_OK; i++) {
+            const sa_param_buffers *b = &s->layout.program->param[l][i];
+            status = fill_param(s, l, i, host);
+            if (status != SA_OK || b->history < 0) continue;
+            status = s->device->functions->fill(s->device, sa_arena_pointer(s->arena, (size_t)b->history), 0,
+                                                s->layout.program->buffer[b->history].size_bytes);
+        }
+    free(host);
+    return status;
+}
+
+sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device, const sa_session_options *options,
+                            sa_session **session)
+{
+    sa_session *s = calloc(1, sizeof *s);
+    if (!s) SA_FAIL(SA_NOMEM, "no memory for a session");
+    s->net = net;
+    s->device = device;
+    s->options = *options;
+    sa_status status = sa_layout_create(net, strategy, device, &options->program, &s->layout);
+    sa_program *p = s->layout.program;
+    sa_arena_options arena = {.debug = options->debug};
+    if (status == SA_OK) status = sa_arena_create(device, p->buffer, p->buffer_count, &s->layout.plan, &arena, &s->arena);
+    if (status == SA_OK) status = sa_ledger_create(p->buffer, p->buffer_count, &s->ledger);
+    if (status == SA_OK && options->time_ops) {
+        s->op_ns = calloc(p->op_count + 1, sizeof *s->op_ns);
+        if (!s->op_ns) status = sa_error_set(SA_NOMEM, "no memory for the times of %zu ops", p->op_count);
+    }
+    if (status == SA_OK) {
+        for (size_t i = 0; i < p->op_count; i++) sa_op_visit_refs(p->op[i].kind, &p->op[i].args, bind_ref, s);
+        status = fill_params(s);
+    }
+    if (status != SA_OK) {
+        sa_session_destroy(s);
+        return status;
+    }
+    *session = s;
+    return SA_OK;
+}
+
+void sa_session_destroy(sa_session *session)
+{
+    if (!session) return;
+    sa_arena_destroy(session->arena);
+    sa_ledger_destroy(session->ledger);
+    sa_layout_free(&session->layout);
+    free(session->op_ns);
+    free(session);
+}
+
+/* ------------------------------------------------------------------ host access ------------------------------------ */
+
+const sa_layout *sa_session_layout(const sa_session *session)
+{
+    return &session->layout;
+}
+
+const sa_net *sa_session_net(const sa_session *session)
+{
+    return session->net;
+}
+
+size_t sa_session_arena_bytes(const sa_session *session)
+{
+    return sa_arena_bytes(session->arena);
+}
+
+size_t sa_session_measured_bytes(const sa_session *session)
+{
+    return sa_ledger_high_water_bytes(session->ledger);
+}
+
+const sa_ledger *sa_session_ledger(const sa_session *session)
+{
+    return session->ledger;
+}
+
+void sa_session_set_probe(sa_session *session, sa_op_probe probe, void *context)
+{
+    session->probe = probe;
+    session->probe_context = context;
+}
+
+uint64_t sa_session_op_ns(const sa_session *session, size_t op)
+{
+    return session->op_ns ? session->op_ns[op] : 0;
+}
+
+static sa_status upload(sa_session *s, int buffer, const void *host)
+{
+    return s->device->functions->upload(s->device, sa_arena_pointer(s->arena, (size_t)buffer), host,
+                                        s->layout.program->buffer[buffer].size_bytes);
+}
+
+sa_status sa_session_get_buffer(sa_session *s, int buffer, void *host)
+{
+    return s->device->functions->download(s->device, host, sa_arena_pointer(s->arena, (size_t)buffer),
+                                          s->layout.program->buffer[buffer].size_bytes);
+}
+
+/* The next step begins: results of the last one are gone. */
+static sa_status open_step(sa_session *s)
+{
+    if (s->open && s->finished) {
+        SA_TRY(sa_arena_leave(s->arena));
+        s->open = false;
+    }
+    if (!s->open) SA_TRY(sa_arena_enter_step(s->arena, 0));
+    s->open = true;
+    s->finished = false;
+    return SA_OK;
+}
+
+sa_status sa_session_set_input(sa_session *s, int blob, const float *host)
+{
+    int buffer = blob >= 0 && blob < s->net->blob_count ? s->layout.program->input_buffer[blob] : -1;
+    if (buffer < 0) SA_FAIL(SA_INVALID, "blob %d is not an input of net '%s'", blob, s->net->name);
+    SA_TRY(open_step(s));
+    return upload(s, buffer, host);
+}
+
+sa_status sa_session_set_seed_gradient(sa_session *s, const float *host)
+{
+    if (s->layout.program->seed_buffer < 0) SA_FAIL(SA_INVALID, "net '%s' takes no gradient from outside", s->net->name);
+    SA_TRY(open_step(s));
+    return upload(s, s->layout.program->seed_buffer, host);
+}
+
+sa_status sa_session_set_param(sa_session *s, int layer, int param, const float *host)
+{
+    return upload(s, s->layout.program->param[layer][param].param, host);
+}
+
+sa_status sa_session_set_history(sa_session *s, int layer, int param, const float *host)
+{
+    return upload(s, s->layout.program->param[layer][param].history, host);
+}
+
+sa_status sa_session_get_param(sa_session *s, int layer, int param, float *host)
+{
+    return sa_session_get_buffer(s, s->layout.program->param[layer][param].param, host);
+}
+
+sa_status sa_session_get_history(sa_session *s, int layer, int param, float *host)
+{
+    return sa_session_get_buffer(s, s->layout.program->param[layer][param].history, host);
+}
+
+sa_status sa_session_get_output(sa_session *s, int blob, float *host)
+{
+    int buffer = s->layout.program->output_buffer[blob];
+    if (buffer < 0) SA_FAIL(SA_INVALID, "blob '%s' is not an output of net '%s'", s->net->blob[blob].name, s->net->name);
+    return sa_session_get_buffer(s, buffer, host);
+}
+
+static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t count)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < count; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
+    return hash;
+}
+
+sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
+{
+    const sa_program *p = s->layout.program;
+    uint64_t h = 0xcbf29ce484222325ull;
+    for (int l = 0; l < s->net->layer_count; l++)
+        for (int i = 0; i < s->net->layer[l].param_count; i++) {
+            const int buffers[2] = {p->param[l][i].param, p->param[l][i].history};
+            for (int k = 0; k < 2; k++) {
+                if (buffers[k] < 0) continue;
+                void *host = malloc(p->buffer[buffers[k]].size_bytes);
+                if (!host) SA_FAIL(SA_NOMEM, "no host memory for %zu bytes", p->buffer[buffers[k]].size_bytes);
+                sa_status status = sa_session_get_buffer(s, buffers[k], host);
+                if (status == SA_OK) h = fnv1a(h, host, p->buffer[buffers[k]].size_bytes);
+                free(host);
+                SA_TRY(status);
+            }
+        }
+    *hash = h;
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ running ---------------------------------------- */
+
+typedef struct touch_walk {
+    sa_session *session;
+    int64_t step;
+} touch_walk;
+
+static void touch(void *context, sa_ref *ref, sa_access_mode mode)
+{
+    (void)mode;
+    touch_walk *walk = context;
+    sa_ledger_touch(walk->session->ledger, walk->step, (size_t)ref->buffer, sa_arena_base(walk->session->arena), ref->ptr);
+}
+
+static sa_status run_op(sa_session *s, size_t i)
+{
+    sa_op *op = &s->layout.program->op[i];
+    touch_walk walk = {s, (int64_t)i};
+    uint64_t before = 0, after = 0;
+    if (i > 0) SA_TRY(sa_arena_enter_step(s->arena, (int64_t)i));
+    sa_op_visit_refs(op->kind, &op->args, touch, &walk);
+    if (s->op_ns) SA_TRY(s->device->functions->time_ns(s->device, &before));
+    sa_status status = sa_op_run(s->device, op->kind, &op->args);
+    if (status != SA_OK) return sa_error_prefix(status, "%s", op->name);
+    if (s->op_ns) {
+        SA_TRY(s->device->functions->time_ns(s->device, &after));
+        s->op_ns[i] += after - before;
+    }
+    return s->probe ? s->probe(s->probe_context, s, i) : SA_OK;
+}
+
+static double process_cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* Op by op, so that phases can be timed; a device that replays a recorded step gives one time for all of it. */
+static sa_status run_phases(sa_session *s, sa_step_times *times)
+{
+    const sa_program *p = s->layout.program;
+    uint64_t mark = 0, now = 0;
+    size_t i = 0;
+    if (times) SA_TRY(s->device->functions->time_ns(s->device, &mark));
+    for (int phase = 0; phase < SA_STEP_PHASES; phase++) {
+        for (; i < p->phase_end[phase]; i++) SA_TRY(run_op(s, i));
+        if (!times) continue;
+        SA_TRY(s->device->functions->time_ns(s->device, &now));
+        times->ms[phase] = (double)(now - mark) * 1e-6;
+        mark = now;
+    }
+    return SA_OK;
+}
+
+static sa_status run_recorded(sa_session *s, sa_step_times *times)
+{
+    uint64_t before = 0, after = 0;
+    int replay = 0;
+    SA_TRY(s->device->functions->time_ns(s->device, &before));
+    SA_TRY(s->device->functions->begin_step(s->device, &replay));
+    sa_status status = replay ? SA_OK : run_phases(s, NULL);
+    sa_status ended = s->device->functions->end_step(s->device);
+    SA_TRY(status);
+    SA_TRY(ended);
+    SA_TRY(s->device->functions->time_ns(s->device, &after));
+    if (times) times->ms[SA_STEP_FORWARD] = (double)(after - before) * 1e-6;
+    return SA_OK;
+}
+
+sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times *times)
+{
+    sa_step_times measured = {{0}, 0};
+    sa_step_state state = {.rate = rate, .step = step};
+    SA_TRY(open_step(s));
+    SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
+    double cpu = process_cpu_ms();
+    bool recorded = !strcmp(s->device->kind, "cuda") && !s->op_ns && !s->probe && !s->options.debug;
+    SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, &measured));
+    SA_TRY(s->device->functions->sync(s->device));
+    measured.cpu_ms = process_cpu_ms() - cpu;
+    s->finished = true;
+    if (times) *times = measured;
+    return SA_OK;
+}

@@ -1,0 +1,71 @@
+/* A session: a net with a strategy on a device, planned, placed in one arena and ready to run steps. */
+#ifndef SA_NET_SESSION_H
+#define SA_NET_SESSION_H
+
+#include "core/device.h"
+#include "memory/arena.h"
+#include "memory/ledger.h"
+#include "memory/plan.h"
+#include "net/program.h"
+#include "net/strategy.h"
+
+/* A program with its plan: everything about memory, before any is taken. */
+typedef struct sa_layout {
+    sa_program *program; /* owned */
+    sa_plan plan; /* owned */
+} sa_layout;
+
+/* Emits, checks, plans and checks the plan. device is asked for workspace sizes only. */
+SA_CHECKED sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                                      const sa_program_options *options, sa_layout *layout);
+void sa_layout_free(sa_layout *layout); /* zeroed ones are allowed */
+
+typedef struct sa_session sa_session;
+
+typedef struct sa_session_options {
+    sa_program_options program;
+    bool debug; /* red zones, NaN fill, poisoning: see memory/arena.h */
+    bool time_ops; /* measure each op (device time) */
+    uint64_t seed; /* of the fillers */
+} sa_session_options;
+
+/* Takes the arena (the one device allocation), fills parameters by their fillers and momentum with 0. net and device are borrowed for
+ * the session's life. SA_NOMEM names the arena's size. */
+SA_CHECKED sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device, const sa_session_options *options,
+                                       sa_session **session);
+void sa_session_destroy(sa_session *session); /* NULL is allowed */
+
+const sa_layout *sa_session_layout(const sa_session *session);
+const sa_net *sa_session_net(const sa_session *session);
+size_t sa_session_arena_bytes(const sa_session *session);
+/* Bytes of the arena that the ledger saw in use: equals the plan's peak after a step. */
+size_t sa_session_measured_bytes(const sa_session *session);
+const sa_ledger *sa_session_ledger(const sa_session *session);
+
+/* Host values (count floats, shape of the blob or parameter). Inputs have to be set before each step. */
+SA_CHECKED sa_status sa_session_set_input(sa_session *session, int blob, const float *host);
+SA_CHECKED sa_status sa_session_set_seed_gradient(sa_session *session, const float *host);
+SA_CHECKED sa_status sa_session_set_param(sa_session *session, int layer, int param, const float *host);
+SA_CHECKED sa_status sa_session_set_history(sa_session *session, int layer, int param, const float *host);
+SA_CHECKED sa_status sa_session_get_param(sa_session *session, int layer, int param, float *host);
+SA_CHECKED sa_status sa_session_get_history(sa_session *session, int layer, int param, float *host);
+/* A blob that no layer reads (loss, accuracy), after a step. */
+SA_CHECKED sa_status sa_session_get_output(sa_session *session, int blob, float *host);
+
+/* Called after each op with its number; the op's outputs can be fetched (sa_session_get_buffer). */
+typedef sa_status (*sa_op_probe)(void *context, sa_session *session, size_t op);
+SA_CHECKED sa_status sa_session_get_buffer(sa_session *session, int buffer, void *host); /* the whole buffer */
+void sa_session_set_probe(sa_session *session, sa_op_probe probe, void *context);
+
+typedef struct sa_step_times {
+    double ms[SA_STEP_PHASES], cpu_ms; /* wall time a phase, CPU time of the process over the step */
+} sa_step_times;
+/* Runs one step with this learning rate and step number. times may be NULL. */
+SA_CHECKED sa_status sa_session_run(sa_session *session, float rate, uint32_t step, sa_step_times *times);
+/* Nanoseconds of op `op` summed over all steps so far (time_ops). */
+uint64_t sa_session_op_ns(const sa_session *session, size_t op);
+
+/* FNV-1a over all parameters and all momentum, in order of layers. */
+SA_CHECKED sa_status sa_session_state_hash(sa_session *session, uint64_t *hash);
+
+#endif
