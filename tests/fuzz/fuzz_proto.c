@@ -1,8 +1,11 @@
-/* libFuzzer target for everything that reads prototxt text: form, net files with the layers' parameters, solver files.
+/* libFuzzer target for everything that reads prototxt text: form, net files with the layers' parameters, solver files. Build:
  *
  *   clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -I. -o build/fuzz_proto tests/fuzz/fuzz_proto.c \
- *       tests/support/read_text.c core/status.c proto/closest.c proto/fields.c proto/textformat.c layers/params*.c net/net_spec*.c
- * \ net/solver_config.c -lm mkdir -p build/fuzz_corpus && build/fuzz_proto -max_len=4096 -max_total_time=60 build/fuzz_corpus nets
+ *     tests/support/read_text.c core/status.c proto/[cft]*.c layers/params*.c net/net_spec*.c net/solver_config.c -lm
+ *
+ * and run:
+ *
+ *   mkdir -p build/fuzz_corpus && build/fuzz_proto -max_len=4096 -max_total_time=60 build/fuzz_corpus nets
  */
 #include "tests/support/read_text.h"
 
