@@ -78,12 +78,12 @@ static sa_status decode_whole(const decoder *d, const sa_proto_field *field, con
     bool too_far = errno == ERANGE || whole < low || whole > high;
     if (*end || end == field->text)
         DECODER_FAIL(d, field, SA_PARSE, "'%s' needs a whole number, not %.64s", field->name, field->text);
+    SA_TRY(check_range(d, field, row, (double)whole)); /* a row's own limits make the better message; strtoll clamps */
     if (too_far && low == 0 && field->text[0] == '-')
         DECODER_FAIL(d, field, SA_PARSE, "'%s' is %.64s; it must not be negative", field->name, field->text);
     if (too_far)
         DECODER_FAIL(d, field, SA_PARSE, "'%s' is %.64s; it must be from %" PRId64 " to %" PRId64, field->name, field->text, low,
                      high);
-    SA_TRY(check_range(d, field, row, (double)whole));
     *value = whole;
     return SA_OK;
 }
@@ -197,7 +197,12 @@ static sa_status decode_value(const decoder *d, const sa_proto_field *field, con
 /* Finds the place of the value: the member, the next element of the array, or a scratch for discarded values. */
 static sa_status decode_field(const decoder *d, const sa_proto_field *field, const sa_field *row, bool seen, char *out)
 {
-    int64_t scratch;
+    union {
+        int64_t whole;
+        float real;
+        bool truth;
+        int32_t name;
+    } scratch;
     if (row->type == SA_FIELD_IGNORED || row->type == SA_FIELD_REFUSED || row->discarded)
         return decode_value(d, field, row, &scratch);
     if (!row->element_bytes) {
