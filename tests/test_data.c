@@ -14,11 +14,6 @@
 
 #include <cmocka.h>
 
-#define assert_ok(expression)                                                           \
-    do {                                                                                \
-        if ((expression) != SA_OK) fail_msg("%s: %s", #expression, sa_error_message()); \
-    } while (0)
-
 /* false on NaN, so that NaN fails */
 #define assert_close(actual, expected, tolerance)                                                                      \
     do {                                                                                                               \

@@ -120,3 +120,18 @@ void write_png(const char *name, const png_spec *spec)
     free(bytes);
     assert_int_equal(fclose(stream), 0);
 }
+
+uint8_t mixed_sample(int32_t y, int32_t x, int32_t c)
+{
+    return (uint8_t)(y * 31 + x * 7 + c * 90 + y * x);
+}
+
+uint8_t one_bit_sample(int32_t y, int32_t x, int32_t c)
+{
+    return (uint8_t)((y + x + c) & 1);
+}
+
+void make_png(const char *name, int color_type, int bit_depth, int32_t height, int32_t width)
+{
+    write_png(name, &(png_spec){color_type, bit_depth, 0, height, width, bit_depth == 1 ? one_bit_sample : mixed_sample});
+}

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* CONFIG means to override its own values. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
 /* cmocka group fixtures: make a fresh folder under $TMPDIR or /tmp and go there; come back and remove it with all it holds. */
 int scratch_enter(void **state);
 int scratch_leave(void **state);
@@ -25,5 +28,19 @@ typedef struct png_spec {
 } png_spec;
 
 void write_png(const char *name, const png_spec *spec);
+
+/* Samples without a pattern that a mistake could share, and alternating ones for 1-bit files. */
+uint8_t mixed_sample(int32_t y, int32_t x, int32_t c);
+uint8_t one_bit_sample(int32_t y, int32_t x, int32_t c);
+/* A file of those samples. */
+void make_png(const char *name, int color_type, int bit_depth, int32_t height, int32_t width);
+
+/* A sa_dense_image_config of the list l.txt with some members set. */
+#define CONFIG(...) ((sa_dense_image_config){.source = "l.txt", .batch_size = 1, .is_color = true, .scale = 1, __VA_ARGS__})
+
+#define assert_ok(expression)                                                           \
+    do {                                                                                \
+        if ((expression) != SA_OK) fail_msg("%s: %s", #expression, sa_error_message()); \
+    } while (0)
 
 #endif
