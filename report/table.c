@@ -142,30 +142,3 @@ sa_status sa_table_format(const sa_table *table, char **text)
     *text = formatted;
     return SA_OK;
 }
-
-const char *sa_format_grouped(uint64_t number, char buffer[SA_NUMBER_TEXT_BYTES])
-{
-    char digits[SA_NUMBER_TEXT_BYTES];
-    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
-    char *out = buffer;
-    for (int i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0) *out++ = ',';
-        *out++ = digits[i];
-    }
-    *out = '\0';
-    return buffer;
-}
-
-const char *sa_format_size(uint64_t bytes, char buffer[SA_NUMBER_TEXT_BYTES])
-{
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    if (bytes < 1024) {
-        snprintf(buffer, SA_NUMBER_TEXT_BYTES, "%u B", (unsigned)bytes);
-        return buffer;
-    }
-    double value = (double)bytes / 1024;
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++) value /= 1024;
-    snprintf(buffer, SA_NUMBER_TEXT_BYTES, "%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, units[unit]);
-    return buffer;
-}

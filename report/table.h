@@ -1,4 +1,5 @@
-/* Aligned plain-text tables (ASCII only) and the numbers in them. It formats into memory; printing is the caller's.
+/* Aligned plain-text tables (ASCII only). They are formatted into memory; printing is the caller's, and so are numbers
+ * (core/size_text.h).
  *
  *     buffer          size  share
  *                    bytes      %
@@ -12,7 +13,6 @@
 #include "core/status.h"
 
 #include <stddef.h>
-#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,13 +37,6 @@ void sa_table_rule(sa_table *table);
 /* *text is malloc'd, lines end with '\n' and have no trailing spaces. SA_NOMEM; SA_INVALID: the last row lacks cells. */
 SA_CHECKED sa_status sa_table_format(const sa_table *table, char **text);
 void sa_table_free(sa_table *table); /* NULL is allowed */
-
-enum { SA_NUMBER_TEXT_BYTES = 32 };
-
-/* "1,310,720". Both return buffer. */
-const char *sa_format_grouped(uint64_t number, char buffer[SA_NUMBER_TEXT_BYTES]);
-/* "512 B", "1.25 MiB", "8.00 GiB": three or four digits in the largest unit that gives at least 1. */
-const char *sa_format_size(uint64_t bytes, char buffer[SA_NUMBER_TEXT_BYTES]);
 
 #ifdef __cplusplus
 }
