@@ -50,7 +50,12 @@ sa_status sa_error_set(sa_status status, const char *format, ...) SA_PRINTF(2, 3
 /* Puts "prefix: " in front of the current message; returns status. */
 sa_status sa_error_prefix(sa_status status, const char *format, ...) SA_PRINTF(2, 3);
 
-#define SA_FAIL(status, ...) return sa_error_set((status), __VA_ARGS__)
+/* Returns `status` itself, a constant mostly, so that the compiler sees that out-parameters are only read after success. */
+#define SA_FAIL(status, ...)                       \
+    do {                                           \
+        (void)sa_error_set((status), __VA_ARGS__); \
+        return (status);                           \
+    } while (0)
 #define SA_TRY(expression)                                  \
     do {                                                    \
         sa_status sa_try_status_ = (expression);            \

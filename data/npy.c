@@ -204,9 +204,10 @@ sa_status sa_npy_read_float32(const char *path, sa_npy *array)
 {
     sa_npy read;
     SA_TRY(sa_npy_read(path, &read));
-    if (read.type != SA_NPY_FLOAT32) {
+    sa_npy_type type = read.type;
+    if (type != SA_NPY_FLOAT32) {
         sa_npy_free(&read);
-        SA_FAIL(SA_UNSUPPORTED, "%s: type '%s' where '<f4' (float32) is wanted", path, types[read.type].descr);
+        SA_FAIL(SA_UNSUPPORTED, "%s: type '%s' where '<f4' (float32) is wanted", path, types[type].descr);
     }
     *array = read;
     return SA_OK;

@@ -1,0 +1,144 @@
+/* Tables: cells are kept as text, widths come out when everything is known. */
+#include "report/table.h"
+
+#include "core/checked.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char gap[] = "  "; /* between columns */
+
+struct sa_table {
+    size_t column_count;
+    sa_table_align *align; /* (column_count) */
+    /* The cells row by row. The first two rows are titles and units; a row that starts with NULL is a rule. */
+    char **cell;
+    size_t cell_count, cell_capacity;
+    bool out_of_memory;
+    bool has_units;
+};
+
+/* Takes over text; NULL text is a cell of a rule. */
+static void append(sa_table *table, char *text)
+{
+    if (table->cell_count == table->cell_capacity) {
+        size_t capacity = table->cell_capacity > 0 ? 2 * table->cell_capacity : 64;
+        char **grown = realloc(table->cell, capacity * sizeof *grown);
+        if (!grown) {
+            table->out_of_memory = true;
+            free(text);
+            return;
+        }
+        table->cell = grown;
+        table->cell_capacity = capacity;
+    }
+    table->cell[table->cell_count++] = text;
+}
+
+static void append_copy(sa_table *table, const char *text)
+{
+    char *copy = strdup(text);
+    if (copy) append(table, copy);
+    else table->out_of_memory = true;
+}
+
+sa_status sa_table_create(const sa_table_column *columns, size_t column_count, sa_table **table)
+{
+    if (column_count == 0) SA_FAIL(SA_INVALID, "a table without columns");
+    sa_table *made = calloc(1, sizeof *made);
+    if (!made) SA_FAIL(SA_NOMEM, "out of memory for a table");
+    made->column_count = column_count;
+    made->align = calloc(column_count, sizeof *made->align);
+    made->out_of_memory = !made->align;
+    for (size_t i = 0; i < column_count && made->align; i++) {
+        made->align[i] = columns[i].align;
+        append_copy(made, columns[i].title);
+        made->has_units = made->has_units || columns[i].unit;
+    }
+    for (size_t i = 0; i < column_count; i++) append_copy(made, columns[i].unit ? columns[i].unit : "");
+    if (made->out_of_memory) {
+        sa_table_free(made);
+        SA_FAIL(SA_NOMEM, "out of memory for a table of %zu columns", column_count);
+    }
+    sa_table_rule(made);
+    *table = made;
+    return SA_OK;
+}
+
+void sa_table_free(sa_table *table)
+{
+    if (!table) return;
+    for (size_t i = 0; i < table->cell_count; i++) free(table->cell[i]);
+    free(table->cell);
+    free(table->align);
+    free(table);
+}
+
+void sa_table_cell(sa_table *table, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0) text = NULL;
+    va_end(arguments);
+    if (text) append(table, text);
+    else table->out_of_memory = true;
+}
+
+void sa_table_rule(sa_table *table)
+{
+    for (size_t i = 0; i < table->column_count; i++) append(table, NULL);
+}
+
+/* Appends one row's text to out, which has room for it, and returns the new end. */
+static char *format_row(const sa_table *table, char *const *cells, const size_t *width, char *out)
+{
+    const char *begin = out;
+    for (size_t i = 0; i < table->column_count; i++) {
+        size_t length = cells[i] ? strlen(cells[i]) : width[i], padding = width[i] - length;
+        if (i > 0) out += sprintf(out, "%s", gap);
+        if (table->align[i] == SA_TABLE_RIGHT) {
+            memset(out, ' ', padding);
+            out += padding;
+        }
+        if (cells[i]) memcpy(out, cells[i], length);
+        else memset(out, '-', length);
+        out += length;
+        if (table->align[i] == SA_TABLE_LEFT) {
+            memset(out, ' ', padding);
+            out += padding;
+        }
+    }
+    while (out > begin && out[-1] == ' ') out--;
+    *out++ = '\n';
+    return out;
+}
+
+sa_status sa_table_format(const sa_table *table, char **text)
+{
+    size_t columns = table->column_count, rows = table->cell_count / columns, row_bytes = 1, total;
+    if (table->out_of_memory) SA_FAIL(SA_NOMEM, "out of memory for the cells of a table");
+    if (table->cell_count % columns != 0)
+        SA_FAIL(SA_INVALID, "the last row of a table has %zu of %zu cells", table->cell_count % columns, columns);
+    size_t *width = calloc(columns, sizeof *width);
+    if (!width) SA_FAIL(SA_NOMEM, "out of memory for a table");
+    for (size_t i = 0; i < table->cell_count; i++) {
+        size_t length = table->cell[i] ? strlen(table->cell[i]) : 0;
+        if (length > width[i % columns]) width[i % columns] = length;
+    }
+    for (size_t i = 0; i < columns; i++) row_bytes += width[i] + sizeof gap;
+    char *formatted = sa_size_mul(row_bytes, rows + 1, &total) ? malloc(total) : NULL;
+    if (!formatted) {
+        free(width);
+        SA_FAIL(SA_NOMEM, "out of memory for a table of %zu rows", rows);
+    }
+    char *out = formatted;
+    for (size_t row = 0; row < rows; row++)
+        if (row != 1 || table->has_units) out = format_row(table, table->cell + row * columns, width, out);
+    *out = '\0';
+    free(width);
+    *text = formatted;
+    return SA_OK;
+}
