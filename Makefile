@@ -16,7 +16,7 @@ O := $(B)/obj
 ifneq ($(filter default undefined,$(origin CC)),)
 CC := $(if $(filter fuzz,$(CONFIG)),clang,gcc)
 endif
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Werror
+WARN := -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Werror
 OPT_release := -O3
 OPT_debug := -O1 -g3 -DSA_DEBUG
 OPT_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSA_DEBUG

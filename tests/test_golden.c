@@ -84,7 +84,7 @@ static sa_status fetch_param_grads(run *r, int layer)
 {
     const sa_program *p = sa_session_layout(r->session)->program;
     for (int i = 0; i < p->net->layer[layer].param_count; i++) {
-        char file[SA_GOLDEN_FILE_MAX], suffix[8];
+        char file[SA_GOLDEN_FILE_MAX], suffix[16];
         if (p->param[layer][i].grad < 0) continue;
         snprintf(suffix, sizeof suffix, ".%d", i);
         file_name(r, "grad", p->net->layer[layer].name, suffix, file);
@@ -153,7 +153,7 @@ static sa_status compare_state(run *r)
     const sa_program *p = sa_session_layout(r->session)->program;
     for (int l = 0; l < p->net->layer_count; l++)
         for (int i = 0; i < p->net->layer[l].param_count; i++) {
-            char file[SA_GOLDEN_FILE_MAX], suffix[8];
+            char file[SA_GOLDEN_FILE_MAX], suffix[16];
             snprintf(suffix, sizeof suffix, ".%d", i);
             file_name(r, "param", p->net->layer[l].name, suffix, file);
             SA_TRY(compare_buffer(r, p->param[l][i].param, file, false));
@@ -199,7 +199,7 @@ static sa_status run_on_net(runner *u, run *r, const sa_net *net, const sa_strat
     char path[2048];
     if (r->golden->has_solver) {
         snprintf(path, sizeof path, "%s/solver.prototxt", r->golden->folder);
-        SA_TRY(sa_solver_config_read(path, &solver));
+        SA_TRY(sa_solver_config_load(path, &solver));
         options.program.momentum = solver.momentum;
         options.program.weight_decay = solver.weight_decay;
     }
