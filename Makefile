@@ -36,19 +36,18 @@ LDLIBS := -lopenblas -lpng -lcjson -lm
 # SUITES and LINT_CHECKS. Sanitizer builds are of the host code alone.
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 HAVE_CUDA :=
+CUDA_MISSING := $(if $(NVCC),$(if $(wildcard cuda.mk),,there is no cuda.mk),no nvcc on PATH or in /usr/local/cuda/bin)
 ifeq ($(CUDA),0)
 CUDA_FOUND := off (CUDA=0)
 else ifeq ($(CUDA)$(filter $(CONFIG),release debug),auto)
 CUDA_FOUND := off (CONFIG=$(CONFIG))
-else ifeq ($(wildcard cuda.mk),)
-CUDA_FOUND := off (there is no cuda.mk)
-else ifneq ($(NVCC),)
+else ifeq ($(CUDA_MISSING),)
 HAVE_CUDA := 1
 CUDA_FOUND := on ($(NVCC))
 else ifeq ($(CUDA),auto)
-CUDA_FOUND := off (no nvcc found)
+CUDA_FOUND := off ($(CUDA_MISSING))
 else
-$(error CUDA=$(CUDA), but there is no nvcc on PATH nor in /usr/local/cuda/bin; NVCC=/path/to/nvcc names one)
+$(error CUDA=$(CUDA), but $(CUDA_MISSING))
 endif
 
 # Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
@@ -66,7 +65,7 @@ SUITES := $(TESTS) $(wildcard tests/test_*.sh)
 LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-cppcheck
 CUDA_OBJECTS :=
 ifeq ($(HAVE_CUDA),1)
--include cuda.mk
+include cuda.mk
 endif
 
 define folder_rule

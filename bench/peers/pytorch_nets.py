@@ -6,6 +6,7 @@ Prints one line of JSON with the same keys as `segarena bench --json`. It is a y
 the update are those of nets/*.prototxt, the numbers are not (random labels, PyTorch's own initialisation).
 """
 import json
+import os
 import resource
 import statistics
 import sys
@@ -57,6 +58,7 @@ def peak_resident_bytes():
 def main():
     net, layout, warmup, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     batch, height, width = SIZES[net]
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # Debian's build starts with 1
     torch.manual_seed(1)
     torch.ones(8, 8) @ torch.ones(8, 8)  # starts the thread pool: part of the base
     base_bytes = peak_resident_bytes()
