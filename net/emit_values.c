@@ -212,13 +212,24 @@ sa_status sa_emit_grad(sa_emitter *e, int blob, sa_source *source)
     return reader->type->bottom_grad_source(e, reader, b->consumer_bottom, source);
 }
 
+/* The blob whose buffer holds this one's data: a Split's tops are its bottom. */
+static int data_owner(const sa_emitter *e, int blob)
+{
+    const sa_layer *maker = &e->net->layer[e->net->blob[blob].producer];
+    while (!strcmp(maker->type->name, "Split")) {
+        blob = maker->bottom[0];
+        maker = &e->net->layer[e->net->blob[blob].producer];
+    }
+    return blob;
+}
+
 sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
 {
     const sa_blob *b = &e->net->blob[blob];
     sa_value_slot *slot = &e->grad[blob];
     sa_grad_realization choice = e->realizations->blob[blob].grad;
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
-        sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[blob] : &e->grad[e->net->layer[b->consumer].top[0]];
+        sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[data_owner(e, blob)] : &e->grad[e->net->layer[b->consumer].top[0]];
         if (!victim->allocated) SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to overwrite a value that is not stored", b->name);
         slot->slab = victim->slab;
         slot->slab.at.value = sa_value_of_grad(blob);
