@@ -91,8 +91,7 @@ static sa_status run_planner(const sa_problem *problem, const sa_plan_options *o
     SA_TRY(sa_planner_greedy(problem, &goal, offsets));
     if (options->planner != SA_PLANNER_EXACT) return SA_OK;
     if (sa_problem_peak_bytes(problem, offsets) <= goal.target_bytes || lower_bound > goal.limit_bytes) return SA_OK;
-    (void)exhausted;
-    return SA_OK;
+    return sa_planner_exact(problem, &goal, offsets, exhausted);
 }
 
 static sa_status check_capacity(const sa_plan *plan, size_t capacity, bool exhausted)
