@@ -1,5 +1,5 @@
 /* The direct convolution's hot loops with AVX2 vectors. */
-#define SA_LANES 8
+#define SA_CONV_LANES 8
 #define SA_KERNELS_NAME sa_direct_kernels_avx2
 #define SA_WIDE_GROUPS 1
 #define SA_WIDE_VECTORS 3

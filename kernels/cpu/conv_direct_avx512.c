@@ -1,5 +1,5 @@
 /* The direct convolution's hot loops with AVX-512 vectors. */
-#define SA_LANES 16
+#define SA_CONV_LANES 16
 #define SA_KERNELS_NAME sa_direct_kernels_avx512
 #define SA_WIDE_GROUPS 2
 #define SA_WIDE_VECTORS 3

@@ -1,5 +1,5 @@
 /* Source of the direct convolution's hot loops; included once by each conv_direct_<isa>.c, which defines
- *   SA_LANES                 floats in a vector,
+ *   SA_CONV_LANES                 floats in a vector,
  *   SA_KERNELS_NAME          the table that is made,
  *   SA_WIDE_GROUPS           1 or 2 groups of 4 output channels in one register tile,
  *   SA_WIDE_VECTORS          pixel vectors in a tile of SA_WIDE_GROUPS groups,
@@ -11,7 +11,7 @@
 #define SA_MAX_TILE (2 * SA_DIRECT_GROUP)
 
 /* GROUPS * 4 channels x VECTORS pixel vectors of one row, from channel group `group` and column x on. */
-SA_INLINE void row_tile(const sa_direct_row *r, int group, int x, const int groups, const int vectors)
+SA_CONV_INLINE void row_tile(const sa_direct_row *r, int group, int x, const int groups, const int vectors)
 {
     vec sum[SA_MAX_TILE][8];
     const size_t group_pitch = (size_t)r->in_channels * (size_t)r->taps * SA_DIRECT_GROUP;
@@ -25,7 +25,7 @@ SA_INLINE void row_tile(const sa_direct_row *r, int group, int x, const int grou
             const float *from = strip + r->tap_offset[t];
             vec pixel[8];
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++) pixel[v] = vec_load(from + v * SA_LANES);
+            for (int v = 0; v < vectors; v++) pixel[v] = vec_load(from + v * SA_CONV_LANES);
 #pragma GCC unroll 8
             for (int o = 0; o < groups * SA_DIRECT_GROUP; o++) {
                 vec w = vec_all(weight[(size_t)(o / SA_DIRECT_GROUP) * group_pitch + (size_t)(o % SA_DIRECT_GROUP)]);
@@ -42,29 +42,29 @@ SA_INLINE void row_tile(const sa_direct_row *r, int group, int x, const int grou
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) {
             vec value = sum[o][v] + bias;
-            int valid = r->width - x - v * SA_LANES;
-            if (valid >= SA_LANES) vec_store(out + v * SA_LANES, value);
-            else if (valid > 0) memcpy(out + v * SA_LANES, &value, (size_t)valid * sizeof(float));
+            int valid = r->width - x - v * SA_CONV_LANES;
+            if (valid >= SA_CONV_LANES) vec_store(out + v * SA_CONV_LANES, value);
+            else if (valid > 0) vec_store_part(out + v * SA_CONV_LANES, value, valid);
         }
     }
 }
 
-SA_NOINLINE void wide_tile(const sa_direct_row *r, int group, int x)
+SA_CONV_NOINLINE void wide_tile(const sa_direct_row *r, int group, int x)
 {
     row_tile(r, group, x, SA_WIDE_GROUPS, SA_WIDE_VECTORS);
 }
 
-SA_NOINLINE void wide_tile_end(const sa_direct_row *r, int group, int x)
+SA_CONV_NOINLINE void wide_tile_end(const sa_direct_row *r, int group, int x)
 {
     row_tile(r, group, x, SA_WIDE_GROUPS, 1);
 }
 
-SA_NOINLINE void narrow_tile(const sa_direct_row *r, int group, int x)
+SA_CONV_NOINLINE void narrow_tile(const sa_direct_row *r, int group, int x)
 {
     row_tile(r, group, x, 1, SA_NARROW_VECTORS);
 }
 
-SA_NOINLINE void narrow_tile_end(const sa_direct_row *r, int group, int x)
+SA_CONV_NOINLINE void narrow_tile_end(const sa_direct_row *r, int group, int x)
 {
     row_tile(r, group, x, 1, 1);
 }
@@ -72,11 +72,11 @@ SA_NOINLINE void narrow_tile_end(const sa_direct_row *r, int group, int x)
 typedef void tile_function(const sa_direct_row *r, int group, int x);
 
 /* All columns of one or two groups: whole tiles, then single vectors. */
-SA_INLINE void row_groups(const sa_direct_row *r, int group, tile_function *tile, tile_function *tile_end, int vectors)
+SA_CONV_INLINE void row_groups(const sa_direct_row *r, int group, tile_function *tile, tile_function *tile_end, int vectors)
 {
     int x = 0;
-    for (; x + vectors * SA_LANES <= r->width; x += vectors * SA_LANES) tile(r, group, x);
-    for (; x < r->width; x += SA_LANES) tile_end(r, group, x);
+    for (; x + vectors * SA_CONV_LANES <= r->width; x += vectors * SA_CONV_LANES) tile(r, group, x);
+    for (; x < r->width; x += SA_CONV_LANES) tile_end(r, group, x);
 }
 
 static void row(const sa_direct_row *r)
@@ -88,14 +88,14 @@ static void row(const sa_direct_row *r)
 }
 
 /* Lanes are added in order; the sum over pixels of one lane is in float32, at most a strip long. */
-SA_INLINE float sum_lanes(vec v)
+SA_CONV_INLINE float sum_lanes(vec v)
 {
     float sum = 0;
-    for (int l = 0; l < SA_LANES; l++) sum += v[l];
+    for (int l = 0; l < SA_CONV_LANES; l++) sum += v[l];
     return sum;
 }
 
-SA_INLINE void weight_tile(const sa_direct_weight *b, int q0, const int columns)
+SA_CONV_INLINE void weight_tile(const sa_direct_weight *b, int q0, const int columns)
 {
     vec sum[SA_DIRECT_GROUP][SA_DIRECT_COLUMNS];
     const float *strip[SA_DIRECT_COLUMNS], *dy[SA_DIRECT_GROUP];
@@ -109,7 +109,7 @@ SA_INLINE void weight_tile(const sa_direct_weight *b, int q0, const int columns)
     }
     for (int row_number = 0; row_number < b->rows; row_number++) {
         size_t strip_row = (size_t)row_number * b->strip_row_pitch, dy_row = (size_t)row_number * b->dy_row_pitch;
-        for (int x = 0; x < b->width; x += SA_LANES) {
+        for (int x = 0; x < b->width; x += SA_CONV_LANES) {
             vec d[SA_DIRECT_GROUP];
 #pragma GCC unroll 8
             for (int o = 0; o < SA_DIRECT_GROUP; o++) d[o] = *(const vec *)(dy[o] + dy_row + (size_t)x);

@@ -1,0 +1,6 @@
+/* The FFT-tile convolution's hot loops with AVX-512 vectors. */
+#define SA_CONV_LANES 16
+#define SA_KERNELS_NAME sa_fft_kernels_avx512
+#define SA_PRODUCT_ROWS 6
+#define SA_PRODUCT_VECTORS 2
+#include "kernels/cpu/conv_fft_template.h"

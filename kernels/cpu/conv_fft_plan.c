@@ -1,0 +1,100 @@
+/* Sizes of an FFT-tile convolution. Nothing here changes a number but the tile size, which the shape alone decides. */
+#include "kernels/cpu/conv_fft_plan.h"
+
+#include <string.h>
+
+enum {
+    LINE = 16,           /* floats in a cache line */
+    TILE_SKEW = 80,      /* floats between tiles, and */
+    FREQUENCY_SKEW = 48, /* between frequencies of filters, so that equal places do not fall into the same cache set */
+    CHUNK_MIN = 6,       /* tiles: fewer would leave the products' register tiles empty */
+    FUSED_CHUNK_MIN = 12,
+    LARGE_PLANE = 64 * 80, /* output pixels from which on T = 32 is faster */
+};
+
+/* Tiles at once that were found fastest. */
+static const int best_chunk[SA_FFT_SIZES] = {128, 60};
+
+static sa_status check(const sa_conv_shape *s)
+{
+    if (s->stride_h != 1 || s->stride_w != 1)
+        SA_FAIL(SA_UNSUPPORTED, "fft convolution: stride %dx%d, only 1x1 is possible", s->stride_h, s->stride_w);
+    if (s->kernel_h != s->kernel_w || s->kernel_h % 2 == 0 || s->kernel_h < 3 || s->kernel_h > SA_FFT_KERNEL_MAX)
+        SA_FAIL(SA_UNSUPPORTED, "fft convolution: kernel %dx%d, only odd squares from 3x3 to %dx%d are possible", s->kernel_h,
+                s->kernel_w, SA_FFT_KERNEL_MAX, SA_FFT_KERNEL_MAX);
+    if (s->pad_h >= s->kernel_h || s->pad_w >= s->kernel_w)
+        SA_FAIL(SA_UNSUPPORTED, "fft convolution: pad %dx%d is not smaller than the kernel %dx%d", s->pad_h, s->pad_w, s->kernel_h,
+                s->kernel_w);
+    return SA_OK;
+}
+
+static sa_fft_side make_side(const sa_fft_plan *p, int channels)
+{
+    sa_fft_side side = {.channels = channels};
+    side.imaginary = (size_t)sa_fft_divide_up(channels, SA_FFT_GROUP) * SA_FFT_GROUP;
+    side.frequency_pitch = 2 * side.imaginary;
+    side.tile_pitch = side.frequency_pitch * (size_t)p->frequencies + TILE_SKEW;
+    return side;
+}
+
+static void plan_tiles(const sa_conv_shape *s, bool forward, sa_fft_plan *p)
+{
+    p->height = forward ? s->out_height : s->in_height;
+    p->width = forward ? s->out_width : s->in_width;
+    p->size_index = (int64_t)s->out_height * s->out_width >= LARGE_PLANE ? 1 : 0;
+    p->size = 16 << p->size_index;
+    p->step = p->size - s->kernel_h + 1;
+    p->frequencies = p->size * p->size / 2 + 2;
+    p->tiles_y = sa_fft_divide_up(p->height, p->step);
+    p->tiles_x = sa_fft_divide_up(p->width, p->step);
+    p->tiles = p->tiles_y * p->tiles_x;
+}
+
+/* The largest useful chunk that fits beside `fixed` floats, but at least CHUNK_MIN; all chunks of an image about equal. */
+static int choose_chunk(const sa_fft_plan *p, size_t fixed, size_t limit)
+{
+    size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
+    int most = sa_min_int(best_chunk[p->size_index], p->tiles), least = sa_min_int(CHUNK_MIN, p->tiles);
+    int chunk = fit >= (size_t)most ? most : sa_max_int((int)fit, least);
+    return sa_fft_divide_up(p->tiles, sa_fft_divide_up(p->tiles, chunk));
+}
+
+/* Parts of the workspace for `filter` and `gradient` floats of spectra of weights, one after the other or in one place. */
+static void plan_workspace(sa_fft_plan *p, size_t filter, size_t gradient, size_t threads, size_t limit)
+{
+    size_t both = filter + gradient, larger = filter > gradient ? filter : gradient, thread = threads * p->thread_pitch;
+    p->chunk = choose_chunk(p, both + thread, limit);
+    size_t tile = p->in.tile_pitch + p->other.tile_pitch;
+    if (filter > 0 && gradient > 0) {
+        int fused_least = sa_min_int(FUSED_CHUNK_MIN, p->tiles);
+        p->two_passes = p->chunk < fused_least || both + thread + (size_t)p->chunk * tile > limit;
+        if (p->two_passes) p->chunk = choose_chunk(p, larger + thread, limit);
+    }
+    p->filter_at = 0;
+    p->gradient_at = p->two_passes ? 0 : filter;
+    p->in_at = p->two_passes ? larger : both;
+    p->other_at = p->in_at + (size_t)p->chunk * p->in.tile_pitch;
+    p->thread_at = p->other_at + (size_t)p->chunk * p->other.tile_pitch;
+    p->end = p->thread_at + thread;
+}
+
+sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa_fft_plan *plan)
+{
+    const sa_conv_shape *s = &r->shape;
+    SA_TRY(check(s));
+    bool forward = r->pass == SA_CONV_PASS_FORWARD;
+    sa_fft_plan p = {0};
+    plan_tiles(s, forward, &p);
+    p.in = make_side(&p, forward ? s->in_channels : r->out_channels_at_once);
+    p.other = make_side(&p, forward ? r->out_channels_at_once : s->in_channels);
+    p.filter_pitch = (size_t)p.in.channels * p.other.frequency_pitch + FREQUENCY_SKEW;
+    p.gradient_pitch = (size_t)p.other.channels * p.in.frequency_pitch + FREQUENCY_SKEW;
+    p.stage_pitch = (size_t)sa_fft_divide_up(p.step * (SA_FFT_RUN - 1) + p.size, LINE) * LINE;
+    p.thread_pitch = SA_FFT_WORK_FLOATS + (size_t)SA_FFT_GROUP * (size_t)p.size * p.stage_pitch;
+    size_t filter = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT ? 0 : p.filter_pitch * (size_t)p.frequencies;
+    bool gradient = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
+    plan_workspace(&p, filter, gradient ? p.gradient_pitch * (size_t)p.frequencies : 0, (size_t)device->threads,
+                   r->limit_bytes / sizeof(float));
+    *plan = p;
+    return SA_OK;
+}

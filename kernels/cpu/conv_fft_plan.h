@@ -1,0 +1,40 @@
+/* Sizes of an FFT-tile convolution: tiles, spectra, and where they lie in the workspace. */
+#ifndef SA_KERNELS_CPU_CONV_FFT_PLAN_H
+#define SA_KERNELS_CPU_CONV_FFT_PLAN_H
+
+#include "kernels/cpu/conv_common.h"
+#include "kernels/cpu/conv_fft_kernels.h"
+
+enum {
+    SA_FFT_RUN = 4, /* tiles of one tile row that are staged together */
+};
+
+/* Spectra of one side of the convolution: (tiles at once, frequencies, 2, channels rounded up to SA_FFT_GROUP). */
+typedef struct sa_fft_side {
+    int channels;
+    size_t frequency_pitch, tile_pitch, imaginary; /* floats */
+} sa_fft_side;
+
+/* What one pass needs at once. Tiles cover the plane (height, width): y for the forward pass, dx and x for the others. */
+typedef struct sa_fft_plan {
+    int size_index, size;  /* T = 16 << size_index */
+    int step, frequencies; /* output pixels of a tile: T - K + 1 */
+    int height, width, tiles_y, tiles_x, tiles;
+    int chunk;                           /* tiles at once */
+    bool two_passes;                     /* backward both: dx first, then dweight, with dy's spectra computed twice */
+    sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
+    sa_fft_side other;                   /* y; or x and dx */
+    size_t filter_pitch, gradient_pitch; /* of one frequency */
+    /* Workspace, floats from its begin. The gradient spectra share the filter spectra's place in two passes. */
+    size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
+} sa_fft_plan;
+
+static inline int sa_fft_divide_up(int value, int by)
+{
+    return (value + by - 1) / by;
+}
+
+/* SA_UNSUPPORTED if the shape has strides, or a kernel that is not square, odd and 3..11. */
+sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *request, sa_fft_plan *plan);
+
+#endif

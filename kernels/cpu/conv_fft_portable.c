@@ -1,0 +1,6 @@
+/* The FFT-tile convolution's hot loops with four-float vectors. */
+#define SA_CONV_LANES 4
+#define SA_KERNELS_NAME sa_fft_kernels_portable
+#define SA_PRODUCT_ROWS 2
+#define SA_PRODUCT_VECTORS 2
+#include "kernels/cpu/conv_fft_template.h"
