@@ -104,12 +104,12 @@ static void assert_visits(sa_op_kind kind, sa_op_args *args, const char *want)
 
 static sa_ref buffer(int32_t number)
 {
-    return (sa_ref){number, NULL};
+    return (sa_ref){.buffer = number};
 }
 
 static sa_source dense(int32_t number)
 {
-    return (sa_source){.count = 1, .node[0] = {.kind = SA_NODE_DENSE, .child = {-1, -1, -1}, .slab.at = {number, NULL}}};
+    return (sa_source){.count = 1, .node[0] = {.kind = SA_NODE_DENSE, .child = {-1, -1, -1}, .slab.at = {.buffer = number}}};
 }
 
 static void test_visit_refs(void **state)
