@@ -78,7 +78,7 @@ float sa_test_at(const sa_test_value *value, int n, int c, int y, int x)
 
 sa_ref sa_test_ref(void *pointer)
 {
-    return (sa_ref){pointer ? 0 : SA_NO_BUFFER, pointer};
+    return (sa_ref){.buffer = pointer ? 0 : SA_NO_BUFFER, .ptr = pointer};
 }
 
 sa_slab sa_test_slab(const sa_test_value *value)
