@@ -1,0 +1,71 @@
+/* Command line of `segarena bench`, bench_old and bench_new. */
+#include "cli/bench_run.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct parse_state {
+    sa_bench_options *options;
+    const char *fixed_net;
+} parse_state;
+
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_WARMUP = 'w', KEY_STEPS = 'n', KEY_SEED = 'r', KEY_JSON = 'j', KEY_OPS = 'o', KEY_BATCH = 'b' };
+
+static int number(struct argp_state *state, const char *name, const char *text, int low, int high)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (*text == '\0' || *end || value < low || value > high) argp_error(state, "--%s %s: a whole number from %d to %d is expected", name, text, low, high);
+    return (int)value;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    parse_state *p = state->input;
+    sa_bench_options *o = p->options;
+    switch (key) {
+    case KEY_STRATEGY: o->strategies = argument; return 0;
+    case KEY_CONV: o->conv = argument; return 0;
+    case KEY_DEVICE: o->device = argument; return 0;
+    case KEY_THREADS: o->threads = number(state, "threads", argument, 1, 1024); return 0;
+    case KEY_WARMUP: o->warmup = number(state, "warmup", argument, 0, SA_BENCH_STEPS_MAX / 2); return 0;
+    case KEY_STEPS: o->steps = number(state, "steps", argument, 1, SA_BENCH_STEPS_MAX / 2); return 0;
+    case KEY_SEED: o->seed = (uint64_t)number(state, "seed", argument, 0, 2147483647); return 0;
+    case KEY_BATCH: o->batch = number(state, "batch", argument, 1, 65536); return 0;
+    case KEY_JSON: o->json = true; return 0;
+    case KEY_OPS: o->ops = true; return 0;
+    case ARGP_KEY_ARG:
+        if (p->fixed_net || o->net) argp_error(state, "unexpected argument '%s'", argument);
+        o->net = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (p->fixed_net) o->net = p->fixed_net;
+        if (!o->net) argp_error(state, "a net is needed: NET.prototxt");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_options *options)
+{
+    static const struct argp_option OPTIONS[] = {
+        {"strategy", KEY_STRATEGY, "S[,S...]", 0, "strategies to compare (default fastest); see `segarena strategies`", 0},
+        {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
+        {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
+        {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
+        {"warmup", KEY_WARMUP, "N", 0, "steps that are not timed (default 1)", 0},
+        {"steps", KEY_STEPS, "N", 0, "steps that are timed (default 3)", 0},
+        {"seed", KEY_SEED, "N", 0, "of parameters and data (default 1)", 0},
+        {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
+        {"ops", KEY_OPS, NULL, 0, "print the time of every op", 0},
+        {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
+        {0},
+    };
+    struct argp argp = {OPTIONS, parse, fixed_net ? NULL : "NET.prototxt", "Runs training steps at full size and measures bytes and milliseconds.",
+                        NULL,    NULL,  NULL};
+    parse_state state = {options, fixed_net};
+    *options = (sa_bench_options){.strategies = "fastest", .conv = "auto", .device = "auto", .warmup = 1, .steps = 3, .seed = 1};
+    argp_err_exit_status = 2;
+    return argp_parse(&argp, argc, argv, 0, NULL, &state) ? 2 : -1;
+}

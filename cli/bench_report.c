@@ -1,0 +1,134 @@
+/* Printing benchmark results. */
+#include "cli/bench_report.h"
+
+#include "core/size_text.h"
+#include "report/table.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void sa_bench_progress(const sa_bench_options *options, const sa_bench_result *result, int step)
+{
+    bool live = isatty(STDERR_FILENO);
+    if (!result) {
+        if (live) fputs("\r\033[K", stderr);
+        return;
+    }
+    if (!live && step > 0) return; /* a log gets one line a strategy */
+    char size[SA_SIZE_TEXT_BYTES];
+    fprintf(stderr, "%s%s: step %d of %d, arena %s%s", live ? "\r\033[K" : "", result->strategy.name, step + 1, options->warmup + options->steps,
+            sa_size_format(result->predicted_bytes, size), live ? "" : "\n");
+}
+
+static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench_result *first)
+{
+    char exact[SA_SIZE_TEXT_BYTES], rss[SA_SIZE_TEXT_BYTES];
+    sa_table_cell(table, "%s", r->strategy.name);
+    sa_table_cell(table, "%s", sa_size_format_exact(r->predicted_bytes, exact));
+    if (r->skipped) {
+        for (int i = 0; i < 10; i++) sa_table_cell(table, "%s", i == 0 ? "skipped" : "-");
+        return;
+    }
+    sa_table_cell(table, "%s", r->measured_bytes == r->predicted_bytes ? "equal" : sa_size_format_exact(r->measured_bytes, exact));
+    sa_table_cell(table, "%.1f", 100.0 * (double)r->predicted_bytes / (double)first->predicted_bytes);
+    sa_table_cell(table, "%s", sa_size_format(r->rss_over_base_bytes, rss));
+    sa_table_cell(table, "%.0f", r->forward_ms);
+    sa_table_cell(table, "%.0f", r->backward_ms);
+    sa_table_cell(table, "%.0f", r->update_ms);
+    sa_table_cell(table, "%.0f", r->step_ms);
+    sa_table_cell(table, "%.0f", r->step_cpu_ms);
+    int last = r->steps > 0 ? r->steps - 1 : 0;
+    sa_table_cell(table, "%.6f", (double)r->loss[last]);
+    sa_table_cell(table, "%016" PRIx64, r->state_hash);
+}
+
+void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count)
+{
+    static const sa_table_column COLUMNS[] = {
+        {"strategy", NULL, SA_TABLE_LEFT},      {"arena", "bytes", SA_TABLE_RIGHT},   {"measured", NULL, SA_TABLE_RIGHT},
+        {"of first", "%", SA_TABLE_RIGHT},      {"RSS over base", NULL, SA_TABLE_RIGHT}, {"forward", "ms", SA_TABLE_RIGHT},
+        {"backward", "ms", SA_TABLE_RIGHT},     {"update", "ms", SA_TABLE_RIGHT},     {"step", "ms", SA_TABLE_RIGHT},
+        {"step CPU", "ms", SA_TABLE_RIGHT},     {"loss", NULL, SA_TABLE_RIGHT},       {"state", NULL, SA_TABLE_RIGHT},
+    };
+    sa_table *table;
+    char *text;
+    fprintf(out, "\n%s (%s) on %s: %s; conv %s; medians\n\n", net->name, net->path, device->kind, device->description,
+            sa_conv_option_name(results[0]->strategy.conv));
+    if (sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table) != SA_OK) return;
+    for (int i = 0; i < count; i++) result_row(table, results[i], results[0]);
+    if (sa_table_format(table, &text) == SA_OK) {
+        fputs(text, out);
+        free(text);
+    }
+    sa_table_free(table);
+    for (int i = 0; i < count; i++)
+        if (results[i]->skipped) fprintf(out, "%s was planned but not run: it %s\n", results[i]->strategy.name, results[i]->why);
+    fputc('\n', out);
+}
+
+static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total_steps)
+{
+    char hash[17];
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "net", net->name);
+    cJSON_AddStringToObject(row, "strategy", r->strategy.name);
+    cJSON_AddStringToObject(row, "conv", sa_conv_option_name(r->strategy.conv));
+    cJSON_AddStringToObject(row, "device", r->device);
+    cJSON_AddNumberToObject(row, "threads", r->threads);
+    cJSON_AddNumberToObject(row, "predicted_bytes", (double)r->predicted_bytes);
+    cJSON_AddBoolToObject(row, "skipped", r->skipped);
+    if (r->skipped) {
+        cJSON_AddStringToObject(row, "reason", r->why);
+        return row;
+    }
+    cJSON_AddNumberToObject(row, "measured_bytes", (double)r->measured_bytes);
+    cJSON_AddNumberToObject(row, "device_allocations", (double)r->device_allocations);
+    cJSON_AddNumberToObject(row, "rss_over_base_bytes", (double)r->rss_over_base_bytes);
+    cJSON_AddNumberToObject(row, "forward_ms", r->forward_ms);
+    cJSON_AddNumberToObject(row, "backward_ms", r->backward_ms);
+    cJSON_AddNumberToObject(row, "update_ms", r->update_ms);
+    cJSON_AddNumberToObject(row, "step_ms", r->step_ms);
+    cJSON_AddNumberToObject(row, "step_cpu_ms", r->step_cpu_ms);
+    cJSON *losses = cJSON_AddArrayToObject(row, "losses");
+    for (int i = 0; i < total_steps; i++) cJSON_AddItemToArray(losses, cJSON_CreateNumber((double)r->loss[i]));
+    snprintf(hash, sizeof hash, "%016" PRIx64, r->state_hash);
+    cJSON_AddStringToObject(row, "state_hash", hash);
+    return row;
+}
+
+void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_net *net, const sa_bench_result *const *results, int count)
+{
+    cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "results");
+    for (int i = 0; i < count; i++) cJSON_AddItemToArray(array, result_json(net, results[i], options->warmup + options->steps));
+    char *text = cJSON_Print(root);
+    if (text) fprintf(out, "%s\n", text);
+    free(text);
+    cJSON_Delete(root);
+}
+
+void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_result *result, int steps)
+{
+    static const sa_table_column COLUMNS[] = {{"op", NULL, SA_TABLE_LEFT}, {"kind", NULL, SA_TABLE_LEFT}, {"time", "ms", SA_TABLE_RIGHT},
+                                              {"share", "%", SA_TABLE_RIGHT}};
+    const sa_program *program = sa_session_layout(session)->program;
+    sa_table *table;
+    char *text;
+    double total = 0;
+    for (size_t i = 0; i < program->op_count; i++) total += (double)sa_session_op_ns(session, i);
+    if (sa_table_create(COLUMNS, 4, &table) != SA_OK) return;
+    for (size_t i = 0; i < program->op_count; i++) {
+        double ns = (double)sa_session_op_ns(session, i);
+        sa_table_cell(table, "%s", program->op[i].name);
+        sa_table_cell(table, "%s", sa_op_kind_name(program->op[i].kind));
+        sa_table_cell(table, "%.2f", ns * 1e-6 / steps);
+        sa_table_cell(table, "%.1f", total > 0 ? 100.0 * ns / total : 0);
+    }
+    if (sa_table_format(table, &text) == SA_OK) {
+        fprintf(out, "\n%s, mean of %d steps\n%s", result->strategy.name, steps, text);
+        free(text);
+    }
+    sa_table_free(table);
+}

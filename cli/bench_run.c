@@ -1,0 +1,221 @@
+/* Runs the strategies of a benchmark. All sessions that fit into memory together are opened first and then take turns, step by step, so that
+ * a busy machine disturbs all of them alike; otherwise they run one after the other. */
+#include "cli/bench_run.h"
+
+#include "cli/bench_report.h"
+#include "cli/commands.h"
+#include "cli/process_memory.h"
+#include "core/size_text.h"
+#include "net/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The solver of SegNet's tutorial: what a step costs does not depend on it, what it computes does. */
+static const float RATE = 0.1f, MOMENTUM = 0.9f, WEIGHT_DECAY = 5e-4f;
+enum { HEADROOM_BYTES = 256 << 20 };
+
+typedef struct contender {
+    sa_bench_result result;
+    sa_session *session;
+    sa_feed *feed;
+    int done;
+    sa_step_times times[SA_BENCH_STEPS_MAX]; /* of the counted steps */
+} contender;
+
+typedef struct bench {
+    const sa_bench_options *options;
+    sa_net *net;
+    sa_device *device;
+    int loss_blob;
+    int count;
+    contender *contender[SA_BENCH_STRATEGIES_MAX];
+} bench;
+
+static sa_session_options session_options(const bench *b)
+{
+    return (sa_session_options){.program = {.training = true, .momentum = MOMENTUM, .weight_decay = WEIGHT_DECAY},
+                                .time_ops = b->options->ops,
+                                .seed = b->options->seed};
+}
+
+/* ------------------------------------------------------------------ planning --------------------------------------- */
+
+static sa_status add_contender(bench *b, const char *name)
+{
+    if (b->count == SA_BENCH_STRATEGIES_MAX) SA_FAIL(SA_INVALID, "more than %d strategies", SA_BENCH_STRATEGIES_MAX);
+    contender *c = calloc(1, sizeof *c);
+    if (!c) SA_FAIL(SA_NOMEM, "no memory for a strategy");
+    b->contender[b->count++] = c;
+    SA_TRY(sa_strategy_parse(name, &c->result.strategy));
+    SA_TRY(sa_conv_option_parse(b->options->conv, &c->result.strategy.conv));
+    sa_session_options options = session_options(b);
+    sa_layout layout;
+    SA_TRY(sa_layout_create(b->net, &c->result.strategy, b->device, &options.program, &layout));
+    c->result.predicted_bytes = layout.plan.peak_bytes;
+    c->result.threads = b->device->threads;
+    snprintf(c->result.device, sizeof c->result.device, "%s", b->device->kind);
+    sa_layout_free(&layout);
+    return SA_OK;
+}
+
+static sa_status plan_all(bench *b)
+{
+    char list[1024];
+    if (strlen(b->options->strategies) >= sizeof list) SA_FAIL(SA_INVALID, "list of strategies is too long");
+    snprintf(list, sizeof list, "%s", b->options->strategies);
+    char *rest = list, *name;
+    while ((name = strsep(&rest, ",")) != NULL)
+        if (*name) SA_TRY(add_contender(b, name));
+    if (b->count == 0) SA_FAIL(SA_INVALID, "no strategy given");
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ running ---------------------------------------- */
+
+static sa_status run_step(bench *b, contender *c)
+{
+    sa_bench_result *r = &c->result;
+    sa_step_times times;
+    SA_TRY(sa_feed_next(c->feed, c->session));
+    SA_TRY(sa_session_run(c->session, RATE, (uint32_t)c->done, &times));
+    if (b->loss_blob >= 0) SA_TRY(sa_session_get_output(c->session, b->loss_blob, &r->loss[c->done]));
+    if (c->done >= b->options->warmup) c->times[r->steps++] = times;
+    c->done++;
+    return SA_OK;
+}
+
+/* Opens the session and runs its first step, between two looks at the process's resident memory. */
+static sa_status start(bench *b, contender *c)
+{
+    sa_session_options options = session_options(b);
+    size_t total, allocations = b->device->allocation_count;
+    sa_bench_result *r = &c->result;
+    SA_TRY(b->device->functions->mem_info(b->device, &r->free_bytes, &total));
+    if (r->predicted_bytes + HEADROOM_BYTES > r->free_bytes) {
+        char need[SA_SIZE_TEXT_BYTES], have[SA_SIZE_TEXT_BYTES];
+        r->skipped = true;
+        snprintf(r->why, sizeof r->why, "needs %s, %s are free", sa_size_format(r->predicted_bytes, need), sa_size_format(r->free_bytes, have));
+        return SA_OK;
+    }
+    SA_TRY(sa_feed_open(b->net, NULL, b->options->seed, &c->feed));
+    size_t base = sa_process_reset_peak();
+    SA_TRY(sa_session_create(b->net, &r->strategy, b->device, &options, &c->session));
+    SA_TRY(run_step(b, c));
+    size_t peak = sa_process_peak_bytes();
+    r->rss_over_base_bytes = peak > base ? peak - base : 0;
+    r->device_allocations = b->device->allocation_count - allocations;
+    r->measured_bytes = sa_session_measured_bytes(c->session);
+    return SA_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median over the counted steps of what `pick` takes from each. */
+static double median(const contender *c, int phase)
+{
+    double value[SA_BENCH_STEPS_MAX];
+    for (int i = 0; i < c->result.steps; i++) {
+        const sa_step_times *t = &c->times[i];
+        double step = t->ms[SA_STEP_FORWARD] + t->ms[SA_STEP_BACKWARD] + t->ms[SA_STEP_UPDATE];
+        value[i] = phase < SA_STEP_PHASES ? t->ms[phase] : phase == SA_STEP_PHASES ? step : t->cpu_ms;
+    }
+    qsort(value, (size_t)c->result.steps, sizeof *value, by_value);
+    int n = c->result.steps;
+    return n == 0 ? 0 : n % 2 ? value[n / 2] : 0.5 * (value[n / 2 - 1] + value[n / 2]);
+}
+
+static sa_status finish(bench *b, contender *c)
+{
+    sa_bench_result *r = &c->result;
+    if (r->skipped) return SA_OK;
+    r->forward_ms = median(c, SA_STEP_FORWARD);
+    r->backward_ms = median(c, SA_STEP_BACKWARD);
+    r->update_ms = median(c, SA_STEP_UPDATE);
+    r->step_ms = median(c, SA_STEP_PHASES);
+    r->step_cpu_ms = median(c, SA_STEP_PHASES + 1);
+    SA_TRY(sa_session_state_hash(c->session, &r->state_hash));
+    if (b->options->ops && !b->options->json) sa_bench_print_ops(stdout, c->session, r, c->done);
+    sa_session_destroy(c->session);
+    sa_feed_close(c->feed);
+    c->session = NULL;
+    c->feed = NULL;
+    return SA_OK;
+}
+
+static sa_status run_interleaved(bench *b)
+{
+    for (int i = 0; i < b->count; i++) {
+        sa_bench_progress(b->options, &b->contender[i]->result, 0);
+        SA_TRY(start(b, b->contender[i]));
+    }
+    for (int step = 1; step < b->options->warmup + b->options->steps; step++)
+        for (int i = 0; i < b->count; i++)
+            if (!b->contender[i]->result.skipped) {
+                sa_bench_progress(b->options, &b->contender[i]->result, step);
+                SA_TRY(run_step(b, b->contender[i]));
+            }
+    for (int i = 0; i < b->count; i++) SA_TRY(finish(b, b->contender[i]));
+    return SA_OK;
+}
+
+static sa_status run_in_turn(bench *b)
+{
+    for (int i = 0; i < b->count; i++) {
+        contender *c = b->contender[i];
+        sa_bench_progress(b->options, &c->result, 0);
+        SA_TRY(start(b, c));
+        for (int step = 1; step < b->options->warmup + b->options->steps && !c->result.skipped; step++) {
+            sa_bench_progress(b->options, &c->result, step);
+            SA_TRY(run_step(b, c));
+        }
+        SA_TRY(finish(b, c));
+    }
+    return SA_OK;
+}
+
+static sa_status run_all(bench *b)
+{
+    size_t sum = HEADROOM_BYTES, free_bytes, total;
+    for (int i = 0; i < b->count; i++) sum += b->contender[i]->result.predicted_bytes;
+    SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
+    bool together = b->count > 1 && sum < free_bytes;
+    SA_TRY(together ? run_interleaved(b) : run_in_turn(b));
+    sa_bench_progress(b->options, NULL, 0);
+    return SA_OK;
+}
+
+static sa_status run_bench(bench *b)
+{
+    sa_net_options net = {.batch = b->options->batch};
+    SA_TRY(sa_device_open(b->options->device, b->options->threads, &b->device));
+    SA_TRY(sa_net_load(b->options->net, &net, &b->net));
+    sa_cli_note("bench", b->net->note);
+    b->loss_blob = sa_net_blob_index(b->net, "loss");
+    if (b->loss_blob >= 0 && b->net->blob[b->loss_blob].consumer >= 0) b->loss_blob = -1;
+    SA_TRY(plan_all(b));
+    return run_all(b);
+}
+
+int sa_bench_command(const sa_bench_options *options)
+{
+    bench b = {.options = options};
+    sa_status status = run_bench(&b);
+    const sa_bench_result *results[SA_BENCH_STRATEGIES_MAX];
+    for (int i = 0; i < b.count; i++) results[i] = &b.contender[i]->result;
+    if (status == SA_OK && options->json) sa_bench_print_json(stdout, options, b.net, results, b.count);
+    else if (status == SA_OK) sa_bench_print_table(stdout, b.net, b.device, results, b.count);
+    for (int i = 0; i < b.count; i++) {
+        sa_session_destroy(b.contender[i]->session);
+        sa_feed_close(b.contender[i]->feed);
+        free(b.contender[i]);
+    }
+    sa_net_free(b.net);
+    sa_device_close(b.device);
+    return status == SA_OK ? 0 : sa_cli_fail("bench");
+}

@@ -1,0 +1,37 @@
+/* Benchmarking a net under several strategies: shared by `segarena bench`, bench_old and bench_new. */
+#ifndef SA_CLI_BENCH_RUN_H
+#define SA_CLI_BENCH_RUN_H
+
+#include "net/session.h"
+
+enum { SA_BENCH_STRATEGIES_MAX = 32, SA_BENCH_STEPS_MAX = 1000 };
+
+typedef struct sa_bench_options {
+    const char *net; /* path of the prototxt */
+    const char *strategies; /* "caffe,shared" */
+    const char *conv, *device;
+    int threads, warmup, steps, batch;
+    uint64_t seed;
+    bool json, ops;
+} sa_bench_options;
+
+typedef struct sa_bench_result {
+    sa_strategy strategy;
+    bool skipped;
+    char why[512]; /* skipped: the reason */
+    size_t predicted_bytes, measured_bytes, rss_over_base_bytes, device_allocations, free_bytes;
+    int threads;
+    char device[128];
+    double forward_ms, backward_ms, update_ms, step_ms, step_cpu_ms; /* medians */
+    int steps;
+    float loss[SA_BENCH_STEPS_MAX]; /* warm-up steps first */
+    uint64_t state_hash;
+} sa_bench_result;
+
+/* The whole command: runs the strategies, one after the other (rounds of steps are interleaved if they fit together), prints a table or JSON.
+ * Returns the exit status. */
+int sa_bench_command(const sa_bench_options *options);
+/* Parses argv for `bench`; fixed_net: the net of bench_old / bench_new, else NULL. Returns -1 to go on, else the exit status. */
+int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_options *options);
+
+#endif

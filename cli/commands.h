@@ -1,0 +1,19 @@
+/* The subcommands of `segarena`. Each is one file cli/cmd_<name>.c and one line here. A command gets its own argv (argv[0] is
+ * "segarena <name>") and returns the exit status: 0, 1 (explained on stderr), 2 (wrong usage). */
+#ifndef SA_CLI_COMMANDS_H
+#define SA_CLI_COMMANDS_H
+
+#define SA_COMMANDS(X)                                                                                                 \
+    X(bench, "run forward, backward and update at full size under one or more strategies, and measure")                \
+    X(strategies, "list presets and switches")
+
+#define SA_COMMAND_DECLARE(name, help) int sa_cmd_##name(int argc, char **argv);
+SA_COMMANDS(SA_COMMAND_DECLARE)
+#undef SA_COMMAND_DECLARE
+
+/* Prints "segarena <command>: <message>" to stderr from the thread's error message; returns 1. */
+int sa_cli_fail(const char *command);
+/* Notes that are not errors (assumed sizes): one line on stderr. */
+void sa_cli_note(const char *command, const char *note);
+
+#endif

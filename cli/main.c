@@ -1,0 +1,39 @@
+/* The `segarena` command: picks the subcommand. */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+} COMMANDS[] = {
+#define SA_COMMAND_ROW(name, help) {#name, help, sa_cmd_##name},
+    SA_COMMANDS(SA_COMMAND_ROW)
+#undef SA_COMMAND_ROW
+};
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
+
+static void usage(FILE *stream)
+{
+    fprintf(stream, "segarena: where the memory of a SegNet goes, and where it need not\n\nusage: segarena COMMAND [OPTION...]\n\n");
+    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(stream, "  %-12s%s\n", COMMANDS[i].name, COMMANDS[i].help);
+    fprintf(stream, "\n`segarena COMMAND --help` tells a command's options.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        char name[64];
+        if (strcmp(argv[1], COMMANDS[i].name)) continue;
+        snprintf(name, sizeof name, "segarena %s", argv[1]);
+        argv[1] = name;
+        return COMMANDS[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "segarena: unknown command '%s'; `segarena --help` lists them\n", argv[1]);
+    return 2;
+}
