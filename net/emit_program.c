@@ -72,20 +72,40 @@ static sa_status backward_layer(sa_emitter *e, int index)
     return layer->needs_backward && layer->type->emit_backward ? layer->type->emit_backward(e, layer) : SA_OK;
 }
 
-/* The layers [first, last] run for one group of channels after the other, forward in order, backward in reverse. Channels of the
- * convolution's output are independent up to the pooled value: statistics, normalisation and pooling stay within a channel. */
-static sa_status run_band(sa_emitter *e, int first, int last, int channels, bool backward)
+sa_status sa_emitter_each_band(sa_emitter *e, int first, sa_status (*run)(sa_emitter *e, void *context), void *context)
 {
-    int all = e->net->blob[e->net->layer[first].top[0]].shape.dim[1];
+    int all = e->net->blob[e->net->layer[first].top[0]].shape.dim[1], channels = e->realizations->layer[first].band_channels;
+    sa_status status = SA_OK;
     e->band_first_layer = first;
-    e->band_last_layer = last;
-    for (int begin = 0; begin < all; begin += channels) {
+    e->band_last_layer = e->realizations->layer[first].band_end;
+    for (int begin = 0; begin < all && status == SA_OK; begin += channels) {
         e->band_begin = begin;
         e->band_end = begin + channels < all ? begin + channels : all;
-        for (int k = 0; k <= last - first; k++) SA_TRY(backward ? backward_layer(e, last - k) : forward_layer(e, first + k));
+        status = run(e, context);
     }
     e->band_end = 0;
+    return status;
+}
+
+static sa_status band_forward(sa_emitter *e, void *context)
+{
+    (void)context;
+    for (int l = e->band_first_layer; l <= e->band_last_layer; l++) SA_TRY(forward_layer(e, l));
     return SA_OK;
+}
+
+static sa_status band_backward(sa_emitter *e, void *context)
+{
+    (void)context;
+    for (int l = e->band_last_layer; l >= e->band_first_layer; l--) SA_TRY(backward_layer(e, l));
+    return SA_OK;
+}
+
+int sa_emitter_band_start(const sa_emitter *e, int last)
+{
+    for (int i = 0; i < last; i++)
+        if (e->realizations->layer[i].band_channels > 0 && e->realizations->layer[i].band_end == last) return i;
+    return -1;
 }
 
 static sa_status forward(sa_emitter *e)
@@ -94,21 +114,13 @@ static sa_status forward(sa_emitter *e)
     for (int i = 0; i < e->net->layer_count; i++) {
         const sa_layer_choice *choice = &e->realizations->layer[i];
         if (choice->band_channels > 0) {
-            SA_TRY(run_band(e, i, choice->band_end, choice->band_channels, false));
+            SA_TRY(sa_emitter_each_band(e, i, band_forward, NULL));
             i = choice->band_end;
         } else {
             SA_TRY(forward_layer(e, i));
         }
     }
     return SA_OK;
-}
-
-/* The first layer of the band that ends at `last`, or -1. */
-static int band_start(const sa_emitter *e, int last)
-{
-    for (int i = 0; i < last; i++)
-        if (e->realizations->layer[i].band_channels > 0 && e->realizations->layer[i].band_end == last) return i;
-    return -1;
 }
 
 static sa_status update_params(sa_emitter *e, int layer)
@@ -157,9 +169,9 @@ static sa_status backward(sa_emitter *e)
     for (int b = 0; b < e->net->blob_count; b++)
         if (e->realizations->blob[b].again) e->data[b].present = false;
     for (int i = e->net->layer_count - 1; i >= 0; i--) {
-        int start = band_start(e, i), last = i;
+        int start = sa_emitter_band_start(e, i), last = i;
         if (start >= 0) {
-            SA_TRY(run_band(e, start, i, e->realizations->layer[start].band_channels, true));
+            SA_TRY(sa_emitter_each_band(e, start, band_backward, NULL));
             i = start;
         } else {
             SA_TRY(backward_layer(e, i));

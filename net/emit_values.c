@@ -120,13 +120,22 @@ bool sa_emit_data_is_present(const sa_emitter *e, int blob)
     return is_present(e, &e->data[blob], blob);
 }
 
+static sa_status recompute_layer(sa_emitter *e, void *context)
+{
+    const sa_layer *layer = &e->net->layer[*(const int *)context];
+    return layer->type->emit_forward(e, layer);
+}
+
 /* Lets the producer run once more; its statistics and masks are there already. */
 static sa_status recompute(sa_emitter *e, int blob)
 {
     const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
+    int index = (int)(producer - e->net->layer), first = sa_emitter_band_start(e, index);
     bool outer = e->again;
+    sa_status status;
     e->again = true;
-    sa_status status = producer->type->emit_forward(e, producer);
+    if (first >= 0 && e->band_end == 0) status = sa_emitter_each_band(e, first, recompute_layer, &index);
+    else status = producer->type->emit_forward(e, producer);
     e->again = outer;
     return status;
 }

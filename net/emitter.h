@@ -47,6 +47,11 @@ static inline int32_t sa_value_of_grad(int blob)
 
 SA_CHECKED sa_status sa_emitter_buffer(sa_emitter *emitter, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer,
                                        const char *format, ...) SA_PRINTF(6, 7);
+/* The first layer of the band that ends with layer `last`, or -1. */
+int sa_emitter_band_start(const sa_emitter *emitter, int last);
+/* Calls run for one group of channels after the other of the band that starts with layer `first`. Channels of the convolution's output are
+ * independent up to the pooled value: statistics, normalisation and pooling stay within a channel. */
+SA_CHECKED sa_status sa_emitter_each_band(sa_emitter *emitter, int first, sa_status (*run)(sa_emitter *emitter, void *context), void *context);
 bool sa_emitter_in_band(const sa_emitter *emitter, int blob);
 /* Emits the whole step into emitter->program. */
 SA_CHECKED sa_status sa_emitter_run(sa_emitter *emitter);
