@@ -14,12 +14,13 @@ extern "C" {
 
 enum { SA_NO_BUFFER = -1 };
 
-/* One buffer of the program. `buffer` is its number (SA_NO_BUFFER: absent); `ptr` is NULL until bound. `value` says which value of the
- * net the buffer has to hold for a read, or holds after a write; only the program check looks at it. */
+/* One buffer of the program, or a piece of it. `buffer` is its number (SA_NO_BUFFER: absent); `ptr` is NULL until bound. `value` says
+ * which value of the net the piece has to hold for a read, or holds after a write; only the program check looks at it. */
 typedef struct sa_ref {
     int32_t buffer;
     void *ptr;
     int32_t value;
+    size_t offset_bytes, size_bytes; /* the piece; size 0: the whole buffer */
 } sa_ref;
 
 #define SA_REF_NONE ((sa_ref){.buffer = SA_NO_BUFFER})
@@ -72,6 +73,17 @@ static inline size_t sa_slab_plane_bytes(const sa_slab *slab)
 static inline size_t sa_slab_bytes(const sa_slab *slab)
 {
     return sa_slab_plane_bytes(slab) * (size_t)slab->images * (size_t)slab->channels;
+}
+
+/* The part of a slab that holds image n. */
+static inline sa_slab sa_slab_image(const sa_slab *slab, int n)
+{
+    sa_slab image = *slab;
+    image.images = 1;
+    image.image_begin = n;
+    image.at.size_bytes = sa_slab_bytes(&image);
+    image.at.offset_bytes += (size_t)(n - slab->image_begin) * image.at.size_bytes;
+    return image;
 }
 
 /* Address of row y of channel c of image n. */

@@ -76,44 +76,75 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
     return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_CONV_FORWARD, &args);
 }
 
-static sa_conv_pass backward_pass(bool dx, bool dweight)
+static sa_status emit_pass(sa_emitter *e, const sa_layer *layer, sa_conv_pass pass, const char *what, sa_conv_backward_args *a)
 {
-    if (dx && dweight) return SA_CONV_PASS_BACKWARD_BOTH;
-    return dx ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
+    sa_op_args args = {.conv_backward = *a};
+    sa_conv_request request = {.shape = a->shape,
+                               .pass = pass,
+                               .virtual_x = a->x.count > 0 && !sa_source_is_dense_f32(&a->x),
+                               .virtual_dy = !sa_source_is_dense_f32(&a->dy),
+                               .gather_dx = a->gather,
+                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
+    SA_TRY(sa_emit_conv_workspace(e, layer, &request, &args.conv_backward.workspace, &args.conv_backward.workspace_bytes));
+    args.conv_backward.algorithm = request.algorithm;
+    return sa_emit_op(e, layer, what, SA_OP_CONV_BACKWARD, &args);
+}
+
+static void set_weight_part(sa_emitter *e, const sa_layer *layer, const sa_source *x, sa_conv_backward_args *a)
+{
+    a->x = *x;
+    a->dweight = sa_emit_param_grad(e, layer, 0);
+    if (layer->param_count > 1) a->dbias = sa_emit_param_grad(e, layer, 1);
+}
+
+static void set_data_part(const sa_grad_sink *sink, sa_conv_backward_args *a)
+{
+    a->dx = sink->slab;
+    a->gather = sink->gather;
+    a->mask = sink->mask;
+    a->window = sink->window;
+}
+
+/* dx of one image after the other: image n may be written where dy of earlier images was. */
+static sa_status emit_data_by_image(sa_emitter *e, const sa_layer *layer, const sa_grad_sink *sink, sa_conv_backward_args *a)
+{
+    sa_slab dy = a->dy.node[0].slab;
+    set_data_part(sink, a);
+    for (int n = 0; n < dy.images; n++) {
+        a->range.image_begin = n;
+        a->range.image_end = n + 1;
+        a->dy.node[0].slab = sa_slab_image(&dy, n);
+        a->dx = sa_slab_image(&sink->slab, n);
+        SA_TRY(emit_pass(e, layer, SA_CONV_PASS_BACKWARD_DATA, "backward data, an image", a));
+    }
+    return SA_OK;
 }
 
 static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 {
-    sa_op_args args = {.conv_backward = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}};
-    sa_conv_backward_args *a = &args.conv_backward;
     bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]);
     bool want_dweight = layer->param[0].needs_grad || (layer->param_count > 1 && layer->param[1].needs_grad);
     if (!want_dx && !want_dweight) return SA_OK;
-    a->dx.at = a->mask.at = a->dweight = a->dbias = SA_REF_NONE;
-    SA_TRY(sa_emit_grad(e, layer->top[0], &a->dy));
-    if (want_dweight) {
-        SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
-        a->dweight = sa_emit_param_grad(e, layer, 0);
-        if (layer->param_count > 1) a->dbias = sa_emit_param_grad(e, layer, 1);
+    sa_conv_backward_args base = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}, both;
+    sa_grad_sink sink;
+    sa_source x = {.count = 0};
+    base.dx.at = base.mask.at = base.dweight = base.dbias = SA_REF_NONE;
+    SA_TRY(sa_emit_grad(e, layer->top[0], &base.dy));
+    if (want_dweight) SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
+    if (want_dx) SA_TRY(sa_emit_grad_sink(e, layer->bottom[0], &sink));
+    base.weight = sa_emit_param(e, layer, 0);
+    both = base;
+    if (want_dweight) set_weight_part(e, layer, &x, &both);
+    if (!want_dx) return emit_pass(e, layer, SA_CONV_PASS_BACKWARD_WEIGHT, "backward", &both);
+    sa_conv_backward_form form = sa_emit_conv_backward_form(e, layer);
+    if (want_dweight && form == SA_CONV_BACKWARD_FUSED) {
+        set_data_part(&sink, &both);
+        return emit_pass(e, layer, SA_CONV_PASS_BACKWARD_BOTH, "backward", &both);
     }
-    if (want_dx) {
-        sa_grad_sink sink;
-        SA_TRY(sa_emit_grad_sink(e, layer->bottom[0], &sink));
-        a->dx = sink.slab;
-        a->gather = sink.gather;
-        a->mask = sink.mask;
-        a->window = sink.window;
-    }
-    a->weight = sa_emit_param(e, layer, 0);
-    sa_conv_request request = {.shape = a->shape,
-                               .pass = backward_pass(want_dx, want_dweight),
-                               .virtual_x = want_dweight && !sa_source_is_dense_f32(&a->x),
-                               .virtual_dy = !sa_source_is_dense_f32(&a->dy),
-                               .gather_dx = a->gather,
-                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
-    SA_TRY(sa_emit_conv_workspace(e, layer, &request, &a->workspace, &a->workspace_bytes));
-    a->algorithm = request.algorithm;
-    return sa_emit_op(e, layer, "backward", SA_OP_CONV_BACKWARD, &args);
+    if (want_dweight) SA_TRY(emit_pass(e, layer, SA_CONV_PASS_BACKWARD_WEIGHT, "backward weight", &both));
+    if (form == SA_CONV_BACKWARD_BY_IMAGE && sa_source_is_dense_f32(&base.dy)) return emit_data_by_image(e, layer, &sink, &base);
+    set_data_part(&sink, &base);
+    return emit_pass(e, layer, SA_CONV_PASS_BACKWARD_DATA, "backward data", &base);
 }
 
 /* A 1x1 convolution to few channels sends back a mix of few planes: cheaper to recompute than to store. */

@@ -66,6 +66,14 @@ SA_CHECKED sa_status sa_emit_conv_workspace(sa_emitter *emitter, const sa_layer 
 size_t sa_emit_loss_workspace_bytes(sa_emitter *emitter, const int32_t nchw[4]);
 size_t sa_emit_accuracy_workspace_bytes(sa_emitter *emitter, const int32_t nchw[4]);
 
+/* How a convolution's backward pass is cut into ops. */
+typedef enum sa_conv_backward_form {
+    SA_CONV_BACKWARD_FUSED, /* one op */
+    SA_CONV_BACKWARD_SPLIT, /* dweight first, then dx: x is gone when dx comes */
+    SA_CONV_BACKWARD_BY_IMAGE, /* dweight first, then dx image by image */
+} sa_conv_backward_form;
+sa_conv_backward_form sa_emit_conv_backward_form(const sa_emitter *emitter, const sa_layer *layer);
+
 /* --- ops --- */
 /* Appends an op; what: "forward", "statistics". args is copied. */
 SA_CHECKED sa_status sa_emit_op(sa_emitter *emitter, const sa_layer *layer, const char *what, sa_op_kind kind, const sa_op_args *args);

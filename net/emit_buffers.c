@@ -136,6 +136,11 @@ sa_status sa_emit_conv_workspace(sa_emitter *e, const sa_layer *layer, sa_conv_r
     return SA_OK;
 }
 
+sa_conv_backward_form sa_emit_conv_backward_form(const sa_emitter *e, const sa_layer *layer)
+{
+    return e->realizations->layer[layer - e->net->layer].backward;
+}
+
 size_t sa_emit_loss_workspace_bytes(sa_emitter *e, const int32_t nchw[4])
 {
     return e->device->kernels->loss_workspace_bytes(e->device, nchw[0], nchw[1], nchw[2], nchw[3]);

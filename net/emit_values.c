@@ -102,9 +102,14 @@ static sa_status new_slab(sa_emitter *e, int blob, bool grad, sa_slab *slab)
         slab->channels = e->band_end - e->band_begin;
     }
     value_name(e, blob, grad ? ".grad" : "", name);
-    SA_TRY(sa_emitter_buffer(e, grad ? SA_BUFFER_ACTIVATION_GRAD : data_kind(e->net, b), sa_slab_bytes(slab),
+    size_t head = grad ? 0 : choice->head_bytes;
+    SA_TRY(sa_emitter_buffer(e, grad ? SA_BUFFER_ACTIVATION_GRAD : data_kind(e->net, b), sa_slab_bytes(slab) + head,
                              blob_category(e->net, b, grad), &buffer, "%s", name));
     slab->at.buffer = buffer;
+    if (head) {
+        slab->at.offset_bytes = head;
+        slab->at.size_bytes = sa_slab_bytes(slab);
+    }
     return SA_OK;
 }
 
@@ -232,11 +237,29 @@ static int data_owner(const sa_emitter *e, int blob)
     return blob;
 }
 
+/* The gradient of an Upsample's bottom, at the very start of the buffer that holds the dy of the convolution above behind some room. */
+static sa_status grad_in_tail(sa_emitter *e, int blob, sa_value_slot *slot)
+{
+    const sa_layer *upsample = &e->net->layer[e->net->blob[blob].consumer];
+    const sa_layer *convolution = &e->net->layer[e->net->blob[upsample->top[0]].consumer];
+    const sa_value_slot *dy = &e->grad[convolution->top[0]];
+    if (!dy->allocated) SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to follow a value that is not stored", e->net->blob[blob].name);
+    slot->slab = blob_slab(&e->net->blob[blob], SA_F32, dy->slab.at.buffer, sa_value_of_grad(blob));
+    slot->slab.at.size_bytes = sa_slab_bytes(&slot->slab);
+    return SA_OK;
+}
+
 sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
 {
     const sa_blob *b = &e->net->blob[blob];
     sa_value_slot *slot = &e->grad[blob];
     sa_grad_realization choice = e->realizations->blob[blob].grad;
+    if (choice == SA_GRAD_IN_TAIL) {
+        SA_TRY(grad_in_tail(e, blob, slot));
+        slot->present = slot->allocated = true;
+        *slab = slot->slab;
+        return SA_OK;
+    }
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
         sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[data_owner(e, blob)] : &e->grad[e->net->layer[b->consumer].top[0]];
         if (!victim->allocated) SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to overwrite a value that is not stored", b->name);

@@ -4,9 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct content {
-    bool written;
+/* What a piece of a buffer holds. Pieces of a buffer do not overlap; bytes in no piece were never written. */
+typedef struct piece {
+    size_t begin, end;
     int32_t value; /* 0: something without a number */
+} piece;
+
+typedef struct content {
+    int count, capacity;
+    piece *piece;
 } content;
 
 typedef struct check_walk {
@@ -14,7 +20,7 @@ typedef struct check_walk {
     const sa_op *op;
     content *content; /* (buffer_count) */
     bool writing;
-    bool failed;
+    sa_status status;
 } check_walk;
 
 static void value_text(const sa_program *program, int32_t value, char *text, size_t size)
@@ -23,25 +29,67 @@ static void value_text(const sa_program *program, int32_t value, char *text, siz
     else snprintf(text, size, "%s of '%s'", value % 2 ? "data" : "gradient", program->net->blob[(value - 1) / 2].name);
 }
 
+static sa_status add_piece(content *c, size_t begin, size_t end, int32_t value)
+{
+    if (begin >= end) return SA_OK;
+    if (c->count == c->capacity) {
+        int capacity = c->capacity ? 2 * c->capacity : 4;
+        piece *grown = realloc(c->piece, (size_t)capacity * sizeof *grown);
+        if (!grown) SA_FAIL(SA_NOMEM, "no memory to check a program");
+        c->piece = grown;
+        c->capacity = capacity;
+    }
+    c->piece[c->count++] = (piece){begin, end, value};
+    return SA_OK;
+}
+
+static sa_status write_piece(content *c, size_t begin, size_t end, int32_t value)
+{
+    int count = c->count;
+    for (int i = 0; i < count; i++) { /* what sticks out of the new piece on either side stays */
+        piece old = c->piece[i];
+        if (old.end <= begin || old.begin >= end) continue;
+        c->piece[i].end = old.begin < begin ? begin : old.begin;
+        SA_TRY(add_piece(c, end, old.end, old.value));
+    }
+    int kept = 0;
+    for (int i = 0; i < c->count; i++)
+        if (c->piece[i].begin < c->piece[i].end) c->piece[kept++] = c->piece[i];
+    c->count = kept;
+    return add_piece(c, begin, end, value);
+}
+
+/* Bytes of [begin, end) that hold value (0: any); *wrong is the value of some that do not. */
+static size_t held_bytes(const content *c, size_t begin, size_t end, int32_t value, const piece **wrong)
+{
+    size_t held = 0;
+    for (int i = 0; i < c->count; i++) {
+        const piece *p = &c->piece[i];
+        size_t from = p->begin > begin ? p->begin : begin, to = p->end < end ? p->end : end;
+        if (from >= to) continue;
+        if (value == 0 || p->value == value) held += to - from;
+        else *wrong = p;
+    }
+    return held;
+}
+
 static void visit(void *context, sa_ref *ref, sa_access_mode mode)
 {
     check_walk *walk = context;
-    if (walk->failed || ref->buffer < 0) return;
+    if (walk->status != SA_OK) return;
     content *c = &walk->content[ref->buffer];
+    const sa_buffer *buffer = &walk->program->buffer[ref->buffer];
+    size_t begin = ref->offset_bytes, end = ref->size_bytes ? begin + ref->size_bytes : buffer->size_bytes;
     if (walk->writing) {
-        if (!(mode & SA_ACCESS_WRITE)) return;
-        c->written = true;
-        c->value = ref->value;
+        if (mode & SA_ACCESS_WRITE) walk->status = write_piece(c, begin, end, ref->value);
         return;
     }
-    if (!(mode & SA_ACCESS_READ)) return;
-    char wanted[128], found[128];
-    if (c->written && (ref->value == 0 || ref->value == c->value)) return;
+    const piece *wrong = NULL;
+    if (!(mode & SA_ACCESS_READ) || held_bytes(c, begin, end, ref->value, &wrong) == end - begin) return;
+    char wanted[128], found[128] = "nothing yet";
     value_text(walk->program, ref->value, wanted, sizeof wanted);
-    value_text(walk->program, c->value, found, sizeof found);
-    walk->failed = true;
-    (void)sa_error_set(SA_INVALID, "program: '%s' reads %s from buffer '%s', which holds %s", walk->op->name, wanted,
-                       walk->program->buffer[ref->buffer].name, c->written ? found : "nothing yet");
+    if (wrong) value_text(walk->program, wrong->value, found, sizeof found);
+    walk->status = sa_error_set(SA_INVALID, "program: '%s' reads %s from buffer '%s', which holds %s", walk->op->name, wanted, buffer->name, found);
 }
 
 static bool is_filled_before(const sa_program *program, size_t buffer)
@@ -50,23 +98,34 @@ static bool is_filled_before(const sa_program *program, size_t buffer)
     return kind == SA_BUFFER_PARAM || kind == SA_BUFFER_HISTORY || kind == SA_BUFFER_INPUT || (int)buffer == program->step_state_buffer;
 }
 
+static sa_status check_ops(const sa_program *program, check_walk *walk)
+{
+    for (size_t i = 0; i < program->buffer_count; i++)
+        if (is_filled_before(program, i)) SA_TRY(write_piece(&walk->content[i], 0, program->buffer[i].size_bytes, 0));
+    for (int b = 0; b < program->net->blob_count; b++)
+        if (program->input_buffer[b] >= 0)
+            SA_TRY(write_piece(&walk->content[program->input_buffer[b]], 0, program->buffer[program->input_buffer[b]].size_bytes, 2 * b + 1));
+    if (program->seed_buffer >= 0)
+        SA_TRY(write_piece(&walk->content[program->seed_buffer], 0, program->buffer[program->seed_buffer].size_bytes, 2 * program->net->seed_blob + 2));
+    for (size_t i = 0; i < program->op_count; i++) {
+        sa_op_args args = program->op[i].args; /* a visitor may change what it visits; this one does not, but the walk cannot know */
+        walk->op = &program->op[i];
+        for (int pass = 0; pass < 2; pass++) {
+            walk->writing = pass == 1;
+            sa_op_visit_refs(program->op[i].kind, &args, visit, walk);
+        }
+        SA_TRY(walk->status);
+    }
+    return SA_OK;
+}
+
 sa_status sa_program_check(const sa_program *program)
 {
-    check_walk walk = {.program = program};
+    check_walk walk = {.program = program, .status = SA_OK};
     walk.content = calloc(program->buffer_count + 1, sizeof *walk.content);
     if (!walk.content) SA_FAIL(SA_NOMEM, "no memory to check %zu buffers", program->buffer_count);
-    for (size_t i = 0; i < program->buffer_count; i++) walk.content[i].written = is_filled_before(program, i);
-    for (int b = 0; b < program->net->blob_count; b++)
-        if (program->input_buffer[b] >= 0) walk.content[program->input_buffer[b]].value = 2 * b + 1;
-    if (program->seed_buffer >= 0) walk.content[program->seed_buffer].value = 2 * program->net->seed_blob + 2;
-    for (size_t i = 0; i < program->op_count && !walk.failed; i++) {
-        sa_op_args args = program->op[i].args; /* the visitor may change what it visits; this one does not, but may not know */
-        walk.op = &program->op[i];
-        for (int pass = 0; pass < 2; pass++) {
-            walk.writing = pass == 1;
-            sa_op_visit_refs(program->op[i].kind, &args, visit, &walk);
-        }
-    }
+    sa_status status = check_ops(program, &walk);
+    for (size_t i = 0; i < program->buffer_count; i++) free(walk.content[i].piece);
     free(walk.content);
-    return walk.failed ? SA_INVALID : SA_OK;
+    return status;
 }

@@ -19,6 +19,7 @@ typedef enum sa_grad_realization {
     SA_GRAD_IN_TOP, /* overwrites the gradient of the reader's top 0 (layers that work in place) */
     SA_GRAD_IN_DATA, /* overwrites the blob's own data */
     SA_GRAD_VIRTUAL, /* the reader's bottom_grad_source */
+    SA_GRAD_IN_TAIL, /* of an Upsample's bottom: written image by image into the room that the images of the convolution's dy leave behind */
     SA_GRAD_GATHERED, /* of an Upsample's top: the convolution above writes the gradient of the Upsample's bottom straight away */
 } sa_grad_realization;
 
@@ -27,12 +28,14 @@ typedef struct sa_blob_choice {
     sa_encoding encoding; /* of stored data */
     bool again; /* dropped after the forward pass and computed again in the backward pass */
     sa_grad_realization grad;
+    size_t head_bytes; /* room in front of the stored data, for SA_GRAD_IN_TAIL */
 } sa_blob_choice;
 
 typedef struct sa_layer_choice {
     sa_encoding mask_encoding; /* Pooling: of its mask, top or private */
     sa_conv_algorithm algorithm; /* Convolution */
     size_t workspace_limit_bytes; /* Convolution */
+    sa_conv_backward_form backward; /* Convolution */
     int32_t band_channels; /* Convolution: > 0: it and the BN, ReLU and Pooling above run for so many channels at a time */
     int32_t band_end; /* the Pooling layer that ends the band */
 } sa_layer_choice;

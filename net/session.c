@@ -27,7 +27,7 @@ static void bind_ref(void *context, sa_ref *ref, sa_access_mode mode)
 {
     (void)mode;
     const sa_session *session = context;
-    ref->ptr = sa_arena_pointer(session->arena, (size_t)ref->buffer);
+    ref->ptr = (char *)sa_arena_pointer(session->arena, (size_t)ref->buffer) + ref->offset_bytes;
 }
 
 static sa_status fill_param(sa_session *s, int layer, int i, float *host)
@@ -246,7 +246,8 @@ static void touch(void *context, sa_ref *ref, sa_access_mode mode)
 {
     (void)mode;
     touch_walk *walk = context;
-    sa_ledger_touch(walk->session->ledger, walk->step, (size_t)ref->buffer, sa_arena_base(walk->session->arena), ref->ptr);
+    const sa_arena *arena = walk->session->arena;
+    sa_ledger_touch(walk->session->ledger, walk->step, (size_t)ref->buffer, sa_arena_base(arena), sa_arena_pointer(arena, (size_t)ref->buffer));
 }
 
 static sa_status run_op(sa_session *s, size_t i)

@@ -33,8 +33,10 @@ static const sa_preset PRESETS[] = {
     {"virtual", "rung 7: no stored Upsample", "tiled+virtual-upsample"},
     {"inplace", "rung 8: gradients in place", "virtual+inplace-grad+early-update"},
     {"banded", "rung 9: the first level in bands", "inplace+banded+virtual-lrn"},
-    {"recomputed", "rung 10: first pooled value computed again", "banded+recompute"},
-    {"smallest", "all of it, with the least workspace", "recomputed+small-workspace"},
+    {"recomputed", "rung 10: first pooled value computed again", "banded+recompute+split-backward"},
+    {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
+    {"smallest", "all of it, with the least workspace", "by-image+small-workspace"},
+    {"extreme", "as small as it gets: more is computed again", "smallest+recompute=2"},
     {"balanced", "small, at nearly the speed of fastest", "banded+small-workspace=40MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
 };
@@ -140,6 +142,9 @@ static sa_status check_combination(const sa_strategy *s)
         {SA_SWITCH_VIRTUAL_LRN, SA_SWITCH_LEAN, "Caffe's layout stores LRN's scale"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LEAN, "in Caffe's layout a convolution's output is overwritten by BN"},
+        {SA_SWITCH_SPLIT_BACKWARD, SA_SWITCH_RECOMPUTE, "it lets a recomputed input die before the gradient of it is made"},
+        {SA_SWITCH_IMAGE_TAIL, SA_SWITCH_INPLACE_GRAD, "the images' room is that of BN's dx over x"},
+        {SA_SWITCH_IMAGE_TAIL, SA_SWITCH_VIRTUAL_UPSAMPLE, "only a gathered gradient is small enough for the room of an image"},
         {SA_SWITCH_EARLY_UPDATE, SA_SWITCH_LIFETIMES, "a gradient that dies early saves nothing while every buffer lives for the whole step"},
     };
     for (size_t i = 0; i < sizeof NEEDS / sizeof NEEDS[0]; i++)
@@ -224,6 +229,8 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
         {SA_SWITCH_VIRTUAL_LRN, sa_pass_virtual_lrn},
         {SA_SWITCH_BANDED, sa_pass_banded},
         {SA_SWITCH_RECOMPUTE, sa_pass_recompute},
+        {SA_SWITCH_SPLIT_BACKWARD, sa_pass_split_backward},
+        {SA_SWITCH_IMAGE_TAIL, sa_pass_image_tail},
     };
     sa_realizations r;
     SA_TRY(sa_realizations_create(net, &r));

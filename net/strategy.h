@@ -17,6 +17,8 @@
     X(VIRTUAL_LRN, "virtual-lrn", true, "the normalised input is computed by the convolution that reads it")                           \
     X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")          \
     X(RECOMPUTE, "recompute", true, "outputs of the first levels are dropped after the forward pass and computed again (=N: how many)") \
+    X(SPLIT_BACKWARD, "split-backward", true, "where a convolution's input was recomputed: first dweight, then dx, which takes its place")  \
+    X(IMAGE_TAIL, "image-tail", true, "the last decoder level sends its gradient down image by image, into the room of images done")   \
     X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")               \
     X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")
 

@@ -270,7 +270,7 @@ static void run_one(runner *u, const char *folder, const char *strategy_name, co
 static void run_folder(runner *u, const char *folder)
 {
     static const char *const RUNS[][2] = {{"caffe", "im2col"}, {"caffe", "direct"}, {"caffe", "fft"}, {"shared", "im2col"},
-                                          {"fastest", "auto"}, {"smallest", "direct"}, {"smallest+recompute=3", "fft"}};
+                                          {"fastest", "auto"}, {"smallest", "direct"}, {"extreme", "fft"}};
     if (sa_golden_is_case(folder)) {
         if (u->strategy || u->conv) {
             run_one(u, folder, u->strategy ? u->strategy : "caffe", u->conv ? u->conv : "auto");
