@@ -40,7 +40,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case 't':
         arguments->timeout_seconds = strtod(text, &end);
-        if (end == text || *end || !(arguments->timeout_seconds > 0)) argp_error(state, "--timeout '%s' is no positive number", text);
+        if (end == text || *end || !(arguments->timeout_seconds > 0))
+            argp_error(state, "--timeout '%s' is no positive number", text);
         return 0;
     case 'o': arguments->output = text; return 0;
     case 'j': arguments->json = true; return 0;
@@ -59,9 +60,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 /* Looks for a placement within the capacity, then for one at the lower bound. */
 static sa_status solve(const place_arguments *arguments, const sa_buffer *buffers, size_t count, sa_plan *plan)
 {
-    sa_plan_options search = {.planner = SA_PLANNER_EXACT,
-                              .capacity_bytes = arguments->capacity_bytes,
-                              .timeout_seconds = arguments->timeout_seconds};
+    sa_plan_options search = {
+        .planner = SA_PLANNER_EXACT, .capacity_bytes = arguments->capacity_bytes, .timeout_seconds = arguments->timeout_seconds};
     SA_TRY(sa_plan_make(buffers, count, &search, plan));
     double left = arguments->timeout_seconds - plan->seconds;
     double most = plan->seconds > tighten_seconds ? plan->seconds : tighten_seconds;
@@ -107,8 +107,7 @@ static void print_table(const sa_plan *plan, size_t count)
 {
     char height[SA_SIZE_TEXT_BYTES], load[SA_SIZE_TEXT_BYTES];
     printf("%zu buffers placed in %zu bytes (%s), max load %zu (%s), %s, %.3f s\n", count, plan->peak_bytes,
-           sa_size_format(plan->peak_bytes, height), plan->lower_bound_bytes,
-           sa_size_format(plan->lower_bound_bytes, load),
+           sa_size_format(plan->peak_bytes, height), plan->lower_bound_bytes, sa_size_format(plan->lower_bound_bytes, load),
            plan->optimal ? "proven optimal" : "not proven optimal", plan->seconds);
 }
 
@@ -140,10 +139,14 @@ static sa_status place(const place_arguments *arguments)
 int sa_cmd_place(int argc, char **argv)
 {
     static const struct argp argp = {
-        options, parse_option, "INSTANCE.csv",
+        options,
+        parse_option,
+        "INSTANCE.csv",
         "Places the buffers of INSTANCE.csv (id,lower,upper,size; lifespans half-open) so that those alive together do not "
         "overlap.\vExits 1 if no placement within the capacity is found.",
-        NULL, NULL, NULL};
+        NULL,
+        NULL,
+        NULL};
     place_arguments arguments = {.timeout_seconds = default_timeout_seconds};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
