@@ -1,6 +1,7 @@
 /* The ledger. It keeps the first and the last step at which each buffer was touched: its lifetime as it really was. */
 #include "memory/ledger.h"
 
+#include "core/checked.h"
 #include "memory/load.h"
 
 #include <stdlib.h>
@@ -50,7 +51,9 @@ void sa_ledger_touch(sa_ledger *ledger, int64_t step, size_t buffer, const void 
 
 size_t sa_ledger_high_water_bytes(const sa_ledger *ledger)
 {
-    return ledger->high_water_bytes;
+    size_t bytes = ledger->high_water_bytes;
+    (void)sa_size_align(bytes, ledger->unit_bytes, &bytes); /* below the end of an allocation, so it does not overflow */
+    return bytes;
 }
 
 /* The first step with the largest load. */

@@ -14,14 +14,12 @@ size_t sa_load_unit(const sa_buffer *buffers, size_t count)
 
 bool sa_load_at(const sa_buffer *buffers, size_t count, size_t unit, int64_t step, size_t *bytes)
 {
-    size_t sum = 0, largest_padding = 0;
+    size_t sum = 0;
     for (size_t i = 0; i < count; i++) {
         if (buffers[i].begin > step || buffers[i].end <= step) continue;
         size_t rounded;
         if (!sa_size_align(buffers[i].size_bytes, unit, &rounded) || !sa_size_add(sum, rounded, &sum)) return false;
-        size_t padding = rounded - buffers[i].size_bytes;
-        if (padding > largest_padding) largest_padding = padding;
     }
-    *bytes = sum - largest_padding;
+    *bytes = sum;
     return true;
 }

@@ -8,8 +8,7 @@
 
 /* The smallest alignment; all offsets are multiples of it, so sizes may be rounded up to it when buffers are stacked. 1 if none. */
 size_t sa_load_unit(const sa_buffer *buffers, size_t count);
-/* The sum of the sizes alive at `step`, each rounded up to unit but for the one that profits most: the topmost buffer of a stack
- * needs no padding. false on overflow. */
+/* The sum of the sizes alive at `step`, each rounded up to unit. false on overflow. */
 bool sa_load_at(const sa_buffer *buffers, size_t count, size_t unit, int64_t step, size_t *bytes);
 
 #endif

@@ -13,9 +13,9 @@ extern "C" {
 typedef struct sa_plan {
     size_t count;
     size_t *offset_bytes;     /* owned; one a buffer, multiples of its alignment */
-    size_t peak_bytes;        /* max over buffers of offset + size: the arena's size */
-    size_t lower_bound_bytes; /* max load: the largest sum of sizes alive at one step; no placement can be below it. For this sum
-                               * sizes are rounded up to the smallest alignment, but for one buffer a step: the topmost one. */
+    size_t peak_bytes;        /* max over buffers of offset + size, rounded up to the smallest alignment: the arena's size */
+    size_t lower_bound_bytes; /* max load: the largest sum of sizes alive at one step, each rounded up to the smallest alignment;
+                               * no placement can be below it */
     size_t unshared_bytes;    /* sum of all sizes */
     bool optimal;             /* proven: peak equals the lower bound, or the search was exhausted */
     uint64_t fingerprint;     /* FNV-1a over sizes, lifetimes and offsets */

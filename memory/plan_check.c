@@ -57,12 +57,10 @@ static sa_status check_pairs(const sa_buffer *buffers, size_t count, const size_
     return SA_OK;
 }
 
-/* The largest load, by a sweep over the lifetimes' ends. The top buffer of a stack goes without padding; the one that gains most
- * by that is looked for among those alive. */
-static sa_status sweep_load(const sa_buffer *buffers, size_t count, size_t *load)
+/* The largest load, by a sweep over the lifetimes' ends. */
+static sa_status sweep_load(const sa_buffer *buffers, size_t count, size_t multiple, size_t *load)
 {
-    size_t multiple = SIZE_MAX, sum = 0;
-    for (size_t i = 0; i < count; i++) multiple = buffers[i].alignment_bytes < multiple ? buffers[i].alignment_bytes : multiple;
+    size_t sum = 0;
     event *events = malloc((2 * count + 1) * sizeof *events);
     if (!events) SA_FAIL(SA_NOMEM, "no memory to check a plan of %zu buffers", count);
     for (size_t i = 0; i < count; i++) {
@@ -75,13 +73,7 @@ static sa_status sweep_load(const sa_buffer *buffers, size_t count, size_t *load
         size_t rounded = round_up(buffers[events[e].buffer].size_bytes, multiple);
         sum = events[e].opens ? sum + rounded : sum - rounded;
         if (!events[e].opens || sum <= *load) continue;
-        size_t gain = 0;
-        for (size_t i = 0; i < count; i++) {
-            if (buffers[i].begin > events[e].step || buffers[i].end <= events[e].step) continue;
-            size_t padding = round_up(buffers[i].size_bytes, multiple) - buffers[i].size_bytes;
-            gain = padding > gain ? padding : gain;
-        }
-        if (sum - gain > *load) *load = sum - gain;
+        *load = sum;
     }
     free(events);
     return SA_OK;
@@ -89,20 +81,22 @@ static sa_status sweep_load(const sa_buffer *buffers, size_t count, size_t *load
 
 sa_status sa_plan_check(const sa_buffer *buffers, size_t count, const sa_plan *plan)
 {
-    size_t peak = 0, unshared = 0, load = 0;
+    size_t peak = 0, unshared = 0, load = 0, multiple = SIZE_MAX;
     if (plan->count != count) SA_FAIL(SA_INVALID, "a plan for %zu buffers, but there are %zu", plan->count, count);
     for (size_t i = 0; i < count; i++) {
         SA_TRY(check_extent(&buffers[i], plan->offset_bytes[i], plan->peak_bytes));
         size_t top = plan->offset_bytes[i] + buffers[i].size_bytes;
         if (top > peak) peak = top;
         unshared += buffers[i].size_bytes;
+        if (buffers[i].alignment_bytes < multiple) multiple = buffers[i].alignment_bytes;
     }
+    peak = round_up(peak, multiple);
     if (peak != plan->peak_bytes) SA_FAIL(SA_INVALID, "the plan's peak is %zu, but it says %zu", peak, plan->peak_bytes);
     if (unshared != plan->unshared_bytes) {
         SA_FAIL(SA_INVALID, "the buffers' sizes sum up to %zu, but the plan says %zu", unshared, plan->unshared_bytes);
     }
     SA_TRY(check_pairs(buffers, count, plan->offset_bytes));
-    SA_TRY(sweep_load(buffers, count, &load));
+    SA_TRY(sweep_load(buffers, count, multiple, &load));
     if (load != plan->lower_bound_bytes) {
         SA_FAIL(SA_INVALID, "the lower bound is %zu, but the plan says %zu", load, plan->lower_bound_bytes);
     }

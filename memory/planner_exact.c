@@ -10,19 +10,6 @@
 
 static const double first_nodes = 1000.0, node_growth = 1.03;
 static const double largest_nodes = 1e15;
-
-/* The lowest possible peak that is at least `bytes`: a buffer ends there, and begins at a unit's multiple. */
-static size_t next_peak(const sa_problem *problem, size_t bytes)
-{
-    size_t best = SIZE_MAX, unit = problem->unit_bytes;
-    for (size_t i = 0; i < problem->count; i++) {
-        size_t size = problem->items[i].bytes;
-        size_t peak = size >= bytes ? size : size + ((bytes - size - 1) / unit + 1) * unit;
-        if (peak < best) best = peak;
-    }
-    return best;
-}
-
 /* Plain orders first: largest area, longest, largest, area in the lowest valley; then the same with noise. */
 static sa_search_order order_of_dive(uint64_t dive)
 {
@@ -48,10 +35,11 @@ typedef struct proven {
 static sa_search_result dive_at(sa_search *search, const sa_problem *problem, size_t capacity, uint64_t dive,
                                 const sa_search_budget *budget, proven *bounds, int64_t *offsets)
 {
+    size_t unit = problem->unit_bytes;
     sa_search_order order = order_of_dive(dive);
     sa_search_result result = sa_search_run(search, capacity, &order, budget, offsets);
     if (result == SA_SEARCH_FOUND) bounds->best_bytes = sa_problem_peak_bytes(problem, offsets);
-    if (result == SA_SEARCH_EXHAUSTED && capacity >= bounds->lower_bytes) bounds->lower_bytes = next_peak(problem, capacity + 1);
+    if (result == SA_SEARCH_EXHAUSTED && capacity >= bounds->lower_bytes) bounds->lower_bytes = (capacity / unit + 1) * unit;
     return result;
 }
 

@@ -70,7 +70,6 @@ sa_status sa_problem_make(const sa_buffer *buffers, size_t count, sa_problem *pr
         size_t unit = made.unit_bytes, align = buffers[i].alignment_bytes / unit;
         made.items[i] = (sa_problem_item){.size = (int64_t)((buffers[i].size_bytes - 1) / unit + 1),
                                           .align = align ? (int64_t)align : 1,
-                                          .bytes = buffers[i].size_bytes,
                                           .first = section_of(times, distinct, buffers[i].begin),
                                           .last = section_of(times, distinct, buffers[i].end)};
     }
@@ -87,10 +86,10 @@ void sa_problem_free(sa_problem *problem)
 
 size_t sa_problem_peak_bytes(const sa_problem *problem, const int64_t *offsets)
 {
-    size_t peak = 0;
+    int64_t peak = 0;
     for (size_t i = 0; i < problem->count; i++) {
-        size_t top = (size_t)offsets[i] * problem->unit_bytes + problem->items[i].bytes;
+        int64_t top = offsets[i] + problem->items[i].size;
         if (top > peak) peak = top;
     }
-    return peak;
+    return (size_t)peak * problem->unit_bytes;
 }

@@ -11,7 +11,6 @@
 typedef struct sa_problem_item {
     int64_t size;    /* units, rounded up */
     int64_t align;   /* units, power of two or 1 */
-    size_t bytes;    /* the true size */
     int first, last; /* alive in sections [first, last) */
 } sa_problem_item;
 
@@ -25,7 +24,7 @@ typedef struct sa_problem {
 /* The buffers have been validated. On success the caller owns *problem's arrays. */
 SA_CHECKED sa_status sa_problem_make(const sa_buffer *buffers, size_t count, sa_problem *problem);
 void sa_problem_free(sa_problem *problem);
-/* max(offset + true size) in bytes of a placement in units */
+/* max(offset + size) of a placement */
 size_t sa_problem_peak_bytes(const sa_problem *problem, const int64_t *offsets);
 
 #endif

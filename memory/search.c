@@ -144,14 +144,8 @@ static void set_order(sa_search *search, const sa_search_order *order)
 /* False if the capacity is refuted at once. */
 static bool set_capacity(sa_search *search, size_t capacity_bytes)
 {
-    size_t unit = search->problem->unit_bytes;
-    int64_t capacity = (int64_t)(capacity_bytes / unit + (capacity_bytes % unit != 0));
-    search->salt = (uint64_t)capacity_bytes;
-    for (int i = 0; i < search->count; i++) {
-        size_t bytes = search->problem->items[i].bytes;
-        if (bytes > capacity_bytes) return false;
-        search->items[i].limit = (int64_t)((capacity_bytes - bytes) / unit);
-    }
+    int64_t capacity = (int64_t)(capacity_bytes / search->problem->unit_bytes);
+    search->capacity = capacity;
     for (int s = 0; s < search->sections; s++) {
         search->floor[s] = 0;
         search->slack[s] = capacity - search->load[s];

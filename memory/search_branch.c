@@ -49,7 +49,7 @@ static bool find_lows(sa_search *search, sa_search_part part)
         int64_t low = 0;
         for (int s = item->first; s < item->last; s++) low = floor[s] > low ? floor[s] : low;
         low = round_up(low, item->align);
-        if (low > item->limit) return false;
+        if (low + item->size > search->capacity) return false;
         for (int s = item->first; s < item->last; s++) least[s] = low < least[s] ? low : least[s];
         search->low[part.items[k]] = low;
     }
@@ -76,7 +76,7 @@ static bool propagate(sa_search *search, sa_search_part part)
 
 static uint64_t hash_state(const sa_search *search, sa_search_part part)
 {
-    uint64_t hash = mix(search->salt + (uint64_t)part.begin), set = 0;
+    uint64_t hash = mix(mix((uint64_t)search->capacity) + (uint64_t)part.begin), set = 0;
     for (int s = part.begin; s < part.end; s++) hash = mix(hash + (uint64_t)search->floor[s]);
     for (int k = 0; k < part.count; k++) set ^= search->items[part.items[k]].key;
     hash = mix(hash ^ set);
@@ -112,7 +112,7 @@ static int choose_section(sa_search *search, sa_search_part part)
 
 static bool alike(const sa_search_item *a, const sa_search_item *b)
 {
-    return a->first == b->first && a->last == b->last && a->size == b->size && a->limit == b->limit && a->align == b->align;
+    return a->first == b->first && a->last == b->last && a->size == b->size && a->align == b->align;
 }
 
 /* The items that can sit on the section's floor, one of each sort. */

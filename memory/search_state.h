@@ -8,7 +8,6 @@
 typedef struct sa_search_item {
     int first, last;     /* alive in sections [first, last) */
     int64_t size, align; /* units */
-    int64_t limit;       /* units: the highest offset within the capacity */
     uint64_t key;        /* random; a set's hash is the exclusive or of its items' keys */
 } sa_search_item;
 
@@ -32,7 +31,7 @@ struct sa_search {
     int *order;           /* items in the order of trial */
     double *priority;     /* an item */
     uint64_t *memo;       /* hashes of infeasible states */
-    uint64_t salt;        /* the capacity's part of these hashes */
+    int64_t capacity;     /* units */
     unsigned char *stack; /* memory of the nodes on the current path */
     size_t stack_bytes, stack_used;
     int depth, depth_limit;

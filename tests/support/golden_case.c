@@ -79,7 +79,7 @@ static void note_errors(sa_golden_row *row, const float *golden, const float *va
     for (size_t i = 0; i < count; i++) {
         double error = fabs((double)values[i] - (double)golden[i]);
         if (!(error <= 1e300)) error = INFINITY; /* NaN */
-        if (values[i] == golden[i]) error = 0; /* infinities that agree */
+        if (values[i] == golden[i]) error = 0;   /* infinities that agree */
         if (error > max) max = error;
         sum += error * error;
     }

@@ -35,16 +35,20 @@ size_t sa_instance_fill_training(sa_buffer *buffers, int64_t depth, size_t large
 {
     size_t count = 0;
     int64_t steps = 4 * depth;
-    buffers[count] = sa_instance_buffer(count, 0, steps, largest_size, 64);
+    buffers[count] = sa_instance_buffer(count, 0, steps, largest_size, 64); /* parameters */
+    count++;
+    buffers[count] = sa_instance_buffer(count, steps / 2 - 1, steps, 4, 64); /* the loss */
     count++;
     for (int64_t level = 0; level < depth; level++) {
         int64_t forward = 2 * level, backward = steps - 2 * level - 2;
-        size_t size = 1 + sa_instance_random(state) % largest_size;
+        size_t size = (8 + sa_instance_random(state) % (largest_size / 64)) * 64;
         buffers[count] = sa_instance_buffer(count, forward, backward + 2, size, 64); /* saved for backward */
         count++;
-        buffers[count] = sa_instance_buffer(count, forward, forward + 3, 1 + sa_instance_random(state) % largest_size, 64);
+        buffers[count] =
+            sa_instance_buffer(count, forward, forward + 3, (1 + sa_instance_random(state) % (largest_size / 64)) * 64, 64);
         count++;
-        buffers[count] = sa_instance_buffer(count, forward + 1, backward + 1, size / 8 + 1, 64); /* its mask */
+        buffers[count] = sa_instance_buffer(count, forward + 1, backward + 1, size / 32,
+                                            64); /* its mask, not always a multiple of the alignment */
         count++;
         buffers[count] = sa_instance_buffer(count, backward, level ? backward + 3 : steps, size, 64); /* gradient */
         count++;
@@ -90,5 +94,7 @@ size_t sa_instance_lowest_peak(const sa_buffer *buffers, size_t count)
     size_t order[8], offsets[8], best = SIZE_MAX;
     bool used[8] = {false};
     search(buffers, count, order, offsets, used, 0, 0, &best);
-    return best;
+    size_t alignment = buffers[0].alignment_bytes;
+    for (size_t i = 1; i < count; i++) alignment = buffers[i].alignment_bytes < alignment ? buffers[i].alignment_bytes : alignment;
+    return (best + alignment - 1) / alignment * alignment;
 }

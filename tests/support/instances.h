@@ -16,10 +16,11 @@ void sa_instance_fill_random(sa_buffer *buffers, size_t count, int64_t steps, si
                              uint64_t *state);
 
 /* Lifetimes like those of a training step: depth levels, each with a saved value from forward to backward, short activations
- * and their gradients. Returns the number of buffers; room for 4 * depth + 1. */
+ * and their gradients. Returns the number of buffers; room for 4 * depth + 2. */
 size_t sa_instance_fill_training(sa_buffer *buffers, int64_t depth, size_t largest_size, uint64_t *state);
 
-/* The lowest peak of any placement: pushes the buffers down in all orders. For count <= 8. */
+/* The lowest peak of any placement, rounded up to the smallest alignment: pushes the buffers down in all orders. For count 1 to 8.
+ */
 size_t sa_instance_lowest_peak(const sa_buffer *buffers, size_t count);
 
 #endif

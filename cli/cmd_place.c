@@ -1,0 +1,156 @@
+/* `segarena place`: solves a static-allocation instance in CSV. */
+#include "cli/cmd_place.h"
+
+#include "core/size_text.h"
+#include "memory/plan.h"
+#include "memory/plan_csv.h"
+
+#include <argp.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const double default_timeout_seconds = 60.0;
+/* Once a placement fits, this many seconds, or as many as it took, go into one that meets the lower bound. */
+static const double tighten_seconds = 0.5;
+
+typedef struct place_arguments {
+    const char *instance, *output;
+    size_t capacity_bytes;
+    double timeout_seconds;
+    bool json;
+} place_arguments;
+
+static const struct argp_option options[] = {
+    {"capacity", 'c', "SIZE", 0, "bytes that the placement must fit in (K, M, G, KiB, MiB, GiB allowed); required", 0},
+    {"timeout", 't', "SECONDS", 0, "give up after this time (default 60)", 0},
+    {"output", 'o', "FILE", 0, "write the placement to FILE as id,lower,upper,size,offset", 0},
+    {"json", 'j', NULL, 0, "print one JSON document", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    place_arguments *arguments = state->input;
+    char *end;
+    switch (key) {
+    case 'c':
+        if (sa_size_parse(text, &arguments->capacity_bytes) != SA_OK) argp_error(state, "--capacity: %s", sa_error_message());
+        if (arguments->capacity_bytes == 0) argp_error(state, "--capacity is 0");
+        return 0;
+    case 't':
+        arguments->timeout_seconds = strtod(text, &end);
+        if (end == text || *end || !(arguments->timeout_seconds > 0))
+            argp_error(state, "--timeout '%s' is no positive number", text);
+        return 0;
+    case 'o': arguments->output = text; return 0;
+    case 'j': arguments->json = true; return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->instance) argp_error(state, "more than one instance: '%s'", text);
+        arguments->instance = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (!arguments->instance) argp_error(state, "no instance given");
+        if (arguments->capacity_bytes == 0) argp_error(state, "--capacity is missing");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Looks for a placement within the capacity, then for one at the lower bound. */
+static sa_status solve(const place_arguments *arguments, const sa_buffer *buffers, size_t count, sa_plan *plan)
+{
+    sa_plan_options search = {
+        .planner = SA_PLANNER_EXACT, .capacity_bytes = arguments->capacity_bytes, .timeout_seconds = arguments->timeout_seconds};
+    SA_TRY(sa_plan_make(buffers, count, &search, plan));
+    double left = arguments->timeout_seconds - plan->seconds;
+    double most = plan->seconds > tighten_seconds ? plan->seconds : tighten_seconds;
+    if (plan->optimal || left <= 0) return SA_OK;
+    sa_plan tighter;
+    search.capacity_bytes = 0;
+    search.timeout_seconds = left < most ? left : most;
+    SA_TRY(sa_plan_make(buffers, count, &search, &tighter));
+    if (tighter.peak_bytes < plan->peak_bytes || tighter.optimal) {
+        tighter.seconds += plan->seconds;
+        sa_plan_free(plan);
+        *plan = tighter;
+    } else {
+        plan->seconds += tighter.seconds;
+        sa_plan_free(&tighter);
+    }
+    return SA_OK;
+}
+
+/* plan is NULL if none was found. The offsets are in the file's order. */
+static sa_status print_json(const sa_plan *plan, size_t max_load, double seconds)
+{
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddBoolToObject(document, "feasible", plan != NULL);
+    if (plan) cJSON_AddNumberToObject(document, "height", (double)plan->peak_bytes);
+    else cJSON_AddNullToObject(document, "height");
+    cJSON_AddNumberToObject(document, "max_load", (double)max_load);
+    cJSON_AddBoolToObject(document, "optimal", plan && plan->optimal);
+    cJSON_AddNumberToObject(document, "seconds", seconds);
+    cJSON *offsets = cJSON_AddArrayToObject(document, "offsets");
+    for (size_t i = 0; plan && i < plan->count; i++) {
+        cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)plan->offset_bytes[i]));
+    }
+    char *text = cJSON_Print(document);
+    cJSON_Delete(document);
+    if (!text) SA_FAIL(SA_NOMEM, "no memory for the JSON document");
+    puts(text);
+    cJSON_free(text);
+    return SA_OK;
+}
+
+static void print_table(const sa_plan *plan, size_t count)
+{
+    char height[SA_SIZE_TEXT_BYTES], load[SA_SIZE_TEXT_BYTES];
+    printf("%zu buffers placed in %zu bytes (%s), max load %zu (%s), %s, %.3f s\n", count, plan->peak_bytes,
+           sa_size_format(plan->peak_bytes, height), plan->lower_bound_bytes, sa_size_format(plan->lower_bound_bytes, load),
+           plan->optimal ? "proven optimal" : "not proven optimal", plan->seconds);
+}
+
+static sa_status place(const place_arguments *arguments)
+{
+    sa_buffer *buffers = NULL;
+    size_t count, max_load;
+    sa_plan plan = {0};
+    SA_TRY(sa_plan_csv_read(arguments->instance, &buffers, &count, NULL));
+    sa_status status = sa_plan_max_load(buffers, count, &max_load);
+    if (status == SA_OK) {
+        status = solve(arguments, buffers, count, &plan);
+        bool found = status == SA_OK;
+        if (arguments->json && (found || status == SA_CAPACITY)) {
+            sa_status printed = print_json(found ? &plan : NULL, max_load, found ? plan.seconds : arguments->timeout_seconds);
+            if (printed != SA_OK) status = printed;
+        }
+        if (found && !arguments->json) print_table(&plan, count);
+    }
+    if (status == SA_OK && arguments->output) {
+        status = sa_plan_csv_write(arguments->output, buffers, count, plan.offset_bytes);
+    }
+    if (status != SA_OK) status = sa_error_prefix(status, "%s", arguments->instance);
+    sa_plan_free(&plan);
+    free(buffers);
+    return status;
+}
+
+int sa_cmd_place(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse_option,
+        "INSTANCE.csv",
+        "Places the buffers of INSTANCE.csv (id,lower,upper,size; lifespans half-open) so that those alive together do not "
+        "overlap.\vExits 1 if no placement within the capacity is found.",
+        NULL,
+        NULL,
+        NULL};
+    place_arguments arguments = {.timeout_seconds = default_timeout_seconds};
+    argp_err_exit_status = 2;
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (place(&arguments) == SA_OK) return 0;
+    fprintf(stderr, "segarena place: %s\n", sa_error_message());
+    return 1;
+}
