@@ -91,7 +91,7 @@ static void transform_tile(const job *j, const cut *c, const run *r, int k, sa_f
 /* Stages the run's pixels, (16, rows, stage_pitch). */
 static void stage_run(const job *j, const cut *c, const run *r, int y, int x, int rows, float *stage)
 {
-    _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+    _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
     const sa_fft_plan *p = &j->plan;
     int width = p->step * (r->tiles - 1) + p->size, channels = sa_min_int(SA_FFT_GROUP, c->side->channels - r->group);
     for (int ch = 0; ch < SA_FFT_GROUP; ch++)
