@@ -84,6 +84,7 @@ endif
 $(O)/kernels/cpu/conv_%_avx512.o: CFLAGS += -ffp-contract=fast $(ISA_avx512)
 $(O)/kernels/cpu/conv_%_avx2.o: CFLAGS += -ffp-contract=fast $(ISA_avx2)
 $(O)/kernels/cpu/conv_%_portable.o: CFLAGS += -ffp-contract=fast $(ISA_portable)
+$(O)/bench/bench_kernels.o: CFLAGS += -ffp-contract=fast # measures the rate of fused multiply-adds
 
 ##@ Build
 .PHONY: all

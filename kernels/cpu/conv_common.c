@@ -77,7 +77,7 @@ void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args 
     float *dbias = args->dbias.ptr;
 #pragma omp parallel num_threads(device->threads)
     {
-        _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)
         for (int o = args->range.channel_begin; o < args->range.channel_end; o++) {
             float total = args->accumulate ? dbias[o] : 0;

@@ -7,8 +7,6 @@
 #include "kernels/cpu/source_cpu.h"
 #include "kernels/ops.h"
 
-enum { SA_CONV_SCRATCH_FLOATS = SA_SOURCE_NODES_MAX * SA_CPU_SEGMENT };
-
 /* One algorithm. workspace_bytes: exact size for the request; forward and backward rely on args having been checked. */
 typedef struct sa_conv_method {
     sa_status (*workspace_bytes)(const sa_device *device, const sa_conv_request *request, size_t *bytes);

@@ -255,7 +255,7 @@ static void run_pass(const sa_device *device, const pass *p, const target *t, co
     pack_weight(p, weight, turned, workspace + p->weight_at);
 #pragma omp parallel num_threads(device->threads)
     {
-        _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         for (int n = range->image_begin; n < range->image_end; n++)
             for (int i0 = 0; i0 < p->out_height; i0 += p->rows) {
                 load_strip(p, n, i0, workspace, scratch);
@@ -321,7 +321,7 @@ static void weight_gradient(const sa_device *device, const sa_conv_backward_args
     if (!args->accumulate) memset(dweight, 0, (size_t)p.out_channels * (size_t)depth * sizeof *dweight);
 #pragma omp parallel num_threads(device->threads)
     {
-        _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         for (int n = args->range.image_begin; n < args->range.image_end; n++)
             for (int i0 = 0; i0 < p.out_height; i0 += p.rows) {
                 int rows = sa_min_int(p.rows, p.out_height - i0);

@@ -80,18 +80,18 @@ static int live_rows(const cut *c, int y)
     return rows <= 0 ? 0 : (rows + 1) / 2 * 2;
 }
 
-static void transform_tile(const job *j, const cut *c, const run *r, int k, sa_fft_pixels *pixels, float *work)
+static void transform_tile(const job *j, const cut *c, const run *r, int k, const sa_fft_pixels *pixels, float *work)
 {
     /* `k`: place of the tile in the chunk */
     sa_fft_spectrum spectrum = {c->spectra + (size_t)k * c->side->tile_pitch + r->group, c->side->frequency_pitch,
-                                c->side->imaginary};
+                                c->side->imaginary, j->plan.stream};
     j->size->forward(pixels, &spectrum, work);
 }
 
 /* Stages the run's pixels, (16, rows, stage_pitch). */
 static void stage_run(const job *j, const cut *c, const run *r, int y, int x, int rows, float *stage)
 {
-    _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+    _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
     const sa_fft_plan *p = &j->plan;
     int width = p->step * (r->tiles - 1) + p->size, channels = sa_min_int(SA_FFT_GROUP, c->side->channels - r->group);
     for (int ch = 0; ch < SA_FFT_GROUP; ch++)
@@ -102,41 +102,47 @@ static void stage_run(const job *j, const cut *c, const run *r, int y, int x, in
         }
 }
 
-/* The tiles [first, last) of the run that can be read straight from a dense slab. */
-static void direct_tiles(const job *j, const cut *c, const run *r, int y, int x, int *first, int *last)
+/* Whether a tile can be read straight from a dense slab. */
+static bool is_direct(const job *j, const cut *c, int group, int y, int x)
 {
-    const sa_fft_plan *p = &j->plan;
     const sa_node *root = sa_source_root(c->source);
-    *first = *last = 0;
-    if (!sa_source_is_dense_f32(c->source) || c->side->channels - r->group < SA_FFT_GROUP) return;
-    if (y < 0 || y + c->extent > root->height) return;
-    int begin = x < 0 ? sa_fft_divide_up(-x, p->step) : 0, end = r->tiles;
-    while (end > begin && x + (end - 1) * p->step + p->size > root->width) end--;
-    *first = begin;
-    *last = sa_max_int(end, begin);
+    return sa_source_is_dense_f32(c->source) && c->side->channels - group >= SA_FFT_GROUP && y >= 0 && x >= 0 &&
+           y + c->extent <= root->height && x + j->plan.size <= root->width;
 }
 
+static void tile_origin(const job *j, const cut *c, int t, int *y, int *x)
+{
+    *y = t / j->plan.tiles_x * j->plan.step - c->pad_h;
+    *x = t % j->plan.tiles_x * j->plan.step - c->pad_w;
+}
+
+static bool is_direct_tile(const job *j, const cut *c, int group, int t)
+{
+    int y, x;
+    tile_origin(j, c, t, &y, &x);
+    return is_direct(j, c, group, y, x);
+}
+
+/* Spectra of a run of tiles that are all direct or all staged. */
 static void transform_run(const job *j, const cut *c, const run *r, int chunk_begin)
 {
     const sa_fft_plan *p = &j->plan;
-    int y = r->t / p->tiles_x * p->step - c->pad_h, x = r->t % p->tiles_x * p->step - c->pad_w, first, last;
     float *work = thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
+    int y, x;
+    tile_origin(j, c, r->t, &y, &x);
     sa_fft_pixels pixels = {.rows = live_rows(c, y), .columns = c->extent};
-    direct_tiles(j, c, r, y, x, &first, &last);
-    if (first > 0 || last < r->tiles) stage_run(j, c, r, y, x, pixels.rows, stage);
-    for (int k = 0; k < r->tiles; k++) {
-        if (k >= first && k < last) {
-            const sa_slab *slab = &sa_source_root(c->source)->slab;
-            pixels.at = (const float *)sa_slab_row(slab, r->n, c->channel_begin + r->group, y) + x + k * p->step;
-            pixels.channel_pitch = (size_t)slab->height * (size_t)slab->width;
-            pixels.row_pitch = (size_t)slab->width;
-        } else {
-            pixels.at = stage + (size_t)(k * p->step);
-            pixels.channel_pitch = (size_t)p->size * p->stage_pitch;
-            pixels.row_pitch = p->stage_pitch;
-        }
-        transform_tile(j, c, r, r->t + k - chunk_begin, &pixels, work);
+    if (is_direct(j, c, r->group, y, x)) {
+        const sa_slab *slab = &sa_source_root(c->source)->slab;
+        pixels.at = (const float *)sa_slab_row(slab, r->n, c->channel_begin + r->group, y) + x;
+        pixels.channel_pitch = (size_t)slab->height * (size_t)slab->width;
+        pixels.row_pitch = (size_t)slab->width;
+    } else {
+        stage_run(j, c, r, y, x, pixels.rows, stage);
+        pixels.at = stage;
+        pixels.channel_pitch = (size_t)p->size * p->stage_pitch;
+        pixels.row_pitch = p->stage_pitch;
     }
+    for (int k = 0; k < r->tiles; k++, pixels.at += p->step) transform_tile(j, c, r, r->t + k - chunk_begin, &pixels, work);
 }
 
 /* Spectra of tiles [begin, end) of image n. Called by all threads of a parallel region. */
@@ -147,10 +153,12 @@ static void transform_tiles(const job *j, const cut *c, int n, int begin, int en
     for (int at = begin; at < end; at += SA_FFT_RUN)
         for (int group = 0; group < c->side->channels; group += SA_FFT_GROUP)
             for (int t = at; t < sa_min_int(at + SA_FFT_RUN, end);) {
-                int left = sa_min_int(sa_min_int(at + SA_FFT_RUN, end) - t, p->tiles_x - t % p->tiles_x);
-                run r = {.n = n, .t = t, .tiles = left, .group = group};
+                run r = {.n = n, .t = t, .tiles = 1, .group = group};
+                int most = sa_min_int(sa_min_int(at + SA_FFT_RUN, end) - t, p->tiles_x - t % p->tiles_x);
+                bool direct = is_direct_tile(j, c, group, t);
+                while (r.tiles < most && is_direct_tile(j, c, group, t + r.tiles) == direct) r.tiles++;
                 transform_run(j, c, &r, begin);
-                t += left;
+                t += r.tiles;
             }
 }
 
@@ -172,7 +180,7 @@ static void transform_filters(const job *j, const float *weight, bool turned)
                                     .kernel_size = j->shape->kernel_h,
                                     .turned = turned};
             float *at = j->workspace + p->filter_at + (size_t)i * p->other.frequency_pitch + (size_t)o;
-            sa_fft_spectrum spectrum = {at, p->filter_pitch, p->other.imaginary};
+            sa_fft_spectrum spectrum = {at, p->filter_pitch, p->other.imaginary, false};
             j->size->filter(&filter, &spectrum, thread_work(j));
         }
 }
@@ -270,7 +278,7 @@ static void store_tiles(const job *j, const sink *to, int n, int begin, int end)
                 target.row_pitch = (size_t)p->width;
             }
             sa_fft_spectrum spectrum = {j->workspace + p->other_at + (size_t)(t - begin) * p->other.tile_pitch + group,
-                                        p->other.frequency_pitch, p->other.imaginary};
+                                        p->other.frequency_pitch, p->other.imaginary, false};
             j->size->inverse(&spectrum, &target, work);
             if (to->gather) gather_tile(to, &target, n, group, y, x);
         }
@@ -291,7 +299,7 @@ static void store_gradient(const job *j, float *dweight, bool add)
             target.rows = target.columns = size;
             target.channels = sa_min_int(SA_FFT_GROUP, out - o);
             sa_fft_spectrum spectrum = {j->workspace + p->gradient_at + (size_t)i * p->in.frequency_pitch + o, p->gradient_pitch,
-                                        p->in.imaginary};
+                                        p->in.imaginary, false};
             j->size->inverse(&spectrum, &target, work);
             for (int c = 0; c < target.channels; c++) {
                 float *to = dweight + ((size_t)(o + c) * (size_t)in + (size_t)i) * (size_t)(size * size);

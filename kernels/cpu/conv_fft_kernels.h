@@ -21,6 +21,7 @@ enum {
 typedef struct sa_fft_spectrum {
     float *at;
     size_t frequency_pitch, imaginary;
+    bool stream; /* store past the caches */
 } sa_fft_spectrum;
 
 /* Pixels of SA_FFT_GROUP channels. Rows and columns beyond `rows` (even) and `columns` count as zero, but T floats of every

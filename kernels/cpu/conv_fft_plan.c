@@ -9,7 +9,8 @@ enum {
     FREQUENCY_SKEW = 48, /* between frequencies of filters, so that equal places do not fall into the same cache set */
     CHUNK_MIN = 6,       /* tiles: fewer would leave the products' register tiles empty */
     FUSED_CHUNK_MIN = 12,
-    LARGE_PLANE = 64 * 80, /* output pixels from which on T = 32 is faster */
+    STREAM_FLOATS = 1 << 20, /* spectra of a chunk beyond which they are stored past the caches */
+    LARGE_PLANE = 64 * 80,   /* output pixels from which on T = 32 is faster */
 };
 
 /* Tiles at once that were found fastest. */
@@ -70,6 +71,7 @@ static void plan_workspace(sa_fft_plan *p, size_t filter, size_t gradient, size_
         p->two_passes = p->chunk < fused_least || both + thread + (size_t)p->chunk * tile > limit;
         if (p->two_passes) p->chunk = choose_chunk(p, larger + thread, limit);
     }
+    p->stream = (size_t)p->chunk * tile > STREAM_FLOATS;
     p->filter_at = 0;
     p->gradient_at = p->two_passes ? 0 : filter;
     p->in_at = p->two_passes ? larger : both;

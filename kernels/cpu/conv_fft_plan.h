@@ -21,6 +21,7 @@ typedef struct sa_fft_plan {
     int step, frequencies; /* output pixels of a tile: T - K + 1 */
     int height, width, tiles_y, tiles_x, tiles;
     int chunk;                           /* tiles at once */
+    bool stream;                         /* spectra of tiles are too many for the caches */
     bool two_passes;                     /* backward both: dx first, then dweight, with dy's spectra computed twice */
     sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
     sa_fft_side other;                   /* y; or x and dx */

@@ -86,10 +86,16 @@ SA_CONV_INLINE void SA_NAME(finish_columns)(SA_NAME(tile_work) * w, const sa_fft
         else if (used == 12) SA_NAME(transform_12)(re, im, w->out[0], w->out[1]);
         else SA_NAME(transform_full)(re, im, w->out[0], w->out[1]);
         int count = kx == 0 || kx == SA_HALF ? SA_HALF + 1 : SA_T;
-        for (int ky = 0; ky < count; ky++, at += s->frequency_pitch) {
-            *(vec *)at = w->out[0][ky] * re_factor;
-            *(vec *)(at + s->imaginary) = w->out[1][ky] * im_factor;
-        }
+        if (s->stream)
+            for (int ky = 0; ky < count; ky++, at += s->frequency_pitch) {
+                vec_stream(at, w->out[0][ky] * re_factor);
+                vec_stream(at + s->imaginary, w->out[1][ky] * im_factor);
+            }
+        else
+            for (int ky = 0; ky < count; ky++, at += s->frequency_pitch) {
+                *(vec *)at = w->out[0][ky] * re_factor;
+                *(vec *)(at + s->imaginary) = w->out[1][ky] * im_factor;
+            }
     }
 }
 

@@ -118,7 +118,7 @@ static void fill_column(const sa_device *device, const sa_conv_shape *s, const s
     size_t channel = (size_t)s->kernel_h * (size_t)s->kernel_w * (size_t)s->out_height * (size_t)s->out_width;
 #pragma omp parallel num_threads(device->threads)
     {
-        _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)
         for (int c = 0; c < s->in_channels; c++) clear_border(s, column + (size_t)c * channel);
 #pragma omp for collapse(2) schedule(static)
@@ -238,7 +238,7 @@ static const float *dy_of(const sa_device *device, const sa_conv_backward_args *
     if (sa_source_is_dense_f32(&args->dy)) return sa_slab_row(&args->dy.node[0].slab, n, o0, 0);
 #pragma omp parallel num_threads(device->threads)
     {
-        _Alignas(64) float scratch[SA_CONV_SCRATCH_FLOATS];
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for collapse(2) schedule(static)
         for (int o = o0; o < args->range.channel_end; o++)
             for (int y = 0; y < height; y++)

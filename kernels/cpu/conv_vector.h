@@ -36,6 +36,16 @@ SA_CONV_INLINE void vec_store_part(float *p, vec v, int count)
 #endif
 }
 
+/* Past the caches, for what is not read again soon; p is aligned. */
+SA_CONV_INLINE void vec_stream(float *p, vec v)
+{
+#if defined(__AVX512F__)
+    _mm512_stream_ps(p, (__m512)v);
+#else
+    *(vec *)p = v;
+#endif
+}
+
 SA_CONV_INLINE vec vec_all(float x)
 {
     return x - (vec){0};

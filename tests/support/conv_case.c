@@ -27,7 +27,7 @@ static float *random_values(conv_case *c, size_t count, float low, float high, u
 
 static sa_slab dense_slab(float *data, int images, int channels, int height, int width)
 {
-    return (sa_slab){{0, data}, SA_F32, images, channels, height, width, 0, 0};
+    return (sa_slab){{.ptr = data}, SA_F32, images, channels, height, width, 0, 0};
 }
 
 static sa_node make_node(sa_node_kind kind, int child, int channels, int height, int width)
@@ -48,7 +48,7 @@ static void set_code(const sa_slab *mask, int n, int ch, int py, int px, int cod
 static sa_slab random_mask(conv_case *c, sa_encoding encoding, const sa_window *w, int channels, int height, int width, int ph,
                            int pw, int32_t *index, uint64_t *state)
 {
-    sa_slab mask = {{0, NULL}, encoding, c->images, channels, ph, pw, 0, 0};
+    sa_slab mask = {{.ptr = NULL}, encoding, c->images, channels, ph, pw, 0, 0};
     mask.at.ptr = own(c, sa_slab_bytes(&mask));
     for (int n = 0; n < c->images; n++)
         for (int ch = 0; ch < channels; ch++)

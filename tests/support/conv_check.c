@@ -115,14 +115,14 @@ static sa_ref workspace_for(const conv_case *c, const conv_run_options *o, const
         .limit_bytes = o->limit_bytes,
     };
     assert_int_equal(sa_cpu_conv_workspace_bytes(device, &request, bytes), SA_OK);
-    return (sa_ref){0, guarded(*bytes)};
+    return (sa_ref){.ptr = guarded(*bytes)};
 }
 
 static void run_forward(const conv_case *c, const conv_run_options *o, sa_device *device, sa_range range, float *y)
 {
     const sa_conv_shape *s = &c->shape;
     sa_conv_forward_args a = {.shape = *s, .algorithm = o->algorithm, .range = range, .x = c->x};
-    a.y = (sa_slab){{0, y}, SA_F32, c->images, s->out_channels, s->out_height, s->out_width, 0, 0};
+    a.y = (sa_slab){{.ptr = y}, SA_F32, c->images, s->out_channels, s->out_height, s->out_width, 0, 0};
     a.weight.ptr = c->weight;
     a.bias.ptr = c->bias;
     a.workspace = workspace_for(c, o, device, SA_CONV_PASS_FORWARD, range.channel_end - range.channel_begin, &a.workspace_bytes);
@@ -144,7 +144,7 @@ static void run_backward(const conv_case *c, const conv_run_options *o, sa_devic
     }
     if (pass != SA_CONV_PASS_BACKWARD_WEIGHT) {
         a.gather = c->gather != CONV_GATHER_NONE;
-        a.dx = (sa_slab){{0, r->dx}, SA_F32, c->images, s->in_channels, s->in_height, s->in_width, 0, 0};
+        a.dx = (sa_slab){{.ptr = r->dx}, SA_F32, c->images, s->in_channels, s->in_height, s->in_width, 0, 0};
         if (a.gather) a.dx.height = c->pooled_height, a.dx.width = c->pooled_width;
         a.mask = c->mask;
         a.window = c->window;

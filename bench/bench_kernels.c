@@ -1,0 +1,236 @@
+/* bench_kernels: the kernels one by one at the layer shapes of the two networks.
+ *
+ *   build/bench_kernels [--threads N] [--repeat N] [--limit BYTES] [--only TEXT] [--algorithm im2col|direct|fft]
+ *
+ * Convolutions: milliseconds of wall and CPU time (medians), GFLOP/s as if computed directly, and that rate over the rate of
+ * fused multiply-adds measured in the same run, which FFT tiles can exceed 100 % of. The jobs take turns, so that noise of the
+ * machine falls on all alike. */
+#include "kernels/cpu/conv_cpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { REPEATS_MAX = 64, JOBS_MAX = 256 };
+
+typedef struct options {
+    int threads, repeats;
+    size_t limit_bytes;
+    const char *only, *algorithm;
+} options;
+
+typedef struct layer {
+    const char *name;
+    sa_conv_shape shape;
+} layer;
+
+static const layer layers[] = {
+    {"64-64 7x7 384x512", {64, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3}},
+    {"64-64 7x7 192x256", {64, 192, 256, 64, 192, 256, 7, 7, 1, 1, 3, 3}},
+    {"64-64 7x7 96x128", {64, 96, 128, 64, 96, 128, 7, 7, 1, 1, 3, 3}},
+    {"64-64 7x7 48x64", {64, 48, 64, 64, 48, 64, 7, 7, 1, 1, 3, 3}},
+    {"4-64 7x7 384x512", {4, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3}},
+    {"4-64 7x7 769x1025", {4, 769, 1025, 64, 769, 1025, 7, 7, 1, 1, 3, 3}},
+    {"64-3 1x1 384x512", {64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0}},
+};
+static const char *const algorithm_names[] = {"im2col", "direct", "fft"};
+static const char *const pass_names[] = {"forward", "backward data", "backward weight", "backward both"};
+
+typedef struct job {
+    const layer *layer;
+    sa_conv_algorithm algorithm;
+    sa_conv_pass pass;
+    size_t workspace_bytes;
+    double wall[REPEATS_MAX], cpu[REPEATS_MAX];
+} job;
+
+/* One image of every value, and a workspace, large enough for all jobs. */
+typedef struct buffers {
+    float *x, *y, *dx, *weight, *dweight, *bias;
+    void *workspace;
+    size_t workspace_bytes;
+} buffers;
+
+static double seconds(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* GFLOP/s of independent multiply-adds on vectors in registers, on one thread. */
+typedef float lanes __attribute__((vector_size(64)));
+
+static double fma_peak(void)
+{
+    enum { CHAINS = 16, STEPS = 2000000 };
+    lanes sum[CHAINS] = {{0}};
+    volatile float one = 1;
+    lanes factor = one - (lanes){0};
+    double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+    for (int i = 0; i < STEPS; i++)
+#pragma GCC unroll 16
+        for (int k = 0; k < CHAINS; k++) {
+            sum[k] = sum[k] * factor + factor;
+            __asm__ volatile("" : "+v"(sum[k]));
+        }
+    double time = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+    return 2.0 * 16 * CHAINS * STEPS / time * 1e-9;
+}
+
+static float *make_values(size_t count, float scale)
+{
+    float *value = aligned_alloc(2 << 20, (count * sizeof *value + (2 << 20) - 1) / (2 << 20) * (2 << 20));
+    if (!value) exit(1);
+    uint32_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        value[i] = ((float)(state >> 8) * (1.0f / 16777216.0f) - 0.5f) * scale;
+    }
+    return value;
+}
+
+static sa_source dense_source(float *data, int channels, int height, int width)
+{
+    sa_source source = {.count = 1};
+    sa_node *node = &source.node[0];
+    *node = (sa_node){.kind = SA_NODE_DENSE, .child = {-1, -1, -1}, .channels = channels, .height = height, .width = width};
+    node->slab = (sa_slab){.at.ptr = data, .images = 1, .channels = channels, .height = height, .width = width};
+    return source;
+}
+
+static sa_status run_forward(sa_device *device, const job *j, const buffers *b)
+{
+    const sa_conv_shape *s = &j->layer->shape;
+    sa_conv_forward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, 1, 0, s->out_channels}};
+    a.x = dense_source(b->x, s->in_channels, s->in_height, s->in_width);
+    a.y = dense_source(b->y, s->out_channels, s->out_height, s->out_width).node[0].slab;
+    a.weight.ptr = b->weight;
+    a.bias.ptr = b->bias;
+    a.workspace.ptr = b->workspace;
+    a.workspace_bytes = j->workspace_bytes;
+    return sa_cpu_conv_forward(device, &a);
+}
+
+static sa_status run_backward(sa_device *device, const job *j, const buffers *b)
+{
+    const sa_conv_shape *s = &j->layer->shape;
+    sa_conv_backward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, 1, 0, s->out_channels}};
+    a.dy = dense_source(b->y, s->out_channels, s->out_height, s->out_width);
+    a.weight.ptr = b->weight;
+    if (j->pass != SA_CONV_PASS_BACKWARD_WEIGHT) a.dx = dense_source(b->dx, s->in_channels, s->in_height, s->in_width).node[0].slab;
+    if (j->pass != SA_CONV_PASS_BACKWARD_DATA) {
+        a.x = dense_source(b->x, s->in_channels, s->in_height, s->in_width);
+        a.dweight.ptr = b->dweight;
+        a.dbias.ptr = b->bias;
+    }
+    a.workspace.ptr = b->workspace;
+    a.workspace_bytes = j->workspace_bytes;
+    return sa_cpu_conv_backward(device, &a);
+}
+
+static sa_status run_job(sa_device *device, job *j, const buffers *b, int repeat)
+{
+    double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    SA_TRY(j->pass == SA_CONV_PASS_FORWARD ? run_forward(device, j, b) : run_backward(device, j, b));
+    j->wall[repeat] = seconds(CLOCK_MONOTONIC) - wall;
+    j->cpu[repeat] = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    return SA_OK;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *value, int count)
+{
+    qsort(value, (size_t)count, sizeof *value, compare);
+    return value[count / 2];
+}
+
+static void print_job(job *j, int repeats, double peak)
+{
+    const sa_conv_shape *s = &j->layer->shape;
+    double flops = 2.0 * s->in_channels * s->out_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
+    if (j->pass == SA_CONV_PASS_BACKWARD_BOTH) flops *= 2;
+    double wall = median(j->wall, repeats), cpu = median(j->cpu, repeats);
+    printf("%-18s %-6s %-15s %8.2f ms %8.2f CPU ms (least %8.2f) %7.0f GFLOP/s %5.0f %% of FMA peak %7.1f MiB workspace\n",
+           j->layer->name, algorithm_names[j->algorithm], pass_names[j->pass], wall * 1e3, cpu * 1e3, j->cpu[0] * 1e3,
+           flops / wall * 1e-9, 100 * flops / cpu * 1e-9 / peak, (double)j->workspace_bytes / (1 << 20));
+}
+
+static int collect_jobs(const sa_device *device, const options *o, job *jobs, buffers *b)
+{
+    int count = 0;
+    for (size_t l = 0; l < sizeof layers / sizeof *layers; l++)
+        for (int algorithm = 0; algorithm < SA_CONV_ALGORITHMS; algorithm++)
+            for (int pass = 0; pass <= SA_CONV_PASS_BACKWARD_BOTH; pass++) {
+                job j = {.layer = &layers[l], .algorithm = (sa_conv_algorithm)algorithm, .pass = (sa_conv_pass)pass};
+                sa_conv_request request = {.shape = layers[l].shape, .algorithm = j.algorithm, .pass = j.pass};
+                request.out_channels_at_once = layers[l].shape.out_channels;
+                request.limit_bytes = o->limit_bytes;
+                if (o->algorithm && strcmp(o->algorithm, algorithm_names[algorithm]) != 0) continue;
+                if (o->only && !strstr(layers[l].name, o->only)) continue;
+                if (sa_cpu_conv_workspace_bytes(device, &request, &j.workspace_bytes) != SA_OK) continue;
+                if (j.workspace_bytes > b->workspace_bytes) b->workspace_bytes = j.workspace_bytes;
+                jobs[count++] = j;
+            }
+    return count;
+}
+
+static int run(const options *o)
+{
+    static job jobs[JOBS_MAX];
+    sa_device device = {.threads = o->threads};
+    buffers b = {0};
+    int count = collect_jobs(&device, o, jobs, &b);
+    size_t plane = (size_t)769 * 1025 * 64;
+    b.x = make_values(plane, 1);
+    b.y = make_values(plane, 1);
+    b.dx = make_values(plane, 1);
+    b.weight = make_values((size_t)64 * 64 * 49, 0.1f);
+    b.dweight = make_values((size_t)64 * 64 * 49, 0);
+    b.bias = make_values(64, 1);
+    b.workspace = make_values(b.workspace_bytes / sizeof(float), 0);
+    double peak = fma_peak();
+    for (int repeat = 0; repeat < o->repeats; repeat++) {
+        double again = fma_peak();
+        if (again > peak) peak = again;
+        for (int i = 0; i < count; i++)
+            if (run_job(&device, &jobs[i], &b, repeat) != SA_OK) {
+                fprintf(stderr, "bench_kernels: %s\n", sa_error_message());
+                return 1;
+            }
+    }
+    printf("%d threads, %d repeats, FMA peak %.0f GFLOP/s a thread\n", o->threads, o->repeats, peak);
+    for (int i = 0; i < count; i++) print_job(&jobs[i], o->repeats, peak);
+    void *owned[] = {b.x, b.y, b.dx, b.weight, b.dweight, b.bias, b.workspace};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    options o = {.threads = 2, .repeats = 5, .limit_bytes = SIZE_MAX};
+    for (int i = 1; i < argc; i += 2) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (!strcmp(argv[i], "--threads")) o.threads = atoi(value);
+        else if (!strcmp(argv[i], "--repeat")) o.repeats = atoi(value);
+        else if (!strcmp(argv[i], "--limit")) o.limit_bytes = strtoull(value, NULL, 10);
+        else if (!strcmp(argv[i], "--only")) o.only = value;
+        else if (!strcmp(argv[i], "--algorithm")) o.algorithm = value;
+        else argc = 0;
+    }
+    if (argc == 0 || o.threads < 1 || o.repeats < 1 || o.repeats > REPEATS_MAX) {
+        fprintf(stderr,
+                "usage: bench_kernels [--threads N] [--repeat N, at most %d] [--limit BYTES] [--only TEXT] "
+                "[--algorithm im2col|direct|fft]\n",
+                REPEATS_MAX);
+        return 2;
+    }
+    return run(&o);
+}
