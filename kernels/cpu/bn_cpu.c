@@ -26,8 +26,12 @@ static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, 
     sa_row_lanes sum = {{0}, {0}}, product = {{0}, {0}};
     for (int x = 0; x < r->width; x += SA_CPU_SEGMENT) {
         int count = sa_min_int(SA_CPU_SEGMENT, r->width - x);
-        const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch), *b = a;
-        if (r->factor) b = sa_cpu_pull(r->factor, r->factor->count - 1, n, c, y, x, count, scratch + SA_CPU_SCRATCH_FLOATS);
+        const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch);
+        if (!r->factor) {
+            sa_row_add_square(&sum, &product, a, count);
+            continue;
+        }
+        const float *b = sa_cpu_pull(r->factor, r->factor->count - 1, n, c, y, x, count, scratch + SA_CPU_SCRATCH_FLOATS);
         sa_row_add_pair(&sum, &product, a, b, count);
     }
     result[0] = sa_row_total(&sum);

@@ -29,6 +29,19 @@ SA_INLINE void sa_row_add(sa_row_lanes *sum, const float *value, int count)
     }
 }
 
+/* sum += a, square += a * a */
+SA_INLINE void sa_row_add_square(sa_row_lanes *sum, sa_row_lanes *square, const float *a, int count)
+{
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f64x8 low, high;
+        sa_row_halves(sa_f32x16_load_part(a + i, count - i, 0.0f), &low, &high);
+        sum->low += low;
+        sum->high += high;
+        square->low += low * low;
+        square->high += high * high;
+    }
+}
+
 /* sum += a, product += a * b */
 SA_INLINE void sa_row_add_pair(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *b, int count)
 {

@@ -83,9 +83,9 @@ static row_loss loss_of_row(const sa_softmax_loss_args *args, int n, int y, floa
             if (!ignored && (label[i] < 0 || label[i] >= config->classes)) row.bad_x = x + i;
         }
         label_probability(args, n, y, x, count, label, scratch, prob);
+#pragma omp simd
         for (int i = 0; i < count; i++) {
-            float clamped = prob[i] > FLT_MIN ? prob[i] : FLT_MIN;
-            clamped = prob[i] == prob[i] ? clamped : prob[i]; /* a NaN must reach the loss */
+            float clamped = prob[i] < FLT_MIN ? FLT_MIN : prob[i]; /* a NaN must reach the loss */
             float term = -weight[i] * sa_logf(clamped);
             prob[i] = weight[i] != 0.0f ? term : 0.0f;
         }
