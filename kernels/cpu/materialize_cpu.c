@@ -35,7 +35,7 @@ static bool should_stream(const sa_materialize_args *args)
 
 static void materialize_row(const sa_materialize_args *args, int n, int c, int y, bool stream, float *scratch)
 {
-    char *row = sa_slab_row(&args->out, n, c, y);
+    void *row = sa_slab_row(&args->out, n, c, y);
     for (int x = 0; x < args->out.width; x += SA_CPU_SEGMENT) {
         int count = sa_min_int(SA_CPU_SEGMENT, args->out.width - x);
         if (stream || args->out.encoding == SA_BF16) {

@@ -13,9 +13,6 @@
 #define SA_AVX512 0
 #endif
 
-/* These types never cross a function boundary that is not inlined. */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 enum { SA_LANES = 16 };
 
 typedef float sa_f32x16 __attribute__((vector_size(64)));
@@ -103,7 +100,7 @@ SA_INLINE sa_f32x16 sa_f32x16_gather(const float *from, sa_i32x16 index, sa_i32x
     __mmask16 lanes = _mm512_movepi32_mask((__m512i)mask);
     return (sa_f32x16)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), lanes, (__m512i)index, from, 4);
 #else
-    sa_f32x16 value;
+    sa_f32x16 value = {0};
     for (int l = 0; l < SA_LANES; l++) value[l] = mask[l] ? from[index[l]] : 0.0f;
     return value;
 #endif
