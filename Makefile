@@ -27,7 +27,7 @@ ARCH ?= -march=native
 # clang has its own OpenMP runtime and its own warnings; the fuzzed folders have no parallel loops.
 OPENMP := $(if $(filter fuzz,$(CONFIG)),-Wno-error -Wno-unknown-pragmas,-fopenmp)
 # -std=c11 turns contraction to fused multiply-add off: element-wise results do not depend on how a loop was compiled.
-CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT_$(CONFIG)) $(ARCH) $(OPENMP) -ffp-contract=off $(WARN) -I.
+CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT_$(CONFIG)) $(ARCH) $(OPENMP) -ffp-contract=off -fno-math-errno -Wno-psabi $(WARN) -I.
 LDFLAGS := $(OPENMP) $(filter -fsanitize% --coverage,$(OPT_$(CONFIG)))
 LDLIBS := -lopenblas -lpng -lcjson -lm
 # One file's own flags: CFLAGS_kernels/cpu/name := ...

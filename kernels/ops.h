@@ -1,7 +1,8 @@
 /* The op table: every kernel a device implements, and the arguments of each.
  *
  * Kernels take outputs, inputs, geometry and workspace; they never allocate. Unless an op says otherwise, an output slab
- * may be the very slab of a DENSE node with the same shape in its source (in-place), never overlap otherwise.
+ * may be the very slab of a DENSE node with the same shape in its source (in-place), never overlap otherwise. In-place needs
+ * that slab to be read at its own place only: not below LRN_SCALE, LRN_GRAD, CHANNEL_MIX, UNPOOL or POOL_GRAD.
  * Reductions have one fixed order that threads, ranges and algorithms of the same name cannot change:
  *   a row is summed in float64 in 16 lanes (lane l takes x = l, l+16, ...), lanes are then added 0..15 in order;
  *   rows are added in float64 in order of (n, y).                                                  (see row_sum.h) */

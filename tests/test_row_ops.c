@@ -55,6 +55,24 @@ static double channel_sum(const sa_test_value *a, const sa_test_value *b, int c)
     return total;
 }
 
+/* bn_reduce of the node XHAT has the bits of bn_reduce of the stored xhat. vectors: mean, inv_std and three to write to */
+static void check_virtual_xhat(const sa_test_value *x, const sa_test_value *dy, float *vectors[5], int threads)
+{
+    sa_source tree = dense(x);
+    sa_node *xhat = &tree.node[sa_test_node(&tree, SA_NODE_XHAT, 0, -1, -1)];
+    for (int k = 0; k < 2; k++) xhat->vector[k] = sa_test_ref(vectors[k]);
+    sa_test_value stored = sa_test_poisoned(x->n, x->c, x->h, x->w);
+    sa_op_args args = {.materialize = {sa_test_range(x), tree, sa_test_slab(&stored)}};
+    assert_int_equal(run(SA_OP_MATERIALIZE, &args, 1), SA_OK);
+    args =
+        (sa_op_args){.bn_reduce = {sa_test_range(x), dense(&stored), dense(dy), sa_test_ref(vectors[2]), sa_test_ref(vectors[4])}};
+    assert_int_equal(run(SA_OP_BN_REDUCE, &args, threads), SA_OK);
+    args.bn_reduce.xhat = tree;
+    args.bn_reduce.dgamma = sa_test_ref(vectors[3]);
+    assert_int_equal(run(SA_OP_BN_REDUCE, &args, threads), SA_OK);
+    sa_assert_same_bits("dgamma of a virtual xhat", vectors[3], vectors[2], (size_t)x->c);
+}
+
 static void test_bn_reductions(void **state)
 {
     (void)state;
@@ -81,6 +99,7 @@ static void test_bn_reductions(void **state)
             assert_int_equal(run(SA_OP_BN_REDUCE, &args, threads), SA_OK);
             for (int i = 0; i < 5 * d[1]; i++) got[i] = v[i % 5][i / 5];
             sa_assert_same_bits("bn", got, want, (size_t)d[1] * 5);
+            check_virtual_xhat(&x, &dy, v, threads);
         }
         sa_test_release(NULL);
     }

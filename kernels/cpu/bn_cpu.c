@@ -26,9 +26,21 @@ static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, 
     sa_row_lanes sum = {{0}, {0}}, product = {{0}, {0}};
     for (int x = 0; x < r->width; x += SA_CPU_SEGMENT) {
         int count = sa_min_int(SA_CPU_SEGMENT, r->width - x);
-        const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch), *b = a;
-        if (r->factor) b = sa_cpu_pull(r->factor, r->factor->count - 1, n, c, y, x, count, scratch + SA_CPU_SCRATCH_FLOATS);
-        sa_row_add_pair(&sum, &product, a, b, count);
+        const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch);
+        if (!r->factor) {
+            sa_row_add_square(&sum, &product, a, count);
+            continue;
+        }
+        float *factor_scratch = scratch + SA_CPU_SCRATCH_FLOATS;
+        const sa_node *factor = sa_source_root(r->factor);
+        if (factor->kind == SA_NODE_XHAT) {
+            const float *value = sa_cpu_pull(r->factor, factor->child[0], n, c, y, x, count, factor_scratch);
+            float mean = ((const float *)factor->vector[0].ptr)[c], inv_std = ((const float *)factor->vector[1].ptr)[c];
+            sa_row_add_xhat(&sum, &product, a, value, mean, inv_std, count);
+        } else {
+            const float *value = sa_cpu_pull(r->factor, r->factor->count - 1, n, c, y, x, count, factor_scratch);
+            sa_row_add_pair(&sum, &product, a, value, count);
+        }
     }
     result[0] = sa_row_total(&sum);
     result[1] = sa_row_total(&product);

@@ -2,11 +2,14 @@
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/rows_cpu.h"
 #include "kernels/cpu/source_cpu.h"
+#include "kernels/cpu/vector.h"
 #include "kernels/cpu/vector_math.h"
 
 #include "core/checked.h"
 
 #include <string.h>
+
+enum { STREAM_BYTES = 32 << 20 }; /* about a last-level cache */
 
 /* The upper half of the nearest representable value, ties to even; NaN stays NaN. */
 static void store_bf16(uint16_t *out, const float *value, int count)
@@ -18,14 +21,27 @@ static void store_bf16(uint16_t *out, const float *value, int count)
     }
 }
 
-static void materialize_row(const sa_materialize_args *args, int n, int c, int y, float *scratch)
+/* Whether the output should bypass the caches: too large for them, and not in place (its lines are in the cache then). */
+static bool should_stream(const sa_materialize_args *args)
 {
-    char *row = sa_slab_row(&args->out, n, c, y);
+    const sa_slab *out = &args->out;
+    if (out->encoding != SA_F32) return false;
+    size_t row_bytes = sa_encoding_row_bytes(out->encoding, out->width);
+    if (row_bytes * (size_t)sa_range_rows(&args->range, out->height) < STREAM_BYTES) return false;
+    for (int i = 0; i < args->source.count; i++)
+        if (args->source.node[i].kind == SA_NODE_DENSE && args->source.node[i].slab.at.ptr == out->at.ptr) return false;
+    return true;
+}
+
+static void materialize_row(const sa_materialize_args *args, int n, int c, int y, bool stream, float *scratch)
+{
+    void *row = sa_slab_row(&args->out, n, c, y);
     for (int x = 0; x < args->out.width; x += SA_CPU_SEGMENT) {
         int count = sa_min_int(SA_CPU_SEGMENT, args->out.width - x);
-        if (args->out.encoding == SA_BF16) {
+        if (stream || args->out.encoding == SA_BF16) {
             const float *value = sa_cpu_pull(&args->source, args->source.count - 1, n, c, y, x, count, scratch);
-            store_bf16((uint16_t *)row + x, value, count);
+            if (stream) sa_stream((float *)row + x, value, count);
+            else store_bf16((uint16_t *)row + x, value, count);
         } else {
             float *target = (float *)row + x;
             const float *value = sa_cpu_pull_into(&args->source, n, c, y, x, count, scratch, target);
@@ -39,15 +55,17 @@ sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
     if (args->out.encoding != SA_F32 && args->out.encoding != SA_BF16)
         SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)args->out.encoding);
     const int64_t rows = sa_range_rows(&args->range, args->out.height);
+    const bool stream = should_stream(args);
 #pragma omp parallel num_threads(device->threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
         for (int64_t row = 0; row < rows; row++) {
             int n, c, y;
             sa_range_row(&args->range, args->out.height, row, &n, &c, &y);
-            materialize_row(args, n, c, y, scratch);
+            materialize_row(args, n, c, y, stream, scratch);
         }
+        sa_stream_end();
     }
     return SA_OK;
 }

@@ -29,17 +29,44 @@ SA_INLINE void sa_row_add(sa_row_lanes *sum, const float *value, int count)
     }
 }
 
+/* sum += a, square += a * a */
+SA_INLINE void sa_row_add_square(sa_row_lanes *sum, sa_row_lanes *square, const float *a, int count)
+{
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f64x8 low, high;
+        sa_row_halves(sa_f32x16_load_part(a + i, count - i, 0.0f), &low, &high);
+        sum->low += low;
+        sum->high += high;
+        square->low += low * low;
+        square->high += high * high;
+    }
+}
+
+SA_INLINE void sa_row_add_products(sa_row_lanes *sum, sa_row_lanes *product, sa_f32x16 a, sa_f32x16 b)
+{
+    sa_f64x8 a_low, a_high, b_low, b_high;
+    sa_row_halves(a, &a_low, &a_high);
+    sa_row_halves(b, &b_low, &b_high);
+    sum->low += a_low;
+    sum->high += a_high;
+    product->low += a_low * b_low;
+    product->high += a_high * b_high;
+}
+
 /* sum += a, product += a * b */
 SA_INLINE void sa_row_add_pair(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *b, int count)
 {
+    for (int i = 0; i < count; i += SA_LANES)
+        sa_row_add_products(sum, product, sa_f32x16_load_part(a + i, count - i, 0.0f), sa_f32x16_load_part(b + i, count - i, 0.0f));
+}
+
+/* sum += a, product += a * ((x - mean) * inv_std), the latter in float32: the source node XHAT without a pass of its own */
+SA_INLINE void sa_row_add_xhat(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *x, float mean, float inv_std,
+                               int count)
+{
     for (int i = 0; i < count; i += SA_LANES) {
-        sa_f64x8 a_low, a_high, b_low, b_high;
-        sa_row_halves(sa_f32x16_load_part(a + i, count - i, 0.0f), &a_low, &a_high);
-        sa_row_halves(sa_f32x16_load_part(b + i, count - i, 0.0f), &b_low, &b_high);
-        sum->low += a_low;
-        sum->high += a_high;
-        product->low += a_low * b_low;
-        product->high += a_high * b_high;
+        sa_f32x16 xhat = (sa_f32x16_load_part(x + i, count - i, mean) - mean) * inv_std;
+        sa_row_add_products(sum, product, sa_f32x16_load_part(a + i, count - i, 0.0f), xhat);
     }
 }
 

@@ -83,12 +83,9 @@ static row_loss loss_of_row(const sa_softmax_loss_args *args, int n, int y, floa
             if (!ignored && (label[i] < 0 || label[i] >= config->classes)) row.bad_x = x + i;
         }
         label_probability(args, n, y, x, count, label, scratch, prob);
-        for (int i = 0; i < count; i++) {
-            float clamped = prob[i] > FLT_MIN ? prob[i] : FLT_MIN;
-            clamped = prob[i] == prob[i] ? clamped : prob[i]; /* a NaN must reach the loss */
-            float term = -weight[i] * sa_logf(clamped);
-            prob[i] = weight[i] != 0.0f ? term : 0.0f;
-        }
+        for (int i = 0; i < count; i++) prob[i] = prob[i] < FLT_MIN ? FLT_MIN : prob[i]; /* a NaN must reach the loss */
+        for (int i = 0; i < count; i++) prob[i] = -weight[i] * sa_logf(prob[i]);
+        for (int i = 0; i < count; i++) prob[i] = weight[i] != 0.0f ? prob[i] : 0.0f;
         sa_row_add(&sum, prob, count);
         row.kept += kept;
     }

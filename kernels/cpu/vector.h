@@ -6,9 +6,12 @@
 
 #include <stdint.h>
 #include <string.h>
-
-/* These types never cross a function boundary that is not inlined. */
-#pragma GCC diagnostic ignored "-Wpsabi"
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define SA_AVX512 1
+#include <immintrin.h>
+#else
+#define SA_AVX512 0
+#endif
 
 enum { SA_LANES = 16 };
 
@@ -42,6 +45,27 @@ SA_INLINE void sa_f32x16_store(float *to, sa_f32x16 v)
     memcpy(to, &v, sizeof v);
 }
 
+/* A copy whose target goes straight to memory where the processor can do that: for outputs larger than the caches. Ordinary stores
+ * would read the target first. sa_stream_end before another thread may read it. */
+static inline void sa_stream(float *to, const float *from, int count)
+{
+#if SA_AVX512
+    int i = 0, head = (int)(-((uintptr_t)to / sizeof *to) % SA_LANES);
+    for (; i < head && i < count; i++) to[i] = from[i];
+    for (; i + SA_LANES <= count; i += SA_LANES) _mm512_stream_ps(to + i, _mm512_loadu_ps(from + i));
+    for (; i < count; i++) to[i] = from[i];
+#else
+    memcpy(to, from, (size_t)count * sizeof *to);
+#endif
+}
+
+static inline void sa_stream_end(void)
+{
+#if SA_AVX512
+    _mm_sfence();
+#endif
+}
+
 SA_INLINE sa_i32x16 sa_i32x16_splat(int32_t value)
 {
     return (sa_i32x16){0} + value;
@@ -67,6 +91,19 @@ SA_INLINE sa_i32x16 sa_i32x16_select(sa_i32x16 mask, sa_i32x16 a, sa_i32x16 b)
 SA_INLINE sa_f32x16 sa_f32x16_select(sa_i32x16 mask, sa_f32x16 a, sa_f32x16 b)
 {
     return (sa_f32x16)sa_i32x16_select(mask, (sa_i32x16)a, (sa_i32x16)b);
+}
+
+/* from[index] in lanes where mask is all ones, 0 in the others (whose places are not read) */
+SA_INLINE sa_f32x16 sa_f32x16_gather(const float *from, sa_i32x16 index, sa_i32x16 mask)
+{
+#if SA_AVX512
+    __mmask16 lanes = _mm512_movepi32_mask((__m512i)mask);
+    return (sa_f32x16)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), lanes, (__m512i)index, from, 4);
+#else
+    sa_f32x16 value = {0};
+    for (int l = 0; l < SA_LANES; l++) value[l] = mask[l] ? from[index[l]] : 0.0f;
+    return value;
+#endif
 }
 
 /* lanes 0, 2, .. 30 and 1, 3, .. 31 of a followed by b */

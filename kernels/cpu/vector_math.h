@@ -47,7 +47,7 @@ static inline float sa_expf(float x)
     return x == x ? result : x;
 }
 
-/* ln x for normal positive x (infinity, zero and denormals are not treated); NaN stays NaN. */
+/* ln x for normal positive x (zero and denormals are not treated); NaN and infinity give NaN. */
 static inline float sa_logf(float x)
 {
     uint32_t bits = sa_bits_from_float(x);
@@ -67,8 +67,7 @@ static inline float sa_logf(float x)
     p = p * m * square;
     p = p + n * -2.12194440e-4f;
     p = p - 0.5f * square;
-    float result = (m + p) + n * 0.693359375f;
-    return x == x ? result : x;
+    return ((m + p) + n * 0.693359375f) + (x - x); /* the last term is 0, or NaN for NaN; a choice would become a branch */
 }
 
 #endif

@@ -44,22 +44,50 @@ SA_INLINE sa_i32x16 window_columns(const sa_node *node, const void *row, int py,
     return left >= SA_LANES ? column : sa_i32x16_select(lanes < left, column, sa_i32x16_splat(-1));
 }
 
-/* One window row's contribution to the column pairs (2k, 2k + 1), k from `pair` on; value: the child's windows from `first` on. */
-SA_INLINE void spread_row(const sa_node *node, bool add, const void *row, int py, int y, int pair, int pairs, const float *value,
-                          int first, int windows, float *even, float *odd)
+/* The column pairs (2k, 2k + 1) that cover a piece, k from `pair` on; `out` is the piece, whose first column may be odd. */
+typedef struct pair_row {
+    int pair, pairs, phase, count;
+    float *out;
+    _Alignas(64) float even[PAIRS], odd[PAIRS]; /* sums between the window rows that reach this row */
+} pair_row;
+
+/* Pairs k .. k + 15 of the piece. */
+SA_INLINE void store_pairs(const pair_row *p, int k, sa_f32x16 even, sa_f32x16 odd)
 {
-    const bool three = node->window.kernel_w == 3;
-    sa_f32x16 before = {0}; /* lane 15: the value of the window before the block, and whether it points at its third column */
-    sa_i32x16 before_hit = {0};
-    if (three && pair > first) {
-        before[SA_LANES - 1] = value[pair - 1 - first];
-        before_hit[SA_LANES - 1] = window_columns(node, row, py, y, pair - 1)[0] == 2 ? -1 : 0;
+    int at = 2 * k - p->phase;
+    if (at >= 0 && at + 2 * SA_LANES <= p->count) {
+        sa_f32x16_interleave(p->out + at, even, odd);
+        return;
     }
-    for (int k = 0; k < pairs; k += SA_LANES) {
-        int offset = pair + k - first;
-        sa_f32x16 v = sa_f32x16_load_part(value + offset, sa_max_int(0, windows - offset), 0.0f);
-        sa_i32x16 column = window_columns(node, row, py, y, pair + k);
-        sa_f32x16 zero = {0}, e = sa_f32x16_load(even + k), o = sa_f32x16_load(odd + k);
+    float both[2 * SA_LANES];
+    sa_f32x16_interleave(both, even, odd);
+    int from = sa_max_int(0, -at), to = sa_min_int(2 * SA_LANES, p->count - at);
+    for (int i = from; i < to; i++) p->out[at + i] = both[i];
+}
+
+/* The windows of row py whose values are at hand: `count` from number `first` on. */
+typedef struct window_row {
+    int py, first, count;
+    const float *value;
+    const void *mask;
+    bool begins, ends; /* the first, the last of the window rows that reach this row of the plane */
+} window_row;
+
+/* Adds one window row to the pairs. */
+SA_INLINE void spread_row(const sa_node *node, bool add, bool three, int y, const window_row *w, pair_row *p)
+{
+    const sa_f32x16 zero = {0};
+    sa_f32x16 before = zero; /* lane 15: the value of the window before the block, and whether it points at its third column */
+    sa_i32x16 before_hit = {0};
+    if (three && p->pair > w->first) {
+        before[SA_LANES - 1] = w->value[p->pair - 1 - w->first];
+        before_hit[SA_LANES - 1] = window_columns(node, w->mask, w->py, y, p->pair - 1)[0] == 2 ? -1 : 0;
+    }
+    for (int k = 0; k < p->pairs; k += SA_LANES) {
+        int offset = p->pair + k - w->first;
+        sa_f32x16 v = sa_f32x16_load_part(w->value + offset, sa_max_int(0, w->count - offset), 0.0f);
+        sa_i32x16 column = window_columns(node, w->mask, w->py, y, p->pair + k);
+        sa_f32x16 e = w->begins ? zero : sa_f32x16_load(p->even + k), o = w->begins ? zero : sa_f32x16_load(p->odd + k);
         if (three) {
             sa_i32x16 hit = column == 2;
             sa_i32x16 shifted_hit =
@@ -71,30 +99,39 @@ SA_INLINE void spread_row(const sa_node *node, bool add, const void *row, int py
         }
         e = add ? e + sa_f32x16_select(column == 0, v, zero) : sa_f32x16_select(column == 0, v, e);
         o = add ? o + sa_f32x16_select(column == 1, v, zero) : sa_f32x16_select(column == 1, v, o);
-        sa_f32x16_store(even + k, e);
-        sa_f32x16_store(odd + k, o);
+        if (w->ends) {
+            store_pairs(p, k, e, o);
+        } else {
+            sa_f32x16_store(p->even + k, e);
+            sa_f32x16_store(p->odd + k, o);
+        }
     }
 }
 
 /* stride_w 2, kernel_w 2 or 3, pad_w 0 */
-SA_INLINE void spread_pairs(const sa_cpu_piece *piece, const sa_node *node, bool add, float *out)
+SA_INLINE void spread_pairs(const sa_cpu_piece *piece, const sa_node *node, bool add, bool three, float *out)
 {
-    _Alignas(64) float even[PAIRS], odd[PAIRS], both[2 * PAIRS];
-    int pair = piece->x / 2, pairs = (piece->x + piece->count + 1) / 2 - pair;
-    for (int k = 0; k < pairs; k += SA_LANES) {
-        sa_f32x16_store(even + k, (sa_f32x16){0});
-        sa_f32x16_store(odd + k, (sa_f32x16){0});
+    pair_row p;
+    p.pair = piece->x / 2;
+    p.pairs = (piece->x + piece->count + 1) / 2 - p.pair;
+    p.phase = piece->x % 2;
+    p.count = piece->count;
+    p.out = out;
+    window_row w;
+    w.first = three ? sa_max_int(0, p.pair - 1) : p.pair;
+    w.count = sa_min_int(node->slab.width, p.pair + p.pairs) - w.first;
+    int begin, end;
+    window_rows(node, piece->y, &begin, &end);
+    if (begin >= end || w.count <= 0) memset(out, 0, (size_t)piece->count * sizeof *out);
+    for (w.py = begin; w.py < end && w.count > 0; w.py++) {
+        w.value = sa_cpu_pull(piece->source, node->child[0], piece->n, piece->c, w.py, w.first, w.count, piece->scratch);
+        w.mask = sa_slab_row(&node->slab, piece->n, piece->c, w.py);
+        w.begins = w.py == begin;
+        w.ends = w.py == end - 1;
+        if (w.begins && w.ends) /* apart, so that its loop has no branches */
+            spread_row(node, add, three, piece->y, &(window_row){w.py, w.first, w.count, w.value, w.mask, true, true}, &p);
+        else spread_row(node, add, three, piece->y, &w, &p);
     }
-    int first = node->window.kernel_w == 3 ? sa_max_int(0, pair - 1) : pair;
-    int windows = sa_min_int(node->slab.width, pair + pairs) - first, py, last;
-    window_rows(node, piece->y, &py, &last);
-    for (; py < last && windows > 0; py++) {
-        const float *value = sa_cpu_pull(piece->source, node->child[0], piece->n, piece->c, py, first, windows, piece->scratch);
-        const void *row = sa_slab_row(&node->slab, piece->n, piece->c, py);
-        spread_row(node, add, row, py, piece->y, pair, pairs, value, first, windows, even, odd);
-    }
-    for (int k = 0; k < pairs; k += SA_LANES) sa_f32x16_interleave(both + 2 * k, sa_f32x16_load(even + k), sa_f32x16_load(odd + k));
-    memcpy(out, both + piece->x % 2, (size_t)piece->count * sizeof *out);
 }
 
 /* any window */
@@ -121,19 +158,21 @@ static void spread_general(const sa_cpu_piece *piece, const sa_node *node, bool 
     }
 }
 
-static bool goes_in_pairs(const sa_window *w)
+SA_INLINE void spread(const sa_cpu_piece *piece, const sa_node *node, bool add, float *out)
 {
-    return w->stride_w == 2 && (w->kernel_w == 2 || w->kernel_w == 3) && w->pad_w == 0;
+    const sa_window *w = &node->window;
+    bool pairs = w->stride_w == 2 && w->pad_w == 0;
+    if (pairs && w->kernel_w == 2) spread_pairs(piece, node, add, false, out);
+    else if (pairs && w->kernel_w == 3) spread_pairs(piece, node, add, true, out);
+    else spread_general(piece, node, add, out);
 }
 
 void sa_cpu_node_unpool(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    if (goes_in_pairs(&node->window)) spread_pairs(piece, node, false, out);
-    else spread_general(piece, node, false, out);
+    spread(piece, node, false, out);
 }
 
 void sa_cpu_node_pool_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    if (goes_in_pairs(&node->window)) spread_pairs(piece, node, true, out);
-    else spread_general(piece, node, true, out);
+    spread(piece, node, true, out);
 }
