@@ -8,6 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Functions of this header run in CUDA kernels too. */
+#ifdef __CUDACC__
+#define SA_HOST_DEVICE __host__ __device__
+#else
+#define SA_HOST_DEVICE
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -53,7 +60,7 @@ typedef struct sa_window {
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 } sa_window;
 
-static inline size_t sa_encoding_row_bytes(sa_encoding encoding, int32_t width)
+SA_HOST_DEVICE static inline size_t sa_encoding_row_bytes(sa_encoding encoding, int32_t width)
 {
     switch (encoding) {
     case SA_F32: return (size_t)width * 4;
@@ -65,7 +72,7 @@ static inline size_t sa_encoding_row_bytes(sa_encoding encoding, int32_t width)
     return 0;
 }
 
-static inline size_t sa_slab_plane_bytes(const sa_slab *slab)
+SA_HOST_DEVICE static inline size_t sa_slab_plane_bytes(const sa_slab *slab)
 {
     return sa_encoding_row_bytes(slab->encoding, slab->width) * (size_t)slab->height;
 }
@@ -87,7 +94,7 @@ static inline sa_slab sa_slab_image(const sa_slab *slab, int n)
 }
 
 /* Address of row y of channel c of image n. */
-static inline void *sa_slab_row(const sa_slab *slab, int n, int c, int y)
+SA_HOST_DEVICE static inline void *sa_slab_row(const sa_slab *slab, int n, int c, int y)
 {
     size_t plane = (size_t)(n - slab->image_begin) * (size_t)slab->channels + (size_t)(c - slab->channel_begin);
     size_t row = plane * (size_t)slab->height + (size_t)y;

@@ -1,0 +1,71 @@
+# The CUDA device and its stand-in on the CPU. The Makefile includes this when nvcc is there and CUDA is not off.
+#
+#   GENCODE = nvcc's code generation options; for quick builds: make GENCODE=-arch=sm_75
+CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))
+CUDA_ARCHS := 75 80 86 89 90 100 120
+CUDA_PTX := 120
+GENCODE ?= $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+    -gencode arch=compute_$(CUDA_PTX),code=compute_$(CUDA_PTX)
+CUDA_SOURCES := $(sort $(wildcard kernels/cuda/*.cu))
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(O)/%.o)
+# -fmad=false: element-wise results do not depend on contraction, as on the CPU. Convolutions turn it on again.
+NVCCFLAGS := -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -I.
+$(O)/kernels/cuda/conv_%.o: NVCCFLAGS += -fmad=true
+
+CFLAGS += -DSA_HAVE_CUDA
+LDLIBS += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn -lstdc++
+
+$(O)/%.o: %.cu
+	@mkdir -p $(@D)
+	$(if $(V),,@echo 'NVCC $<';) $(NVCC) $(NVCCFLAGS) $(GENCODE) -MMD -MP -Xptxas -v -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
+
+# ------------------------------------------------------------------ the stand-in: build/tests/simt
+S := build/tests/simt
+SIMT_CXX := g++ -std=c++17 -g -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -I. -isystem $(CUDA_HOME)/include
+SIMT_ENGINE := $(addprefix tests/simt/,engine.cpp atomics.cpp checker.cpp faults.cpp streams.cpp memory.cpp runtime.cpp)
+SIMT_LIBRARIES := $(addprefix tests/simt/,cublas.cpp cudnn.cpp cudnn_convolution.cpp)
+SIMT_HEADERS := $(wildcard tests/simt/*.h)
+SIMT_MODES := fast check asan ubsan
+SIMT_FLAGS_fast := -O2 -march=native -DSA_SIMT_FAST
+SIMT_FLAGS_check := -O1 -fsanitize=thread
+SIMT_FLAGS_asan := -O1 -fsanitize=address -fsanitize-sections=simt_shared
+SIMT_FLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
+# The checker answers the calls that -fsanitize=thread makes; its runtime must not be linked.
+SIMT_LINK_asan := -fsanitize=address
+SIMT_LINK_ubsan := -fsanitize=undefined
+
+.PHONY: simt
+simt: $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/kernels_%.so) $(SIMT_MODES:%=$(S)/selftest_%.so) $(S)/selftest
+
+SIMT_CUDART = -shared -fPIC -Wl,-soname,libcudart.so.13 -Wl,--version-script=tests/simt/cudart.map $(SIMT_ENGINE) -o $@ -ldl -pthread
+$(S)/libcudart.so.13: $(SIMT_ENGINE) $(SIMT_HEADERS) tests/simt/cudart.map
+	@mkdir -p $(@D)
+	$(SIMT_CXX) -O2 $(SIMT_CUDART)
+$(S)/asan/libcudart.so.13: $(SIMT_ENGINE) $(SIMT_HEADERS) tests/simt/cudart.map
+	@mkdir -p $(@D)
+	$(SIMT_CXX) -O1 -fsanitize=address $(SIMT_CUDART)
+$(S)/libsimt_dnn.so: $(SIMT_LIBRARIES) $(SIMT_HEADERS) $(S)/libcudart.so.13
+	$(SIMT_CXX) -O2 -shared -fPIC $(SIMT_LIBRARIES) -o $@ -L$(S) -l:libcudart.so.13 -lopenblas
+
+# The kernels' CPU bodies, from the same sources that nvcc reads.
+define simt_mode
+$(S)/$(1)/%.o: %.cu tests/simt/simt.h
+	@mkdir -p $$(@D)
+	$$(SIMT_CXX) -ffp-contract=off $$(SIMT_FLAGS_$(1)) -fPIC -x c++ -include tests/simt/simt.h -MMD -MP -c $$< -o $$@
+$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(O)/libsa_core.a
+	@mkdir -p $$(@D)
+	g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
+$(S)/selftest_$(1).so: $(S)/$(1)/tests/simt/selftest/selftest.o
+	g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
+endef
+$(foreach m,$(SIMT_MODES),$(eval $(call simt_mode,$(m))))
+
+$(S)/selftest: tests/simt/selftest/selftest.cu tests/simt/selftest/kernels.cuh kernels/cuda/launch.cuh
+	@mkdir -p $(@D)
+	$(NVCC) -std=c++17 -O2 -arch=sm_75 -cudart shared -Werror all-warnings -I. $< -o $@ -lcublas -lcudnn \
+	    -Xlinker -rpath,$(CUDA_HOME)/lib64,--enable-new-dtags
+
+SIMT_SELFTEST := $(S)/selftest $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/selftest_%.so)
+$(B)/tests/test_simt: | $(SIMT_SELFTEST)
+
+-include $(shell find $(S) -name '*.d' 2>/dev/null)

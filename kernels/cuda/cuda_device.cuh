@@ -1,0 +1,86 @@
+/* The CUDA device's state, and how CUDA's errors become statuses. Included by every file of kernels/cuda; nothing else may. */
+#ifndef SA_CUDA_DEVICE_CUH
+#define SA_CUDA_DEVICE_CUH
+
+#include "core/device.h"
+#include "kernels/ops.h"
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+#include <cudnn.h>
+#include <nvtx3/nvToolsExt.h>
+
+/* What a kernel found wrong, in pinned host memory that kernels can write; looked at after each synchronisation. */
+enum sa_cuda_fault_kind { SA_CUDA_FAULT_NONE, SA_CUDA_FAULT_LABEL, SA_CUDA_FAULT_MASK };
+struct sa_cuda_fault {
+    int kind;
+    int n, c, y, x;
+    float value; /* the label or the mask's index */
+};
+
+struct sa_cuda_allocation {
+    struct sa_cuda_allocation *next;
+    void *pointer;
+    size_t bytes;
+};
+
+/* A step is run as it is once, recorded in a graph the second time, and replayed from then on. */
+enum sa_cuda_graph_state { SA_CUDA_GRAPH_NONE, SA_CUDA_GRAPH_WARM, SA_CUDA_GRAPH_RECORDING, SA_CUDA_GRAPH_READY };
+
+struct sa_cuda_device {
+    sa_device base;
+    int index;
+    cudaStream_t stream;
+    cublasHandle_t blas;
+    cudnnHandle_t dnn;
+    cudaEvent_t time_origin, time_now;
+    /* Uploads go through two halves of pinned memory in turn; an event says when a half is free again. */
+    char *staging;
+    cudaEvent_t staging_free[2];
+    int staging_half;
+    sa_cuda_fault *fault;        /* host address */
+    sa_cuda_fault *fault_device; /* the same, as kernels see it */
+    sa_cuda_allocation *allocations;
+    enum sa_cuda_graph_state graph_state;
+    cudaGraphExec_t graph;
+    bool use_graph, use_tf32;
+};
+
+static inline sa_cuda_device *sa_cuda(sa_device *device)
+{
+    return (sa_cuda_device *)device;
+}
+
+/* SA_OK, or the status and message of an error: NOMEM, NO_DEVICE, DEVICE. Clears CUDA's last error. */
+sa_status sa_cuda_check(cudaError_t error, const char *what);
+sa_status sa_cuda_check_blas(cublasStatus_t status, const char *what);
+sa_status sa_cuda_check_dnn(cudnnStatus_t status, const char *what);
+
+#define SA_CUDA_TRY(expression) SA_TRY(sa_cuda_check((expression), #expression))
+#define SA_BLAS_TRY(expression) SA_TRY(sa_cuda_check_blas((expression), #expression))
+#define SA_DNN_TRY(expression) SA_TRY(sa_cuda_check_dnn((expression), #expression))
+
+/* A range in NVTX's timeline (Nsight Systems) for as long as it lives. */
+struct sa_cuda_range {
+    explicit sa_cuda_range(const char *name)
+    {
+        nvtxRangePushA(name);
+    }
+    ~sa_cuda_range()
+    {
+        nvtxRangePop();
+    }
+    sa_cuda_range(const sa_cuda_range &) = delete;
+    sa_cuda_range &operator=(const sa_cuda_range &) = delete;
+};
+
+/* The kernels, members of sa_kernels (kernels/ops.h). */
+#define SA_CUDA_OP(kind, field) sa_status sa_cuda_##field(sa_device *device, const sa_##field##_args *args);
+SA_OPS(SA_CUDA_OP)
+#undef SA_CUDA_OP
+sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes);
+sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape);
+size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
+size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
+
+#endif

@@ -1,0 +1,165 @@
+/* Flattening source trees into evaluation programs, on the host: see eval_program.cuh. */
+#include "core/status.h"
+#include "kernels/cuda/eval_program.cuh"
+
+#include <string.h>
+
+namespace
+{
+
+enum { NODES_MAX = SA_EVAL_ROOTS * SA_SOURCE_NODES_MAX };
+
+/* A step while its group is built: operands are steps of the same group. */
+struct draft_step {
+    sa_eval_step step;
+    int operand[SA_NODE_CHILDREN]; /* index in the group, -1: none */
+    bool needs_slot;
+};
+
+struct draft_group {
+    draft_step steps[SA_EVAL_STEPS];
+    int count, level;
+    int made[NODES_MAX]; /* node -> step, -1: not yet */
+};
+
+struct compiler {
+    const sa_source *const *sources;
+    draft_group groups[SA_EVAL_GROUPS];
+    int group_count, step_count;
+};
+
+bool reads_elsewhere(int kind)
+{
+    return kind == SA_NODE_UNPOOL || kind == SA_NODE_POOL_GRAD || kind == SA_NODE_LRN_SCALE || kind == SA_NODE_LRN_GRAD ||
+           kind == SA_NODE_CHANNEL_MIX;
+}
+
+/* Children read at the node's own place. */
+int children_here(int kind)
+{
+    switch (kind) {
+    case SA_NODE_XHAT:
+    case SA_NODE_AFFINE:
+    case SA_NODE_RELU:
+    case SA_NODE_SCALE:
+    case SA_NODE_DROPOUT: return 1;
+    case SA_NODE_RELU_GRAD:
+    case SA_NODE_BN_GRAD:
+    case SA_NODE_ADD:
+    case SA_NODE_LRN: return 2;
+    case SA_NODE_LRN_GRAD:
+    case SA_STEP_LRN_TERM: return 3;
+    default: return 0;
+    }
+}
+
+sa_status add_node(compiler *c, int group, int source, int node, int *step);
+
+sa_status new_group(compiler *c, int level, int *group)
+{
+    if (level >= SA_EVAL_LEVELS)
+        SA_FAIL(SA_UNSUPPORTED, "cuda: a source reads through more than %d pooling, LRN or mixing nodes in a row", SA_EVAL_LEVELS - 1);
+    if (c->group_count == SA_EVAL_GROUPS) SA_FAIL(SA_UNSUPPORTED, "cuda: a source has more than %d groups", SA_EVAL_GROUPS);
+    draft_group *g = &c->groups[c->group_count];
+    g->count = 0;
+    g->level = level;
+    for (int i = 0; i < NODES_MAX; i++) g->made[i] = -1;
+    *group = c->group_count++;
+    return SA_OK;
+}
+
+sa_status add_step(compiler *c, int group, const sa_node *node, int kind, const int *operands, int inside, int *step)
+{
+    draft_group *g = &c->groups[group];
+    if (c->step_count == SA_EVAL_STEPS) SA_FAIL(SA_UNSUPPORTED, "cuda: a source has more than %d steps", SA_EVAL_STEPS);
+    draft_step *d = &g->steps[g->count];
+    memset(d, 0, sizeof *d);
+    sa_eval_step *s = &d->step;
+    s->kind = (int8_t)kind;
+    s->inside = (int8_t)inside;
+    s->encoding = (int8_t)node->slab.encoding;
+    s->channels = node->channels, s->height = node->height, s->width = node->width;
+    s->data = node->slab.at.ptr;
+    s->data_images = node->slab.images, s->data_channels = node->slab.channels;
+    s->data_height = node->slab.height, s->data_width = node->slab.width;
+    s->data_image = node->slab.image_begin, s->data_channel = node->slab.channel_begin;
+    s->window = node->window;
+    for (int k = 0; k < SA_NODE_VECTORS; k++) s->vector[k] = (const float *)node->vector[k].ptr;
+    memcpy(s->f, node->f, sizeof s->f);
+    memcpy(s->i, node->i, sizeof s->i);
+    s->seed = node->seed;
+    for (int k = 0; k < SA_NODE_CHILDREN; k++) d->operand[k] = k < children_here(kind) ? operands[k] : -1;
+    *step = g->count++;
+    c->step_count++;
+    return SA_OK;
+}
+
+/* The group that a node evaluates elsewhere: its first child, or for LRN_GRAD the summand made of all three. */
+sa_status add_inside(compiler *c, int group, int source, const sa_node *node, int *inside)
+{
+    int step, operands[SA_NODE_CHILDREN];
+    SA_TRY(new_group(c, c->groups[group].level + 1, inside));
+    if (node->kind != SA_NODE_LRN_GRAD) return add_node(c, *inside, source, node->child[0], &step);
+    for (int k = 0; k < SA_NODE_CHILDREN; k++) SA_TRY(add_node(c, *inside, source, node->child[k], &operands[k]));
+    return add_step(c, *inside, node, SA_STEP_LRN_TERM, operands, -1, &step);
+}
+
+sa_status add_node(compiler *c, int group, int source, int node_number, int *step)
+{
+    const sa_source *tree = c->sources[source];
+    int *made = &c->groups[group].made[source * SA_SOURCE_NODES_MAX + node_number];
+    if (*made < 0) {
+        const sa_node *node = &tree->node[node_number];
+        int operands[SA_NODE_CHILDREN] = {-1, -1, -1}, inside = -1;
+        for (int k = 0; k < children_here(node->kind); k++) SA_TRY(add_node(c, group, source, node->child[k], &operands[k]));
+        if (reads_elsewhere(node->kind)) SA_TRY(add_inside(c, group, source, node, &inside));
+        SA_TRY(add_step(c, group, node, node->kind, operands, inside, made));
+    }
+    *step = *made;
+    return SA_OK;
+}
+
+/* Copies a finished group's steps behind those of the groups before; gives a slot to each value that has to wait. */
+void place_group(draft_group *g, int number, const int *roots, int root_count, sa_eval_program *program, int *used)
+{
+    for (int i = 0; i < g->count; i++)
+        for (int k = 0; k < SA_NODE_CHILDREN; k++)
+            if (g->steps[i].operand[k] >= 0 && g->steps[i].operand[k] != i - 1) g->steps[g->steps[i].operand[k]].needs_slot = true;
+    for (int r = 0; r < root_count; r++)
+        if (roots[r] != g->count - 1) g->steps[roots[r]].needs_slot = true;
+    program->begin[number] = (int8_t)*used;
+    for (int i = 0; i < g->count; i++) {
+        draft_step *d = &g->steps[i];
+        d->step.store = d->needs_slot ? program->slots++ : (int8_t)SA_OPERAND_NONE;
+        for (int k = 0; k < SA_NODE_CHILDREN; k++) {
+            int o = d->operand[k];
+            d->step.operand[k] = o < 0 ? (int8_t)SA_OPERAND_NONE : o == i - 1 ? (int8_t)SA_OPERAND_LAST : g->steps[o].step.store;
+        }
+        program->step[(*used)++] = d->step;
+    }
+    program->end[number] = (int8_t)*used;
+    for (int r = 0; r < root_count; r++)
+        program->root[r] = roots[r] == g->count - 1 ? (int8_t)SA_OPERAND_LAST : g->steps[roots[r]].step.store;
+}
+
+} // namespace
+
+sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_program *program)
+{
+    compiler c;
+    int group, roots[SA_EVAL_ROOTS], used = 0;
+    c.sources = sources;
+    c.group_count = c.step_count = 0;
+    SA_TRY(new_group(&c, 0, &group));
+    for (int r = 0; r < count; r++) {
+        if (sources[r]->count <= 0) SA_FAIL(SA_INVALID, "cuda: an op without its source");
+        SA_TRY(add_node(&c, group, r, sources[r]->count - 1, &roots[r]));
+    }
+    memset(program, 0, sizeof *program);
+    program->levels = 1;
+    for (int g = 0; g < c.group_count; g++) {
+        if (c.groups[g].level + 1 > program->levels) program->levels = (int8_t)(c.groups[g].level + 1);
+        place_group(&c.groups[g], g, roots, g == 0 ? count : 0, program, &used);
+    }
+    return SA_OK;
+}

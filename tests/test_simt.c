@@ -1,0 +1,136 @@
+/* Tests of the CUDA stand-in itself (tests/simt): correct programs pass in every mode and order, each planted bug is caught, faults
+ * come out as errors. The programs are cases of build/tests/simt/selftest, an ordinary nvcc-built binary.
+ * Not a test of segarena's kernels: test_cuda_parity.c is. Skipped when this build has no CUDA. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define SELFTEST "build/tests/simt/selftest "
+#define ON_STAND_IN(mode) "SA_SIMT_KERNELS=selftest tests/simt/run --mode " mode " " SELFTEST
+
+typedef struct sa_simt_case {
+    const char *command;  /* what the shell runs */
+    int exit_code;        /* expected; 128 + signal for a killed program */
+    const char *expected; /* a part of the output, "" for any */
+} sa_simt_case;
+
+static void run_case(const sa_simt_case *c)
+{
+    char line[1024], output[8192] = "";
+    snprintf(line, sizeof line, "{ %s; } 2>&1", c->command);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    size_t length = fread(output, 1, sizeof output - 1, pipe);
+    output[length] = '\0';
+    int status = pclose(pipe);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (code != c->exit_code || !strstr(output, c->expected))
+        fail_msg("%s\nexit code %d, expected %d with \"%s\"; output:\n%s", c->command, code, c->exit_code, c->expected, output);
+}
+
+static void run_cases(const sa_simt_case *cases, size_t count)
+{
+#ifdef SA_HAVE_CUDA
+    for (size_t i = 0; i < count; i++) run_case(&cases[i]);
+#else
+    (void)cases, (void)count, (void)run_case;
+    print_message("skipped: this build has no CUDA (no nvcc)\n");
+    skip();
+#endif
+}
+#define RUN_CASES(cases) run_cases(cases, sizeof(cases) / sizeof((cases)[0]))
+
+enum { WRONG = 1, CUDA_ERROR = 2, ABORTED = 134, SANITIZED = 1 };
+
+static void correct_programs_pass(void **state)
+{
+    (void)state;
+    static const char *const modes[] = {"fast", "check", "asan", "ubsan"};
+    static const char *const environments[] = {"", "SA_SIMT_ORDER=reverse ", "SA_SIMT_ORDER=random:3 SA_SIMT_DEFER=1 "};
+    static const char *const programs[] = {"kernels", "streams", "graph", "libraries"};
+    for (size_t m = 0; m < 4; m++)
+        for (size_t e = 0; e < 3; e++)
+            for (size_t p = 0; p < 4; p++) {
+                char command[256];
+                snprintf(command, sizeof command, "%sSA_SIMT_KERNELS=selftest tests/simt/run --mode %s " SELFTEST "%s",
+                         environments[e], modes[m], programs[p]);
+                run_cases(&(sa_simt_case){command, 0, ""}, 1);
+            }
+}
+
+static void planted_kernel_bugs_are_caught(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {ON_STAND_IN("check") "missing_barrier", ABORTED, "race: write after read"},
+        {ON_STAND_IN("check") "global_race", ABORTED, "race: read after write"},
+        {ON_STAND_IN("check") "off_by_one", ABORTED, "write outside device memory"},
+        {ON_STAND_IN("asan") "off_by_one", SANITIZED, "heap-buffer-overflow"},
+        {ON_STAND_IN("asan") "shared_overrun", SANITIZED, "global-buffer-overflow"},
+        {ON_STAND_IN("ubsan") "shared_overrun", SANITIZED, "index 64 out of bounds"},
+        {ON_STAND_IN("ubsan") "shift", SANITIZED, "shift exponent 32 is too large"},
+        {ON_STAND_IN("check") "uninitialised", ABORTED, "read of uninitialised device memory"},
+        {ON_STAND_IN("check") "host_pointer", ABORTED, "read outside device memory"},
+        {ON_STAND_IN("fast") "divergent_barrier", ABORTED, "divergent barrier"},
+        {ON_STAND_IN("fast") "shuffle_mask", ABORTED, "names lanes that have exited"},
+    };
+    RUN_CASES(cases);
+}
+
+static void planted_host_bugs_are_caught(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {ON_STAND_IN("fast") "wrong_direction", CUDA_ERROR, "error 1 invalid argument"},
+        {ON_STAND_IN("fast") "oversized_copy", CUDA_ERROR, "error 1 invalid argument"},
+        {"SA_SIMT_DEFER=1 " ON_STAND_IN("fast") "streams:event", WRONG, "wrong numbers"},
+        {"SA_SIMT_DEFER=1 " ON_STAND_IN("fast") "streams:sync", WRONG, "wrong numbers"},
+        {"SA_SIMT_DEFER=1 " ON_STAND_IN("fast") "streams:reuse", WRONG, "wrong numbers"},
+    };
+    RUN_CASES(cases);
+}
+
+static void faults_come_out_as_errors(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {"SA_SIMT_FAIL=malloc:2 " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "cudaMalloc(&y, sizeof host): error 2"},
+        {"SA_SIMT_FAIL=launch:1 " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "error 719"},
+        {"SA_SIMT_FAIL=any:1 " ON_STAND_IN("fast") "graph", CUDA_ERROR, "error 46"},
+        {"SA_SIMT_FAIL=capture:2 " ON_STAND_IN("fast") "graph", CUDA_ERROR, "error 901"},
+        {"SA_SIMT_FAIL=cublas:2 " ON_STAND_IN("fast") "libraries", CUDA_ERROR, "status 13"},
+        {"SA_SIMT_FAIL=malloc:9999 " ON_STAND_IN("fast") "kernels", 0, ""},
+        {"SA_SIMT_FAIL=nonsense " ON_STAND_IN("fast") "kernels", 3, "SA_SIMT_FAIL is KIND:N"},
+        {"SA_SIMT_MEMORY_MIB=0 " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "error 2 out of memory"},
+        {"SA_SIMT_REPORT=- " ON_STAND_IN("fast") "kernels", 0, "\"malloc\": 4"},
+    };
+    RUN_CASES(cases);
+}
+
+static void a_missing_device_is_reported(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {"SA_SIMT_DEVICE=none " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "error 100"},
+        {"SA_SIMT_DEVICE=nodriver " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "error 35"},
+        {"tests/simt/run --mode nonsense true", 2, "no mode nonsense"},
+    };
+    RUN_CASES(cases);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(correct_programs_pass),        cmocka_unit_test(planted_kernel_bugs_are_caught),
+        cmocka_unit_test(planted_host_bugs_are_caught), cmocka_unit_test(faults_come_out_as_errors),
+        cmocka_unit_test(a_missing_device_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
