@@ -5,6 +5,7 @@
 
 #define SA_COMMANDS(X)                                                                                                 \
     X(bench, "run forward, backward and update at full size under one or more strategies, and measure")                \
+    X(place, "solve a static-allocation instance in CSV")                                                              \
     X(strategies, "list presets and switches")
 
 #define SA_COMMAND_DECLARE(name, help) int sa_cmd_##name(int argc, char **argv);
