@@ -16,8 +16,9 @@
     X(INPLACE_GRAD, "inplace-grad", true, "BN's dx overwrites x, the loss gradient its scores; the classifier's dx is virtual")        \
     X(VIRTUAL_LRN, "virtual-lrn", true, "the normalised input is computed by the convolution that reads it")                           \
     X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")          \
+    X(REPOOL, "repool", true, "pooled values are dropped after the forward pass and pooled again from the kept convolution output")   \
     X(RECOMPUTE, "recompute", true, "outputs of the first levels are dropped after the forward pass and computed again (=N: how many)") \
-    X(SPLIT_BACKWARD, "split-backward", true, "where a convolution's input was recomputed: first dweight, then dx, which takes its place")  \
+    X(SPLIT_BACKWARD, "split-backward", true, "dweight first, then dx: less workspace, and the input is dead when dx comes")           \
     X(IMAGE_TAIL, "image-tail", true, "the last decoder level sends its gradient down image by image, into the room of images done")   \
     X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")               \
     X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")

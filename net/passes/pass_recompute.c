@@ -7,7 +7,7 @@ static bool is_candidate(const sa_net *net, const sa_realizations *r, int blob)
 {
     const sa_layer *maker = sa_blob_maker(net, blob);
     bool kind = sa_layer_is(maker, "Convolution") || (sa_layer_is(maker, "Pooling") && net->blob[blob].producer_top == 0);
-    if (!kind || !maker->needs_backward || r->blob[blob].data != SA_DATA_STORED) return false;
+    if (!kind || !maker->needs_backward || r->blob[blob].data != SA_DATA_STORED || r->blob[blob].again) return false;
     if (r->layer[net->blob[blob].producer].band_channels > 0) return false; /* never stored anyway */
     const sa_layer *reader = sa_blob_reader(net, blob);
     if (!reader || sa_layer_is(reader, "Split")) return false;

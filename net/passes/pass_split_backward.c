@@ -1,12 +1,12 @@
-/* split-backward: a convolution whose input was computed again makes its weight gradient first. The input is dead then, and the gradient of
- * it can take its place. The price: the spectra of dy are made twice. */
+/* split-backward: a convolution makes its weight gradient first, then, in an op of its own, the gradient of its input. Each needs less
+ * workspace than both together, and an input that nobody else reads is dead when its gradient comes. The price: what is made of dy for
+ * one is made for the other again. */
 #include "net/passes/passes.h"
 
 sa_status sa_pass_split_backward(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
 {
     (void)strategy, (void)device;
     for (int l = 0; l < net->layer_count; l++)
-        if (sa_layer_is(&net->layer[l], "Convolution") && r->blob[net->layer[l].bottom[0]].again)
-            r->layer[l].backward = SA_CONV_BACKWARD_SPLIT;
+        if (sa_layer_is(&net->layer[l], "Convolution")) r->layer[l].backward = SA_CONV_BACKWARD_SPLIT;
     return SA_OK;
 }

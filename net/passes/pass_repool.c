@@ -1,0 +1,24 @@
+/* repool: a pooled value whose source (the convolution's output below it) is kept anyway is dropped after the forward pass and pooled again
+ * when the backward pass needs it: one cheap pass, no convolution. The mask is kept. */
+#include "net/passes/passes.h"
+
+/* Is what a virtual value is computed from stored and kept until the backward pass? */
+static bool source_is_kept(const sa_net *net, const sa_realizations *r, int blob)
+{
+    while (r->blob[blob].data == SA_DATA_VIRTUAL) blob = sa_blob_maker(net, blob)->bottom[0];
+    bool banded = r->layer[net->blob[blob].producer].band_channels > 0;
+    return r->blob[blob].data == SA_DATA_STORED && net->blob[blob].needs_grad && !banded && !r->blob[blob].again;
+}
+
+sa_status sa_pass_repool(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+{
+    (void)strategy, (void)device;
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!sa_layer_is(layer, "Pooling") || !layer->needs_backward) continue;
+        const sa_layer *reader = sa_blob_reader(net, layer->top[0]);
+        bool read_again = reader && (sa_layer_is(reader, "Convolution") || sa_layer_is(reader, "Upsample"));
+        if (read_again && source_is_kept(net, r, layer->bottom[0])) r->blob[layer->top[0]].again = true;
+    }
+    return SA_OK;
+}
