@@ -6,23 +6,33 @@
 
 #include "memory/search.h"
 
-#include <string.h>
+#include <math.h>
 
-static const double first_nodes = 1000.0, node_growth = 1.03;
+static const double first_nodes = 400.0, node_growth = 1.03;
 static const double largest_nodes = 1e15;
-/* Plain orders first: largest area, longest, largest, area in the lowest valley; then the same with noise. */
+/* A fraction in [0, 1) that depends on the dive alone, so that plans are reproducible. */
+static double scatter(uint64_t dive, double factor)
+{
+    double product = (double)(dive + 1) * factor;
+    return product - floor(product);
+}
+
+/* In turn: largest area, longest, largest, and something between. The first three without noise, then with more and more. Every
+ * fifth group of four branches where failures were. */
 static sa_search_order order_of_dive(uint64_t dive)
 {
-    static const sa_search_order plain[] = {
-        {.size_power = 1.0, .length_power = 1.0},
-        {.size_power = 0.05, .length_power = 1.0},
-        {.size_power = 1.0, .length_power = 0.05},
-        {.size_power = 1.0, .length_power = 1.0, .lowest_first = true},
-    };
-    static const double noises[] = {0.3, 0.6, 0.15, 0.45};
-    sa_search_order order = plain[dive % 4];
-    order.noise = dive < 4 ? 0.0 : noises[dive / 4 % 4];
-    order.seed = dive;
+    static const double noises[] = {0.2, 0.4, 0.6};
+    sa_search_order order = {.size_power = 1.0, .length_power = 1.0, .noise = dive < 4 ? 0.0 : noises[dive / 4 % 3], .seed = dive};
+    switch (dive % 4) {
+    case 1: order.size_power = 0.05; break; /* size decides between equals only */
+    case 2: order.length_power = 0.05; break;
+    case 3:
+        order.size_power = scatter(dive, 0.618034);
+        order.length_power = 1.5 * scatter(dive, 0.414214);
+        break;
+    default: break;
+    }
+    order.follow_failures = dive / 4 % 5 == 4;
     return order;
 }
 

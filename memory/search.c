@@ -9,7 +9,8 @@
 #include <time.h>
 
 static const size_t most_stack_bytes = (size_t)128 << 20;
-enum { MOST_DEPTH = 8192 }; /* about 2 MiB of the C stack */
+static const double fading = 0.9; /* of failures, from dive to dive */
+enum { MOST_DEPTH = 8192 };       /* about 2 MiB of the C stack */
 
 double sa_search_clock(void)
 {
@@ -74,13 +75,16 @@ static bool allocate(sa_search *search, size_t count, size_t sections)
     search->load = calloc(sections + 1, sizeof *search->load);
     search->least = calloc(sections + 1, sizeof *search->least);
     search->ways = calloc(sections + 1, sizeof *search->ways);
+    search->item_failures = calloc(count + 1, sizeof *search->item_failures);
+    search->section_failures = calloc(sections + 1, sizeof *search->section_failures);
     search->memo = calloc(SA_SEARCH_MEMO_COUNT, sizeof *search->memo);
     size_t node_bytes = count * (3 * sizeof(int) + sizeof(sa_search_part)) + 2 * sections * sizeof(int64_t) + 256;
     search->stack_bytes = node_bytes * (2 * count + 64);
     if (search->stack_bytes > most_stack_bytes) search->stack_bytes = most_stack_bytes;
     search->stack = malloc(search->stack_bytes);
     return search->items && search->offset && search->low && search->order && search->priority && search->floor && search->slack &&
-           search->load && search->least && search->ways && search->memo && search->stack;
+           search->load && search->least && search->ways && search->item_failures && search->section_failures && search->memo &&
+           search->stack;
 }
 
 sa_status sa_search_create(const sa_problem *problem, sa_search **search)
@@ -115,6 +119,8 @@ void sa_search_destroy(sa_search *search)
     free(search->load);
     free(search->least);
     free(search->ways);
+    free(search->item_failures);
+    free(search->section_failures);
     free(search->memo);
     free(search->stack);
     free(search);
@@ -131,13 +137,18 @@ static int compare_priorities(const void *a, const void *b, void *priorities)
 static void set_order(sa_search *search, const sa_search_order *order)
 {
     uint64_t random = order->seed;
+    double most_failures = 1.0;
+    for (int i = 0; i < search->count; i++) most_failures = fmax(most_failures, search->item_failures[i]);
     for (int i = 0; i < search->count; i++) {
         const sa_search_item *item = &search->items[i];
         double r = (double)(next_random(&random) >> 11) * 0x1p-52 - 1.0;
         search->priority[i] = pow((double)item->size, order->size_power) *
-                              pow((double)(item->last - item->first), order->length_power) * (1.0 + order->noise * r);
+                              pow((double)(item->last - item->first), order->length_power) * (1.0 + order->noise * r) *
+                              (1.0 + 3.0 * search->item_failures[i] / most_failures);
         search->order[i] = i;
+        search->item_failures[i] *= fading;
     }
+    for (int s = 0; s < search->sections; s++) search->section_failures[s] *= fading;
     qsort_r(search->order, (size_t)search->count, sizeof *search->order, compare_priorities, search->priority);
 }
 
@@ -159,7 +170,7 @@ sa_search_result sa_search_run(sa_search *search, size_t capacity_bytes, const s
 {
     if (!set_capacity(search, capacity_bytes)) return SA_SEARCH_EXHAUSTED;
     set_order(search, order);
-    search->lowest_first = order->lowest_first;
+    search->follow_failures = order->follow_failures;
     search->nodes = 0;
     search->node_limit = budget->nodes;
     search->deadline_seconds = budget->deadline_seconds;

@@ -11,7 +11,9 @@
  * - floors rise by themselves to the lowest offset that any buffer alive there can have, until nothing changes;
  * - the section with the fewest cases is branched on first;
  * - when no buffer left spans a point of time, both sides are solved apart, and the failure of one is the failure of both;
- * - states (floors and buffers left) found infeasible are remembered, over restarts too. */
+ * - states (floors and buffers left) found infeasible are remembered, over restarts too;
+ * - buffers and sections at which branches failed are remembered with fading weights: such buffers come earlier in the next dive,
+ *   and such sections are branched on earlier if the order asks for it. */
 #ifndef SA_MEMORY_SEARCH_H
 #define SA_MEMORY_SEARCH_H
 
@@ -27,10 +29,11 @@ typedef enum sa_search_result {
     SA_SEARCH_STOPPED,   /* nodes, time or memory ran out */
 } sa_search_result;
 
-/* Cases are tried by descending size^size_power * length^length_power * (1 + noise * r), r random in [-1, 1). */
+/* Cases are tried by descending size^size_power * length^length_power * (1 + noise * r), r random in [-1, 1), times a factor of 1
+ * to 4 for the buffer's failures. */
 typedef struct sa_search_order {
     double size_power, length_power, noise;
-    bool lowest_first; /* branch in the lowest valley instead of where there are the fewest cases */
+    bool follow_failures; /* branch where there are the fewest cases for each failure, not the fewest cases */
     uint64_t seed;
 } sa_search_order;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { CLOCK_NODES = 64 };
+static const double shared_failure = 0.1; /* an item's share in the failure of a section */
 
 static inline int64_t round_up(int64_t value, int64_t align)
 {
@@ -49,11 +50,23 @@ static bool find_lows(sa_search *search, sa_search_part part)
         int64_t low = 0;
         for (int s = item->first; s < item->last; s++) low = floor[s] > low ? floor[s] : low;
         low = round_up(low, item->align);
-        if (low + item->size > search->capacity) return false;
+        if (low + item->size > search->capacity) {
+            search->item_failures[part.items[k]] += 1.0;
+            return false;
+        }
         for (int s = item->first; s < item->last; s++) least[s] = low < least[s] ? low : least[s];
         search->low[part.items[k]] = low;
     }
     return true;
+}
+
+static void note_failure(sa_search *search, sa_search_part part, int section)
+{
+    search->section_failures[section] += 1.0;
+    for (int k = 0; k < part.count; k++) {
+        const sa_search_item *item = &search->items[part.items[k]];
+        if (item->first <= section && section < item->last) search->item_failures[part.items[k]] += shared_failure;
+    }
 }
 
 /* Raises the floors to what can still start in each section, until nothing changes. */
@@ -66,7 +79,10 @@ static bool propagate(sa_search *search, sa_search_part part)
             int64_t rise = search->least[s] - search->floor[s];
             if (rise == 0) continue;
             search->slack[s] -= rise;
-            if (search->slack[s] < 0) return false;
+            if (search->slack[s] < 0) {
+                note_failure(search, part, s);
+                return false;
+            }
             search->floor[s] += rise;
             changed = true;
         }
@@ -83,28 +99,41 @@ static uint64_t hash_state(const sa_search *search, sa_search_part part)
     return hash ? hash : 1; /* 0 is an empty entry */
 }
 
-/* A section in some valley: the one with the fewest cases, then the least slack; or any of the lowest floor. In a valley's section
- * the items that could sit on its floor are those whose lowest offset is the floor. */
-static int choose_section(sa_search *search, sa_search_part part)
+/* The cases at each section: in a valley, the items that could sit on its floor are those whose lowest offset is the floor. */
+static void count_ways(sa_search *search, sa_search_part part)
 {
-    const int64_t *floor = search->floor, *slack = search->slack;
-    int *ways = search->ways, best = -1;
-    for (int s = part.begin; s < part.end; s++) ways[s] = slack[s] > 0;
+    const int64_t *floor = search->floor;
+    int *ways = search->ways;
+    for (int s = part.begin; s < part.end; s++) ways[s] = search->slack[s] > 0;
     for (int k = 0; k < part.count; k++) {
         const sa_search_item *item = &search->items[part.items[k]];
         int64_t low = search->low[part.items[k]];
         for (int s = item->first; s < item->last; s++) ways[s] += floor[s] == low;
     }
+}
+
+/* Whether to branch at section a rather than at b: fewer cases (for each failure), then less slack. */
+static bool better_section(const sa_search *search, int a, int b)
+{
+    double x = search->ways[a], y = search->ways[b];
+    if (search->follow_failures) {
+        x /= 1.0 + search->section_failures[a];
+        y /= 1.0 + search->section_failures[b];
+    }
+    return x < y || (x == y && search->slack[a] < search->slack[b]);
+}
+
+/* The best section of all valleys. */
+static int choose_section(sa_search *search, sa_search_part part)
+{
+    const int64_t *floor = search->floor;
+    int best = -1;
+    count_ways(search, part);
     for (int begin = part.begin, end; begin < part.end; begin = end) {
         for (end = begin + 1; end < part.end && floor[end] == floor[begin];) end++;
         bool valley = (begin == part.begin || floor[begin - 1] > floor[begin]) && (end == part.end || floor[end] > floor[begin]);
-        if (!valley) continue;
-        if (search->lowest_first && best >= 0) {
-            if (floor[begin] > floor[best]) continue;
-            if (floor[begin] < floor[best]) best = begin;
-        }
-        for (int s = begin; s < end; s++) {
-            if (best < 0 || ways[s] < ways[best] || (ways[s] == ways[best] && slack[s] < slack[best])) best = s;
+        for (int s = begin; valley && s < end; s++) {
+            if (best < 0 || better_section(search, s, best)) best = s;
         }
     }
     return best;

@@ -21,23 +21,25 @@ struct sa_search {
     const sa_problem *problem; /* borrowed */
     int count, sections;
     sa_search_item *items;
-    int64_t *offset;      /* of items placed */
-    int64_t *low;         /* an item: the lowest offset the floors allow; valid until the next placement */
-    int64_t *floor;       /* a section */
-    int64_t *slack;       /* a section */
-    int64_t *load;        /* a section: sum of all sizes */
-    int64_t *least;       /* a section, scratch */
-    int *ways;            /* sections + 1, scratch */
-    int *order;           /* items in the order of trial */
-    double *priority;     /* an item */
-    uint64_t *memo;       /* hashes of infeasible states */
-    int64_t capacity;     /* units */
-    unsigned char *stack; /* memory of the nodes on the current path */
+    int64_t *offset;          /* of items placed */
+    int64_t *low;             /* an item: the lowest offset the floors allow; valid until the next placement */
+    int64_t *floor;           /* a section */
+    int64_t *slack;           /* a section */
+    int64_t *load;            /* a section: sum of all sizes */
+    int64_t *least;           /* a section, scratch */
+    int *ways;                /* sections + 1, scratch */
+    int *order;               /* items in the order of trial */
+    double *priority;         /* an item */
+    double *item_failures;    /* an item: branches that failed over it, older ones count less */
+    double *section_failures; /* a section: the same */
+    uint64_t *memo;           /* hashes of infeasible states */
+    int64_t capacity;         /* units */
+    unsigned char *stack;     /* memory of the nodes on the current path */
     size_t stack_bytes, stack_used;
     int depth, depth_limit;
     uint64_t nodes, node_limit;
     double deadline_seconds;
-    bool lowest_first;
+    bool follow_failures;
     bool stopped;
 };
 
