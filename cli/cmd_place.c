@@ -1,5 +1,5 @@
 /* `segarena place`: solves a static-allocation instance in CSV. */
-#include "cli/cmd_place.h"
+#include "cli/commands.h"
 
 #include "core/size_text.h"
 #include "memory/plan.h"
@@ -150,7 +150,5 @@ int sa_cmd_place(int argc, char **argv)
     place_arguments arguments = {.timeout_seconds = default_timeout_seconds};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    if (place(&arguments) == SA_OK) return 0;
-    fprintf(stderr, "segarena place: %s\n", sa_error_message());
-    return 1;
+    return place(&arguments) == SA_OK ? 0 : sa_cli_fail("place");
 }

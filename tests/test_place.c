@@ -1,5 +1,5 @@
 /* `segarena place`: exit codes, its JSON and its output file. */
-#include "cli/cmd_place.h"
+#include "cli/commands.h"
 #include "memory/plan.h"
 #include "memory/plan_csv.h"
 #include "tests/support/memory_asserts.h"
