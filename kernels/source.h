@@ -1,10 +1,10 @@
 /* Sources: how an op reads a value that may not be stored anywhere.
  *
  * A source is a small expression tree over slabs. Its root is the last node; a child comes before its parent. Two parents may
- * share a child if both read it at the same place. Kernels
- * pull pieces of rows (CPU) or single elements (CUDA) out of it, so a "virtual" value costs arithmetic but no memory.
- * Stored values are the one-node tree SA_NODE_DENSE. Each node's formula is the one and only definition of that value:
- * whether a value is stored, or recomputed by its reader, its bits are the same. Formulas: Caffe-SegNet's layers. */
+ * share a child if both read it at the same place. Kernels pull pieces of rows (CPU) or single elements (CUDA) out of it, so a
+ * "virtual" value costs arithmetic but no memory. Stored values are the one-node tree SA_NODE_DENSE. Each node's formula is the
+ * one and only definition of that value: whether a value is stored, or recomputed by its reader, its bits are the same.
+ * Formulas: Caffe-SegNet's layers. */
 #ifndef SA_KERNELS_SOURCE_H
 #define SA_KERNELS_SOURCE_H
 

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-static const int shapes[][4] = {{1, 1, 1, 1},    {2, 3, 5, 7},  {1, 2, 1, 33},  {2, 1, 3, 1040},
-                                {1, 12, 17, 16}, {3, 2, 9, 31}, {1, 9, 2, 2049}};
+static const int shapes[][4] = {{1, 1, 1, 1},    {2, 3, 5, 7},  {1, 2, 1, 33},   {2, 1, 3, 1040},
+                                {1, 12, 17, 16}, {3, 2, 9, 31}, {1, 9, 2, 2049}, {3, 1, 190, 3}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static sa_status run(sa_op_kind kind, const sa_op_args *args, int threads)

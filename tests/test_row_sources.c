@@ -408,6 +408,21 @@ static void test_encodings_and_ranges(void **state)
     sa_device_close(device);
 }
 
+/* An output too large for the caches goes there by another way; rows that start and end inside a cache line. */
+static void test_large_output(void **state)
+{
+    (void)state;
+    sa_test_value x = sa_test_random(1, 2, 4100, 1031);
+    sa_source source = {0};
+    sa_test_dense(&source, &x);
+    sa_test_value copy = materialize(&source, 1, 3);
+    sa_assert_same_bits("large copy", copy.data, x.data, sa_test_count(&x));
+    sa_node *xhat = &source.node[sa_test_node(&source, SA_NODE_XHAT, 0, -1, -1)];
+    set_vectors(xhat, 2);
+    sa_test_value want = expected(&source, 1), got = materialize(&source, 1, 2);
+    sa_assert_same_bits("large xhat", got.data, want.data, sa_test_count(&want));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +432,7 @@ int main(void)
         cmocka_unit_test_teardown(test_spread_nodes, sa_test_release),
         cmocka_unit_test_teardown(test_virtual_equals_stored, sa_test_release),
         cmocka_unit_test_teardown(test_encodings_and_ranges, sa_test_release),
+        cmocka_unit_test_teardown(test_large_output, sa_test_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
