@@ -1,5 +1,5 @@
 /* Convolution on CUDA: the entry points, checks, and what the methods share. The methods are in conv_gemm_cuda.cu (SA_CONV_IM2COL),
- * conv_direct_cuda.cu (SA_CONV_DIRECT) and conv_dnn_cuda.cu (SA_CONV_FFT). */
+ * conv_direct_cuda.cu (SA_CONV_DIRECT) and conv_dnn_cuda.cpp (SA_CONV_FFT). */
 #include "kernels/cuda/conv.cuh"
 
 #include "core/checked.h"

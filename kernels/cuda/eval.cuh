@@ -276,6 +276,8 @@ __device__ __forceinline__ void sa_finish_step(const sa_eval_step &s, const sa_l
  * on data or lanes, so a warp stays together. */
 __device__ __forceinline__ void sa_eval_flat(const sa_eval_program &program, const sa_lanes &at, float *slots, float (&last)[SA_EVAL_LANES])
 {
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) last[e] = 0.0f;
     for (int i = program.begin[0]; i < program.end[0]; i++) {
         float value[SA_EVAL_LANES] = {};
         sa_finish_step(program.step[i], at, slots, value, last);
@@ -289,6 +291,8 @@ __device__ __forceinline__ void sa_eval_nested(const sa_eval_program &program, c
     int *frames = (int *)sa_slot(slots, program.slots);
     sa_lanes at = root;
     int i = program.begin[0], end = program.end[0], depth = 0;
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) last[e] = 0.0f;
     for (;;) {
         int j = 0;
         float value[SA_EVAL_LANES] = {};
