@@ -7,10 +7,11 @@ CUDA_PTX := 120
 GENCODE ?= $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
     -gencode arch=compute_$(CUDA_PTX),code=compute_$(CUDA_PTX)
 CUDA_SOURCES := $(sort $(wildcard kernels/cuda/*.cu))
-CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(O)/%.o)
-# -fmad=false: element-wise results do not depend on contraction, as on the CPU. Convolutions turn it on again.
+CUDA_HOST_SOURCES := $(sort $(wildcard kernels/cuda/*.cpp)) # no kernels in them: g++ reads them
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(O)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o)
+# -fmad=false: element-wise results do not depend on contraction, as on the CPU. Products of convolutions say fmaf.
 NVCCFLAGS := -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -I.
-$(O)/kernels/cuda/conv_%.o: NVCCFLAGS += -fmad=true
+CUDA_HOST_FLAGS := -std=c++17 -O2 -Wall -Wextra -Werror -fPIC -I. -isystem $(CUDA_HOME)/include
 
 CFLAGS += -DSA_HAVE_CUDA
 LDLIBS += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn -lstdc++
@@ -19,9 +20,13 @@ $(O)/%.o: %.cu
 	@mkdir -p $(@D)
 	$(if $(V),,@echo 'NVCC $<';) $(NVCC) $(NVCCFLAGS) $(GENCODE) -MMD -MP -Xptxas -v -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
 
+$(O)/kernels/cuda/%.o: kernels/cuda/%.cpp
+	@mkdir -p $(@D)
+	$(if $(V),,@echo 'CXX  $<';) g++ $(CUDA_HOST_FLAGS) -MMD -MP -c $< -o $@
+
 # ------------------------------------------------------------------ the stand-in: build/tests/simt
 S := build/tests/simt
-SIMT_CXX := g++ -std=c++17 -g -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -I. -isystem $(CUDA_HOME)/include
+SIMT_CXX := g++ -std=c++17 -g -Wall -Wextra -Werror -Wno-unused-parameter -I. -isystem $(CUDA_HOME)/include
 SIMT_ENGINE := $(addprefix tests/simt/,engine.cpp atomics.cpp checker.cpp faults.cpp streams.cpp memory.cpp runtime.cpp)
 SIMT_LIBRARIES := $(addprefix tests/simt/,cublas.cpp cudnn.cpp cudnn_convolution.cpp)
 SIMT_HEADERS := $(wildcard tests/simt/*.h)
@@ -51,8 +56,9 @@ $(S)/libsimt_dnn.so: $(SIMT_LIBRARIES) $(SIMT_HEADERS) $(S)/libcudart.so.13
 define simt_mode
 $(S)/$(1)/%.o: %.cu tests/simt/simt.h
 	@mkdir -p $$(@D)
-	$$(SIMT_CXX) -ffp-contract=off $$(SIMT_FLAGS_$(1)) -fPIC -x c++ -include tests/simt/simt.h -MMD -MP -c $$< -o $$@
-$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(O)/libsa_core.a
+	$$(if $$(V),,@echo 'SIMT $$< ($(1))';) \
+	$$(SIMT_CXX) -Wno-unknown-pragmas -ffp-contract=off $$(SIMT_FLAGS_$(1)) -fPIC -x c++ -include tests/simt/simt.h -MMD -MP -c $$< -o $$@
+$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o) $(O)/libsa_core.a
 	@mkdir -p $$(@D)
 	g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
 $(S)/selftest_$(1).so: $(S)/$(1)/tests/simt/selftest/selftest.o

@@ -34,6 +34,8 @@ typedef struct sa_device_functions {
     sa_status (*begin_step)(sa_device *device, int *replay);
     sa_status (*end_step)(sa_device *device);
     void (*close)(sa_device *device); /* frees the device itself */
+    /* NULL: no options. cuda: "graph" (record the step and replay it, on unless SA_NO_GRAPH is set), "tf32" (off); 0 or 1. */
+    sa_status (*set_option)(sa_device *device, const char *name, int value);
 } sa_device_functions;
 
 struct sa_device {

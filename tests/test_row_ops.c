@@ -2,7 +2,7 @@
 #include "tests/support/close.h"
 #include "tests/support/rows.h"
 
-#include "kernels/cpu/vector_math.h"
+#include "kernels/vector_math.h"
 
 #include <float.h>
 #include <math.h>

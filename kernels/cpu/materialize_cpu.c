@@ -3,7 +3,7 @@
 #include "kernels/cpu/rows_cpu.h"
 #include "kernels/cpu/source_cpu.h"
 #include "kernels/cpu/vector.h"
-#include "kernels/cpu/vector_math.h"
+#include "kernels/vector_math.h"
 
 #include "core/checked.h"
 

@@ -3,7 +3,7 @@
 #define SA_KERNELS_CPU_SOFTMAX_CPU_H
 
 #include "kernels/cpu/source_cpu.h"
-#include "kernels/cpu/vector_math.h"
+#include "kernels/vector_math.h"
 
 /* max[i] over channels 0 .. classes - 1 of pixel (n, y, x + i). max: SA_CPU_SEGMENT floats. */
 static inline void sa_softmax_max(const sa_source *scores, int classes, int n, int y, int x, int count, float *scratch, float *max)

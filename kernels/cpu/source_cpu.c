@@ -4,7 +4,7 @@
 #include "kernels/cpu/source_cpu.h"
 
 #include "kernels/cpu/vector.h"
-#include "kernels/cpu/vector_math.h"
+#include "kernels/vector_math.h"
 
 #include <assert.h>
 

@@ -29,11 +29,11 @@ enum sa_cuda_graph_state { SA_CUDA_GRAPH_NONE, SA_CUDA_GRAPH_WARM, SA_CUDA_GRAPH
 
 struct sa_cuda_device {
     sa_device base;
-    int index;
     cudaStream_t stream;
     cublasHandle_t blas;
     cudnnHandle_t dnn;
-    cudaEvent_t time_origin, time_now;
+    cudaEvent_t time_before, time_now;
+    double elapsed_ns; /* from open to time_before */
     /* Uploads go through two halves of pinned memory in turn; an event says when a half is free again. */
     char *staging;
     cudaEvent_t staging_free[2];

@@ -2,9 +2,9 @@
  *
  * A source (kernels/source.h) is a tree; a kernel that walked it would need a stack in local memory. So the host flattens it:
  * nodes that are read at one place form a group, evaluated in order; a node that reads its child elsewhere (another channel, a
- * pooling window) names that child's group, which is evaluated one level deeper, once for each place. Levels are compiled in
- * (eval.cuh), so there is no recursion. A thread evaluates SA_EVAL_LANES elements at a time, which pays the decoding of a step once
- * for all of them. Values that are not used by the very next step wait in shared memory, in a slot of the thread's own. */
+ * pooling window) names that child's group, which is evaluated once for each such place. A thread evaluates SA_EVAL_LANES elements at
+ * a time, which pays the decoding of a step once for all of them. Values that are not used by the very next step wait in shared
+ * memory, in a slot of the thread's own; so does the state of a step whose inner group runs (a frame). */
 #ifndef SA_CUDA_EVAL_PROGRAM_CUH
 #define SA_CUDA_EVAL_PROGRAM_CUH
 
@@ -13,7 +13,8 @@
 enum {
     SA_EVAL_LANES = 4,    /* elements a thread */
     SA_EVAL_THREADS = 128, /* threads a block of every kernel that evaluates sources */
-    SA_EVAL_LEVELS = 4,   /* groups within groups */
+    SA_EVAL_LEVELS = 4,    /* groups within groups, the outermost included */
+    SA_EVAL_FRAME_WORDS = 17,
     SA_EVAL_STEPS = 24,
     SA_EVAL_GROUPS = 10,
     SA_EVAL_ROOTS = 2,    /* values a program gives */
@@ -28,8 +29,10 @@ enum { SA_OPERAND_NONE = -1, SA_OPERAND_LAST = -2 /* the value of the step befor
 struct sa_eval_step {
     int8_t kind, operand[SA_NODE_CHILDREN];
     int8_t store;  /* slot, or SA_OPERAND_NONE */
+    int8_t group;  /* this step's own */
     int8_t inside; /* the group evaluated for each place, or -1 */
     int8_t encoding;
+    int32_t places;                  /* how many places the inside group is evaluated at */
     int32_t channels, height, width; /* of this node's value */
     const void *data;                /* DENSE, UNPOOL, POOL_GRAD: the slab */
     int32_t data_images, data_channels, data_height, data_width; /* its first image and channel are data_image, data_channel */
@@ -51,10 +54,11 @@ struct sa_eval_program {
 /* Flattens `count` sources (1 or SA_EVAL_ROOTS) of planes of one size. SA_UNSUPPORTED if they nest too deep or are too long. */
 sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_program *program);
 
-/* Bytes of shared memory that a block of SA_EVAL_THREADS needs for a program's slots. */
+/* Bytes of shared memory that a block of SA_EVAL_THREADS needs for a program's slots and frames. */
 static inline size_t sa_eval_shared_bytes(const sa_eval_program *program)
 {
-    return (size_t)program->slots * SA_EVAL_THREADS * SA_EVAL_LANES * sizeof(float);
+    size_t words = (size_t)program->slots * SA_EVAL_LANES + (size_t)(program->levels - 1) * SA_EVAL_FRAME_WORDS;
+    return words * SA_EVAL_THREADS * sizeof(float);
 }
 
 #endif

@@ -1,23 +1,26 @@
 /* exp and log in float32, written without branches so that loops over them vectorise.
  *
- * Not libm: an own polynomial, because results must not depend on where a loop's vector part ends. Without contraction to fused
- * multiply-add (the project's flags) a scalar and a vector lane compute the same bits. Errors stay below 2 ulp (test_rows). The
- * polynomials are those of S. Moshier's Cephes library (expf.c, logf.c). */
-#ifndef SA_KERNELS_CPU_VECTOR_MATH_H
-#define SA_KERNELS_CPU_VECTOR_MATH_H
+ * Not libm: an own polynomial, because results must not depend on where a loop's vector part ends, nor on the device: CUDA kernels
+ * use the same code. Without contraction to fused multiply-add (the project's flags) a scalar, a vector lane and a CUDA thread
+ * compute the same bits. Errors stay below 2 ulp (test_rows). The polynomials are those of S. Moshier's Cephes library (expf.c,
+ * logf.c). */
+#ifndef SA_KERNELS_VECTOR_MATH_H
+#define SA_KERNELS_VECTOR_MATH_H
+
+#include "kernels/slab.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-static inline float sa_float_from_bits(uint32_t bits)
+SA_HOST_DEVICE static inline float sa_float_from_bits(uint32_t bits)
 {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static inline uint32_t sa_bits_from_float(float value)
+SA_HOST_DEVICE static inline uint32_t sa_bits_from_float(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -25,7 +28,7 @@ static inline uint32_t sa_bits_from_float(float value)
 }
 
 /* e^x: x = n ln 2 + r, |r| <= ln 2 / 2. 0 and infinity beyond the range of float32, denormals in between; NaN stays NaN. */
-static inline float sa_expf(float x)
+SA_HOST_DEVICE static inline float sa_expf(float x)
 {
     const float round = 12582912.0f; /* 1.5 * 2^23: adding and taking it away rounds to a whole number */
     float clamped = x < -104.0f ? -104.0f : x;
@@ -48,7 +51,7 @@ static inline float sa_expf(float x)
 }
 
 /* ln x for normal positive x (zero and denormals are not treated); NaN and infinity give NaN. */
-static inline float sa_logf(float x)
+SA_HOST_DEVICE static inline float sa_logf(float x)
 {
     uint32_t bits = sa_bits_from_float(x);
     /* x = m 2^e, m in [sqrt(1/2), sqrt(2)) */

@@ -53,6 +53,21 @@ int children_here(int kind)
     }
 }
 
+/* How many places a node reads its children at. */
+int places_of(const sa_node *node)
+{
+    const sa_window *w = &node->window;
+    switch (node->kind) {
+    case SA_NODE_CHANNEL_MIX:
+    case SA_NODE_LRN_SCALE:
+    case SA_NODE_LRN_GRAD: return node->i[0];
+    case SA_NODE_UNPOOL:
+    case SA_NODE_POOL_GRAD:
+        return ((w->kernel_h + w->stride_h - 1) / w->stride_h) * ((w->kernel_w + w->stride_w - 1) / w->stride_w);
+    default: return 0;
+    }
+}
+
 sa_status add_node(compiler *c, int group, int source, int node, int *step);
 
 sa_status new_group(compiler *c, int level, int *group)
@@ -76,7 +91,9 @@ sa_status add_step(compiler *c, int group, const sa_node *node, int kind, const 
     memset(d, 0, sizeof *d);
     sa_eval_step *s = &d->step;
     s->kind = (int8_t)kind;
+    s->group = (int8_t)group;
     s->inside = (int8_t)inside;
+    s->places = inside >= 0 ? places_of(node) : 0;
     s->encoding = (int8_t)node->slab.encoding;
     s->channels = node->channels, s->height = node->height, s->width = node->width;
     s->data = node->slab.at.ptr;
@@ -119,12 +136,19 @@ sa_status add_node(compiler *c, int group, int source, int node_number, int *ste
     return SA_OK;
 }
 
+/* The value of the step before is still at hand, unless this step runs an inside group first. */
+bool is_at_hand(const draft_group *g, int step, int operand)
+{
+    return operand == step - 1 && g->steps[step].step.inside < 0;
+}
+
 /* Copies a finished group's steps behind those of the groups before; gives a slot to each value that has to wait. */
 void place_group(draft_group *g, int number, const int *roots, int root_count, sa_eval_program *program, int *used)
 {
     for (int i = 0; i < g->count; i++)
         for (int k = 0; k < SA_NODE_CHILDREN; k++)
-            if (g->steps[i].operand[k] >= 0 && g->steps[i].operand[k] != i - 1) g->steps[g->steps[i].operand[k]].needs_slot = true;
+            if (g->steps[i].operand[k] >= 0 && !is_at_hand(g, i, g->steps[i].operand[k]))
+                g->steps[g->steps[i].operand[k]].needs_slot = true;
     for (int r = 0; r < root_count; r++)
         if (roots[r] != g->count - 1) g->steps[roots[r]].needs_slot = true;
     program->begin[number] = (int8_t)*used;
@@ -133,7 +157,9 @@ void place_group(draft_group *g, int number, const int *roots, int root_count, s
         d->step.store = d->needs_slot ? program->slots++ : (int8_t)SA_OPERAND_NONE;
         for (int k = 0; k < SA_NODE_CHILDREN; k++) {
             int o = d->operand[k];
-            d->step.operand[k] = o < 0 ? (int8_t)SA_OPERAND_NONE : o == i - 1 ? (int8_t)SA_OPERAND_LAST : g->steps[o].step.store;
+            d->step.operand[k] = o < 0                  ? (int8_t)SA_OPERAND_NONE
+                                   : is_at_hand(g, i, o) ? (int8_t)SA_OPERAND_LAST
+                                                         : g->steps[o].step.store;
         }
         program->step[(*used)++] = d->step;
     }
@@ -161,5 +187,8 @@ sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_pr
         if (c.groups[g].level + 1 > program->levels) program->levels = (int8_t)(c.groups[g].level + 1);
         place_group(&c.groups[g], g, roots, g == 0 ? count : 0, program, &used);
     }
+    const size_t limit = 48 * 1024 - 1024; /* the least that every card has, less what kernels declare themselves */
+    if (sa_eval_shared_bytes(program) > limit)
+        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %zu are there", sa_eval_shared_bytes(program), limit);
     return SA_OK;
 }

@@ -1,0 +1,119 @@
+/* Accuracy on CUDA: exact integer counts, added up in shared memory and then in the workspace; integers have one sum in any order. */
+#include "kernels/cuda/pixels.cuh"
+
+typedef unsigned long long sa_count;
+
+/* Counts: correct, kept, then (correct, kept) of each class. */
+static __host__ __device__ __forceinline__ int count_of(int classes)
+{
+    return 2 + 2 * classes;
+}
+
+/* How many classes rank before each lane's label: a greater score, or an equal one of a larger index. */
+template <bool NESTED>
+static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
+                                                   const int (&label)[SA_EVAL_LANES], float *slots, int (&ahead)[SA_EVAL_LANES])
+{
+    float own[SA_EVAL_LANES] = {}, value[SA_EVAL_LANES];
+    for (int c = 0; c < classes; c++) {
+        sa_channel<NESTED>(scores, pixels, c, slots, value);
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++)
+            if (label[e] == c) own[e] = value[e];
+    }
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) ahead[e] = 0;
+    for (int c = 0; c < classes; c++) {
+        sa_channel<NESTED>(scores, pixels, c, slots, value);
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) ahead[e] += value[e] > own[e] || (value[e] == own[e] && c > label[e]);
+    }
+}
+
+struct sa_accuracy_config {
+    int classes, top_k, ignore_label;
+    bool has_ignore;
+};
+
+/* counts: (count_of(classes)), 0 before. The block's own counts lie in shared memory behind the slots' `slot_floats`. */
+template <bool NESTED>
+__global__ void SA_EVAL_BOUNDS
+    sa_accuracy_kernel(const __grid_constant__ sa_eval_program scores, const __grid_constant__ sa_eval_program labels,
+                       const __grid_constant__ sa_pieces pieces, sa_accuracy_config config, int slot_floats, sa_count *__restrict__ counts)
+{
+    SA_DYN_SHARED(float, slots);
+    unsigned *own = (unsigned *)(slots + slot_floats);
+    for (int i = (int)threadIdx.x; i < count_of(config.classes); i += SA_EVAL_THREADS) own[i] = 0;
+    __syncthreads();
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
+        sa_piece piece = sa_piece_at(pieces, i);
+        sa_lanes pixels = sa_row_lanes(piece.n, 0, piece.y, piece.x, 1, pieces.width);
+        float value[SA_EVAL_LANES];
+        int label[SA_EVAL_LANES], ahead[SA_EVAL_LANES];
+        sa_channel<NESTED>(labels, pixels, 0, slots, value);
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) label[e] = (int)value[e];
+        rank_labels<NESTED>(scores, pixels, config.classes, label, slots, ahead);
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) {
+            if (!(pixels.valid >> e & 1) || (config.has_ignore && label[e] == config.ignore_label)) continue;
+            bool inside = label[e] >= 0 && label[e] < config.classes, correct = inside && ahead[e] < config.top_k;
+            atomicAdd(&own[1], 1u);
+            if (correct) atomicAdd(&own[0], 1u);
+            if (inside) atomicAdd(&own[3 + 2 * label[e]], 1u);
+            if (correct) atomicAdd(&own[2 + 2 * label[e]], 1u);
+        }
+    }
+    __syncthreads();
+    for (int i = (int)threadIdx.x; i < count_of(config.classes); i += SA_EVAL_THREADS)
+        if (own[i]) atomicAdd(&counts[i], (sa_count)own[i]);
+}
+
+/* per_class: (classes), may be NULL. */
+__global__ void SA_EVAL_BOUNDS
+    sa_accuracy_finish_kernel(const sa_count *__restrict__ counts, int classes, float *__restrict__ accuracy, float *__restrict__ per_class)
+{
+    if (threadIdx.x == 0) *accuracy = (float)((double)counts[0] / (double)counts[1]);
+    for (int c = (int)threadIdx.x; per_class && c < classes; c += SA_EVAL_THREADS) {
+        sa_count correct = counts[2 + 2 * c], kept = counts[3 + 2 * c];
+        per_class[c] = kept ? (float)((double)correct / (double)kept) : 1.0f;
+    }
+}
+SA_EVAL_REGISTER(sa_accuracy_kernel)
+SIMT_KERNEL(sa_accuracy_finish_kernel)
+
+size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width)
+{
+    (void)device, (void)images, (void)height, (void)width;
+    return (size_t)count_of(classes) * sizeof(sa_count);
+}
+
+sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
+{
+    sa_cuda_range range("accuracy");
+    sa_cuda_device *cuda = sa_cuda(device);
+    sa_eval_program scores, labels;
+    sa_pieces pieces;
+    const sa_node *root = sa_source_root(&args->scores);
+    const sa_accuracy_config config = {root->channels, args->top_k, args->ignore_label, args->has_ignore};
+    sa_count *counts = (sa_count *)args->workspace.ptr;
+    const size_t bytes = (size_t)count_of(config.classes) * sizeof *counts;
+    int32_t first;
+    const int32_t images = sa_source_images(&args->label, &first);
+    if (args->workspace_bytes < bytes)
+        SA_FAIL(SA_CAPACITY, "accuracy: a workspace of %zu bytes, %zu wanted", args->workspace_bytes, bytes);
+    SA_TRY(sa_compile_one(&args->scores, &scores));
+    SA_TRY(sa_compile_one(&args->label, &labels));
+    SA_TRY(sa_count_pixel_pieces(first, first + images, root->height, root->width, &pieces));
+    const size_t slot_bytes = sa_eval_shared_bytes_of(&scores, &labels);
+    const size_t shared_bytes = slot_bytes + (size_t)count_of(config.classes) * sizeof(unsigned);
+    if (shared_bytes > 48 * 1024) SA_FAIL(SA_UNSUPPORTED, "accuracy: %d classes are too many for the cuda device", config.classes);
+    SA_CUDA_TRY(cudaMemsetAsync(counts, 0, bytes, cuda->stream));
+    if (pieces.count > 0)
+        SA_CUDA_TRY(sa_launch(scores.levels == 1 && labels.levels == 1 ? sa_accuracy_kernel<false> : sa_accuracy_kernel<true>,
+                              sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, shared_bytes, cuda->stream, scores, labels,
+                              pieces, config, (int)(slot_bytes / sizeof(float)), counts));
+    SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, SA_EVAL_THREADS, 0, cuda->stream, counts, config.classes,
+                          (float *)args->accuracy.ptr, (float *)args->per_class.ptr));
+    return SA_OK;
+}

@@ -1,0 +1,228 @@
+/* Convolution on CUDA: the entry points, checks, and what the methods share. The methods are in conv_gemm_cuda.cu (SA_CONV_IM2COL),
+ * conv_direct_cuda.cu (SA_CONV_DIRECT) and conv_dnn_cuda.cpp (SA_CONV_FFT). */
+#include "kernels/cuda/conv.cuh"
+
+#include "core/checked.h"
+#include "kernels/cuda/bn.cuh"
+#include "kernels/cuda/eval_launch.cuh"
+#include "kernels/cuda/materialize.cuh"
+#include "kernels/cuda/unpool.cuh"
+
+static const sa_cuda_conv_method *const methods[SA_CONV_ALGORITHMS] = {&sa_cuda_conv_gemm, &sa_cuda_conv_direct, &sa_cuda_conv_dnn};
+
+/* ------------------------------------------------------------------ workspaces -------------------------------------- */
+
+static bool add_part(size_t channels, size_t plane, size_t *part, size_t *total)
+{
+    return sa_size_mul(channels, plane, part) && sa_size_mul(*part, sizeof(float), part) && sa_size_align(*part, 256, part) &&
+           sa_size_add(*total, *part, total);
+}
+
+sa_status sa_conv_plan_parts(const sa_conv_request *r, bool column, sa_conv_parts *parts)
+{
+    const sa_conv_shape *s = &r->shape;
+    const bool data = r->pass == SA_CONV_PASS_BACKWARD_DATA || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
+    const bool reads_x = r->pass != SA_CONV_PASS_BACKWARD_DATA, reads_dy = r->pass != SA_CONV_PASS_FORWARD;
+    sa_conv_parts p = {};
+    bool ok = !(reads_x && r->virtual_x) || add_part((size_t)s->in_channels, sa_conv_in_plane(s), &p.x, &p.total);
+    ok = ok && (!(reads_dy && r->virtual_dy) || add_part((size_t)r->out_channels_at_once, sa_conv_out_plane(s), &p.dy, &p.total));
+    ok = ok && (!(data && r->gather_dx) || add_part((size_t)s->in_channels, sa_conv_in_plane(s), &p.dx, &p.total));
+    ok = ok && (!column || add_part(sa_conv_depth(s), sa_conv_out_plane(s), &p.column, &p.total));
+    if (!ok)
+        SA_FAIL(SA_CAPACITY, "the workspace of a %dx%d convolution on %dx%dx%d overflows", s->kernel_h, s->kernel_w, s->in_channels,
+                s->in_height, s->in_width);
+    *parts = p;
+    return SA_OK;
+}
+
+static float *next_part(char **at, size_t bytes)
+{
+    char *part = *at;
+    *at += bytes;
+    return bytes ? (float *)part : nullptr;
+}
+
+sa_conv_workspace sa_conv_divide(const sa_conv_parts *parts, const sa_ref *workspace, size_t workspace_bytes)
+{
+    sa_conv_workspace w;
+    char *at = (char *)workspace->ptr;
+    w.x = next_part(&at, parts->x);
+    w.dy = next_part(&at, parts->dy);
+    w.dx = next_part(&at, parts->dx);
+    w.column = next_part(&at, parts->column);
+    w.library_bytes = workspace_bytes - parts->total;
+    w.library = w.library_bytes ? at : nullptr;
+    return w;
+}
+
+/* ------------------------------------------------------------------ images ------------------------------------------ */
+
+sa_slab sa_conv_image_slab(float *data, int n, int channel_begin, int channels, int height, int width)
+{
+    sa_slab slab = {};
+    slab.at.ptr = data;
+    slab.encoding = SA_F32;
+    slab.images = 1, slab.channels = channels, slab.height = height, slab.width = width;
+    slab.image_begin = n, slab.channel_begin = channel_begin;
+    return slab;
+}
+
+sa_status sa_conv_image(sa_cuda_device *device, const sa_source *source, int n, int channel_begin, int channels, float *copy,
+                        const float **image)
+{
+    const sa_node *root = sa_source_root(source);
+    if (sa_source_is_dense_f32(source)) {
+        *image = (const float *)sa_slab_row(&root->slab, n, channel_begin, 0);
+        return SA_OK;
+    }
+    if (!copy) SA_FAIL(SA_INVALID, "convolution: a computed input, but the workspace was planned for a stored one");
+    const sa_range range = {n, n + 1, channel_begin, channel_begin + channels};
+    const sa_slab out = sa_conv_image_slab(copy, n, channel_begin, channels, root->height, root->width);
+    *image = copy;
+    return sa_cuda_materialize_range(device, &range, source, &out);
+}
+
+float *sa_conv_dx_target(const sa_conv_backward_args *args, int n, float *copy)
+{
+    return args->gather ? copy : (float *)sa_slab_row(&args->dx, n, 0, 0);
+}
+
+sa_status sa_conv_finish_dx(sa_cuda_device *device, const sa_conv_backward_args *args, int n, float *copy)
+{
+    const sa_conv_shape *s = &args->shape;
+    if (!args->gather) return SA_OK;
+    const sa_range range = {n, n + 1, 0, s->in_channels};
+    const sa_slab dx = sa_conv_image_slab(copy, n, 0, s->in_channels, s->in_height, s->in_width);
+    return sa_cuda_gather(device, &range, &dx, &args->mask, &args->window, &args->dx);
+}
+
+/* ------------------------------------------------------------------ bias -------------------------------------------- */
+
+enum { BIAS_THREADS = 256 };
+
+/* One row of blocks a channel: gridDim.y. y: (channels, plane) of one image; bias: (channels). */
+__global__ void __launch_bounds__(BIAS_THREADS) sa_add_bias_kernel(float *__restrict__ y, const float *__restrict__ bias, unsigned plane)
+{
+    const float b = bias[blockIdx.y];
+    y += (size_t)blockIdx.y * plane;
+    const unsigned quads = ((size_t)y & 15) == 0 ? plane / 4 : 0, first = blockIdx.x * blockDim.x + threadIdx.x;
+    for (unsigned i = first; i < quads; i += gridDim.x * blockDim.x) {
+        float4 v = ((const float4 *)y)[i];
+        ((float4 *)y)[i] = make_float4(v.x + b, v.y + b, v.z + b, v.w + b);
+    }
+    for (unsigned i = quads * 4 + first; i < plane; i += gridDim.x * blockDim.x) y[i] += b;
+}
+SIMT_KERNEL(sa_add_bias_kernel)
+
+sa_status sa_conv_add_bias(sa_cuda_device *device, const sa_conv_forward_args *args, int n)
+{
+    if (!args->bias.ptr) return SA_OK;
+    const int begin = args->range.channel_begin, channels = args->range.channel_end - begin;
+    const unsigned plane = (unsigned)sa_conv_out_plane(&args->shape);
+    SA_CUDA_TRY(sa_launch(sa_add_bias_kernel, dim3(sa_blocks_for(plane / 4, BIAS_THREADS), (unsigned)channels), BIAS_THREADS, 0,
+                          device->stream, (float *)sa_slab_row(&args->y, n, begin, 0), (const float *)args->bias.ptr + begin, plane));
+    return SA_OK;
+}
+
+/* Image by image, as the sum of each is rounded to float32 before they are added. */
+sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_args *args)
+{
+    for (int n = args->range.image_begin; args->dbias.ptr && n < args->range.image_end; n++) {
+        const sa_range range = {n, n + 1, args->range.channel_begin, args->range.channel_end};
+        const bool add = args->accumulate || n > args->range.image_begin;
+        SA_TRY(sa_cuda_channel_sums(device, &range, &args->dy, (float *)args->dbias.ptr, add));
+    }
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ entry points ------------------------------------ */
+
+static sa_status check_shape(const sa_conv_shape *s)
+{
+    if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->out_height < 1 || s->out_width < 1 ||
+        s->kernel_h < 1 || s->kernel_w < 1 || s->stride_h < 1 || s->stride_w < 1 || s->pad_h < 0 || s->pad_w < 0)
+        SA_FAIL(SA_INVALID, "convolution: %dx%dx%d to %dx%dx%d by %dx%d, stride %dx%d, pad %dx%d", s->in_channels, s->in_height, s->in_width,
+                s->out_channels, s->out_height, s->out_width, s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, s->pad_h, s->pad_w);
+    const size_t most = 0x7fffffff; /* cuBLAS and cuDNN count in ints */
+    if (sa_conv_in_plane(s) > most || sa_conv_out_plane(s) > most || sa_conv_depth(s) > most)
+        SA_FAIL(SA_UNSUPPORTED, "convolution: planes of %dx%d and %dx%d are too large", s->in_height, s->in_width, s->out_height,
+                s->out_width);
+    if (s->out_channels > 65535) SA_FAIL(SA_UNSUPPORTED, "convolution: %d output channels are too many", s->out_channels);
+    return SA_OK;
+}
+
+static sa_status check_range(const sa_conv_shape *s, const sa_range *r)
+{
+    if (r->image_begin < 0 || r->image_end < r->image_begin || r->channel_begin < 0 || r->channel_end <= r->channel_begin ||
+        r->channel_end > s->out_channels)
+        SA_FAIL(SA_INVALID, "convolution range: images %d..%d, channels %d..%d of %d", r->image_begin, r->image_end, r->channel_begin,
+                r->channel_end, s->out_channels);
+    return SA_OK;
+}
+
+sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
+{
+    SA_TRY(check_shape(&request->shape));
+    if (request->algorithm < 0 || request->algorithm >= SA_CONV_ALGORITHMS)
+        SA_FAIL(SA_INVALID, "convolution algorithm %d does not exist", (int)request->algorithm);
+    if (request->out_channels_at_once < 1 || request->out_channels_at_once > request->shape.out_channels)
+        SA_FAIL(SA_INVALID, "%d output channels at once of %d", request->out_channels_at_once, request->shape.out_channels);
+    return methods[request->algorithm]->workspace_bytes((const sa_cuda_device *)device, request, bytes);
+}
+
+sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape)
+{
+    (void)device, (void)shape;
+    return SA_CONV_FFT;
+}
+
+static sa_status check_workspace(const sa_device *device, const sa_conv_request *request, const sa_ref *workspace)
+{
+    size_t needed;
+    SA_TRY(sa_cuda_conv_workspace_bytes(device, request, &needed));
+    if (needed > request->limit_bytes)
+        SA_FAIL(SA_CAPACITY, "convolution workspace of %zu bytes, %zu needed", request->limit_bytes, needed);
+    if (needed > 0 && (!workspace->ptr || (size_t)workspace->ptr % 256 != 0))
+        SA_FAIL(SA_INVALID, "convolution workspace at %p is not aligned to 256 bytes", workspace->ptr);
+    return SA_OK;
+}
+
+sa_status sa_cuda_conv_forward(sa_device *device, const sa_conv_forward_args *args)
+{
+    sa_cuda_range range("conv_forward");
+    sa_conv_request request = {};
+    request.shape = args->shape;
+    request.algorithm = args->algorithm;
+    request.pass = SA_CONV_PASS_FORWARD;
+    request.virtual_x = !sa_source_is_dense_f32(&args->x);
+    request.out_channels_at_once = args->range.channel_end - args->range.channel_begin;
+    request.limit_bytes = args->workspace_bytes;
+    SA_TRY(check_shape(&args->shape));
+    SA_TRY(check_range(&args->shape, &args->range));
+    SA_TRY(check_workspace(device, &request, &args->workspace));
+    return methods[args->algorithm]->forward(sa_cuda(device), args, &request);
+}
+
+sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *args)
+{
+    sa_cuda_range range("conv_backward");
+    sa_conv_request request = {};
+    const bool data = args->dx.at.ptr != nullptr, weight = args->dweight.ptr != nullptr;
+    request.shape = args->shape;
+    request.algorithm = args->algorithm;
+    request.pass = data && weight ? SA_CONV_PASS_BACKWARD_BOTH : data ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
+    request.virtual_x = weight && !sa_source_is_dense_f32(&args->x);
+    request.virtual_dy = !sa_source_is_dense_f32(&args->dy);
+    request.gather_dx = args->gather;
+    request.out_channels_at_once = args->range.channel_end - args->range.channel_begin;
+    request.limit_bytes = args->workspace_bytes;
+    SA_TRY(check_shape(&args->shape));
+    SA_TRY(check_range(&args->shape, &args->range));
+    if (data && request.out_channels_at_once != args->shape.out_channels)
+        SA_FAIL(SA_INVALID, "the data gradient of a convolution needs all %d output channels, not %d..%d", args->shape.out_channels,
+                args->range.channel_begin, args->range.channel_end);
+    SA_TRY(sa_conv_bias_gradient(sa_cuda(device), args));
+    if (!data && !weight) return SA_OK;
+    SA_TRY(check_workspace(device, &request, &args->workspace));
+    return methods[args->algorithm]->backward(sa_cuda(device), args, &request);
+}

@@ -1,0 +1,56 @@
+/* Direct convolution on CUDA: the weight gradient, in a file of its own (conv_direct_weight_cuda.cu). */
+#ifndef SA_CUDA_CONV_DIRECT_CUH
+#define SA_CUDA_CONV_DIRECT_CUH
+
+#include "kernels/cuda/conv.cuh"
+#include "kernels/cuda/eval_launch.cuh"
+
+enum {
+    SA_DIRECT_ROWS = 8,     /* output pixels of a tile */
+    SA_DIRECT_COLUMNS = 32,
+    SA_DIRECT_SHARED_BYTES = 47 * 1024,
+};
+
+/* The part of an input plane that a tile of output pixels reads; width a multiple of SA_EVAL_LANES. */
+struct sa_direct_tile {
+    int height, width;
+};
+static inline sa_direct_tile sa_direct_tile_of(const sa_conv_shape *s)
+{
+    sa_direct_tile tile;
+    tile.height = (SA_DIRECT_ROWS - 1) * s->stride_h + s->kernel_h;
+    tile.width = (SA_DIRECT_COLUMNS - 1) * s->stride_w + s->kernel_w;
+    tile.width = (tile.width + SA_EVAL_LANES - 1) / SA_EVAL_LANES * SA_EVAL_LANES;
+    return tile;
+}
+
+/* Loads rows [y, +height), columns [x, +width) of channel c of image n of the source into shared memory, 0 outside its plane of
+ * plane_height x plane_width. All threads of the block call. */
+template <bool NESTED>
+__device__ __forceinline__ void sa_load_tile(const sa_eval_program &source, const sa_direct_tile &tile, int n, int c, int y, int x,
+                                             int plane_height, int plane_width, float *slots, float *shared)
+{
+    const int per_row = tile.width / SA_EVAL_LANES;
+    for (int i = (int)threadIdx.x; i < tile.height * per_row; i += SA_EVAL_THREADS) {
+        const int row = i / per_row, column = i % per_row * SA_EVAL_LANES;
+        sa_lanes at;
+        float value[SA_EVAL_LANES];
+        at.n = n, at.c = c, at.valid = 0;
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) {
+            at.y[e] = y + row, at.x[e] = x + column + e;
+            bool inside = at.y[e] >= 0 && at.y[e] < plane_height && at.x[e] >= 0 && at.x[e] < plane_width;
+            if (inside) at.valid |= 1u << e;
+        }
+        sa_eval<NESTED>(source, at, slots, value);
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) shared[row * tile.width + column + e] = at.valid >> e & 1 ? value[e] : 0.0f;
+    }
+}
+
+/* Bytes of workspace for the weight gradient of `channels` output channels: partial sums, if the limit has room for them. */
+size_t sa_direct_weight_bytes(const sa_conv_shape *shape, int channels, size_t limit_bytes);
+/* dweight of the range's channels over its images (accumulate: added to), image by image. */
+sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backward_args *args, void *workspace, size_t workspace_bytes);
+
+#endif

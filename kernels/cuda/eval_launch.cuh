@@ -1,0 +1,86 @@
+/* What kernels that evaluate sources share on the way from an op's arguments to a launch. */
+#ifndef SA_CUDA_EVAL_LAUNCH_CUH
+#define SA_CUDA_EVAL_LAUNCH_CUH
+
+#include "kernels/cuda/cuda_device.cuh"
+#include "kernels/cuda/eval.cuh"
+#include "kernels/cuda/launch.cuh"
+
+/* Four blocks a multiprocessor at least: without it ptxas squeezes some kernels into so few registers that they spill. */
+#define SA_EVAL_BOUNDS __launch_bounds__(SA_EVAL_THREADS, 4)
+
+/* Launches kernel<false> if the programs have no groups inside groups, which needs fewer registers, else kernel<true>. PAIR: for two
+ * programs; they use the same slots one after the other. */
+#define SA_EVAL_LAUNCH(kernel, program, blocks, stream, ...)                                                                            \
+    SA_TRY(sa_cuda_check(                                                                                                               \
+        sa_launch((program).levels == 1 ? kernel<false> : kernel<true>, dim3((unsigned)(blocks)), dim3(SA_EVAL_THREADS),                \
+                  sa_eval_shared_bytes(&(program)), (stream), (program), __VA_ARGS__),                                                  \
+        #kernel))
+#define SA_EVAL_LAUNCH_PAIR(kernel, first, second, blocks, stream, ...)                                                                 \
+    SA_TRY(sa_cuda_check(sa_launch((first).levels == 1 && (second).levels == 1 ? kernel<false> : kernel<true>,                          \
+                                   dim3((unsigned)(blocks)), dim3(SA_EVAL_THREADS), sa_eval_shared_bytes_of(&(first), &(second)),        \
+                                   (stream), (first), (second), __VA_ARGS__),                                                           \
+                         #kernel))
+
+static inline size_t sa_eval_shared_bytes_of(const sa_eval_program *first, const sa_eval_program *second)
+{
+    size_t a = sa_eval_shared_bytes(first), b = sa_eval_shared_bytes(second);
+    return a > b ? a : b;
+}
+
+#define SA_EVAL_REGISTER(kernel) \
+    SIMT_KERNEL(kernel<false>)       \
+    SIMT_KERNEL(kernel<true>)
+
+/* Work is numbered by pieces: SA_EVAL_LANES neighbouring columns of a row each, rows in order of (n, c, y). */
+struct sa_pieces {
+    sa_range range;
+    int height, width, per_row;
+    unsigned count;
+};
+
+struct sa_piece {
+    int n, c, y, x;
+};
+
+__device__ __forceinline__ sa_piece sa_piece_at(const sa_pieces &pieces, unsigned number)
+{
+    unsigned channels = (unsigned)(pieces.range.channel_end - pieces.range.channel_begin);
+    unsigned row = number / (unsigned)pieces.per_row, plane = row / (unsigned)pieces.height;
+    sa_piece piece;
+    piece.x = (int)(number % (unsigned)pieces.per_row) * SA_EVAL_LANES;
+    piece.y = (int)(row % (unsigned)pieces.height);
+    piece.c = pieces.range.channel_begin + (int)(plane % channels);
+    piece.n = pieces.range.image_begin + (int)(plane / channels);
+    return piece;
+}
+
+/* The pieces of a range of planes of height x width; a row's pieces are a multiple of `multiple`. UNSUPPORTED from 2^31 on. */
+static inline sa_status sa_count_pieces(const sa_range *range, int height, int width, int multiple, sa_pieces *pieces)
+{
+    int per_row = (width + SA_EVAL_LANES - 1) / SA_EVAL_LANES;
+    per_row = (per_row + multiple - 1) / multiple * multiple;
+    uint64_t planes = (uint64_t)(range->image_end - range->image_begin) * (uint64_t)(range->channel_end - range->channel_begin);
+    uint64_t count = planes * (uint64_t)height * (uint64_t)per_row;
+    if (count >= 0x80000000u)
+        SA_FAIL(SA_UNSUPPORTED, "cuda: %llu planes of %d x %d are too many for one kernel", (unsigned long long)planes, height, width);
+    pieces->range = *range;
+    pieces->height = height, pieces->width = width, pieces->per_row = per_row;
+    pieces->count = (unsigned)count;
+    return SA_OK;
+}
+
+/* Blocks of `threads` for `count` units of work; kernels step by the whole grid, so the limit costs nothing but a loop. */
+static inline unsigned sa_blocks_for(uint64_t count, unsigned threads)
+{
+    const uint64_t most = 1u << 16;
+    uint64_t blocks = (count + threads - 1) / threads;
+    return (unsigned)(blocks < 1 ? 1 : blocks > most ? most : blocks);
+}
+
+static inline sa_status sa_compile_one(const sa_source *source, sa_eval_program *program)
+{
+    return sa_eval_compile(&source, 1, program);
+}
+
+#endif

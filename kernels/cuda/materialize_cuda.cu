@@ -1,0 +1,65 @@
+/* materialize on CUDA: stores a source's value. One thread a piece of SA_EVAL_LANES columns. */
+#include "kernels/cuda/materialize.cuh"
+
+#include "kernels/cuda/eval_launch.cuh"
+
+/* The upper half of the nearest representable value, ties to even; NaN stays NaN. */
+static __device__ __forceinline__ uint16_t round_to_bf16(float value)
+{
+    uint32_t bits = sa_bits_from_float(value);
+    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)(value == value ? rounded : (bits >> 16 | 0x40u));
+}
+
+static __device__ __forceinline__ void store_piece(const sa_slab &out, const sa_lanes &at, const float (&value)[SA_EVAL_LANES])
+{
+    void *row = sa_slab_row(&out, at.n, at.c, at.y[0]);
+    float *target = (float *)row + at.x[0];
+    if (out.encoding == SA_F32 && at.valid == SA_ALL_LANES && ((size_t)target & 15) == 0) {
+        *(float4 *)target = make_float4(value[0], value[1], value[2], value[3]);
+        return;
+    }
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        if (!(at.valid >> e & 1)) continue;
+        if (out.encoding == SA_F32)
+            target[e] = value[e];
+        else
+            ((uint16_t *)row)[at.x[e]] = round_to_bf16(value[e]);
+    }
+}
+
+template <bool NESTED>
+__global__ void SA_EVAL_BOUNDS
+    sa_materialize_kernel(const __grid_constant__ sa_eval_program program, const __grid_constant__ sa_pieces pieces,
+                          const __grid_constant__ sa_slab out)
+{
+    SA_DYN_SHARED(float, slots);
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
+        sa_piece piece = sa_piece_at(pieces, i);
+        sa_lanes at = sa_row_lanes(piece.n, piece.c, piece.y, piece.x, 1, pieces.width);
+        float value[SA_EVAL_LANES];
+        sa_eval<NESTED>(program, at, slots, value);
+        store_piece(out, at, value);
+    }
+}
+SA_EVAL_REGISTER(sa_materialize_kernel)
+
+sa_status sa_cuda_materialize_range(sa_cuda_device *device, const sa_range *range, const sa_source *source, const sa_slab *out)
+{
+    sa_eval_program program;
+    sa_pieces pieces;
+    if (out->encoding != SA_F32 && out->encoding != SA_BF16)
+        SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)out->encoding);
+    SA_TRY(sa_compile_one(source, &program));
+    SA_TRY(sa_count_pieces(range, out->height, out->width, 1, &pieces));
+    if (pieces.count == 0) return SA_OK;
+    SA_EVAL_LAUNCH(sa_materialize_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), device->stream, pieces, *out);
+    return SA_OK;
+}
+
+sa_status sa_cuda_materialize(sa_device *device, const sa_materialize_args *args)
+{
+    sa_cuda_range range("materialize");
+    return sa_cuda_materialize_range(sa_cuda(device), &args->range, &args->source, &args->out);
+}

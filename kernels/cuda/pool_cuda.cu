@@ -1,0 +1,118 @@
+/* Max pooling with its mask on CUDA: a thread takes SA_EVAL_LANES neighbouring windows; threads of one mask word join their bits. */
+#include "kernels/cuda/eval_launch.cuh"
+
+#include <float.h>
+
+enum { MASK4_NONE = 15 };
+
+/* Best values and tokens (index or position in the window) of a thread's windows. */
+struct sa_best {
+    float value[SA_EVAL_LANES];
+    int token[SA_EVAL_LANES];
+};
+
+template <bool NESTED>
+static __device__ __forceinline__ void scan_windows(const sa_eval_program &program, const sa_window &w, int height, int width, bool indexed,
+                                                    const sa_lanes &pooled, float *slots, sa_best &best)
+{
+    for (int u = 0; u < w.kernel_h; u++) {
+        for (int v = 0; v < w.kernel_w; v++) { /* row-major, so that the first of equals wins */
+            sa_lanes at = pooled;
+            float value[SA_EVAL_LANES];
+            at.valid = 0;
+#pragma unroll
+            for (int e = 0; e < SA_EVAL_LANES; e++) {
+                at.y[e] = pooled.y[e] * w.stride_h - w.pad_h + u;
+                at.x[e] = pooled.x[e] * w.stride_w - w.pad_w + v;
+                bool inside = at.y[e] >= 0 && at.y[e] < height && at.x[e] >= 0 && at.x[e] < width;
+                if (inside && (pooled.valid >> e & 1)) at.valid |= 1u << e;
+            }
+            sa_eval<NESTED>(program, at, slots, value);
+#pragma unroll
+            for (int e = 0; e < SA_EVAL_LANES; e++) {
+                if (!(at.valid >> e & 1) || !(value[e] > best.value[e])) continue;
+                best.value[e] = value[e];
+                best.token[e] = indexed ? at.y[e] * width + at.x[e] : u * w.kernel_w + v;
+            }
+        }
+    }
+}
+
+/* Packed masks: threads of a word are neighbours (4 for 2 bits, 2 for 4 bits); all lanes of the warp call. */
+static __device__ __forceinline__ void store_packed(const sa_slab &mask, const sa_lanes &pooled, const sa_best &best, bool active)
+{
+    const int bits = mask.encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits, threads = per_word / SA_EVAL_LANES;
+    const int position = pooled.x[0] % per_word;
+    unsigned word = 0;
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++)
+        if (pooled.valid >> e & 1) word |= (unsigned)best.token[e] << (bits * (position + e));
+    for (int d = 1; d < threads; d *= 2) word |= __shfl_xor_sync(0xffffffffu, word, d);
+    if (active && position == 0 && pooled.valid)
+        ((unsigned *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]))[pooled.x[0] / per_word] = word;
+}
+
+static __device__ __forceinline__ void store_windows(const sa_slab &out, const sa_slab &mask, const sa_lanes &pooled, const sa_best &best)
+{
+    float *row = (float *)sa_slab_row(&out, pooled.n, pooled.c, pooled.y[0]);
+    float *index = mask.at.ptr && mask.encoding == SA_F32 ? (float *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]) : nullptr;
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        if (!(pooled.valid >> e & 1)) continue;
+        row[pooled.x[e]] = best.value[e];
+        if (index) index[pooled.x[e]] = (float)best.token[e];
+    }
+}
+
+/* height, width: the plane below; pieces: of pooled rows, a multiple of 4 a row. */
+template <bool NESTED>
+__global__ void SA_EVAL_BOUNDS
+    sa_pool_forward_kernel(const __grid_constant__ sa_eval_program program, const __grid_constant__ sa_pieces pieces, sa_window window,
+                           int height, int width, const __grid_constant__ sa_slab out, const __grid_constant__ sa_slab mask)
+{
+    SA_DYN_SHARED(float, slots);
+    const bool packed = mask.at.ptr && mask.encoding != SA_F32, indexed = mask.encoding == SA_F32;
+    const int none = indexed ? -1 : mask.encoding == SA_MASK4 ? MASK4_NONE : 0;
+    const unsigned rounded = (pieces.count + 31) / 32 * 32; /* whole warps, for the shuffles */
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < rounded; i += gridDim.x * blockDim.x) {
+        const bool active = i < pieces.count;
+        sa_piece piece = sa_piece_at(pieces, active ? i : pieces.count - 1);
+        sa_lanes pooled = sa_row_lanes(piece.n, piece.c, piece.y, piece.x, 1, pieces.width);
+        sa_best best;
+        if (!active) pooled.valid = 0;
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) {
+            best.value[e] = -FLT_MAX;
+            best.token[e] = none;
+        }
+        scan_windows<NESTED>(program, window, height, width, indexed, pooled, slots, best);
+        store_windows(out, mask, pooled, best);
+        if (packed) store_packed(mask, pooled, best, active);
+    }
+}
+SA_EVAL_REGISTER(sa_pool_forward_kernel)
+
+static sa_status check_mask(const sa_pool_forward_args *args)
+{
+    if (!args->mask.at.ptr || args->mask.encoding == SA_F32) return SA_OK;
+    int positions = args->window.kernel_h * args->window.kernel_w;
+    int most = args->mask.encoding == SA_MASK2 ? 4 : args->mask.encoding == SA_MASK4 ? MASK4_NONE : 0;
+    if (positions <= most) return SA_OK;
+    SA_FAIL(SA_UNSUPPORTED, "pool_forward: a window of %d x %d has %d positions, the mask's encoding %d holds %d", args->window.kernel_h,
+            args->window.kernel_w, positions, (int)args->mask.encoding, most);
+}
+
+sa_status sa_cuda_pool_forward(sa_device *device, const sa_pool_forward_args *args)
+{
+    sa_cuda_range range("pool_forward");
+    sa_eval_program program;
+    sa_pieces pieces;
+    const sa_node *x = sa_source_root(&args->x);
+    SA_TRY(check_mask(args));
+    SA_TRY(sa_compile_one(&args->x, &program));
+    SA_TRY(sa_count_pieces(&args->range, args->out.height, args->out.width, 4, &pieces));
+    if (pieces.count == 0) return SA_OK;
+    SA_EVAL_LAUNCH(sa_pool_forward_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), sa_cuda(device)->stream, pieces,
+                   args->window, x->height, x->width, args->out, args->mask);
+    return SA_OK;
+}
