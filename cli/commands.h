@@ -4,6 +4,7 @@
 #define SA_CLI_COMMANDS_H
 
 #define SA_COMMANDS(X)                                                                                                 \
+    X(explain, "where the memory goes when Caffe trains a net, to the byte, and what would fit")                           \
     X(bench, "run forward, backward and update at full size under one or more strategies, and measure")                \
     X(place, "solve a static-allocation instance in CSV")                                                              \
     X(strategies, "list presets and switches")
