@@ -3,9 +3,11 @@
 #ifndef SA_CLI_COMMANDS_H
 #define SA_CLI_COMMANDS_H
 
-#define SA_COMMANDS(X)                                                                                                 \
-    X(bench, "run forward, backward and update at full size under one or more strategies, and measure")                \
-    X(place, "solve a static-allocation instance in CSV")                                                              \
+#define SA_COMMANDS(X)                                                                                      \
+    X(explain, "where the memory goes when Caffe trains a net, to the byte, and what would fit")            \
+    X(plan, "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
+    X(bench, "run forward, backward and update at full size under one or more strategies, and measure")     \
+    X(place, "solve a static-allocation instance in CSV")                                                   \
     X(strategies, "list presets and switches")
 
 #define SA_COMMAND_DECLARE(name, help) int sa_cmd_##name(int argc, char **argv);

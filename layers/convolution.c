@@ -169,7 +169,9 @@ static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_b
     /* the backward pass touches the bottom's gradient before it asks whether one is wanted */
     if (layer->needs_backward && !bottom->needs_grad)
         list[count++] = (sa_caffe_buffer){"bottom.grad", SA_CAFFE_TOPS_DIFF, sa_blob_bytes(bottom), sa_blob_bytes(bottom)};
-    list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column};
+    /* a 1x1 convolution needs no columns, but its backward pass touches them before it asks */
+    bool plain = s.kernel_h * s.kernel_w * s.stride_h * s.stride_w == 1 && s.pad_h + s.pad_w == 0;
+    if (layer->needs_backward || !plain) list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column};
     if (layer->param_count > 1) list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane};
     return count;
 }

@@ -8,6 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool name_is_taken(const sa_program *p, const char *name)
+{
+    for (size_t i = 0; i < p->buffer_count; i++)
+        if (!strcmp(p->buffer[i].name, name)) return true;
+    return false;
+}
+
+/* The second buffer of a name gets "#2" behind it and so on: a name is an id in placement files. */
+static void make_unique(const sa_program *p, char *name)
+{
+    char base[SA_BUFFER_NAME_MAX];
+    snprintf(base, sizeof base, "%s", name);
+    for (unsigned n = 2; name_is_taken(p, name); n++) snprintf(name, SA_BUFFER_NAME_MAX, "%.80s#%u", base, n);
+}
+
 sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer, const char *format, ...)
 {
     sa_program *p = e->program;
@@ -24,6 +39,7 @@ sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, co
     va_start(arguments, format);
     vsnprintf(b->name, sizeof b->name, format, arguments);
     va_end(arguments);
+    make_unique(p, b->name);
     b->kind = kind;
     b->size_bytes = bytes;
     b->alignment_bytes = SA_BUFFER_ALIGNMENT;

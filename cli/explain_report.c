@@ -1,0 +1,242 @@
+/* `segarena explain`: the figures put together, as text and as JSON. */
+#include "cli/explain_report.h"
+
+#include "core/size_text.h"
+#include "net/session.h"
+#include "report/table.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sa_status plan_preset(const sa_net *net, const sa_preset *preset, const sa_device *device, size_t *bytes)
+{
+    const sa_program_options options = {.training = true};
+    sa_strategy strategy;
+    sa_layout layout;
+    SA_TRY(sa_strategy_parse(preset->name, &strategy));
+    SA_TRY(sa_layout_create(net, &strategy, device, &options, &layout));
+    *bytes = layout.plan.peak_bytes;
+    sa_layout_free(&layout);
+    return SA_OK;
+}
+
+sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device, sa_explanation *explanation)
+{
+    sa_explanation e = {.net = net, .has_capacity = capacity_bytes != NULL};
+    SA_TRY(sa_caffe_memory_create(net, &e.caffe));
+    if (capacity_bytes) {
+        e.capacity_bytes = *capacity_bytes;
+        sa_caffe_memory_verdict(&e.caffe, e.capacity_bytes, &e.fits, e.verdict, sizeof e.verdict);
+    }
+    for (int i = 1; sa_preset_at(i) && e.suggestion_count < SA_SUGGESTIONS_MAX; i++) {
+        sa_suggestion *s = &e.suggestion[e.suggestion_count++];
+        s->preset = sa_preset_at(i);
+        if (plan_preset(net, s->preset, device, &s->total_bytes) == SA_OK) s->fits = s->total_bytes <= e.capacity_bytes;
+        else snprintf(s->why_not, sizeof s->why_not, "%s", sa_error_message());
+    }
+    *explanation = e;
+    return SA_OK;
+}
+
+void sa_explanation_free(sa_explanation *explanation)
+{
+    sa_caffe_memory_free(&explanation->caffe);
+}
+
+/* The last row is for layers that few nets have. */
+static int row_count(const sa_caffe_memory *caffe)
+{
+    return SA_CAFFE_CATEGORY_COUNT - (caffe->row[SA_CAFFE_CATEGORY_COUNT - 1].cpu_bytes == 0);
+}
+
+static size_t largest_count(const sa_caffe_memory *caffe)
+{
+    return caffe->item_count < SA_EXPLAIN_LARGEST ? caffe->item_count : SA_EXPLAIN_LARGEST;
+}
+
+/* ------------------------------------------------------------------ JSON ------------------------------------------- */
+
+static void caffe_json(cJSON *root, const sa_caffe_memory *m)
+{
+    cJSON *caffe = cJSON_AddObjectToObject(root, "caffe");
+    cJSON_AddNumberToObject(caffe, "memory_required_for_data_bytes", (double)m->memory_required_for_data_bytes);
+    cJSON_AddNumberToObject(caffe, "first_blob_parameter_count", (double)m->first_blob_parameter_count);
+    cJSON_AddNumberToObject(caffe, "parameter_count", (double)m->parameter_count);
+    cJSON *rows = cJSON_AddArrayToObject(caffe, "categories");
+    for (int i = 0; i < row_count(m); i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", m->row[i].name);
+        cJSON_AddNumberToObject(row, "bytes", (double)m->row[i].gpu_bytes);
+        cJSON_AddNumberToObject(row, "cpu_bytes", (double)m->row[i].cpu_bytes);
+        cJSON_AddItemToArray(rows, row);
+    }
+    cJSON_AddNumberToObject(caffe, "total_bytes", (double)m->gpu_total_bytes);
+    cJSON_AddNumberToObject(caffe, "cpu_total_bytes", (double)m->cpu_total_bytes);
+    cJSON_AddNumberToObject(caffe, "cuda_context_low_bytes", (double)SA_CUDA_CONTEXT_LOW_BYTES);
+    cJSON_AddNumberToObject(caffe, "cuda_context_high_bytes", (double)SA_CUDA_CONTEXT_HIGH_BYTES);
+}
+
+static void largest_json(cJSON *root, const sa_caffe_memory *m)
+{
+    cJSON *rows = cJSON_AddArrayToObject(root, "largest");
+    for (size_t i = 0; i < largest_count(m); i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", m->item[i].name);
+        cJSON_AddStringToObject(row, "layer", m->item[i].layer);
+        cJSON_AddNumberToObject(row, "bytes", (double)m->item[i].gpu_bytes);
+        cJSON_AddStringToObject(row, "category", m->item[i].category);
+        cJSON_AddItemToArray(rows, row);
+    }
+}
+
+static void suggestions_json(cJSON *root, const sa_explanation *e)
+{
+    cJSON *rows = cJSON_AddArrayToObject(root, "suggestions");
+    for (int i = 0; i < e->suggestion_count; i++) {
+        const sa_suggestion *s = &e->suggestion[i];
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "strategy", s->preset->name);
+        if (s->why_not[0]) {
+            cJSON_AddStringToObject(row, "error", s->why_not);
+        } else {
+            cJSON_AddNumberToObject(row, "total_bytes", (double)s->total_bytes);
+            if (e->has_capacity) cJSON_AddBoolToObject(row, "fits", s->fits);
+            else cJSON_AddNullToObject(row, "fits");
+        }
+        cJSON_AddItemToArray(rows, row);
+    }
+}
+
+char *sa_explanation_json(const sa_explanation *e)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "net", e->net->name);
+    cJSON_AddStringToObject(root, "path", e->net->path);
+    caffe_json(root, &e->caffe);
+    largest_json(root, &e->caffe);
+    if (e->has_capacity) {
+        cJSON_AddNumberToObject(root, "capacity_bytes", (double)e->capacity_bytes);
+        cJSON_AddBoolToObject(root, "fits", e->fits);
+        cJSON_AddStringToObject(root, "verdict", e->verdict);
+    } else {
+        cJSON_AddNullToObject(root, "capacity_bytes");
+        cJSON_AddNullToObject(root, "fits");
+    }
+    suggestions_json(root, e);
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+/* ------------------------------------------------------------------ text ------------------------------------------- */
+
+static sa_status print_table(FILE *out, const sa_table *table)
+{
+    char *text;
+    SA_TRY(sa_table_format(table, &text));
+    fputs(text, out);
+    free(text);
+    return SA_OK;
+}
+
+static sa_status print_categories(FILE *out, const sa_caffe_memory *m)
+{
+    static const sa_table_column COLUMNS[] = {{"what Caffe allocates", NULL, SA_TABLE_LEFT},
+                                              {"GPU mode", "bytes", SA_TABLE_RIGHT},
+                                              {"share", "%", SA_TABLE_RIGHT},
+                                              {"CPU mode", "bytes", SA_TABLE_RIGHT},
+                                              {"in its line", NULL, SA_TABLE_LEFT}};
+    char text[SA_SIZE_TEXT_BYTES];
+    double total = m->gpu_total_bytes ? (double)m->gpu_total_bytes : 1;
+    sa_table *table;
+    SA_TRY(sa_table_create(COLUMNS, 5, &table));
+    for (int i = 0; i < row_count(m); i++) {
+        sa_table_cell(table, "%s", m->row[i].name);
+        sa_table_cell(table, "%s", sa_size_format_exact(m->row[i].gpu_bytes, text));
+        sa_table_cell(table, "%.1f", 100.0 * (double)m->row[i].gpu_bytes / total);
+        sa_table_cell(table, "%s", sa_size_format_exact(m->row[i].cpu_bytes, text));
+        sa_table_cell(table, "%s", m->row[i].in_caffes_line ? "yes" : "no");
+    }
+    sa_table_rule(table);
+    sa_table_cell(table, "total, without the CUDA context");
+    sa_table_cell(table, "%s", sa_size_format_exact(m->gpu_total_bytes, text));
+    sa_table_cell(table, "%.1f", 100.0);
+    sa_table_cell(table, "%s", sa_size_format_exact(m->cpu_total_bytes, text));
+    sa_table_cell(table, " ");
+    sa_status status = print_table(out, table);
+    sa_table_free(table);
+    return status;
+}
+
+static sa_status print_largest(FILE *out, const sa_caffe_memory *m)
+{
+    static const sa_table_column COLUMNS[] = {{"largest buffers", NULL, SA_TABLE_LEFT},
+                                              {"layer", NULL, SA_TABLE_LEFT},
+                                              {"size", "bytes", SA_TABLE_RIGHT},
+                                              {"category", NULL, SA_TABLE_LEFT}};
+    char text[SA_SIZE_TEXT_BYTES];
+    sa_table *table;
+    SA_TRY(sa_table_create(COLUMNS, 4, &table));
+    for (size_t i = 0; i < largest_count(m); i++) {
+        sa_table_cell(table, "%s", m->item[i].name);
+        sa_table_cell(table, "%s", m->item[i].layer);
+        sa_table_cell(table, "%s", sa_size_format_exact(m->item[i].gpu_bytes, text));
+        sa_table_cell(table, "%s", m->item[i].category);
+    }
+    sa_status status = print_table(out, table);
+    sa_table_free(table);
+    return status;
+}
+
+static sa_status print_suggestions(FILE *out, const sa_explanation *e)
+{
+    static const sa_table_column COLUMNS[] = {{"strategy", NULL, SA_TABLE_LEFT},
+                                              {"whole arena", "bytes", SA_TABLE_RIGHT},
+                                              {"of Caffe's", "%", SA_TABLE_RIGHT},
+                                              {"fits", NULL, SA_TABLE_LEFT},
+                                              {"what it does", NULL, SA_TABLE_LEFT}};
+    char text[SA_SIZE_TEXT_BYTES];
+    double total = e->caffe.gpu_total_bytes ? (double)e->caffe.gpu_total_bytes : 1;
+    sa_table *table;
+    SA_TRY(sa_table_create(COLUMNS, 5, &table));
+    for (int i = 0; i < e->suggestion_count; i++) {
+        const sa_suggestion *s = &e->suggestion[i];
+        bool planned = !s->why_not[0];
+        sa_table_cell(table, "%s", s->preset->name);
+        sa_table_cell(table, "%s", planned ? sa_size_format_exact(s->total_bytes, text) : "-");
+        if (planned) sa_table_cell(table, "%.1f", 100.0 * (double)s->total_bytes / total);
+        else sa_table_cell(table, "-");
+        sa_table_cell(table, "%s", !planned || !e->has_capacity ? "-" : s->fits ? "yes" : "no");
+        sa_table_cell(table, "%s", planned ? s->preset->help : s->why_not);
+    }
+    sa_status status = print_table(out, table);
+    sa_table_free(table);
+    return status;
+}
+
+sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
+{
+    const sa_caffe_memory *m = &e->caffe;
+    char data[SA_SIZE_TEXT_BYTES], total[SA_DECIMAL_TEXT_BYTES], line[SA_DECIMAL_TEXT_BYTES];
+    char parameters[SA_SIZE_TEXT_BYTES], first[SA_SIZE_TEXT_BYTES];
+    fprintf(out, "%s (%s)\n\n", e->net->name, e->net->path);
+    fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
+    fprintf(out, "it allocates      %s bytes to train the net on a GPU without cuDNN\n",
+            sa_size_format_exact(m->gpu_total_bytes, data));
+    fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",
+            sa_size_format_exact(m->parameter_count, parameters), sa_size_format_exact(m->first_blob_parameter_count, first));
+    fprintf(
+        out,
+        "That line (%s) is the size of all outputs of all layers. It counts an output once more for each layer that works on it "
+        "in\n"
+        "place, and leaves out gradients, parameters and everything that a layer keeps for itself: %s in truth, and 0.3-0.5 GB\n"
+        "of CUDA context besides.\n\n",
+        sa_decimal_size(m->memory_required_for_data_bytes, line), sa_decimal_size(m->gpu_total_bytes, total));
+    SA_TRY(print_categories(out, m));
+    fputc('\n', out);
+    SA_TRY(print_largest(out, m));
+    if (e->has_capacity) fprintf(out, "\nverdict: %s\n", e->verdict);
+    fputs("\nThe same training step in one arena (`segarena strategies` explains them; none of these loses precision):\n\n", out);
+    return print_suggestions(out, e);
+}

@@ -1,0 +1,39 @@
+/* What `segarena explain` says about a net: Caffe's memory, whether it fits, and what the strategies of this program would take. */
+#ifndef SA_CLI_EXPLAIN_REPORT_H
+#define SA_CLI_EXPLAIN_REPORT_H
+
+#include "core/device.h"
+#include "net/strategy.h"
+#include "report/caffe_memory.h"
+
+#include <stdio.h>
+
+enum { SA_SUGGESTIONS_MAX = 32, SA_EXPLAIN_LARGEST = 12 };
+
+typedef struct sa_suggestion {
+    const sa_preset *preset;
+    size_t total_bytes; /* of the arena, planned; 0 if it cannot be planned */
+    bool fits;
+    char why_not[256]; /* "": it can be planned */
+} sa_suggestion;
+
+typedef struct sa_explanation {
+    const sa_net *net;     /* borrowed */
+    sa_caffe_memory caffe; /* owned */
+    bool has_capacity, fits;
+    size_t capacity_bytes;
+    char verdict[512];
+    int suggestion_count;
+    sa_suggestion suggestion[SA_SUGGESTIONS_MAX]; /* the presets after Caffe's own layout, in their order */
+} sa_explanation;
+
+/* capacity_bytes may be NULL. device: for workspace sizes. On success *explanation is owned by the caller. */
+SA_CHECKED sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device,
+                                sa_explanation *explanation);
+void sa_explanation_free(sa_explanation *explanation);
+
+/* The JSON document of `--json`, malloc'd; NULL: out of memory. */
+char *sa_explanation_json(const sa_explanation *explanation);
+SA_CHECKED sa_status sa_explanation_print(FILE *out, const sa_explanation *explanation);
+
+#endif

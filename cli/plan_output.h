@@ -1,0 +1,12 @@
+/* What `segarena plan` prints and writes. */
+#ifndef SA_CLI_PLAN_OUTPUT_H
+#define SA_CLI_PLAN_OUTPUT_H
+
+#include "report/plan_report.h"
+
+#include <stdio.h>
+
+/* The tables. */
+SA_CHECKED sa_status sa_plan_print(FILE *out, const sa_plan_report *report);
+
+#endif

@@ -1,0 +1,55 @@
+/* What Caffe-SegNet itself would allocate to train a net, buffer by buffer, computed from the net alone.
+ *
+ * The rules follow Caffe's lazy allocation: a blob's data exists once a layer made it, its gradient once a layer touched it, and a
+ * layer's private blobs once it ran. Layers declare their private ones (sa_layer_type.caffe_buffers). cuDNN, the CUDA context and
+ * data files kept in RAM are not in it. */
+#ifndef SA_REPORT_CAFFE_MEMORY_H
+#define SA_REPORT_CAFFE_MEMORY_H
+
+#include "net/net.h"
+
+enum { SA_CAFFE_CATEGORY_COUNT = 17 };
+
+/* CUDA context, cuBLAS handle and the driver's own share, which come on top of every total on a GPU. Measured range. */
+static const size_t SA_CUDA_CONTEXT_LOW_BYTES = 300000000, SA_CUDA_CONTEXT_HIGH_BYTES = 500000000;
+
+typedef struct sa_caffe_row {
+    const char *name;    /* SA_CAFFE_* */
+    const char *plain;   /* the same for someone who does not know Caffe's source, after "7.2 GB of it are" */
+    bool in_caffes_line; /* "Memory required for data" counts it */
+    size_t gpu_bytes, cpu_bytes;
+} sa_caffe_row;
+
+typedef struct sa_caffe_item {
+    char name[SA_NAME_MAX + 32]; /* "conv1", "conv1.grad", "conv1.column" */
+    const char *layer;           /* that makes it; points into the net */
+    const char *category;        /* SA_CAFFE_* */
+    size_t gpu_bytes, cpu_bytes;
+} sa_caffe_item;
+
+typedef struct sa_caffe_memory {
+    size_t memory_required_for_data_bytes; /* the line Caffe prints */
+    size_t first_blob_parameter_count, parameter_count;
+    sa_caffe_row
+        row[SA_CAFFE_CATEGORY_COUNT]; /* every category, in the order of the table in docs; the last is "other", mostly 0 */
+    size_t gpu_total_bytes, cpu_total_bytes;
+    size_t item_count, item_capacity;
+    sa_caffe_item *item; /* owned; largest first */
+} sa_caffe_memory;
+
+/* The net must outlive *memory. On success *memory is owned by the caller. SA_INVALID if a size overflows, SA_NOMEM. */
+SA_CHECKED sa_status sa_caffe_memory_create(const sa_net *net, sa_caffe_memory *memory);
+void sa_caffe_memory_free(sa_caffe_memory *memory);
+
+/* The row with the most bytes in GPU mode. */
+const sa_caffe_row *sa_caffe_memory_largest_row(const sa_caffe_memory *memory);
+
+/* "8.99 GB", "12.6 MB", "20 bytes": powers of ten, as graphics cards are sold, for sentences. */
+enum { SA_DECIMAL_TEXT_BYTES = 32 };
+const char *sa_decimal_size(size_t bytes, char text[SA_DECIMAL_TEXT_BYTES]);
+
+/* One plain sentence: does Caffe's total (GPU mode) fit into the capacity, and why (not). *fits: the total alone, without the
+ * context. */
+void sa_caffe_memory_verdict(const sa_caffe_memory *memory, size_t capacity_bytes, bool *fits, char *text, size_t text_bytes);
+
+#endif
