@@ -5,7 +5,8 @@
 
 #define SA_COMMANDS(X)                                                                                                 \
     X(bench, "run forward, backward and update at full size under one or more strategies, and measure")                \
-    X(strategies, "list presets and switches")
+    X(strategies, "list presets and switches")                                                                          \
+    X(train, "train a net by a solver file, with snapshots")
 
 #define SA_COMMAND_DECLARE(name, help) int sa_cmd_##name(int argc, char **argv);
 SA_COMMANDS(SA_COMMAND_DECLARE)
