@@ -3,6 +3,7 @@
 
 #include "core/checked.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LAYER_TYPES(X)                                                                                                 \
@@ -46,10 +47,14 @@ const sa_layer_type *sa_layer_type_find(const char *name)
 
 sa_status sa_shape_count(const sa_shape *shape, size_t *count)
 {
-    size_t product = 4;
+    size_t product = 4, length = 0;
+    char text[64] = "";
     for (int i = 0; i < shape->axes; i++)
-        if (shape->dim[i] < 1 || !sa_size_mul(product, (size_t)shape->dim[i], &product))
-            SA_FAIL(SA_INVALID, "a blob of %d axes, axis %d = %d, is empty or too large", shape->axes, i, shape->dim[i]);
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%d", i ? "x" : "", shape->dim[i]);
+    for (int i = 0; i < shape->axes; i++) {
+        if (shape->dim[i] < 1) SA_FAIL(SA_INVALID, "a shape of %s is empty", text);
+        if (!sa_size_mul(product, (size_t)shape->dim[i], &product)) SA_FAIL(SA_INVALID, "a shape of %s is too large to address", text);
+    }
     *count = product / 4;
     return SA_OK;
 }

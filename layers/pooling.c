@@ -38,9 +38,9 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     sa_shape shape = blobs[layer->bottom[0]].shape;
     if (w.pad_h >= w.kernel_h || w.pad_w >= w.kernel_w)
         SA_FAIL(SA_INVALID, "pad %dx%d must be smaller than the kernel %dx%d", w.pad_h, w.pad_w, w.kernel_h, w.kernel_w);
-    if (w.kernel_h > shape.dim[2] + 2 * w.pad_h || w.kernel_w > shape.dim[3] + 2 * w.pad_w)
-        SA_FAIL(SA_INVALID, "kernel %dx%d is larger than the padded plane %dx%d", w.kernel_h, w.kernel_w, shape.dim[2] + 2 * w.pad_h,
-                shape.dim[3] + 2 * w.pad_w);
+    if (w.kernel_h > shape.dim[2] + 2 * (int64_t)w.pad_h || w.kernel_w > shape.dim[3] + 2 * (int64_t)w.pad_w)
+        SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", w.kernel_h, w.kernel_w,
+                blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], w.pad_h, w.pad_w);
     shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h);
     shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w);
     for (int i = 0; i < layer->top_count; i++) blobs[layer->top[i]].shape = shape;

@@ -2,6 +2,8 @@
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
+extern const sa_layer_type sa_layer_dropout;
+
 static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
 {
     (void)top;
@@ -10,13 +12,24 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     return sa_source_join(source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
 }
 
+/* The blob to test for being above 0. Where a Dropout has overwritten the output, its own does: what it dropped has no gradient. */
+static int gate_blob(const sa_emitter *e, const sa_layer *layer)
+{
+    int top = layer->top[0], reader = sa_emit_blob(e, top)->consumer;
+    if (sa_emit_data_is_present(e, top)) return top;
+    if (reader >= 0 && sa_emit_layers(e)[reader].type == &sa_layer_dropout) {
+        int dropped = sa_emit_layers(e)[reader].top[0];
+        if (sa_emit_data_is_present(e, dropped)) return dropped;
+    }
+    return layer->bottom[0];
+}
+
 static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)
 {
     (void)bottom;
     sa_source gate, dy;
     sa_node *node;
-    bool stored = sa_emit_data_is_present(e, layer->top[0]);
-    SA_TRY(sa_emit_data(e, stored ? layer->top[0] : layer->bottom[0], &gate));
+    SA_TRY(sa_emit_data(e, gate_blob(e, layer), &gate));
     SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
     return sa_source_join(source, SA_NODE_RELU_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node);
 }

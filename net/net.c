@@ -3,6 +3,7 @@
 
 #include "net/net_parts.h"
 #include "net/net_spec.h"
+#include "proto/closest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,25 +65,46 @@ int sa_net_layer_index(const sa_net *net, const char *name)
 
 /* ------------------------------------------------------------------ one layer of the file -------------------------- */
 
+static sa_status unknown_type(const char *type)
+{
+    enum { NAMES_MAX = 64 };
+    const char *name[NAMES_MAX];
+    size_t length = 0, count = 0;
+    char known[512] = "";
+    for (int i = 0; sa_layer_type_at(i) && length < sizeof known && count < NAMES_MAX; i++) {
+        if (!strcmp(sa_layer_type_at(i)->name, "Split")) continue;
+        name[count] = sa_layer_type_at(i)->name;
+        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", count ? ", " : "", name[count]);
+        count++;
+    }
+    const char *closest = sa_closest_name(type, name, count);
+    if (closest) SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'; did you mean '%s'? Known are %s", type, closest, known);
+    SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'; known are %s", type, known);
+}
+
 static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type)
 {
     *type = sa_layer_type_find(spec->type);
-    if (*type && strcmp(spec->type, "Split")) return SA_OK;
-    char known[512] = "";
-    size_t length = 0;
-    for (int i = 0; sa_layer_type_at(i) && length < sizeof known; i++)
-        if (strcmp(sa_layer_type_at(i)->name, "Split"))
-            length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", sa_layer_type_at(i)->name);
-    SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s' (known: %s)", spec->type, known);
+    if (!*type) return unknown_type(spec->type);
+    if (!strcmp(spec->type, "Split"))
+        SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name its bottom instead of its tops");
+    return SA_OK;
+}
+
+/* "has 1 bottoms, needs 2 to 4" */
+static sa_status check_count(const char *what, int count, int least, int most)
+{
+    if (count >= least && count <= most) return SA_OK;
+    if (least == most) SA_FAIL(SA_INVALID, "has %d %ss, needs %d", count, what, least);
+    SA_FAIL(SA_INVALID, "has %d %ss, needs %d to %d", count, what, least, most);
 }
 
 static sa_status check_counts(const sa_layer_spec *spec, const sa_layer_type *type)
 {
-    if (spec->bottom_count < type->min_bottoms || spec->bottom_count > type->max_bottoms)
-        SA_FAIL(SA_INVALID, "has %d bottoms, needs %d%s", spec->bottom_count, type->min_bottoms,
-                type->max_bottoms > type->min_bottoms ? " or more" : "");
-    if (spec->top_count < type->min_tops || spec->top_count > type->max_tops)
-        SA_FAIL(SA_INVALID, "has %d tops, needs %d%s", spec->top_count, type->min_tops, type->max_tops > type->min_tops ? " or more" : "");
+    SA_TRY(check_count("bottom", spec->bottom_count, type->min_bottoms, type->max_bottoms));
+    SA_TRY(check_count("top", spec->top_count, type->min_tops, type->max_tops));
+    if (spec->loss_weight_count > spec->top_count)
+        SA_FAIL(SA_INVALID, "'loss_weight' is given %d times for %d tops", (int)spec->loss_weight_count, (int)spec->top_count);
     return SA_OK;
 }
 
@@ -189,6 +211,7 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
     for (int l = 0; l < self; l++)
         for (int i = 0; i < net->layer[l].bottom_count; i++)
             if (net->layer[l].bottom[i] == blob) net->layer[l].bottom[i] = first + taken++;
+    SA_TRY(net->layer[self].type->setup(&net->layer[self], net->blob));
     for (int b = 0; b < net->blob_count; b++) /* a layer that worked in place on it now has a copy of its own */
         if (net->blob[b].previous == blob) net->blob[b].previous = -1;
     return SA_OK;
@@ -250,6 +273,8 @@ static sa_status build_header_inputs(sa_net *net, const sa_net_spec *spec)
     layer->config = config;
     for (int i = 0; i < spec->input_count; i++) {
         int index;
+        if (sa_net_blob_index(net, spec->input[i].name) >= 0)
+            SA_FAIL(SA_INVALID, "%s: input '%s' is given twice", net->path, spec->input[i].name);
         config->shape[config->shape_count++] = spec->input[i].shape;
         SA_TRY(add_blob(net, spec->input[i].name, i, &index));
         layer->top[layer->top_count++] = index;
@@ -265,8 +290,9 @@ static sa_status build(sa_net *net, const sa_proto_document *document, const sa_
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);
-    SA_TRY(insert_splits(net));
-    SA_TRY(set_up(net, document, spec, options));
+    SA_TRY(set_up(net, document, spec, options)); /* before the Splits, so that messages have the names of the file */
+    sa_status status = insert_splits(net);
+    if (status != SA_OK) return sa_error_prefix(status, "%s", document->path);
     return sa_net_decide_gradients(net, options);
 }
 

@@ -73,8 +73,8 @@ static sa_status decide(sa_net *net, const bool *below, const bool *layer_below,
         sa_layer *layer = &net->layer[l];
         layer->needs_backward = under[l] && layer_below[l] && !layer->type->is_input;
         if (layer->needs_backward && !layer->type->emit_backward)
-            SA_FAIL(SA_UNSUPPORTED, "%s: layer '%s' (%s) has no backward pass but the loss depends on it", net->path, layer->name,
-                    layer->type->name);
+            SA_FAIL(SA_UNSUPPORTED, "%s:%d: layer '%s' (%s): has no backward pass, but the loss depends on it and parameters lie below it", net->path,
+                    layer->line, layer->name, layer->type->name);
         for (int i = 0; i < layer->param_count; i++)
             layer->param[i].needs_grad = layer->needs_backward && layer->param[i].lr_mult != 0.0f;
     }

@@ -10,9 +10,12 @@ static bool is_type(const sa_layer *layer, const char *type)
     return !strcmp(layer->type->name, type);
 }
 
-/* INFERENCE-mode BN reads its input again for the gradient of its scale, so it must not overwrite it. */
-static bool needs_own_input(const sa_layer *layer)
+/* INFERENCE-mode BN reads its input again for the gradient of its scale, so it must not overwrite it. Nor may a ReLU's output be
+ * overwritten, which its gradient tests, but by a Dropout: its output tells the same where it lets a gradient through. (Caffe would
+ * compute a wrong gradient there.) */
+static bool needs_own_input(const sa_net *net, const sa_layer *layer)
 {
+    if (layer->needs_backward && !is_type(layer, "Dropout") && is_type(&net->layer[net->blob[layer->bottom[0]].producer], "ReLU")) return true;
     return is_type(layer, "BN") && layer->needs_backward && ((const sa_bn_param *)layer->config)->bn_mode == SA_BN_INFERENCE;
 }
 
@@ -21,7 +24,7 @@ static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
     const sa_blob *b = &net->blob[blob];
     const sa_layer *maker = &net->layer[b->producer];
     if (is_type(maker, "Split")) choice->data = SA_DATA_VIRTUAL; /* its tops share the bottom's data */
-    else if (b->previous >= 0 && !needs_own_input(maker)) choice->data = SA_DATA_ALIASED;
+    else if (b->previous >= 0 && !needs_own_input(net, maker)) choice->data = SA_DATA_ALIASED;
     if (b->consumer < 0) return;
     const sa_layer *reader = &net->layer[b->consumer];
     bool in_place = reader->top_count > 0 && net->blob[reader->top[0]].previous == blob;

@@ -21,8 +21,13 @@ typedef struct bad_row {
     const char *message; /* the whole of it, after "bad.prototxt:" */
 } bad_row;
 
-/* A layer of a type with one line of its own; the rest is sound. */
-#define LAYER(type, body) "layer { name: 'l' type: '" type "' bottom: 'a' top: 'b'\n " body " }"
+/* A layer of a type with one line of its own; the rest is sound. PAIR: one that reads two blobs; SOURCE and IMAGES: none. */
+#define LAYER(type, body) "input: 'a' input_dim: [2, 4, 8, 8] layer { name: 'l' type: '" type "' bottom: 'a' top: 'b'\n " body " }"
+#define PAIR(type, body)                                                                   \
+    "input: ['a', 'm'] input_dim: [2, 4, 8, 8, 2, 4, 8, 8] layer { name: 'l' type: '" type \
+    "' bottom: 'a' bottom: 'm' top: 'b'\n " body " }"
+#define SOURCE(type, body) "layer { name: 'l' type: '" type "' top: 'b'\n " body " }"
+#define IMAGES(body) "layer { name: 'l' type: 'DenseImageData' top: 'b' top: 'c'\n " body " }"
 #define CONV(body) LAYER("Convolution", "convolution_param { " body " }")
 /* A sound solver but for what is put in front. */
 #define SOLVER(body) body "\nnet: 'n.prototxt' base_lr: 0.1 lr_policy: 'fixed'"
@@ -76,7 +81,7 @@ static const bad_row rows[] = {
      "2: layer 'l' (ReLU): 'phase' cannot be TRIAN; it is one of TRAIN, TEST; did you mean 'TRAIN'?"},
     {TEXT_NET, SA_PARSE, LAYER("ReLU", "include { phase: TRAIN }\nexclude { phase: TEST }"),
      "1: layer 'l' (ReLU): give either include or exclude rules, not both"},
-    {TEXT_NET, SA_PARSE, LAYER("ReLU", "include { phase: TEST }"), "1: the net has no layers in this phase"},
+    {TEXT_NET, SA_PARSE, "layer { name: 'l' type: 'ReLU' include { phase: TEST } }", "1: the net has no layers in this phase"},
     {TEXT_NET, SA_PARSE, LAYER("ReLU", "param { lr_mul: 1 }"),
      "2: layer 'l' (ReLU): unknown field 'lr_mul' in 'param'; did you mean 'lr_mult'?"},
     {TEXT_NET, SA_PARSE, LAYER("ReLU", "param { lr_mult: fast }"), "2: layer 'l' (ReLU): 'lr_mult' needs a number, not fast"},
@@ -129,29 +134,29 @@ static const bad_row rows[] = {
      "2: layer 'l' (BN): 'momentum' is not supported: SegNet's BN keeps no running statistics"},
     {TEXT_NET, SA_UNSUPPORTED, LAYER("ReLU", "relu_param { negative_slope: 0.1 }"),
      "2: layer 'l' (ReLU): 'negative_slope: 0.1' is not supported: only max(x, 0) is implemented"},
-    {TEXT_NET, SA_INVALID, LAYER("Upsample", "upsample_param { scale: 1 }"),
+    {TEXT_NET, SA_INVALID, PAIR("Upsample", "upsample_param { scale: 1 }"),
      "1: layer 'l' (Upsample): scale 1 x 1; both must be at least 2"},
-    {TEXT_NET, SA_INVALID, LAYER("Upsample", "upsample_param { scale: 3 pad_out_h: true }"),
+    {TEXT_NET, SA_INVALID, PAIR("Upsample", "upsample_param { scale: 3 pad_out_h: true }"),
      "1: layer 'l' (Upsample): 'pad_out_h' needs scale 2, not 3"},
-    {TEXT_NET, SA_INVALID, LAYER("Upsample", "upsample_param { scale_h: 2 }"),
+    {TEXT_NET, SA_INVALID, PAIR("Upsample", "upsample_param { scale_h: 2 }"),
      "1: layer 'l' (Upsample): 'scale_h' and 'scale_w' need each other"},
     {TEXT_NET, SA_PARSE, LAYER("Dropout", "dropout_param { dropout_ratio: 1 }"),
      "2: layer 'l' (Dropout): 'dropout_ratio' is 1; it must be at most 0.999"},
-    {TEXT_NET, SA_PARSE, LAYER("SoftmaxWithLoss", "loss_param { class_weighting: -1 }"),
+    {TEXT_NET, SA_PARSE, PAIR("SoftmaxWithLoss", "loss_param { class_weighting: -1 }"),
      "2: layer 'l' (SoftmaxWithLoss): 'class_weighting' is -1; it must be at least 0"},
-    {TEXT_NET, SA_PARSE, LAYER("Accuracy", "accuracy_param { top_k: 0 }"),
+    {TEXT_NET, SA_PARSE, PAIR("Accuracy", "accuracy_param { top_k: 0 }"),
      "2: layer 'l' (Accuracy): 'top_k' is 0; it must be at least 1"},
-    {TEXT_NET, SA_INVALID, LAYER("DummyData", "dummy_data_param { shape { dim: 1 } num: 1 }"),
+    {TEXT_NET, SA_INVALID, SOURCE("DummyData", "dummy_data_param { shape { dim: 1 } num: 1 }"),
      "1: layer 'l' (DummyData): give either 'shape' or 'num', 'channels', 'height', 'width', not both"},
-    {TEXT_NET, SA_INVALID, LAYER("DummyData", "dummy_data_param { shape { } shape { } }"),
+    {TEXT_NET, SA_INVALID, SOURCE("DummyData", "dummy_data_param { shape { } shape { } }"),
      "1: layer 'l' (DummyData): 'shape' is given 2 times for 1 tops"},
-    {TEXT_NET, SA_PARSE, LAYER("DummyData", "dummy_data_param { shape { dim: 3000000000 } }"),
+    {TEXT_NET, SA_PARSE, SOURCE("DummyData", "dummy_data_param { shape { dim: 3000000000 } }"),
      "2: layer 'l' (DummyData): 'dim' is 3000000000; it must be at most 2147483647"},
-    {TEXT_NET, SA_PARSE, LAYER("DenseImageData", "dense_image_data_param { batch_size: 0 }"),
+    {TEXT_NET, SA_PARSE, IMAGES("dense_image_data_param { batch_size: 0 }"),
      "2: layer 'l' (DenseImageData): 'batch_size' is 0; it must be at least 1"},
-    {TEXT_NET, SA_PARSE, LAYER("DenseImageData", "dense_image_data_param { rand_skip: -1 }"),
+    {TEXT_NET, SA_PARSE, IMAGES("dense_image_data_param { rand_skip: -1 }"),
      "2: layer 'l' (DenseImageData): 'rand_skip' is -1; it must not be negative"},
-    {TEXT_NET, SA_UNSUPPORTED, LAYER("DenseImageData", "transform_param { mirror: true }"),
+    {TEXT_NET, SA_UNSUPPORTED, IMAGES("transform_param { mirror: true }"),
      "2: layer 'l' (DenseImageData): 'mirror: true' is not supported: it would not mirror the labels; give "
      "dense_image_data_param's own "
      "mirror"},
@@ -253,11 +258,11 @@ static void size_is_limited(void **state)
 static void too_many_layers_are_refused(void **state)
 {
     (void)state;
-    static const char layer[] = "layer{name:'r'type:'ReLU'}\n";
-    size_t bytes = sizeof layer - 1, length = bytes * (SA_SPEC_LAYERS_MAX + 1);
-    char *text = malloc(length);
+    static const char form[] = "layer{name:'%04d'type:'DummyData'top:'%04d'dummy_data_param{num:1 channels:1 height:1 width:1}}\n";
+    size_t bytes = (size_t)snprintf(NULL, 0, form, 0, 0), length = bytes * (SA_SPEC_LAYERS_MAX + 1);
+    char *text = malloc(length + 1);
     assert_non_null(text);
-    for (size_t at = 0; at < length; at += bytes) memcpy(text + at, layer, bytes);
+    for (int i = 0; i <= SA_SPEC_LAYERS_MAX; i++) snprintf(text + (size_t)i * bytes, bytes + 1, form, i, i);
     assert_int_equal(read_text(TEXT_NET, "big.prototxt", text, length - bytes), SA_OK);
     assert_int_equal(read_text(TEXT_NET, "big.prototxt", text, length), SA_UNSUPPORTED);
     assert_string_equal(sa_error_message(), "big.prototxt:1: the net has 4097 layers; at most 4096 are supported");
@@ -290,7 +295,8 @@ static void missing_files_are_io_errors(void **state)
 /* ---- mutations ---- */
 
 static const char *const seeds[] = {
-    "name: 'n' input: \"data\" input_dim: [1, 3, 16, 16] force_backward: true state { phase: TRAIN level: 1 stage: 's' }\n"
+    "name: 'n' input: \"data\" input_dim: [1, 3, 16, 16] input: 'label' input_dim: [1, 1, 15, 16] force_backward: true state { "
+    "phase: TRAIN level: 1 stage: 's' }\n"
     "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' param { lr_mult: 1 decay_mult: 1 } param < lr_mult: 2 >\n"
     "  include { phase: TRAIN min_level: 0 } convolution_param { num_output: 8 kernel_size: 7 pad: 3\n"
     "  weight_filler { type: 'msra' variance_norm: FAN_OUT } bias_filler { type: \"constant\" value: -.5e-2 } engine: CAFFE } }\n"
@@ -299,10 +305,10 @@ static const char *const seeds[] = {
     "}\n"
     "layer { name: 'u' type: 'Upsample' bottom: 'p' bottom: 'm' top: 'u' upsample_param { scale: 2 pad_out_h: true } }\n"
     "layer { name: 'l' type: 'SoftmaxWithLoss' bottom: 'u' bottom: 'label' top: 'l' softmax_param { engine: CAFFE } loss_param: {\n"
-    "  weight_by_label_freqs: true ignore_label: 11 class_weighting: 0.2595 class_weighting: [1, 2.5] } } # the end",
+    "  weight_by_label_freqs: true ignore_label: 11 class_weighting: 0.2595 class_weighting: [1, 2, 3, 4, 5, 6, 2.5] } } # the end",
     "layer { name: 'd' type: 'DummyData' top: 'data' top: 'label' dummy_data_param { shape { dim: 2 dim: 4 } shape { dim: 1 }\n"
     "  data_filler { type: 'gaussian' std: 0.1 } } }\n"
-    "layer { name: 'i' type: 'DenseImageData' top: 'x' dense_image_data_param { source: \"\\x74rain\\056txt\" 'b' batch_size: 4\n"
+    "layer { name: 'i' type: 'DenseImageData' top: 'x' top: 'y' dense_image_data_param { source: \"\\x74rain\\056txt\" 'b' batch_size: 4\n"
     "  shuffle: true } transform_param { scale: 0.5 mean_value: 104 } }\n"
     "layer { name: 'b' type: 'BN' bottom: 'x' top: 'x' bn_param { scale_filler { value: 1 } bn_mode: INFERENCE } }",
     "net: \"net.prototxt\"\nbase_lr: 0.1\nlr_policy: \"multistep\"\ngamma: 0.5\nstepvalue: 2\nstepvalue: 0x10\nmomentum: 0.9\n"

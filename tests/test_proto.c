@@ -123,7 +123,7 @@ static const char wild[] =
     "layer { bottom: \"data\" top: \"conv1\" name: \"conv1\" type: \"Convolution\" param { lr_mult: 1 decay_mult: 1 }\n"
     "  param { lr_mult: 2 decay_mult: 0 } convolution_param { weight_filler { type: \"msra\" } bias_filler { type: \"constant\" "
     "value: 0 }\n"
-    "  num_output: 64 pad: 1 kernel_size: 3 } }\n"
+    "  num_output: 2 pad: 1 kernel_size: 3 } }\n"
     "layer { name: \"drop\" type: \"Dropout\" bottom: \"conv1\" top: \"conv1\" dropout_param { dropout_ratio: 0.5 "
     "sample_weights_test: "
     "true } }\n"

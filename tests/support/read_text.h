@@ -1,4 +1,4 @@
-/* Runs a text through everything that reads prototxt files: form, field tables, the rules between fields. */
+/* Runs a text through everything that reads prototxt files: form, field tables, rules, connections and shapes. */
 #ifndef SA_TESTS_READ_TEXT_H
 #define SA_TESTS_READ_TEXT_H
 
@@ -8,7 +8,7 @@
 
 typedef enum text_kind {
     TEXT_FORM,   /* the text format alone */
-    TEXT_NET,    /* a net file and each layer's parameters */
+    TEXT_NET,    /* a net of the TRAIN phase */
     TEXT_SOLVER, /* a solver file */
 } text_kind;
 

@@ -1,0 +1,106 @@
+/* `segarena train SOLVER.prototxt`: options, signals, what is printed at the end. */
+#include "cli/commands.h"
+#include "cli/train_report.h"
+#include "cli/train_run.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_STEPS = 'n', KEY_BATCH = 'b', KEY_JSON = 'j' };
+enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME };
+
+/* A signal handler has no other way to reach the loop. */
+static volatile sig_atomic_t stop_signal;
+
+static void note_signal(int signal_number)
+{
+    stop_signal = signal_number;
+}
+
+/* The first signal ends the training after its step, a second one ends the process as ever. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    stop_signal = 0;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int number(struct argp_state *state, const char *name, const char *text, int high)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (*text == '\0' || *end || value < 1 || value > high)
+        argp_error(state, "--%s %s: a whole number from 1 to %d is expected", name, text, high);
+    return (int)value;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    sa_train_options *o = state->input;
+    switch (key) {
+    case KEY_STRATEGY: o->strategy = argument; return 0;
+    case KEY_CONV: o->conv = argument; return 0;
+    case KEY_DEVICE: o->device = argument; return 0;
+    case KEY_THREADS: o->threads = number(state, "threads", argument, 1024); return 0;
+    case KEY_STEPS: o->steps = number(state, "steps", argument, 2147483647); return 0;
+    case KEY_BATCH: o->batch = number(state, "batch", argument, 65536); return 0;
+    case KEY_DATA_ROOT: o->data_root = argument; return 0;
+    case KEY_SNAPSHOT: o->snapshot = argument; return 0;
+    case KEY_RESUME: o->resume = argument; return 0;
+    case KEY_JSON: o->json = true; return 0;
+    case ARGP_KEY_ARG:
+        if (o->solver) argp_error(state, "unexpected argument '%s'", argument);
+        o->solver = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option OPTIONS[] = {
+    {"strategy", KEY_STRATEGY, "S", 0, "memory strategy (default fastest); see `segarena strategies`", 0},
+    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
+    {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda (default: as the solver's solver_mode says)", 0},
+    {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
+    {"data-root", KEY_DATA_ROOT, "DIR", 0, "folder that the names in the net's lists are relative to", 0},
+    {"steps", KEY_STEPS, "N", 0, "steps in all, resumed ones included (default: the solver's max_iter)", 0},
+    {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
+    {"snapshot", KEY_SNAPSHOT, "FILE", 0, "where the state goes after the last step (default: the solver's snapshot_prefix)", 0},
+    {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit", 0},
+    {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
+    {0},
+};
+
+int sa_cmd_train(int argc, char **argv)
+{
+    static const struct argp ARGP = {
+        OPTIONS,
+        parse,
+        "SOLVER.prototxt",
+        "Trains a net by SGD. Ctrl-C ends it after the step that runs, with a snapshot where one is wanted.",
+        NULL,
+        NULL,
+        NULL};
+    sa_train_options options = {.strategy = "fastest", .conv = "auto", .progress = stderr, .stop = &stop_signal};
+    sa_train_result result;
+    argp_err_exit_status = 2;
+    if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
+    options.log = options.json ? stderr : stdout;
+    catch_signals();
+    if (sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
+    sa_cli_note("train", result.note);
+    if (options.json) sa_train_print_json(stdout, &options, &result);
+    else sa_train_print_summary(stdout, &result);
+    if (result.stopped)
+        fprintf(stderr, "segarena train: stopped by %s after step %llu of %llu; %s%s\n", strsignal((int)stop_signal),
+                (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
+                result.snapshot[0] ? "--resume goes on from " : "no snapshot was wanted", result.snapshot);
+    int status = result.stopped ? 1 : 0;
+    sa_train_result_free(&result);
+    return status;
+}

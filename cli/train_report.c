@@ -1,0 +1,85 @@
+/* The summary of a training run, as text and as JSON. */
+#include "cli/train_report.h"
+
+#include "core/size_text.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { MEAN_STEPS = 5 };
+
+void sa_train_print_summary(FILE *out, const sa_train_result *r)
+{
+    char size[SA_SIZE_TEXT_BYTES], measured[SA_SIZE_TEXT_BYTES];
+    size_t n = r->record_count;
+    fprintf(out, "\n%s (%s) on %s, strategy %s, conv %s, batch %d%s\n", r->net, r->net_path, r->device, r->strategy.name,
+            sa_conv_option_name(r->strategy.conv), r->batch, r->synthetic ? ", synthetic scenes" : "");
+    fprintf(out, "  steps     %zu, from %" PRIu64 " to %" PRIu64 " of %" PRIu64 "%s\n", n, r->first_step, r->last_step,
+            r->total_steps, r->stopped ? ": stopped" : "");
+    if (n > 0) {
+        size_t tail = n > MEAN_STEPS ? n - MEAN_STEPS : 0;
+        size_t averaged = n < MEAN_STEPS ? n : (size_t)MEAN_STEPS;
+        fprintf(out, "  loss      first %.6g, last %.6g; mean of the first %zu %.6g, of the last %zu %.6g\n",
+                (double)r->record[0].loss, (double)r->record[n - 1].loss, averaged, sa_train_mean_loss(r, 0, MEAN_STEPS), averaged,
+                sa_train_mean_loss(r, tail, MEAN_STEPS));
+        if (r->has_accuracy)
+            fprintf(out, "  accuracy  first %.4f, last %.4f\n", (double)r->record[0].accuracy, (double)r->record[n - 1].accuracy);
+    }
+    fprintf(out, "  time      %.1f ms a step, %.1f ms for its data (medians)\n", r->step_ms, r->data_ms);
+    if (r->predicted_bytes == r->measured_bytes)
+        fprintf(out, "  arena     %s bytes, predicted and measured\n", sa_size_format_exact(r->predicted_bytes, size));
+    else
+        fprintf(out, "  arena     predicted %s bytes, measured %s\n", sa_size_format_exact(r->predicted_bytes, size),
+                sa_size_format_exact(r->measured_bytes, measured));
+    fprintf(out, "  state     %016" PRIx64 "\n", r->state_hash);
+    if (r->snapshot[0]) fprintf(out, "  snapshot  %s\n", r->snapshot);
+}
+
+typedef enum column { LOSS, ACCURACY, RATE } column;
+
+static void add_column(cJSON *root, const char *name, const sa_train_result *r, column which)
+{
+    cJSON *array = cJSON_AddArrayToObject(root, name);
+    for (size_t i = 0; i < r->record_count; i++) {
+        const sa_train_record *record = &r->record[i];
+        float value = which == LOSS ? record->loss : which == ACCURACY ? record->accuracy : record->rate;
+        cJSON_AddItemToArray(array, cJSON_CreateNumber((double)value));
+    }
+}
+
+void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_train_result *r)
+{
+    char hash[17];
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "net", r->net);
+    cJSON_AddStringToObject(root, "solver", options->solver);
+    cJSON_AddStringToObject(root, "strategy", r->strategy.name);
+    cJSON_AddStringToObject(root, "conv", sa_conv_option_name(r->strategy.conv));
+    cJSON_AddStringToObject(root, "device", r->device);
+    cJSON_AddNumberToObject(root, "threads", r->threads);
+    cJSON_AddNumberToObject(root, "batch", r->batch);
+    cJSON_AddNumberToObject(root, "seed", (double)r->seed);
+    cJSON_AddBoolToObject(root, "synthetic_data", r->synthetic);
+    cJSON_AddNumberToObject(root, "steps", (double)r->record_count);
+    cJSON_AddNumberToObject(root, "first_step", (double)r->first_step);
+    cJSON_AddNumberToObject(root, "last_step", (double)r->last_step);
+    cJSON_AddBoolToObject(root, "stopped", r->stopped);
+    add_column(root, "losses", r, LOSS);
+    if (r->has_accuracy) add_column(root, "accuracies", r, ACCURACY);
+    else cJSON_AddArrayToObject(root, "accuracies");
+    add_column(root, "rates", r, RATE);
+    cJSON_AddNumberToObject(root, "step_ms", r->step_ms);
+    cJSON_AddNumberToObject(root, "data_ms", r->data_ms);
+    cJSON_AddNumberToObject(root, "predicted_bytes", (double)r->predicted_bytes);
+    cJSON_AddNumberToObject(root, "arena_bytes", (double)r->arena_bytes);
+    cJSON_AddNumberToObject(root, "measured_bytes", (double)r->measured_bytes);
+    snprintf(hash, sizeof hash, "%016" PRIx64, r->state_hash);
+    cJSON_AddStringToObject(root, "state_hash", hash);
+    if (r->snapshot[0]) cJSON_AddStringToObject(root, "snapshot", r->snapshot);
+    else cJSON_AddNullToObject(root, "snapshot");
+    char *text = cJSON_Print(root);
+    if (text) fprintf(out, "%s\n", text);
+    free(text);
+    cJSON_Delete(root);
+}

@@ -1,0 +1,335 @@
+/* The training loop: batch, step, loss, log line, snapshot. */
+#include "cli/train_run.h"
+
+#include "cli/progress.h"
+#include "cli/train_state.h"
+#include "core/size_text.h"
+#include "net/feed.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DEFAULT_SEED = 1, FIRST_RECORDS = 256 };
+
+typedef struct trainer {
+    const sa_train_options *options;
+    sa_solver_config solver;
+    sa_net *net;
+    sa_device *device;
+    sa_session *session;
+    sa_feed *feed;
+    sa_train_state *state;
+    int accuracy_blob;      /* -1: the net has none */
+    uint64_t snapshot_step; /* of the snapshot written last */
+    sa_progress progress;
+    sa_train_result *result;
+} trainer;
+
+/* ---- opening ---- */
+
+/* A name for what comes out of the net at the end of a step. */
+static sa_status find_outputs(trainer *t)
+{
+    bool loss = false, learns = false;
+    t->accuracy_blob = -1;
+    for (int l = 0; l < t->net->layer_count; l++) {
+        const sa_layer *layer = &t->net->layer[l];
+        loss |= layer->loss_weight != 0.0f;
+        for (int i = 0; i < layer->param_count; i++) learns |= layer->param[i].needs_grad;
+        if (t->accuracy_blob < 0 && !strcmp(layer->type->name, "Accuracy") && t->net->blob[layer->top[0]].consumer < 0)
+            t->accuracy_blob = layer->top[0];
+    }
+    if (!loss) SA_FAIL(SA_INVALID, "%s: the net has no loss in the TRAIN phase: there is nothing to train by", t->net->path);
+    if (!learns)
+        SA_FAIL(SA_INVALID, "%s: no parameter below the loss has a learning rate (lr_mult): nothing would change", t->net->path);
+    t->result->has_accuracy = t->accuracy_blob >= 0;
+    return SA_OK;
+}
+
+static sa_status read_solver(trainer *t)
+{
+    const sa_train_options *o = t->options;
+    SA_TRY(sa_solver_config_load(o->solver, &t->solver));
+    sa_net_options net = {.batch = o->batch, .data_root = o->data_root};
+    SA_TRY(sa_net_load(t->solver.net, &net, &t->net));
+    sa_train_result *r = t->result;
+    snprintf(r->net, sizeof r->net, "%s", t->net->name);
+    snprintf(r->net_path, sizeof r->net_path, "%s", t->net->path);
+    snprintf(r->note, sizeof r->note, "%s", t->net->note);
+    r->total_steps = (uint64_t)(o->steps > 0 ? o->steps : t->solver.max_iter);
+    r->seed = t->solver.random_seed >= 0 ? (uint64_t)t->solver.random_seed : DEFAULT_SEED;
+    if (r->total_steps == 0) SA_FAIL(SA_INVALID, "%s: how many steps? Neither max_iter nor --steps is given", o->solver);
+    return find_outputs(t);
+}
+
+/* Where snapshots are to go has to exist before hours are spent. */
+static sa_status check_snapshots(const trainer *t)
+{
+    const sa_solver_config *s = &t->solver;
+    if (t->options->snapshot) SA_TRY(sa_train_check_writable(t->options->snapshot));
+    if (s->snapshot > 0 && !s->snapshot_prefix[0])
+        SA_FAIL(SA_INVALID, "%s: 'snapshot: %d' needs a 'snapshot_prefix', the beginning of the files' names", t->options->solver,
+                (int)s->snapshot);
+    bool by_prefix = s->snapshot > 0 || (s->snapshot_after_train && !t->options->snapshot);
+    return by_prefix && s->snapshot_prefix[0] ? sa_train_check_writable(s->snapshot_prefix) : SA_OK;
+}
+
+static sa_status choose_strategy(const sa_train_options *options, sa_strategy *strategy)
+{
+    SA_TRY(sa_strategy_parse(options->strategy, strategy));
+    return sa_conv_option_parse(options->conv, &strategy->conv);
+}
+
+/* Tells a missing list from one that is in another folder. */
+static sa_status open_feed(trainer *t)
+{
+    const char *root = t->options->data_root;
+    sa_status status = sa_feed_open(t->net, root, t->result->seed, &t->feed);
+    if (status != SA_IO) return status;
+    char cause[768];
+    snprintf(cause, sizeof cause, "%.700s", sa_error_message());
+    if (root) SA_FAIL(SA_IO, "the training data cannot be read: %s; names are relative to --data-root %s", cause, root);
+    SA_FAIL(SA_IO, "the training data cannot be read: %s; --data-root DIR tells the folder that names are relative to", cause);
+}
+
+static sa_status read_resume(trainer *t, sa_snapshot_state *from)
+{
+    sa_train_result *r = t->result;
+    SA_TRY(sa_train_state_load(t->state, t->options->resume, from));
+    if (from->step >= r->total_steps)
+        SA_FAIL(SA_INVALID, "%s: %llu steps are done already; --steps or max_iter, the number of steps in all, is %llu",
+                t->options->resume, (unsigned long long)from->step, (unsigned long long)r->total_steps);
+    r->seed = from->seed;
+    r->first_step = r->last_step = t->snapshot_step = from->step;
+    return SA_OK;
+}
+
+static sa_status open_session(trainer *t)
+{
+    sa_train_result *r = t->result;
+    sa_session_options options = {
+        .program = {.training = true, .momentum = t->solver.momentum, .weight_decay = t->solver.weight_decay}, .seed = r->seed};
+    SA_TRY(sa_session_create(t->net, &r->strategy, t->device, &options, &t->session));
+    snprintf(r->device, sizeof r->device, "%s", t->device->kind);
+    r->threads = t->device->threads;
+    r->predicted_bytes = sa_session_layout(t->session)->plan.peak_bytes;
+    r->arena_bytes = sa_session_arena_bytes(t->session);
+    for (int b = 0; b < t->net->blob_count && r->batch == 0; b++)
+        if (t->net->layer[t->net->blob[b].producer].type->is_input) r->batch = t->net->blob[b].shape.dim[0];
+    return SA_OK;
+}
+
+static sa_status open_trainer(trainer *t)
+{
+    const sa_train_options *o = t->options;
+    sa_snapshot_state from;
+    SA_TRY(choose_strategy(o, &t->result->strategy));
+    SA_TRY(read_solver(t));
+    SA_TRY(check_snapshots(t));
+    SA_TRY(sa_train_state_create(t->net, &t->state));
+    if (o->resume) SA_TRY(read_resume(t, &from));
+    SA_TRY(open_feed(t));
+    if (o->resume) SA_TRY(sa_feed_restore(t->feed, from.position));
+    t->result->synthetic = sa_feed_is_synthetic(t->feed);
+    const char *device = o->device ? o->device : t->solver.solver_mode == SA_SOLVER_CPU ? "cpu" : "auto";
+    SA_TRY(sa_device_open(device, o->threads, &t->device));
+    SA_TRY(open_session(t));
+    return o->resume ? sa_train_state_apply(t->state, t->session) : SA_OK;
+}
+
+static void close_trainer(trainer *t)
+{
+    sa_session_destroy(t->session);
+    sa_feed_close(t->feed);
+    sa_train_state_destroy(t->state);
+    sa_net_free(t->net);
+    sa_device_close(t->device);
+}
+
+/* ---- snapshots ---- */
+
+static sa_status save(trainer *t, const char *path)
+{
+    sa_train_result *r = t->result;
+    sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(t->feed)};
+    SA_TRY(sa_train_state_save(t->state, t->session, &header, path));
+    snprintf(r->snapshot, sizeof r->snapshot, "%s", path);
+    t->snapshot_step = r->last_step;
+    return SA_OK;
+}
+
+static sa_status save_numbered(trainer *t)
+{
+    char path[SA_SOLVER_PATH_BYTES + 40];
+    snprintf(path, sizeof path, "%s_iter_%llu.sasnap", t->solver.snapshot_prefix, (unsigned long long)t->result->last_step);
+    return save(t, path);
+}
+
+/* After the last step, whether the end was reached or asked for. */
+static sa_status save_last(trainer *t)
+{
+    if (t->options->snapshot) return save(t, t->options->snapshot);
+    bool wanted = t->solver.snapshot_after_train && t->solver.snapshot_prefix[0] && t->snapshot_step != t->result->last_step;
+    return wanted ? save_numbered(t) : SA_OK;
+}
+
+/* ---- steps ---- */
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static sa_status add_record(sa_train_result *r, const sa_train_record *record)
+{
+    if (r->record_count == r->record_capacity) {
+        size_t capacity = r->record_capacity ? 2 * r->record_capacity : FIRST_RECORDS;
+        sa_train_record *grown = realloc(r->record, capacity * sizeof *grown);
+        if (!grown) SA_FAIL(SA_NOMEM, "no memory to keep %zu losses", capacity);
+        r->record = grown;
+        r->record_capacity = capacity;
+    }
+    r->record[r->record_count++] = *record;
+    return SA_OK;
+}
+
+/* Caffe's loss of a net: all losses by their weights. */
+static sa_status read_outputs(trainer *t, sa_train_record *record)
+{
+    double sum = 0;
+    for (int l = 0; l < t->net->layer_count; l++) {
+        const sa_layer *layer = &t->net->layer[l];
+        float loss;
+        if (layer->loss_weight == 0.0f) continue;
+        SA_TRY(sa_session_get_output(t->session, layer->top[0], &loss));
+        sum += (double)layer->loss_weight * (double)loss;
+    }
+    record->loss = (float)sum;
+    return t->accuracy_blob >= 0 ? sa_session_get_output(t->session, t->accuracy_blob, &record->accuracy) : SA_OK;
+}
+
+static sa_status run_step(trainer *t)
+{
+    sa_train_result *r = t->result;
+    uint32_t index = (uint32_t)r->last_step;
+    sa_train_record record = {.rate = sa_solver_rate(&t->solver, index)};
+    double begin = now_ms();
+    SA_TRY(sa_feed_next(t->feed, t->session));
+    double fed = now_ms();
+    SA_TRY(sa_session_run(t->session, record.rate, index, NULL));
+    SA_TRY(read_outputs(t, &record));
+    record.data_ms = fed - begin;
+    record.step_ms = now_ms() - fed;
+    if (!isfinite(record.loss))
+        SA_FAIL(SA_NUMERIC,
+                "the loss is %g at step %u (learning rate %g): training has diverged, or the batch has no labelled pixel; a "
+                "smaller base_lr "
+                "may help. No snapshot is written of it%s%s",
+                (double)record.loss, index + 1, (double)record.rate, r->snapshot[0] ? "; the last one is " : "", r->snapshot);
+    r->last_step++;
+    return add_record(r, &record);
+}
+
+double sa_train_mean_loss(const sa_train_result *result, size_t first, size_t count)
+{
+    double sum = 0;
+    size_t end = first + count < result->record_count ? first + count : result->record_count;
+    for (size_t i = first; i < end; i++) sum += (double)result->record[i].loss;
+    return end > first ? sum / (double)(end - first) : 0;
+}
+
+/* The line that the solver's `display` and `average_loss` ask for. */
+static void log_step(trainer *t)
+{
+    const sa_train_result *r = t->result;
+    const sa_train_record *last = &r->record[r->record_count - 1];
+    if (!t->options->log || t->solver.display <= 0 || r->last_step % (uint64_t)t->solver.display) return;
+    size_t window = (size_t)t->solver.average_loss < r->record_count ? (size_t)t->solver.average_loss : r->record_count;
+    if (t->progress.live) fputs("\r\033[K", t->progress.stream);
+    fprintf(t->options->log, "step %llu  loss %.6g", (unsigned long long)r->last_step,
+            sa_train_mean_loss(r, r->record_count - window, window));
+    if (window > 1) fprintf(t->options->log, " (mean of %zu)", window);
+    if (r->has_accuracy) fprintf(t->options->log, "  accuracy %.4f", (double)last->accuracy);
+    fprintf(t->options->log, "  rate %g\n", (double)last->rate);
+    fflush(t->options->log);
+}
+
+static void show_progress(trainer *t)
+{
+    const sa_train_result *r = t->result;
+    const sa_train_record *last = &r->record[r->record_count - 1];
+    char extra[120];
+    int length = snprintf(extra, sizeof extra, "loss %.4f", (double)last->loss);
+    if (r->has_accuracy) snprintf(extra + length, sizeof extra - (size_t)length, "  accuracy %.4f", (double)last->accuracy);
+    if (t->options->progress) sa_progress_update(&t->progress, (size_t)r->last_step, extra);
+}
+
+static sa_status train(trainer *t)
+{
+    sa_train_result *r = t->result;
+    const volatile sig_atomic_t *stop = t->options->stop;
+    while (r->last_step < r->total_steps && !(stop && *stop)) {
+        SA_TRY(run_step(t));
+        log_step(t);
+        show_progress(t);
+        if (t->solver.snapshot > 0 && r->last_step % (uint64_t)t->solver.snapshot == 0) SA_TRY(save_numbered(t));
+    }
+    r->stopped = r->last_step < r->total_steps;
+    if (r->record_count) SA_TRY(save_last(t));
+    r->measured_bytes = sa_session_measured_bytes(t->session);
+    return sa_session_state_hash(t->session, &r->state_hash);
+}
+
+/* ---- the result ---- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *value, size_t count)
+{
+    qsort(value, count, sizeof *value, by_value);
+    return count == 0 ? 0 : count % 2 ? value[count / 2] : 0.5 * (value[count / 2 - 1] + value[count / 2]);
+}
+
+static sa_status find_medians(sa_train_result *r)
+{
+    double *value = malloc((r->record_count + 1) * sizeof *value);
+    if (!value) SA_FAIL(SA_NOMEM, "no memory for %zu times", r->record_count);
+    for (size_t i = 0; i < r->record_count; i++) value[i] = r->record[i].step_ms;
+    r->step_ms = median(value, r->record_count);
+    for (size_t i = 0; i < r->record_count; i++) value[i] = r->record[i].data_ms;
+    r->data_ms = median(value, r->record_count);
+    free(value);
+    return SA_OK;
+}
+
+sa_status sa_train_run(const sa_train_options *options, sa_train_result *result)
+{
+    trainer t = {.options = options, .result = result};
+    memset(result, 0, sizeof *result);
+    sa_status status = open_trainer(&t);
+    if (status == SA_OK) {
+        if (options->progress)
+            sa_progress_begin(&t.progress, options->progress, result->net, (size_t)result->first_step, (size_t)result->total_steps,
+                              result->arena_bytes);
+        status = train(&t);
+        if (options->progress) sa_progress_end(&t.progress);
+    }
+    if (status == SA_OK) status = find_medians(result);
+    close_trainer(&t);
+    if (status != SA_OK) sa_train_result_free(result);
+    return status;
+}
+
+void sa_train_result_free(sa_train_result *result)
+{
+    free(result->record);
+    memset(result, 0, sizeof *result);
+}

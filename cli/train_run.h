@@ -1,0 +1,64 @@
+/* Training a net by a solver file: shared by `segarena train` and its tests. Prints progress and log lines where it is told to, and
+ * nothing else; reading the command line and writing the summary are others' business.
+ *
+ * Step numbers in messages, log lines and file names count the updates done: step 1 is the first. */
+#ifndef SA_CLI_TRAIN_RUN_H
+#define SA_CLI_TRAIN_RUN_H
+
+#include "net/session.h"
+#include "net/solver_config.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+typedef struct sa_train_options {
+    const char *solver; /* path of the solver's prototxt */
+    const char *strategy, *conv;
+    const char *device;    /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */
+    const char *data_root; /* NULL: the working directory */
+    const char *snapshot;  /* NULL, or where the last state goes, in place of snapshot_prefix */
+    const char *resume;    /* NULL, or the snapshot to go on from */
+    int threads;           /* 0: all cores */
+    int steps;             /* in all, those of a resumed run included; 0: the solver's max_iter */
+    int batch;             /* 0: the net's */
+    bool json;
+    FILE *progress;                    /* NULL: none */
+    FILE *log;                         /* of the lines that `display` asks for; NULL: none */
+    const volatile sig_atomic_t *stop; /* not 0: stop after the step that runs. NULL: never */
+} sa_train_options;
+
+/* One step. */
+typedef struct sa_train_record {
+    float loss;     /* of the parameters before the update */
+    float accuracy; /* 0 if the net has none */
+    float rate;
+    double step_ms, data_ms; /* wall time of the step, of making and uploading its batch */
+} sa_train_record;
+
+typedef struct sa_train_result {
+    char net[SA_NAME_MAX], net_path[SA_SOLVER_PATH_BYTES], device[128];
+    sa_strategy strategy;
+    int threads, batch;
+    uint64_t seed;
+    bool has_accuracy, synthetic, stopped;
+    char note[512];                 /* of the net: sizes that were assumed */
+    uint64_t first_step, last_step; /* updates before and after this run */
+    uint64_t total_steps;           /* where it was to stop */
+    size_t record_count, record_capacity;
+    sa_train_record *record; /* (record_count), owned */
+    size_t predicted_bytes, arena_bytes, measured_bytes;
+    double step_ms, data_ms;                  /* medians */
+    uint64_t state_hash;                      /* sa_session_state_hash after the last step */
+    char snapshot[SA_SOLVER_PATH_BYTES + 64]; /* the one written last; "": none */
+} sa_train_result;
+
+/* Trains. *result is owned by the caller (sa_train_result_free), and empty after a failure. A snapshot that was written stays;
+ * none is ever written half. SA_NUMERIC: a loss or, at a snapshot, a parameter is not finite; otherwise the statuses of reading
+ * solver, net, data and snapshot, of the device and of writing. */
+SA_CHECKED sa_status sa_train_run(const sa_train_options *options, sa_train_result *result);
+void sa_train_result_free(sa_train_result *result);
+
+/* The mean loss of `count` steps from `first` on, fewer if there are fewer. */
+double sa_train_mean_loss(const sa_train_result *result, size_t first, size_t count);
+
+#endif

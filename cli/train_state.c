@@ -1,0 +1,120 @@
+/* Collects the arrays of a net under the names that snapshots give them: "<layer>.<parameter>". */
+#include "cli/train_state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where an array belongs. */
+typedef struct place {
+    int layer, param;
+    char name[SA_NAME_MAX + 16];
+} place;
+
+struct sa_train_state {
+    const sa_net *net;
+    size_t count;
+    sa_snapshot_array *array; /* (count) */
+    place *place;             /* (count) */
+    float *values;            /* all parameters, then all momentum */
+};
+
+static void add_array(sa_train_state *state, int layer, int param, float *values, float *history)
+{
+    const sa_shape *shape = &state->net->layer[layer].param[param].shape;
+    place *p = &state->place[state->count];
+    sa_snapshot_array *a = &state->array[state->count++];
+    *p = (place){.layer = layer, .param = param};
+    snprintf(p->name, sizeof p->name, "%s.%d", state->net->layer[layer].name, param);
+    *a = (sa_snapshot_array){
+        .name = p->name, .axes = shape->axes, .count = sa_shape_elements(shape), .param = values, .history = history};
+    memcpy(a->shape, shape->dim, sizeof a->shape);
+}
+
+sa_status sa_train_state_create(const sa_net *net, sa_train_state **state)
+{
+    size_t arrays = 0, values = sa_net_parameter_count(net), used = 0;
+    for (int l = 0; l < net->layer_count; l++) arrays += (size_t)net->layer[l].param_count;
+    sa_train_state *s = calloc(1, sizeof *s);
+    if (!s) SA_FAIL(SA_NOMEM, "no host memory for the state of net '%s'", net->name);
+    s->net = net;
+    s->array = calloc(arrays + 1, sizeof *s->array);
+    s->place = calloc(arrays + 1, sizeof *s->place);
+    s->values = calloc(2 * values + 1, sizeof *s->values);
+    if (!s->array || !s->place || !s->values) {
+        sa_train_state_destroy(s);
+        SA_FAIL(SA_NOMEM, "no host memory for %zu parameters and their momentum", values);
+    }
+    for (int l = 0; l < net->layer_count; l++)
+        for (int i = 0; i < net->layer[l].param_count; i++) {
+            add_array(s, l, i, s->values + used, s->values + values + used);
+            used += s->array[s->count - 1].count;
+        }
+    *state = s;
+    return SA_OK;
+}
+
+void sa_train_state_destroy(sa_train_state *state)
+{
+    if (!state) return;
+    free(state->array);
+    free(state->place);
+    free(state->values);
+    free(state);
+}
+
+/* A parameter that is not trained has no momentum in the session; in the file it is 0. */
+static bool has_history(const sa_session *session, const place *p)
+{
+    return sa_session_layout(session)->program->param[p->layer][p->param].history >= 0;
+}
+
+static sa_status check_finite(const sa_snapshot_array *array, uint64_t step)
+{
+    for (size_t i = 0; i < array->count; i++)
+        if (!isfinite(array->param[i]) || !isfinite(array->history[i]))
+            SA_FAIL(SA_NUMERIC, "parameter '%s' is not finite after step %llu: training has diverged; no snapshot is written of it",
+                    array->name, (unsigned long long)step);
+    return SA_OK;
+}
+
+sa_status sa_train_state_save(sa_train_state *state, sa_session *session, const sa_snapshot_state *header, const char *path)
+{
+    sa_snapshot_state named = *header;
+    snprintf(named.net_name, sizeof named.net_name, "%s", state->net->name);
+    for (size_t i = 0; i < state->count; i++) {
+        const place *p = &state->place[i];
+        SA_TRY(sa_session_get_param(session, p->layer, p->param, state->array[i].param));
+        if (has_history(session, p)) SA_TRY(sa_session_get_history(session, p->layer, p->param, state->array[i].history));
+        SA_TRY(check_finite(&state->array[i], header->step));
+    }
+    return sa_snapshot_save(path, &named, state->array, state->count);
+}
+
+sa_status sa_train_state_load(sa_train_state *state, const char *path, sa_snapshot_state *header)
+{
+    return sa_snapshot_load(path, state->net->name, state->array, state->count, header);
+}
+
+sa_status sa_train_state_apply(const sa_train_state *state, sa_session *session)
+{
+    for (size_t i = 0; i < state->count; i++) {
+        const place *p = &state->place[i];
+        SA_TRY(sa_session_set_param(session, p->layer, p->param, state->array[i].param));
+        if (has_history(session, p)) SA_TRY(sa_session_set_history(session, p->layer, p->param, state->array[i].history));
+    }
+    return SA_OK;
+}
+
+sa_status sa_train_check_writable(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[2048] = ".";
+    if (slash) snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (access(folder, W_OK | X_OK) != 0)
+        SA_FAIL(SA_IO, "%s: a snapshot cannot be written there: %s: %s", path, folder, strerror(errno));
+    return SA_OK;
+}
