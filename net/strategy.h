@@ -33,7 +33,7 @@ typedef enum sa_switch {
 typedef enum sa_conv_option { SA_CONV_OPTION_AUTO, SA_CONV_OPTION_IM2COL, SA_CONV_OPTION_DIRECT, SA_CONV_OPTION_FFT } sa_conv_option;
 
 typedef struct sa_strategy {
-    char name[128]; /* as given, "" if built by hand */
+    char name[256]; /* as given, "" if built by hand */
     uint32_t switches; /* bit sa_switch */
     sa_conv_option conv;
     int32_t band_channels; /* BANDED: channels at a time */
