@@ -3,13 +3,12 @@
 #ifndef SA_CLI_COMMANDS_H
 #define SA_CLI_COMMANDS_H
 
-<<<<<<< HEAD
-#define SA_COMMANDS(X)                                                                                                 \
-    X(explain, "where Caffe would put every byte of a net, and whether that fits")                                                     \
-    X(plan, "plan a net under a strategy: peak, bound, what is alive when")                                                            \
-    X(bench, "run forward, backward and update at full size under one or more strategies, and measure")                                \
-    X(train, "train a net with a solver on one arena")                                                                                 \
-    X(place, "solve a static-allocation instance in CSV")                                                                              \
+#define SA_COMMANDS(X)                                                                                      \
+    X(explain, "where the memory goes when Caffe trains a net, to the byte, and what would fit")            \
+    X(plan, "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
+    X(bench, "run forward, backward and update at full size under one or more strategies, and measure")     \
+    X(train, "train a net by a solver file, with snapshots")                                                \
+    X(place, "solve a static-allocation instance in CSV")                                                   \
     X(strategies, "list presets and switches")
 
 #define SA_COMMAND_DECLARE(name, help) int sa_cmd_##name(int argc, char **argv);
