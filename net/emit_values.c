@@ -79,8 +79,8 @@ static void value_name(const sa_emitter *e, int blob, const char *suffix, char *
     const sa_blob *b = &e->net->blob[blob];
     char band[32] = "";
     if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer) snprintf(band, sizeof band, "[%d:%d]", e->band_begin, e->band_end);
-    if (b->previous < 0) snprintf(text, SA_BUFFER_NAME_MAX, "%.40s%s%s%s", b->name, band, suffix, e->again ? ".again" : "");
-    else snprintf(text, SA_BUFFER_NAME_MAX, "%.30s.%.30s%s%s", b->name, e->net->layer[b->producer].name, band, suffix);
+    if (b->previous < 0) snprintf(text, SA_BUFFER_NAME_MAX, "%.40s%.30s%.8s%s", b->name, band, suffix, e->again ? ".again" : "");
+    else snprintf(text, SA_BUFFER_NAME_MAX, "%.24s.%.24s%.30s%.8s", b->name, e->net->layer[b->producer].name, band, suffix);
 }
 
 static sa_buffer_kind data_kind(const sa_net *net, const sa_blob *blob)
