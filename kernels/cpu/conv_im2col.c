@@ -30,7 +30,7 @@ static sa_status plan_layout(const sa_conv_request *r, layout *result)
 {
     const sa_conv_shape *s = &r->shape;
     layout l = {0};
-    size_t out_plane, in_plane, kernel;
+    size_t out_plane = 0, in_plane = 0, kernel = 0;
     bool ok = sa_size_mul((size_t)s->out_height, (size_t)s->out_width, &out_plane);
     ok = ok && sa_size_mul((size_t)s->in_height, (size_t)s->in_width, &in_plane);
     ok = ok && sa_size_mul((size_t)s->kernel_h, (size_t)s->kernel_w, &kernel);
