@@ -50,7 +50,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_options *options)
 {
     static const struct argp_option OPTIONS[] = {
-        {"strategy", KEY_STRATEGY, "S[,S...]", 0, "strategies to compare (default fastest); see `segarena strategies`", 0},
+        {"strategy", KEY_STRATEGY, "S[,S...]", 0, "strategies to compare (default fastest; ladder: every preset); see `segarena strategies`", 0},
         {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
         {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
         {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},

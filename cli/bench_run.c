@@ -66,8 +66,11 @@ static sa_status plan_all(bench *b)
     if (strlen(b->options->strategies) >= sizeof list) SA_FAIL(SA_INVALID, "list of strategies is too long");
     snprintf(list, sizeof list, "%s", b->options->strategies);
     char *rest = list, *name;
-    while ((name = strsep(&rest, ",")) != NULL)
-        if (*name) SA_TRY(add_contender(b, name));
+    while ((name = strsep(&rest, ",")) != NULL) {
+        if (!strcmp(name, "ladder"))
+            for (int i = 0; sa_preset_at(i); i++) SA_TRY(add_contender(b, sa_preset_at(i)->name));
+        else if (*name) SA_TRY(add_contender(b, name));
+    }
     if (b->count == 0) SA_FAIL(SA_INVALID, "no strategy given");
     return SA_OK;
 }
