@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum { REPEATS_MAX = 64, JOBS_MAX = 256 };
@@ -87,8 +88,10 @@ static double fma_peak(void)
 
 static float *make_values(size_t count, float scale)
 {
-    float *value = aligned_alloc(2 << 20, (count * sizeof *value + (2 << 20) - 1) / (2 << 20) * (2 << 20));
+    const size_t page = 2 << 20, bytes = (count * sizeof(float) + page - 1) / page * page;
+    float *value = aligned_alloc(page, bytes);
     if (!value) exit(1);
+    madvise(value, bytes, MADV_HUGEPAGE); /* as in the arena */
     uint32_t state = 1;
     for (size_t i = 0; i < count; i++) {
         state = state * 1664525u + 1013904223u;
