@@ -1,16 +1,19 @@
 /* bench_kernels: the kernels one by one at the layer shapes of the two networks.
  *
  *   build/bench_kernels [--threads N] [--repeat N] [--limit BYTES] [--only TEXT] [--algorithm im2col|direct|fft]
+ *                       [--virtual 1]
  *
  * Convolutions: milliseconds of wall and CPU time (medians), GFLOP/s as if computed directly, and that rate over the rate of
  * fused multiply-adds measured in the same run, which FFT tiles can exceed 100 % of. The jobs take turns, so that noise of the
- * machine falls on all alike. */
+ * machine falls on all alike. With --virtual 1, x is a normalised and unpooled value, dy the gradient of a BN, and dx goes
+ * through the mask, as in a decoder that stores none of them. */
 #include "kernels/cpu/conv_cpu.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum { REPEATS_MAX = 64, JOBS_MAX = 256 };
@@ -19,6 +22,7 @@ typedef struct options {
     int threads, repeats;
     size_t limit_bytes;
     const char *only, *algorithm;
+    bool is_virtual;
 } options;
 
 typedef struct layer {
@@ -48,9 +52,11 @@ typedef struct job {
 
 /* One image of every value, and a workspace, large enough for all jobs. */
 typedef struct buffers {
-    float *x, *y, *dx, *weight, *dweight, *bias;
+    float *x, *y, *dx, *weight, *dweight, *bias, *dbias;
+    uint32_t *mask; /* any bits are a valid MASK2 */
     void *workspace;
     size_t workspace_bytes;
+    bool is_virtual;
 } buffers;
 
 static double seconds(clockid_t clock)
@@ -82,8 +88,10 @@ static double fma_peak(void)
 
 static float *make_values(size_t count, float scale)
 {
-    float *value = aligned_alloc(2 << 20, (count * sizeof *value + (2 << 20) - 1) / (2 << 20) * (2 << 20));
+    const size_t page = 2 << 20, bytes = (count * sizeof(float) + page - 1) / page * page;
+    float *value = aligned_alloc(page, bytes);
     if (!value) exit(1);
+    madvise(value, bytes, MADV_HUGEPAGE); /* as in the arena */
     uint32_t state = 1;
     for (size_t i = 0; i < count; i++) {
         state = state * 1664525u + 1013904223u;
@@ -101,11 +109,66 @@ static sa_source dense_source(float *data, int channels, int height, int width)
     return source;
 }
 
+static sa_node *add_node(sa_source *s, sa_node_kind kind, int child, int other)
+{
+    sa_node *node = &s->node[s->count++];
+    *node = (sa_node){.kind = kind, .child = {(int8_t)child, (int8_t)other, -1}};
+    node->channels = s->node[0].channels;
+    node->height = s->node[0].height;
+    node->width = s->node[0].width;
+    return node;
+}
+
+static const sa_window halving = {2, 2, 2, 2, 0, 0};
+
+static sa_slab pooled_mask(const buffers *b, const sa_conv_shape *s)
+{
+    return (sa_slab){.at.ptr = b->mask,
+                     .encoding = SA_MASK2,
+                     .images = 1,
+                     .channels = s->in_channels,
+                     .height = (s->in_height + 1) / 2,
+                     .width = (s->in_width + 1) / 2};
+}
+
+/* unpool(gamma * xhat + beta) of a value of half the size */
+static sa_source x_source(const buffers *b, const sa_conv_shape *s)
+{
+    if (!b->is_virtual) return dense_source(b->x, s->in_channels, s->in_height, s->in_width);
+    sa_slab mask = pooled_mask(b, s);
+    sa_source source = dense_source(b->x, s->in_channels, mask.height, mask.width);
+    for (int k = 0; k < 2; k++) {
+        sa_node *node = add_node(&source, k ? SA_NODE_AFFINE : SA_NODE_XHAT, k, -1);
+        node->vector[0].ptr = node->vector[1].ptr = b->bias;
+    }
+    sa_node *unpool = add_node(&source, SA_NODE_UNPOOL, 2, -1);
+    unpool->height = s->in_height;
+    unpool->width = s->in_width;
+    unpool->slab = mask;
+    unpool->window = halving;
+    return source;
+}
+
+/* BN's gradient from xhat and the gradient of its output */
+static sa_source dy_source(const buffers *b, const sa_conv_shape *s)
+{
+    sa_source source = dense_source(b->y, s->out_channels, s->out_height, s->out_width);
+    if (!b->is_virtual) return source;
+    sa_node *xhat = add_node(&source, SA_NODE_XHAT, 0, -1);
+    xhat->vector[0].ptr = xhat->vector[1].ptr = b->bias;
+    sa_node *dense = add_node(&source, SA_NODE_DENSE, -1, -1);
+    dense->slab = source.node[0].slab;
+    sa_node *gradient = add_node(&source, SA_NODE_BN_GRAD, 1, 2);
+    for (int k = 0; k < SA_NODE_VECTORS; k++) gradient->vector[k].ptr = b->bias;
+    gradient->f[0] = 1e6f;
+    return source;
+}
+
 static sa_status run_forward(sa_device *device, const job *j, const buffers *b)
 {
     const sa_conv_shape *s = &j->layer->shape;
     sa_conv_forward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, 1, 0, s->out_channels}};
-    a.x = dense_source(b->x, s->in_channels, s->in_height, s->in_width);
+    a.x = x_source(b, s);
     a.y = dense_source(b->y, s->out_channels, s->out_height, s->out_width).node[0].slab;
     a.weight.ptr = b->weight;
     a.bias.ptr = b->bias;
@@ -118,13 +181,19 @@ static sa_status run_backward(sa_device *device, const job *j, const buffers *b)
 {
     const sa_conv_shape *s = &j->layer->shape;
     sa_conv_backward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, 1, 0, s->out_channels}};
-    a.dy = dense_source(b->y, s->out_channels, s->out_height, s->out_width);
+    a.dy = dy_source(b, s);
     a.weight.ptr = b->weight;
-    if (j->pass != SA_CONV_PASS_BACKWARD_WEIGHT) a.dx = dense_source(b->dx, s->in_channels, s->in_height, s->in_width).node[0].slab;
+    if (j->pass != SA_CONV_PASS_BACKWARD_WEIGHT) {
+        a.gather = b->is_virtual;
+        a.mask = pooled_mask(b, s);
+        a.window = halving;
+        a.dx = dense_source(b->dx, s->in_channels, s->in_height, s->in_width).node[0].slab;
+        if (a.gather) a.dx.height = a.mask.height, a.dx.width = a.mask.width;
+    }
     if (j->pass != SA_CONV_PASS_BACKWARD_DATA) {
-        a.x = dense_source(b->x, s->in_channels, s->in_height, s->in_width);
+        a.x = x_source(b, s);
         a.dweight.ptr = b->dweight;
-        a.dbias.ptr = b->bias;
+        a.dbias.ptr = b->dbias;
     }
     a.workspace.ptr = b->workspace;
     a.workspace_bytes = j->workspace_bytes;
@@ -173,6 +242,9 @@ static int collect_jobs(const sa_device *device, const options *o, job *jobs, bu
                 sa_conv_request request = {.shape = layers[l].shape, .algorithm = j.algorithm, .pass = j.pass};
                 request.out_channels_at_once = layers[l].shape.out_channels;
                 request.limit_bytes = o->limit_bytes;
+                request.virtual_x = o->is_virtual && j.pass != SA_CONV_PASS_BACKWARD_DATA;
+                request.virtual_dy = o->is_virtual && j.pass != SA_CONV_PASS_FORWARD;
+                request.gather_dx = o->is_virtual && (j.pass == SA_CONV_PASS_BACKWARD_DATA || j.pass == SA_CONV_PASS_BACKWARD_BOTH);
                 if (o->algorithm && strcmp(o->algorithm, algorithm_names[algorithm]) != 0) continue;
                 if (o->only && !strstr(layers[l].name, o->only)) continue;
                 if (sa_cpu_conv_workspace_bytes(device, &request, &j.workspace_bytes) != SA_OK) continue;
@@ -186,7 +258,7 @@ static int run(const options *o)
 {
     static job jobs[JOBS_MAX];
     sa_device device = {.threads = o->threads};
-    buffers b = {0};
+    buffers b = {.is_virtual = o->is_virtual};
     int count = collect_jobs(&device, o, jobs, &b);
     size_t plane = (size_t)769 * 1025 * 64;
     b.x = make_values(plane, 1);
@@ -195,6 +267,8 @@ static int run(const options *o)
     b.weight = make_values((size_t)64 * 64 * 49, 0.1f);
     b.dweight = make_values((size_t)64 * 64 * 49, 0);
     b.bias = make_values(64, 1);
+    b.dbias = make_values(64, 1);
+    b.mask = (uint32_t *)(void *)make_values(plane / 16, 1);
     b.workspace = make_values(b.workspace_bytes / sizeof(float), 0);
     double peak = fma_peak();
     for (int repeat = 0; repeat < o->repeats; repeat++) {
@@ -208,7 +282,7 @@ static int run(const options *o)
     }
     printf("%d threads, %d repeats, FMA peak %.0f GFLOP/s a thread\n", o->threads, o->repeats, peak);
     for (int i = 0; i < count; i++) print_job(&jobs[i], o->repeats, peak);
-    void *owned[] = {b.x, b.y, b.dx, b.weight, b.dweight, b.bias, b.workspace};
+    void *owned[] = {b.x, b.y, b.dx, b.weight, b.dweight, b.bias, b.dbias, b.mask, b.workspace};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
     return 0;
 }
@@ -223,12 +297,13 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--limit")) o.limit_bytes = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--only")) o.only = value;
         else if (!strcmp(argv[i], "--algorithm")) o.algorithm = value;
+        else if (!strcmp(argv[i], "--virtual")) o.is_virtual = atoi(value) != 0;
         else argc = 0;
     }
     if (argc == 0 || o.threads < 1 || o.repeats < 1 || o.repeats > REPEATS_MAX) {
         fprintf(stderr,
                 "usage: bench_kernels [--threads N] [--repeat N, at most %d] [--limit BYTES] [--only TEXT] "
-                "[--algorithm im2col|direct|fft]\n",
+                "[--algorithm im2col|direct|fft] [--virtual 1]\n",
                 REPEATS_MAX);
         return 2;
     }

@@ -209,17 +209,20 @@ static void test_refusals(void **state)
     assert_non_null(strstr(sa_error_message(), "output channels"));
 }
 
-/* `auto`: FFT tiles for many channels and large kernels, direct for few and for 1x1. */
+/* `auto`: FFT tiles unless the kernel is small for the channels there are, or the planes are. */
 static void test_choose(void **state)
 {
     (void)state;
     sa_device device = {.threads = 1};
     sa_conv_shape first = {4, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3}, middle = {64, 192, 256, 64, 192, 256, 7, 7, 1, 1, 3, 3};
     sa_conv_shape last = {64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0}, strided = {64, 9, 9, 64, 4, 4, 3, 3, 2, 2, 0, 0};
-    assert_int_equal(sa_cpu_conv_choose(&device, &first), SA_CONV_DIRECT);
+    sa_conv_shape shallow = {3, 360, 480, 64, 360, 480, 3, 3, 1, 1, 1, 1}, deep = {512, 22, 30, 512, 22, 30, 3, 3, 1, 1, 1, 1};
+    assert_int_equal(sa_cpu_conv_choose(&device, &first), SA_CONV_FFT);
     assert_int_equal(sa_cpu_conv_choose(&device, &middle), SA_CONV_FFT);
     assert_int_equal(sa_cpu_conv_choose(&device, &last), SA_CONV_DIRECT);
     assert_int_equal(sa_cpu_conv_choose(&device, &strided), SA_CONV_DIRECT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &shallow), SA_CONV_DIRECT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &deep), SA_CONV_DIRECT);
 }
 
 int main(void)

@@ -16,6 +16,9 @@ typedef struct sa_conv_method {
 
 extern const sa_conv_method sa_conv_im2col_method, sa_conv_direct_method, sa_conv_fft_method;
 
+/* Whether FFT tiles can do the shape, and by a model of the cost do it faster than the direct convolution. */
+bool sa_conv_fft_is_faster(const sa_conv_shape *shape);
+
 static inline int sa_range_images(const sa_range *range)
 {
     return range->image_end - range->image_begin;

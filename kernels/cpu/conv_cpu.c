@@ -79,8 +79,6 @@ sa_status sa_cpu_conv_backward(sa_device *device, const sa_conv_backward_args *a
 
 sa_conv_algorithm sa_cpu_conv_choose(const sa_device *device, const sa_conv_shape *shape)
 {
-    size_t bytes;
-    sa_conv_request request = {.shape = *shape, .algorithm = SA_CONV_FFT, .out_channels_at_once = shape->out_channels};
-    bool fft = sa_conv_fft_method.workspace_bytes(device, &request, &bytes) == SA_OK;
-    return fft && shape->in_channels >= 16 && shape->out_channels >= 16 ? SA_CONV_FFT : SA_CONV_DIRECT;
+    (void)device;
+    return sa_conv_fft_is_faster(shape) ? SA_CONV_FFT : SA_CONV_DIRECT;
 }

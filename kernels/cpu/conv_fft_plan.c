@@ -1,20 +1,18 @@
 /* Sizes of an FFT-tile convolution. Nothing here changes a number but the tile size, which the shape alone decides. */
 #include "kernels/cpu/conv_fft_plan.h"
 
-#include <string.h>
+#include "kernels/cpu/conv_direct_kernels.h"
 
 enum {
     LINE = 16,           /* floats in a cache line */
     TILE_SKEW = 80,      /* floats between tiles, and */
     FREQUENCY_SKEW = 48, /* between frequencies of filters, so that equal places do not fall into the same cache set */
     CHUNK_MIN = 6,       /* tiles: fewer would leave the products' register tiles empty */
+    CHUNK_MAX = 64,
     FUSED_CHUNK_MIN = 12,
     STREAM_FLOATS = 1 << 20, /* spectra of a chunk beyond which they are stored past the caches */
     LARGE_PLANE = 64 * 80,   /* output pixels from which on T = 32 is faster */
 };
-
-/* Tiles at once that were found fastest. */
-static const int best_chunk[SA_FFT_SIZES] = {128, 60};
 
 static sa_status check(const sa_conv_shape *s)
 {
@@ -51,12 +49,15 @@ static void plan_tiles(const sa_conv_shape *s, bool forward, sa_fft_plan *p)
     p->tiles = p->tiles_y * p->tiles_x;
 }
 
-/* The largest useful chunk that fits beside `fixed` floats, but at least CHUNK_MIN; all chunks of an image about equal. */
-static int choose_chunk(const sa_fft_plan *p, size_t fixed, size_t limit)
+/* The largest useful chunk that fits beside `fixed` floats, but at least CHUNK_MIN; all chunks of an image about equal. Every
+ * chunk passes over the weights' spectra once, filters for reading and gradients for reading and writing, and is larger for
+ * it; otherwise the fewer tiles, the better they stay in the caches. */
+static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t fixed, size_t limit)
 {
     size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
-    int most = sa_min_int(best_chunk[p->size_index], p->tiles), least = sa_min_int(CHUNK_MIN, p->tiles);
-    int chunk = fit >= (size_t)most ? most : sa_max_int((int)fit, least);
+    size_t useful = (filter * 3 / 2 + gradient * 2) / tile;
+    int most = sa_min_int(useful > CHUNK_MAX ? CHUNK_MAX : (int)useful, p->tiles), least = sa_min_int(CHUNK_MIN, p->tiles);
+    int chunk = sa_max_int(fit >= (size_t)most ? most : (int)fit, least);
     return sa_fft_divide_up(p->tiles, sa_fft_divide_up(p->tiles, chunk));
 }
 
@@ -64,12 +65,12 @@ static int choose_chunk(const sa_fft_plan *p, size_t fixed, size_t limit)
 static void plan_workspace(sa_fft_plan *p, size_t filter, size_t gradient, size_t threads, size_t limit)
 {
     size_t both = filter + gradient, larger = filter > gradient ? filter : gradient, thread = threads * p->thread_pitch;
-    p->chunk = choose_chunk(p, both + thread, limit);
+    p->chunk = choose_chunk(p, filter, gradient, both + thread, limit);
     size_t tile = p->in.tile_pitch + p->other.tile_pitch;
     if (filter > 0 && gradient > 0) {
         int fused_least = sa_min_int(FUSED_CHUNK_MIN, p->tiles);
         p->two_passes = p->chunk < fused_least || both + thread + (size_t)p->chunk * tile > limit;
-        if (p->two_passes) p->chunk = choose_chunk(p, larger + thread, limit);
+        if (p->two_passes) p->chunk = choose_chunk(p, filter, gradient, larger + thread, limit);
     }
     p->stream = (size_t)p->chunk * tile > STREAM_FLOATS;
     p->filter_at = 0;
@@ -99,4 +100,21 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
                    r->limit_bytes / sizeof(float));
     *plan = p;
     return SA_OK;
+}
+
+/* Costs in multiply-adds of the direct convolution, for one output pixel; the factors are measured (bench/NOTES.md). */
+bool sa_conv_fft_is_faster(const sa_conv_shape *s)
+{
+    enum { TRANSFORM = 60, PRODUCT = 2, FILTER = 36 };
+    sa_fft_plan p = {0};
+    if (check(s) != SA_OK) return false;
+    plan_tiles(s, true, &p);
+    double in = sa_fft_divide_up(s->in_channels, SA_FFT_GROUP) * SA_FFT_GROUP;
+    double out = sa_fft_divide_up(s->out_channels, SA_FFT_GROUP) * SA_FFT_GROUP;
+    double direct_out = sa_fft_divide_up(s->out_channels, SA_DIRECT_GROUP) * SA_DIRECT_GROUP;
+    double tile_pixels = (double)p.size * p.size, pixels = (double)s->out_height * s->out_width;
+    double transformed = tile_pixels * p.tiles / pixels; /* tiles overlap, and stick out of the plane */
+    double fft = transformed * (TRANSFORM * (in + out) + PRODUCT * s->in_channels * out);
+    fft += FILTER * tile_pixels * s->in_channels * out / pixels;
+    return fft < direct_out * s->in_channels * s->kernel_h * s->kernel_w;
 }

@@ -1,8 +1,8 @@
 /* Source of the FFT-tile convolution's hot loops; included once by each conv_fft_<isa>.c, which defines
  *   SA_CONV_LANES      floats in a vector,
  *   SA_KERNELS_NAME    the table that is made,
- *   SA_PRODUCT_ROWS    rows of C in one register tile of the complex products (at most 6), of
- *   SA_PRODUCT_VECTORS vectors (1 or 2; together at most SA_FFT_GROUP * 2 floats). */
+ *   SA_MULTIPLY_ROWS, SA_MULTIPLY_VECTORS     register tile of the filters' products: 3 or 4 rows of C, of 1 or 2 vectors,
+ *   SA_CONJUGATE_ROWS, SA_CONJUGATE_VECTORS   the same for the gradients': 2 or 6 rows. */
 #include "kernels/cpu/conv_fft_kernels.h"
 #include "kernels/cpu/conv_vector.h"
 
@@ -90,41 +90,47 @@ SA_CONV_INLINE void prefetch_step(prefetch *p, const int write)
     if (++p->line == p->lines) p->line = 0, p->at += p->row_pitch, p->rows--;
 }
 
-/* `rows` x `vectors` of C from row i and channel o on. sign: -1 for A * B, 1 for conj(A) * B. */
-SA_CONV_INLINE void product_tile(const sa_fft_product *p, int i, int o, const int rows, const int vectors, const bool conjugate,
-                                 const bool start, prefetch *next, const int write, const float *next_b, int b_lines)
+/* Where a product finds and puts one register tile: rows from i, channels from o on. */
+typedef struct tile_place {
+    const float *a, *b;
+    float *c;
+} tile_place;
+
+SA_CONV_INLINE tile_place place_of(const sa_fft_product *p, int i, int o)
 {
-    vec re[6][2], im[6][2];
-    const float *a = p->a + (size_t)i * p->a_row, *b = p->b + o;
-    float *c = p->c + (size_t)i * p->c_row + o;
+    return (tile_place){p->a + (size_t)i * p->a_row, p->b + o, p->c + (size_t)i * p->c_row + o};
+}
+
+/* C = A * B with three real multiply-adds for a complex one:
+ * re = sum (a_re + a_im) b_re - sum a_im (b_re + b_im), im = sum (a_re + a_im) b_re + sum a_re (b_im - b_re). */
+SA_CONV_INLINE void multiply_tile(const sa_fft_product *p, tile_place at, const int rows, const int vectors, prefetch *next,
+                                  const int write, const float *next_b, int b_lines)
+{
+    vec both[SA_MULTIPLY_ROWS][2], plain[SA_MULTIPLY_ROWS][2], crossed[SA_MULTIPLY_ROWS][2];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            const float *from = c + (size_t)r * p->c_row + v * SA_CONV_LANES;
-            re[r][v] = start ? (vec){0} : *(const vec *)from;
-            im[r][v] = start ? (vec){0} : *(const vec *)(from + p->c_imaginary);
-        }
-    for (int k = 0; k < p->depth; k++, a += p->a_step, b += p->b_step) {
-        vec b_re[2], b_im[2];
-        if (!conjugate) {
-            prefetch_step(next, write);
-            if (k < b_lines) __builtin_prefetch(next_b + k * 16, 0, 2);
-        }
+        for (int v = 0; v < vectors; v++) both[r][v] = plain[r][v] = crossed[r][v] = (vec){0};
+    for (int k = 0; k < p->depth; k++, at.a += p->a_step, at.b += p->b_step) {
+        vec b[2], sum[2], difference[2];
+        prefetch_step(next, write);
+        if (k < b_lines) __builtin_prefetch(next_b + k * 16, 0, 2);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
-            b_re[v] = *(const vec *)(b + v * SA_CONV_LANES);
-            b_im[v] = *(const vec *)(b + v * SA_CONV_LANES + p->b_imaginary);
+            vec b_im = *(const vec *)(at.b + v * SA_CONV_LANES + p->b_imaginary);
+            b[v] = *(const vec *)(at.b + v * SA_CONV_LANES);
+            sum[v] = b[v] + b_im;
+            difference[v] = b_im - b[v];
         }
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            vec a_re = vec_all(a[(size_t)r * p->a_row]), a_im = vec_all(a[(size_t)r * p->a_row + p->a_imaginary]);
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) re[r][v] += a_re * b_re[v], im[r][v] += a_re * b_im[v];
+            vec a_re = vec_all(at.a[(size_t)r * p->a_row]), a_im = vec_all(at.a[(size_t)r * p->a_row + p->a_imaginary]);
+            vec a_sum = a_re + a_im;
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++) {
-                if (conjugate) re[r][v] += a_im * b_im[v], im[r][v] -= a_im * b_re[v];
-                else re[r][v] -= a_im * b_im[v], im[r][v] += a_im * b_re[v];
+                plain[r][v] += a_re * difference[v];
+                crossed[r][v] += a_im * sum[v];
+                both[r][v] += a_sum * b[v];
             }
         }
     }
@@ -132,64 +138,118 @@ SA_CONV_INLINE void product_tile(const sa_fft_product *p, int i, int o, const in
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
-            float *to = c + (size_t)r * p->c_row + v * SA_CONV_LANES;
+            float *to = at.c + (size_t)r * p->c_row + v * SA_CONV_LANES;
+            *(vec *)to = both[r][v] - crossed[r][v];
+            *(vec *)(to + p->c_imaginary) = both[r][v] + plain[r][v];
+        }
+}
+
+/* C = conj(A) * B if `start`, else added: with four multiply-adds, whose sums go on in C's two parts from call to call. */
+SA_CONV_INLINE void conjugate_tile(const sa_fft_product *p, tile_place at, const int rows, const int vectors, const bool start)
+{
+    vec re[SA_CONJUGATE_ROWS][2], im[SA_CONJUGATE_ROWS][2];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            const float *from = at.c + (size_t)r * p->c_row + v * SA_CONV_LANES;
+            re[r][v] = start ? (vec){0} : *(const vec *)from;
+            im[r][v] = start ? (vec){0} : *(const vec *)(from + p->c_imaginary);
+        }
+    for (int k = 0; k < p->depth; k++, at.a += p->a_step, at.b += p->b_step) {
+        vec b_re[2], b_im[2];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            b_re[v] = *(const vec *)(at.b + v * SA_CONV_LANES);
+            b_im[v] = *(const vec *)(at.b + v * SA_CONV_LANES + p->b_imaginary);
+        }
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            vec a_re = vec_all(at.a[(size_t)r * p->a_row]), a_im = vec_all(at.a[(size_t)r * p->a_row + p->a_imaginary]);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) re[r][v] += a_re * b_re[v], im[r][v] += a_re * b_im[v];
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) re[r][v] += a_im * b_im[v], im[r][v] -= a_im * b_re[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *to = at.c + (size_t)r * p->c_row + v * SA_CONV_LANES;
             *(vec *)to = re[r][v];
             *(vec *)(to + p->c_imaginary) = im[r][v];
         }
 }
 
+/* Columns of C at a time: as many vectors as a register tile has, one at the end if they do not fit. */
+SA_CONV_INLINE int columns_from(const sa_fft_product *p, int o, int vectors)
+{
+    return p->channels - o >= vectors * SA_CONV_LANES ? vectors * SA_CONV_LANES : SA_CONV_LANES;
+}
+
 /* A function for each number of rows, since the rows are registers. */
-#define SA_TILE_FUNCTIONS(rows)                                                                                                  \
-    SA_CONV_NOINLINE void multiply_##rows(const sa_fft_product *p, int i, int o, prefetch *next, int write, const float *next_b, \
-                                          int b_lines)                                                                           \
-    {                                                                                                                            \
-        if (p->channels - o >= SA_PRODUCT_VECTORS * SA_CONV_LANES) {                                                             \
-            if (write) product_tile(p, i, o, rows, SA_PRODUCT_VECTORS, false, true, next, 1, next_b, b_lines);                   \
-            else product_tile(p, i, o, rows, SA_PRODUCT_VECTORS, false, true, next, 0, next_b, b_lines);                         \
-        } else product_tile(p, i, o, rows, 1, false, true, next, 1, next_b, b_lines);                                            \
-    }                                                                                                                            \
-    SA_CONV_NOINLINE void conjugate_##rows(const sa_fft_product *p, int i, int o, bool start)                                    \
-    {                                                                                                                            \
-        if (p->channels - o < SA_PRODUCT_VECTORS * SA_CONV_LANES) {                                                              \
-            if (start) product_tile(p, i, o, rows, 1, true, true, NULL, 0, NULL, 0);                                             \
-            else product_tile(p, i, o, rows, 1, true, false, NULL, 0, NULL, 0);                                                  \
-        } else if (start) product_tile(p, i, o, rows, SA_PRODUCT_VECTORS, true, true, NULL, 0, NULL, 0);                         \
-        else product_tile(p, i, o, rows, SA_PRODUCT_VECTORS, true, false, NULL, 0, NULL, 0);                                     \
+#define SA_MULTIPLY_FUNCTION(rows)                                                                                                 \
+    SA_CONV_NOINLINE void multiply_##rows(const sa_fft_product *p, int i, int o, prefetch *next, int write, const float *next_b,   \
+                                          int b_lines)                                                                             \
+    {                                                                                                                              \
+        tile_place at = place_of(p, i, o);                                                                                         \
+        if (columns_from(p, o, SA_MULTIPLY_VECTORS) == SA_CONV_LANES) multiply_tile(p, at, rows, 1, next, write, next_b, b_lines); \
+        else if (write) multiply_tile(p, at, rows, SA_MULTIPLY_VECTORS, next, 1, next_b, b_lines);                                 \
+        else multiply_tile(p, at, rows, SA_MULTIPLY_VECTORS, next, 0, next_b, b_lines);                                            \
     }
-SA_TILE_FUNCTIONS(1)
-SA_TILE_FUNCTIONS(2)
-#if SA_PRODUCT_ROWS == 6
-SA_TILE_FUNCTIONS(3)
-SA_TILE_FUNCTIONS(4)
-SA_TILE_FUNCTIONS(5)
-SA_TILE_FUNCTIONS(6)
+#define SA_CONJUGATE_FUNCTION(rows)                                                           \
+    SA_CONV_NOINLINE void conjugate_##rows(const sa_fft_product *p, int i, int o, bool start) \
+    {                                                                                         \
+        tile_place at = place_of(p, i, o);                                                    \
+        if (columns_from(p, o, SA_CONJUGATE_VECTORS) == SA_CONV_LANES) {                      \
+            if (start) conjugate_tile(p, at, rows, 1, true);                                  \
+            else conjugate_tile(p, at, rows, 1, false);                                       \
+        } else if (start) conjugate_tile(p, at, rows, SA_CONJUGATE_VECTORS, true);            \
+        else conjugate_tile(p, at, rows, SA_CONJUGATE_VECTORS, false);                        \
+    }
+SA_MULTIPLY_FUNCTION(1)
+SA_MULTIPLY_FUNCTION(2)
+SA_MULTIPLY_FUNCTION(3)
+SA_CONJUGATE_FUNCTION(1)
+SA_CONJUGATE_FUNCTION(2)
+#if SA_MULTIPLY_ROWS == 4
+SA_MULTIPLY_FUNCTION(4)
+#endif
+#if SA_CONJUGATE_ROWS == 6
+SA_CONJUGATE_FUNCTION(3)
+SA_CONJUGATE_FUNCTION(4)
+SA_CONJUGATE_FUNCTION(5)
+SA_CONJUGATE_FUNCTION(6)
 #endif
 
 typedef void multiply_function(const sa_fft_product *p, int i, int o, prefetch *next, int write, const float *next_b, int b_lines);
 typedef void conjugate_function(const sa_fft_product *p, int i, int o, bool start);
-#if SA_PRODUCT_ROWS == 6
-static multiply_function *const multiply_rows[] = {multiply_1, multiply_2, multiply_3, multiply_4, multiply_5, multiply_6};
-static conjugate_function *const conjugate_rows[] = {conjugate_1, conjugate_2, conjugate_3, conjugate_4, conjugate_5, conjugate_6};
-#else
-static multiply_function *const multiply_rows[] = {multiply_1, multiply_2};
-static conjugate_function *const conjugate_rows[] = {conjugate_1, conjugate_2};
-#endif
 
-/* Columns of C at a time: as many vectors as a register tile has, one at the end if they do not fit. */
-SA_CONV_INLINE int columns_from(const sa_fft_product *p, int o)
-{
-    return p->channels - o >= SA_PRODUCT_VECTORS * SA_CONV_LANES ? SA_PRODUCT_VECTORS * SA_CONV_LANES : SA_CONV_LANES;
-}
+static multiply_function *const multiply_rows[SA_MULTIPLY_ROWS] = {
+    multiply_1,
+    multiply_2,
+    multiply_3,
+#if SA_MULTIPLY_ROWS == 4
+    multiply_4,
+#endif
+};
+static conjugate_function *const conjugate_rows[SA_CONJUGATE_ROWS] = {
+    conjugate_1, conjugate_2,
+#if SA_CONJUGATE_ROWS == 6
+    conjugate_3, conjugate_4, conjugate_5, conjugate_6,
+#endif
+};
 
 static void multiply(const sa_fft_product *p, size_t next_a, size_t next_b, size_t next_c)
 {
-    int columns = SA_PRODUCT_VECTORS * SA_CONV_LANES, tiles = (p->rows + SA_PRODUCT_ROWS - 1) / SA_PRODUCT_ROWS;
+    int columns = SA_MULTIPLY_VECTORS * SA_CONV_LANES, tiles = (p->rows + SA_MULTIPLY_ROWS - 1) / SA_MULTIPLY_ROWS;
     tiles *= (p->channels + columns - 1) / columns;
     int b_total = (int)(next_b / 16), b_lines = (b_total + tiles - 1) / tiles;
     const float *b = p->b + next_b;
-    for (int o = 0; o < p->channels; o += columns_from(p, o))
-        for (int i = 0; i < p->rows; i += SA_PRODUCT_ROWS, b += b_lines * 16) {
-            int rows = p->rows - i < SA_PRODUCT_ROWS ? p->rows - i : SA_PRODUCT_ROWS;
+    for (int o = 0; o < p->channels; o += columns_from(p, o, SA_MULTIPLY_VECTORS))
+        for (int i = 0; i < p->rows; i += SA_MULTIPLY_ROWS, b += b_lines * 16) {
+            int rows = p->rows - i < SA_MULTIPLY_ROWS ? p->rows - i : SA_MULTIPLY_ROWS;
             /* A is fetched during the first columns' tiles, C during the others'. */
             prefetch next = {p->a + (size_t)i * p->a_row + next_a, p->a_row, 0, (int)(next_a / 16), rows};
             if (o > 0) next = (prefetch){p->c + (size_t)i * p->c_row + next_c, p->c_row, 0, (int)(next_c / 16), rows};
@@ -199,9 +259,9 @@ static void multiply(const sa_fft_product *p, size_t next_a, size_t next_b, size
 
 static void multiply_conjugate(const sa_fft_product *p, bool add_to)
 {
-    for (int o = 0; o < p->channels; o += columns_from(p, o))
-        for (int i = 0; i < p->rows; i += SA_PRODUCT_ROWS) {
-            int rows = p->rows - i < SA_PRODUCT_ROWS ? p->rows - i : SA_PRODUCT_ROWS;
+    for (int o = 0; o < p->channels; o += columns_from(p, o, SA_CONJUGATE_VECTORS))
+        for (int i = 0; i < p->rows; i += SA_CONJUGATE_ROWS) {
+            int rows = p->rows - i < SA_CONJUGATE_ROWS ? p->rows - i : SA_CONJUGATE_ROWS;
             conjugate_rows[rows - 1](p, i, o, !add_to);
         }
 }
