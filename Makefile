@@ -11,6 +11,7 @@ $(error CONFIG=$(CONFIG) is unknown: release, debug, asan or ubsan)
 endif
 B := $(if $(filter release,$(CONFIG)),build,build/$(CONFIG))
 O := $(B)/obj
+FLAGS_FILE := $(O)/flags.txt
 .DEFAULT_GOAL := all
 
 ifneq ($(filter default undefined,$(origin CC)),)
@@ -74,6 +75,15 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 $(O)/libsa_kernels.a: $(CUDA_OBJECTS)
 
+# The timeline page of `segarena plan --html` is part of the program.
+PAGE_PARTS := $(foreach p,html style=css script=js,sa_timeline_$(firstword $(subst =, ,$(p)))=report/timeline/page.$(lastword $(subst =, ,$(p))))
+$(O)/libsa_report.a: $(O)/timeline_assets.o
+$(O)/timeline_assets.c: tools/embed.sh $(wildcard report/timeline/*)
+	@mkdir -p $(@D)
+	@tools/embed.sh $(PAGE_PARTS) >$@
+$(O)/timeline_assets.o: $(O)/timeline_assets.c $(FLAGS_FILE)
+	$(if $(V),,@echo 'CC   $<';) $(CC) $(CFLAGS) -c $< -o $@
+
 # The hot loops of the convolutions are built for several instruction sets, one of which is chosen at run time. They write
 # sums as a * b + c and want the fused multiply-add; each has one order of operations, so it stays deterministic.
 ifeq ($(shell uname -m),x86_64)
@@ -96,7 +106,6 @@ cuda-line:
 
 # Objects depend on the flags they were compiled with, archives on the list of their members: changing CUDA, CONFIG or CC,
 # adding or removing a file never leaves something stale behind.
-FLAGS_FILE := $(O)/flags.txt
 MEMBERS_FILE := $(O)/members.txt
 write_if_changed = mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
 .PHONY: force

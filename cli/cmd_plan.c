@@ -7,12 +7,12 @@
 #include <stdlib.h>
 
 typedef struct plan_options {
-    const char *net, *strategy, *conv, *csv;
+    const char *net, *strategy, *conv, *csv, *html;
     int batch; /* 0: the net's own */
     bool json;
 } plan_options;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_BATCH = 'b', KEY_JSON = 'j', KEY_CSV = 'v', BATCH_MAX = 65536 };
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_BATCH = 'b', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, BATCH_MAX = 65536 };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
@@ -20,6 +20,7 @@ static const struct argp_option OPTIONS[] = {
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
+    {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the arena over time, for any browser", 0},
     {0},
 };
 
@@ -41,6 +42,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_BATCH: o->batch = parse_batch(state, argument); return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_CSV: o->csv = argument; return 0;
+    case KEY_HTML: o->html = argument; return 0;
     case ARGP_KEY_ARG:
         if (o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = argument;
@@ -67,6 +69,7 @@ static sa_status output(const plan_options *o, const sa_plan_report *report)
     const sa_layout *layout = report->layout;
     if (o->csv)
         SA_TRY(sa_plan_csv_write(o->csv, layout->program->buffer, layout->program->buffer_count, layout->plan.offset_bytes));
+    if (o->html) SA_TRY(sa_plan_write_html(o->html, report));
     if (o->json) return print_json(report);
     return sa_plan_print(stdout, report);
 }

@@ -8,5 +8,7 @@
 
 /* The tables. */
 SA_CHECKED sa_status sa_plan_print(FILE *out, const sa_plan_report *report);
+/* The timeline page, to a file that appears whole or not at all. SA_IO. */
+SA_CHECKED sa_status sa_plan_write_html(const char *path, const sa_plan_report *report);
 
 #endif
