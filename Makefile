@@ -197,7 +197,8 @@ fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (
 	@tools/run_fuzzers.sh $(FUZZ_SECONDS) $(FUZZERS)
 
 # fuzz_proto reads on to whole nets and solver files.
-build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(foreach f,net layers memory kernels,$(O)/libsa_$(f).a)
+build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $(O)/kernels/ops.o \
+    $(foreach f,net layers memory,$(O)/libsa_$(f).a)
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
 	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -lm
 
