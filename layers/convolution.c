@@ -3,6 +3,8 @@
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
+enum { MIX_CHANNELS_MAX = 16 }; /* with more, the mix costs more than a matrix product */
+
 typedef struct conv_config {
     sa_conv_param param; /* first: the field table fills it */
     sa_window_param window; /* resolved by setup */
@@ -47,6 +49,14 @@ sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in
     const sa_window_param *p = &((const conv_config *)convolution->config)->window;
     return (sa_conv_shape){in[1],       in[2],       in[3],       out[1],      out[2],   out[3],
                            p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h, p->pad_w};
+}
+
+bool sa_convolution_mixes(const sa_layer *convolution)
+{
+    const conv_config *config = convolution->config;
+    const sa_window_param *p = &config->window;
+    bool pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_h == 0 && p->pad_w == 0;
+    return pointwise && config->param.num_output <= MIX_CHANNELS_MAX;
 }
 
 static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
@@ -120,9 +130,9 @@ static sa_status emit_data_by_image(sa_emitter *e, const sa_layer *layer, const 
     return SA_OK;
 }
 
-static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
+/* The gradients of the parameters and, if want_dx, of the bottom. */
+static sa_status emit_gradients(sa_emitter *e, const sa_layer *layer, bool want_dx)
 {
-    bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]);
     bool want_dweight = layer->param[0].needs_grad || (layer->param_count > 1 && layer->param[1].needs_grad);
     if (!want_dx && !want_dweight) return SA_OK;
     sa_conv_backward_args base = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}, both;
@@ -157,6 +167,13 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     node->i[0] = layer->param[0].shape.dim[0];
     node->vector[0] = sa_emit_param(e, layer, 0);
     return SA_OK;
+}
+
+static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
+{
+    bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]), mixes = sa_convolution_mixes(layer);
+    SA_TRY(emit_gradients(e, layer, want_dx && !mixes));
+    return mixes ? sa_emit_backward_from_source(e, layer) : SA_OK;
 }
 
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)

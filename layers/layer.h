@@ -125,6 +125,9 @@ const sa_layer_type *sa_layer_type_at(int i);
  * positions can stand for indices; else NULL. layers: the net's table. */
 const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs);
 sa_window sa_pooling_window(const sa_layer *pooling);
+/* Is the gradient of the Convolution's bottom a mix of few planes (a 1x1 classifier of few classes)? Then it is the expression CHANNEL_MIX
+ * under every strategy and algorithm, so that whoever reads it may compute it. */
+bool sa_convolution_mixes(const sa_layer *convolution);
 /* in, out: (N, C, H, W) of a Convolution's bottom and top. */
 sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4]);
 

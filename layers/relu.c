@@ -12,16 +12,16 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     return sa_source_join(source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
 }
 
-/* The blob to test for being above 0. Where a Dropout has overwritten the output, its own does: what it dropped has no gradient. */
+/* The blob to test for being above 0. Where Dropout has overwritten the output, its own does: what it dropped has no gradient. */
 static int gate_blob(const sa_emitter *e, const sa_layer *layer)
 {
-    int top = layer->top[0], reader = sa_emit_blob(e, top)->consumer;
-    if (sa_emit_data_is_present(e, top)) return top;
-    if (reader >= 0 && sa_emit_layers(e)[reader].type == &sa_layer_dropout) {
-        int dropped = sa_emit_layers(e)[reader].top[0];
-        if (sa_emit_data_is_present(e, dropped)) return dropped;
+    int blob = layer->top[0];
+    while (!sa_emit_data_is_present(e, blob)) {
+        int reader = sa_emit_blob(e, blob)->consumer;
+        if (reader < 0 || sa_emit_layers(e)[reader].type != &sa_layer_dropout) return layer->bottom[0];
+        blob = sa_emit_layers(e)[reader].top[0];
     }
-    return layer->bottom[0];
+    return blob;
 }
 
 static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)

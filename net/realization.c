@@ -10,13 +10,21 @@ static bool is_type(const sa_layer *layer, const char *type)
     return !strcmp(layer->type->name, type);
 }
 
+/* A ReLU's output, or what Dropout put in its place: the ReLU's gradient tests it. */
+static bool gates_a_relu(const sa_net *net, int blob)
+{
+    const sa_layer *maker = &net->layer[net->blob[blob].producer];
+    if (is_type(maker, "Dropout") && net->blob[blob].previous >= 0) return gates_a_relu(net, maker->bottom[0]);
+    return is_type(maker, "ReLU") && maker->needs_backward;
+}
+
 /* INFERENCE-mode BN reads its input again for the gradient of its scale, so it must not overwrite it. Nor may a ReLU's output be
- * overwritten, which its gradient tests, but by a Dropout: its output tells the same where it lets a gradient through. (Caffe would
- * compute a wrong gradient there.) */
+ * overwritten, but by a Dropout: its output tells the same where it lets a gradient through. (Caffe would compute a wrong gradient.) */
 static bool needs_own_input(const sa_net *net, const sa_layer *layer)
 {
-    if (layer->needs_backward && !is_type(layer, "Dropout") && is_type(&net->layer[net->blob[layer->bottom[0]].producer], "ReLU")) return true;
-    return is_type(layer, "BN") && layer->needs_backward && ((const sa_bn_param *)layer->config)->bn_mode == SA_BN_INFERENCE;
+    if (!layer->needs_backward) return false;
+    if (!is_type(layer, "Dropout") && gates_a_relu(net, layer->bottom[0])) return true;
+    return is_type(layer, "BN") && ((const sa_bn_param *)layer->config)->bn_mode == SA_BN_INFERENCE;
 }
 
 static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
@@ -43,6 +51,17 @@ sa_status sa_realizations_create(const sa_net *net, sa_realizations *realization
     for (int b = 0; b < net->blob_count; b++) caffe_blob(net, b, &r.blob[b]);
     *realizations = r;
     return SA_OK;
+}
+
+void sa_realizations_settle(const sa_net *net, sa_realizations *r)
+{
+    for (int b = net->blob_count - 1; b >= 0; b--) {
+        const sa_blob *blob = &net->blob[b];
+        const sa_layer *maker = &net->layer[blob->producer];
+        if (r->blob[b].data == SA_DATA_ALIASED && r->blob[maker->bottom[0]].data == SA_DATA_VIRTUAL) r->blob[b].data = SA_DATA_STORED;
+        if (blob->consumer < 0 || r->blob[b].grad != SA_GRAD_IN_TOP) continue;
+        if (r->blob[net->layer[blob->consumer].top[0]].grad == SA_GRAD_VIRTUAL) r->blob[b].grad = SA_GRAD_STORED;
+    }
 }
 
 void sa_realizations_free(sa_realizations *realizations)

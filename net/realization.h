@@ -50,6 +50,8 @@ typedef struct sa_realizations {
 } sa_realizations;
 
 SA_CHECKED sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations);
+/* After the passes: what was to overwrite a value that no longer is in memory gets a buffer of its own. */
+void sa_realizations_settle(const sa_net *net, sa_realizations *realizations);
 void sa_realizations_free(sa_realizations *realizations);
 
 #endif

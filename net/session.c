@@ -140,8 +140,10 @@ uint64_t sa_session_op_ns(const sa_session *session, size_t op)
     return session->op_ns ? session->op_ns[op] : 0;
 }
 
+/* Counts as a touch: what is uploaded is used, even if no op reads it. */
 static sa_status upload(sa_session *s, int buffer, const void *host)
 {
+    sa_ledger_touch(s->ledger, 0, (size_t)buffer, sa_arena_base(s->arena), sa_arena_pointer(s->arena, (size_t)buffer));
     return s->device->functions->upload(s->device, sa_arena_pointer(s->arena, (size_t)buffer), host,
                                         s->layout.program->buffer[buffer].size_bytes);
 }

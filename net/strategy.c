@@ -246,6 +246,7 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
         sa_realizations_free(&r);
         return status;
     }
+    sa_realizations_settle(net, &r);
     *realizations = r;
     return SA_OK;
 }

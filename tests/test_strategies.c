@@ -33,6 +33,8 @@ static const char *const ALONE[] = {
     "caffe+lean+fuse+banded=5",
     "caffe+lean+lifetimes+recompute=1",
     "caffe+lean+lifetimes+recompute=9",
+    "caffe+lean+lifetimes+recompute=4+split-backward",
+    "caffe+lean+virtual-upsample+inplace-grad+image-tail",
     "caffe+lifetimes+early-update",
     "caffe+small-workspace",
     "caffe+small-workspace=100K",

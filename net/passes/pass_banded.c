@@ -1,6 +1,9 @@
 /* banded: a first level whose convolution is cheap (few input channels, no gradient to its input) runs for a few of its output channels at
  * a time. From the convolution to the pooling every channel is independent, so a band passes through statistics, normalisation and
- * pooling and is forgotten; the backward pass makes it once more. The level's largest value is never stored as a whole. */
+ * pooling and is forgotten; the backward pass makes it once more. The level's largest value is never stored as a whole.
+ *
+ * Not with im2col: the column matrix would be built again for each band, and a matrix product sums in an order that depends on how many
+ * rows it has. */
 #include "net/passes/passes.h"
 
 enum { CHEAP_IN_CHANNELS = 8 };
@@ -25,6 +28,7 @@ sa_status sa_pass_banded(const sa_strategy *strategy, const sa_net *net, const s
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!sa_layer_is(layer, "Convolution") || net->blob[layer->bottom[0]].needs_grad || r->choices.bn_copies) continue;
+        if (r->layer[l].algorithm == SA_CONV_IM2COL) continue;
         int end = chain_end(net, r, l);
         const int32_t *weight = layer->param[0].shape.dim;
         if (end < 0 || weight[1] > CHEAP_IN_CHANNELS || weight[0] <= strategy->band_channels) continue;

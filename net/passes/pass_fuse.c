@@ -33,7 +33,6 @@ sa_status sa_pass_fuse(const sa_strategy *strategy, const sa_net *net, const sa_
         }
         bool passes_through = sa_layer_is(layer, "ReLU") || sa_layer_is(layer, "Dropout") || sa_layer_is(layer, "Pooling");
         if (passes_through && net->blob[bottom].needs_grad) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
-        if (sa_layer_is(layer, "BN") && r->blob[bottom].grad == SA_GRAD_IN_TOP) r->blob[bottom].grad = SA_GRAD_STORED;
     }
     return SA_OK;
 }

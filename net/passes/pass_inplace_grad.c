@@ -2,22 +2,6 @@
  * scores takes the place of the scores; a 1x1 classifier's dx is never stored, since it is a mix of few planes. */
 #include "net/passes/passes.h"
 
-enum { MIX_CHANNELS_MAX = 16 }; /* a classifier of more classes costs more to recompute than to store */
-
-static bool is_small_classifier(const sa_layer *layer)
-{
-    if (!sa_layer_is(layer, "Convolution")) return false;
-    const int32_t *w = layer->param[0].shape.dim;
-    return w[0] <= MIX_CHANNELS_MAX && w[2] == 1 && w[3] == 1;
-}
-
-/* A 1x1 kernel may still have a stride or a pad. */
-static bool keeps_plane(const sa_net *net, const sa_layer *layer)
-{
-    const int32_t *in = net->blob[layer->bottom[0]].shape.dim, *out = net->blob[layer->top[0]].shape.dim;
-    return in[2] == out[2] && in[3] == out[3];
-}
-
 /* The stored value behind Splits. */
 static int unsplit(const sa_net *net, int blob)
 {
@@ -37,7 +21,7 @@ sa_status sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, c
         if (sa_layer_is(layer, "BN") && !r->choices.bn_copies && stored && bottom == unsplit(net, bottom)) r->blob[bottom].grad = SA_GRAD_IN_DATA;
         if (sa_layer_is(layer, "SoftmaxWithLoss") && !r->choices.stored_prob && stored) r->blob[bottom].grad = SA_GRAD_IN_DATA;
         bool pulls = sa_layer_is(maker, "BN") || sa_layer_is(maker, "ReLU") || sa_layer_is(maker, "Dropout");
-        if (is_small_classifier(layer) && keeps_plane(net, layer) && pulls) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
+        if (sa_layer_is(layer, "Convolution") && sa_convolution_mixes(layer) && pulls) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
     }
     return SA_OK;
 }

@@ -12,7 +12,7 @@ sa_status sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *ne
         const sa_layer *reader = sa_blob_reader(net, top);
         if (!reader) continue;
         r->blob[top].data = SA_DATA_VIRTUAL;
-        if (sa_layer_is(reader, "Convolution") && net->blob[top].needs_grad) r->blob[top].grad = SA_GRAD_GATHERED;
+        if (sa_layer_is(reader, "Convolution") && !sa_convolution_mixes(reader) && net->blob[top].needs_grad) r->blob[top].grad = SA_GRAD_GATHERED;
     }
     return SA_OK;
 }

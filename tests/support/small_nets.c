@@ -38,6 +38,12 @@ static const char VGG[] = INPUT(DIM(2, 3, 16, 24), DIM(2, 1, 16, 24))
     UPSAMPLE("up1", "convd2a", "pool1_mask", "scale: 2") LEVEL("d1b", "up1", 6, 3, 1) LEVEL("d1a", "convd1b", 5, 3, 1)
     HEAD("convd1a", 4);
 
+/* Planes of odd sizes: windows that stick out, and Upsamples that grow by a row or a column less than twice. */
+static const char ODD[] = INPUT(DIM(2, 3, 13, 18), DIM(2, 1, 13, 18))
+    LRN("norm", "data") LEVEL("1", "norm", 8, 7, 3) POOL("pool1", "conv1", 2, 2) LEVEL("2", "pool1", 6, 7, 3) POOL("pool2", "conv2", 2, 2)
+    UPSAMPLE("up2", "pool2", "pool2_mask", "scale: 2 pad_out_h: true pad_out_w: true") CONV("d2", "up2", 8, 7, 3) BN("bnd2", "d2")
+    UPSAMPLE("up1", "d2", "pool1_mask", "scale: 2 pad_out_h: true") CONV("d1", "up1", 8, 7, 3) BN("bnd1", "d1") HEAD("d1", 11);
+
 /* Bayesian SegNet's Dropout: after a pooling, after a BN, after a ReLU, below the classifier. */
 static const char DROPOUTS[] = INPUT(DIM(2, 4, 16, 20), DIM(2, 1, 16, 20))
     LRN("norm", "data") LEVEL("1", "norm", 8, 5, 2) DROPOUT("drop1", "conv1", "") POOL("pool1", "conv1", 2, 2) DROPOUT("dropp", "pool1", "")
@@ -51,7 +57,7 @@ static const char PLAIN[] = INPUT(DIM(1, 3, 32, 40), DIM(1, 1, 16, 20))
     LAYER("scaled", "LRN", "bottom: 'data' top: 'scaled' lrn_param { local_size: 3 alpha: 1 beta: 0.75 }")
     CONV_LIKE("conv1", "scaled", "num_output: 6 kernel_size: 3 stride: 2 pad: 1 bias_term: false") RELU("relu1", "conv1")
     CONV("conv2", "conv1", 5, 3, 1) POOL("pool2", "conv2", 2, 2) RELU("relu2", "pool2")
-    CONV("conv3", "pool2", 6, 3, 1) RELU("relu3", "conv3")
+    CONV("conv3", "pool2", 5, 3, 1) RELU("relu3", "conv3")
     UPSAMPLE("up2", "conv3", "pool2_mask", "scale: 2")
     LAYER("crop", "Pooling", "bottom: 'up2' top: 'crop' pooling_param { pool: MAX kernel_size: 3 stride: 1 pad: 1 }")
     HEAD("crop", 3);
@@ -75,9 +81,16 @@ static const char UP_BN[] = INPUT(DIM(2, 3, 16, 16), DIM(2, 1, 16, 16))
 /* Two losses, one on a branch, of different weight; labels shared; a blob with gradients from two readers. */
 static const char TWO_LOSSES[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16))
     LEVEL("1", "data", 10, 3, 1) CONV("side", "conv1", 3, 1, 0) LOSS("side_loss", "side", "loss_weight: 0.4")
-    POOL("pool1", "conv1", 2, 2) LEVEL("2", "pool1", 6, 3, 1)
+    POOL("pool1", "conv1", 2, 2) LEVEL("2", "pool1", 10, 3, 1)
     UPSAMPLE("up1", "conv2", "pool1_mask", "scale: 2") CONV("d1", "up1", 5, 3, 1) BN("bnd1", "d1")
     HEAD("d1", 3);
+
+/* BN on the input itself, BN behind ReLU, BN behind ReLU and Dropout, all in place. */
+static const char BN_LAST[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16))
+    BN("bn0", "data") CONV("conv1", "data", 6, 3, 1) RELU("relu1", "conv1") BN("bn1", "conv1") DROPOUT("drop1", "conv1", "")
+    POOL("pool1", "conv1", 2, 2) BN("bnp", "pool1") CONV("conv2", "pool1", 6, 3, 1) RELU("relu2", "conv2") BN("bn2", "conv2")
+    UPSAMPLE("up1", "conv2", "pool1_mask", "scale: 2") CONV("d1", "up1", 5, 3, 1) RELU("relud1", "d1") DROPOUT("drop2", "d1", "")
+    BN("bnd1", "d1") RELU("again", "d1") HEAD("d1", 3);
 
 /* A mask that two Upsamples read. */
 static const char MASK_TWICE[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16))
@@ -135,13 +148,14 @@ static const char DEPLOY_DROPOUT[] = DEPLOY_INPUT(DIM(2, 3, 12, 16))
 static const sa_small_net NETS[] = {
     {"tiny_old", "tests/golden/tiny_old/net.prototxt", NULL, false},
     {"tiny_new", "tests/golden/tiny_new/net.prototxt", NULL, false},
-    {"odd", "tests/golden/odd/net.prototxt", NULL, false},
+    {"odd", NULL, ODD, false},
     {"vgg", NULL, VGG, false},
     {"dropouts", NULL, DROPOUTS, false},
     {"plain", NULL, PLAIN, false},
     {"overlap", NULL, OVERLAP, false},
     {"up_bn", NULL, UP_BN, false},
     {"two_losses", NULL, TWO_LOSSES, false},
+    {"bn_last", NULL, BN_LAST, false},
     {"mask_twice", NULL, MASK_TWICE, false},
     {"out_of_place", NULL, OUT_OF_PLACE, false},
     {"scatter", NULL, SCATTER, false},
