@@ -93,7 +93,9 @@ static void add_data_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
     if (!a->gather) {
         a->dx = sa_parity_slab(p, SA_F32, n, s->in_channels, s->in_height, s->in_width, false);
     } else {
-        a->window = sa_parity_window(p, s->in_height, s->in_width);
+        /* No gaps between windows: the last one could lie wholly outside the plane, and the CPU leaves such gradients alone. */
+        do a->window = sa_parity_window(p, s->in_height, s->in_width);
+        while (a->window.stride_h > a->window.kernel_h || a->window.stride_w > a->window.kernel_w);
         a->mask = sa_parity_mask(p, &a->window, n, s->in_channels, s->in_height, s->in_width);
         a->dx = sa_parity_slab(p, SA_F32, n, s->in_channels, a->mask.height, a->mask.width, false);
     }

@@ -24,7 +24,7 @@ struct sa_parity {
     } output[SA_PARITY_OUTPUTS];
     int output_count;
     sa_parity_row row[SA_PARITY_ROWS];
-    int row_count, current;
+    int row_count, current, too_long;
 };
 
 #endif
