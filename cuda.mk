@@ -52,15 +52,19 @@ $(S)/asan/libcudart.so.13: $(SIMT_ENGINE) $(SIMT_HEADERS) tests/simt/cudart.map
 $(S)/libsimt_dnn.so: $(SIMT_LIBRARIES) $(SIMT_HEADERS) $(S)/libcudart.so.13
 	$(SIMT_CXX) -O2 -shared -fPIC $(SIMT_LIBRARIES) -o $@ -L$(S) -l:libcudart.so.13 -lopenblas
 
+$(S)/status.o: core/status.c core/status.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -c $< -o $@
+
 # The kernels' CPU bodies, from the same sources that nvcc reads.
 define simt_mode
 $(S)/$(1)/%.o: %.cu tests/simt/simt.h
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo 'SIMT $$< ($(1))';) \
 	$$(SIMT_CXX) -Wno-unknown-pragmas -ffp-contract=off $$(SIMT_FLAGS_$(1)) -fPIC -x c++ -include tests/simt/simt.h -MMD -MP -c $$< -o $$@
-$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o) $(O)/libsa_core.a
+$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o) $(S)/status.o
 	@mkdir -p $$(@D)
-	g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
+	@g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
 $(S)/selftest_$(1).so: $(S)/$(1)/tests/simt/selftest/selftest.o
 	g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
 endef

@@ -41,7 +41,7 @@ static void run_cases(const sa_simt_case *cases, size_t count)
     for (size_t i = 0; i < count; i++) run_case(&cases[i]);
 #else
     (void)cases, (void)count, (void)run_case;
-    print_message("skipped: this build has no CUDA (no nvcc)\n");
+    print_message("SKIP: this build has no CUDA (no nvcc)\n");
     skip();
 #endif
 }

@@ -1,4 +1,5 @@
-/* Accuracy on CUDA: exact integer counts, added up in shared memory and then in the workspace; integers have one sum in any order. */
+/* Accuracy on CUDA: exact integer counts, added up in shared memory and then in the workspace; integers have one sum in any order.
+ */
 #include "kernels/cuda/pixels.cuh"
 
 typedef unsigned long long sa_count;
@@ -37,9 +38,10 @@ struct sa_accuracy_config {
 
 /* counts: (count_of(classes)), 0 before. The block's own counts lie in shared memory behind the slots' `slot_floats`. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_accuracy_kernel(const __grid_constant__ sa_eval_program scores, const __grid_constant__ sa_eval_program labels,
-                       const __grid_constant__ sa_pieces pieces, sa_accuracy_config config, int slot_floats, sa_count *__restrict__ counts)
+__global__ void SA_EVAL_BOUNDS sa_accuracy_kernel(const __grid_constant__ sa_eval_program scores,
+                                                  const __grid_constant__ sa_eval_program labels,
+                                                  const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
+                                                  int slot_floats, sa_count *__restrict__ counts)
 {
     SA_DYN_SHARED(float, slots);
     unsigned *own = (unsigned *)(slots + slot_floats);
@@ -70,8 +72,8 @@ __global__ void SA_EVAL_BOUNDS
 }
 
 /* per_class: (classes), may be NULL. */
-__global__ void SA_EVAL_BOUNDS
-    sa_accuracy_finish_kernel(const sa_count *__restrict__ counts, int classes, float *__restrict__ accuracy, float *__restrict__ per_class)
+__global__ void SA_EVAL_BOUNDS sa_accuracy_finish_kernel(const sa_count *__restrict__ counts, int classes,
+                                                         float *__restrict__ accuracy, float *__restrict__ per_class)
 {
     if (threadIdx.x == 0) *accuracy = (float)((double)counts[0] / (double)counts[1]);
     for (int c = (int)threadIdx.x; per_class && c < classes; c += SA_EVAL_THREADS) {
@@ -111,8 +113,8 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     SA_CUDA_TRY(cudaMemsetAsync(counts, 0, bytes, cuda->stream));
     if (pieces.count > 0)
         SA_CUDA_TRY(sa_launch(scores.levels == 1 && labels.levels == 1 ? sa_accuracy_kernel<false> : sa_accuracy_kernel<true>,
-                              sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, shared_bytes, cuda->stream, scores, labels,
-                              pieces, config, (int)(slot_bytes / sizeof(float)), counts));
+                              sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, shared_bytes, cuda->stream, scores,
+                              labels, pieces, config, (int)(slot_bytes / sizeof(float)), counts));
     SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, SA_EVAL_THREADS, 0, cuda->stream, counts, config.classes,
                           (float *)args->accuracy.ptr, (float *)args->per_class.ptr));
     return SA_OK;

@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_device.cuh"
 
 /* sums[c] = sum of source over the range's images and all pixels (accumulate: added), c in the range's channels. */
-sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, const sa_source *source, float *sums, bool accumulate);
+sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, const sa_source *source, float *sums,
+                               bool accumulate);
 
 #endif

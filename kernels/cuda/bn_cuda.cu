@@ -1,7 +1,7 @@
 /* Batch normalisation's reductions on CUDA: statistics, the gradient's sums, and a convolution's bias gradient.
  *
- * One block a channel: its half warps sum rows, one thread adds the row sums in order of (n, y). No partial sums leave the block, so no
- * workspace, no atomics, one order. The price: as many blocks as channels. */
+ * One block a channel: its half warps sum rows, one thread adds the row sums in order of (n, y). No partial sums leave the block,
+ * so no workspace, no atomics, one order. The price: as many blocks as channels. */
 #include "kernels/cuda/bn.cuh"
 
 #include "kernels/cuda/eval_launch.cuh"
@@ -38,8 +38,8 @@ static __device__ void finish_channel(const sa_reduce_output &out, int c, double
 
 /* This thread's lane of one row: sums of a and of a * b over columns lane, lane + 16, ... */
 template <bool NESTED>
-static __device__ __forceinline__ void reduce_lane(const sa_eval_program &program, const sa_pieces &pieces, int n, int c, int y, int lane,
-                                                   bool pair, float *slots, double &sum, double &product)
+static __device__ __forceinline__ void reduce_lane(const sa_eval_program &program, const sa_pieces &pieces, int n, int c, int y,
+                                                   int lane, bool pair, float *slots, double &sum, double &product)
 {
     for (int x = lane; x < pieces.width; x += SA_ROW_LANES * SA_EVAL_LANES) {
         sa_lanes at = sa_row_lanes(n, c, y, x, SA_ROW_LANES, pieces.width);
@@ -62,9 +62,9 @@ static __device__ __forceinline__ void reduce_lane(const sa_eval_program &progra
 
 /* pieces.range: images, and the channels that blocks stand for. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_channel_reduce_kernel(const __grid_constant__ sa_eval_program program, const __grid_constant__ sa_pieces pieces,
-                             const __grid_constant__ sa_reduce_output out)
+__global__ void SA_EVAL_BOUNDS sa_channel_reduce_kernel(const __grid_constant__ sa_eval_program program,
+                                                        const __grid_constant__ sa_pieces pieces,
+                                                        const __grid_constant__ sa_reduce_output out)
 {
     SA_DYN_SHARED(float, slots);
     __shared__ double row_sum[SA_ROWS_AT_ONCE], row_product[SA_ROWS_AT_ONCE];

@@ -101,7 +101,8 @@ sa_status sa_conv_finish_dx(sa_cuda_device *device, const sa_conv_backward_args 
 enum { BIAS_THREADS = 256 };
 
 /* One row of blocks a channel: gridDim.y. y: (channels, plane) of one image; bias: (channels). */
-__global__ void __launch_bounds__(BIAS_THREADS) sa_add_bias_kernel(float *__restrict__ y, const float *__restrict__ bias, unsigned plane)
+__global__ void __launch_bounds__(BIAS_THREADS)
+    sa_add_bias_kernel(float *__restrict__ y, const float *__restrict__ bias, unsigned plane)
 {
     const float b = bias[blockIdx.y];
     y += (size_t)blockIdx.y * plane;
@@ -120,7 +121,8 @@ sa_status sa_conv_add_bias(sa_cuda_device *device, const sa_conv_forward_args *a
     const int begin = args->range.channel_begin, channels = args->range.channel_end - begin;
     const unsigned plane = (unsigned)sa_conv_out_plane(&args->shape);
     SA_CUDA_TRY(sa_launch(sa_add_bias_kernel, dim3(sa_blocks_for(plane / 4, BIAS_THREADS), (unsigned)channels), BIAS_THREADS, 0,
-                          device->stream, (float *)sa_slab_row(&args->y, n, begin, 0), (const float *)args->bias.ptr + begin, plane));
+                          device->stream, (float *)sa_slab_row(&args->y, n, begin, 0), (const float *)args->bias.ptr + begin,
+                          plane));
     return SA_OK;
 }
 
@@ -141,8 +143,9 @@ static sa_status check_shape(const sa_conv_shape *s)
 {
     if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->out_height < 1 || s->out_width < 1 ||
         s->kernel_h < 1 || s->kernel_w < 1 || s->stride_h < 1 || s->stride_w < 1 || s->pad_h < 0 || s->pad_w < 0)
-        SA_FAIL(SA_INVALID, "convolution: %dx%dx%d to %dx%dx%d by %dx%d, stride %dx%d, pad %dx%d", s->in_channels, s->in_height, s->in_width,
-                s->out_channels, s->out_height, s->out_width, s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, s->pad_h, s->pad_w);
+        SA_FAIL(SA_INVALID, "convolution: %dx%dx%d to %dx%dx%d by %dx%d, stride %dx%d, pad %dx%d", s->in_channels, s->in_height,
+                s->in_width, s->out_channels, s->out_height, s->out_width, s->kernel_h, s->kernel_w, s->stride_h, s->stride_w,
+                s->pad_h, s->pad_w);
     const size_t most = 0x7fffffff; /* cuBLAS and cuDNN count in ints */
     if (sa_conv_in_plane(s) > most || sa_conv_out_plane(s) > most || sa_conv_depth(s) > most)
         SA_FAIL(SA_UNSUPPORTED, "convolution: planes of %dx%d and %dx%d are too large", s->in_height, s->in_width, s->out_height,
@@ -155,8 +158,8 @@ static sa_status check_range(const sa_conv_shape *s, const sa_range *r)
 {
     if (r->image_begin < 0 || r->image_end < r->image_begin || r->channel_begin < 0 || r->channel_end <= r->channel_begin ||
         r->channel_end > s->out_channels)
-        SA_FAIL(SA_INVALID, "convolution range: images %d..%d, channels %d..%d of %d", r->image_begin, r->image_end, r->channel_begin,
-                r->channel_end, s->out_channels);
+        SA_FAIL(SA_INVALID, "convolution range: images %d..%d, channels %d..%d of %d", r->image_begin, r->image_end,
+                r->channel_begin, r->channel_end, s->out_channels);
     return SA_OK;
 }
 

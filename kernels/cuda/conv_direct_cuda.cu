@@ -1,8 +1,8 @@
 /* Direct convolution on CUDA (SA_CONV_DIRECT): no column matrix, any source, no library. Forward and data gradient.
  *
- * A block makes SA_DIRECT_ROWS x SA_DIRECT_COLUMNS pixels of OUT_CHANNELS channels; input tiles and weights go through shared memory,
- * a thread keeps two pixels of all the channels in registers. Sums run over c, u, v in this order with fused multiply-adds. The data
- * gradient at stride 1 is the same kernel with the kernel turned round; other strides have a plain kernel. */
+ * A block makes SA_DIRECT_ROWS x SA_DIRECT_COLUMNS pixels of OUT_CHANNELS channels; input tiles and weights go through shared
+ * memory, a thread keeps two pixels of all the channels in registers. Sums run over c, u, v in this order with fused multiply-adds.
+ * The data gradient at stride 1 is the same kernel with the kernel turned round; other strides have a plain kernel. */
 #include "kernels/cuda/conv_direct.cuh"
 
 enum {
@@ -20,7 +20,8 @@ struct sa_direct_weight {
 };
 
 /* Weights of one input channel for OUT_CHANNELS output channels, transposed to (taps, OUT_CHANNELS); 0 beyond the last channel. */
-static __device__ __forceinline__ void load_weights(const sa_direct_weight &w, int taps, int first, int channels, int c, float *shared)
+static __device__ __forceinline__ void load_weights(const sa_direct_weight &w, int taps, int first, int channels, int c,
+                                                    float *shared)
 {
     for (int i = (int)threadIdx.x; i < taps * OUT_CHANNELS; i += SA_EVAL_THREADS) {
         const int o = i / taps, k = i % taps;
@@ -35,7 +36,8 @@ static __device__ __forceinline__ void load_weights(const sa_direct_weight &w, i
 static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, const sa_direct_tile &tile, const float *pixels,
                                                      const float *weights, float (&sum)[PIXELS][OUT_CHANNELS])
 {
-    const int column = (int)(threadIdx.x % SA_DIRECT_COLUMNS) * s.stride_w, row = (int)(threadIdx.x / SA_DIRECT_COLUMNS) * s.stride_h;
+    const int column = (int)(threadIdx.x % SA_DIRECT_COLUMNS) * s.stride_w,
+              row = (int)(threadIdx.x / SA_DIRECT_COLUMNS) * s.stride_h;
     const float *above = pixels + row * tile.width + column, *below = above + HALF_ROWS * s.stride_h * tile.width;
     for (int u = 0; u < s.kernel_h; u++) {
         for (int v = 0; v < s.kernel_w; v++) {
@@ -60,8 +62,9 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
 /* Grid: tiles of a plane, groups of OUT_CHANNELS channels. s: as seen by this kernel, s.in_* is the source's plane. out: channels
  * [channel_begin, channel_end) of image n. tile_floats: a multiple of 4. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_direct_kernel(const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_conv_shape s,
-                                                sa_direct_tile tile, const __grid_constant__ sa_direct_weight w, int n, int channel_begin,
+__global__ void SA_EVAL_BOUNDS sa_direct_kernel(const __grid_constant__ sa_eval_program source,
+                                                const __grid_constant__ sa_conv_shape s, sa_direct_tile tile,
+                                                const __grid_constant__ sa_direct_weight w, int n, int channel_begin,
                                                 int channel_end, int slot_floats, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
@@ -93,7 +96,8 @@ __global__ void SA_EVAL_BOUNDS sa_direct_kernel(const __grid_constant__ sa_eval_
 
 /* The data gradient at strides above 1: one thread a piece of dx, over o, u, v. pieces: of dx's rows; s: the forward shape. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_direct_strided_kernel(const __grid_constant__ sa_eval_program dy, const __grid_constant__ sa_pieces pieces,
+__global__ void SA_EVAL_BOUNDS sa_direct_strided_kernel(const __grid_constant__ sa_eval_program dy,
+                                                        const __grid_constant__ sa_pieces pieces,
                                                         const __grid_constant__ sa_conv_shape s, const float *__restrict__ weight,
                                                         const __grid_constant__ sa_slab out)
 {
@@ -138,8 +142,8 @@ static size_t tile_bytes(const sa_conv_shape *s)
     return ((size_t)s->kernel_h * (size_t)s->kernel_w * OUT_CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
 }
 
-static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, const sa_conv_shape *s, const sa_direct_weight *w, int n,
-                               int channel_begin, int channel_end, const sa_slab *out)
+static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, const sa_conv_shape *s, const sa_direct_weight *w,
+                               int n, int channel_begin, int channel_end, const sa_slab *out)
 {
     sa_eval_program program;
     SA_TRY(sa_compile_one(source, &program));
@@ -150,8 +154,8 @@ static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, 
     const int across = (s->out_width + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS;
     const int down = (s->out_height + SA_DIRECT_ROWS - 1) / SA_DIRECT_ROWS;
     const dim3 grid((unsigned)(across * down), (unsigned)((channel_end - channel_begin + OUT_CHANNELS - 1) / OUT_CHANNELS));
-    SA_CUDA_TRY(sa_launch(program.levels == 1 ? sa_direct_kernel<false> : sa_direct_kernel<true>, grid, SA_EVAL_THREADS, shared_bytes,
-                          device->stream, program, *s, sa_direct_tile_of(s), *w, n, channel_begin, channel_end,
+    SA_CUDA_TRY(sa_launch(program.levels == 1 ? sa_direct_kernel<false> : sa_direct_kernel<true>, grid, SA_EVAL_THREADS,
+                          shared_bytes, device->stream, program, *s, sa_direct_tile_of(s), *w, n, channel_begin, channel_end,
                           (int)(slot_bytes / sizeof(float)), *out));
     return SA_OK;
 }
@@ -161,7 +165,8 @@ static sa_status forward(sa_cuda_device *device, const sa_conv_forward_args *arg
     (void)request;
     const sa_conv_shape *s = &args->shape;
     const size_t taps = (size_t)s->kernel_h * (size_t)s->kernel_w;
-    const sa_direct_weight w = {(const float *)args->weight.ptr, (const float *)args->bias.ptr, taps * (size_t)s->in_channels, taps, false};
+    const sa_direct_weight w = {(const float *)args->weight.ptr, (const float *)args->bias.ptr, taps * (size_t)s->in_channels, taps,
+                                false};
     for (int n = args->range.image_begin; n < args->range.image_end; n++)
         SA_TRY(launch_direct(device, &args->x, s, &w, n, args->range.channel_begin, args->range.channel_end, &args->y));
     return SA_OK;
@@ -174,8 +179,18 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
     const float *weight = (const float *)args->weight.ptr;
     if (s->stride_h == 1 && s->stride_w == 1) {
         const size_t taps = (size_t)s->kernel_h * (size_t)s->kernel_w;
-        const sa_conv_shape turned = {s->out_channels, s->out_height, s->out_width, s->in_channels, s->in_height, s->in_width,
-                                      s->kernel_h, s->kernel_w, 1, 1, s->kernel_h - 1 - s->pad_h, s->kernel_w - 1 - s->pad_w};
+        const sa_conv_shape turned = {s->out_channels,
+                                      s->out_height,
+                                      s->out_width,
+                                      s->in_channels,
+                                      s->in_height,
+                                      s->in_width,
+                                      s->kernel_h,
+                                      s->kernel_w,
+                                      1,
+                                      1,
+                                      s->kernel_h - 1 - s->pad_h,
+                                      s->kernel_w - 1 - s->pad_w};
         const sa_direct_weight w = {weight, nullptr, taps, taps * (size_t)s->in_channels, true};
         return launch_direct(device, &args->dy, &turned, &w, n, 0, s->in_channels, dx);
     }
@@ -184,7 +199,8 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
     const sa_range range = {n, n + 1, 0, s->in_channels};
     SA_TRY(sa_compile_one(&args->dy, &program));
     SA_TRY(sa_count_pieces(&range, s->in_height, s->in_width, 1, &pieces));
-    SA_EVAL_LAUNCH(sa_direct_strided_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), device->stream, pieces, *s, weight, *dx);
+    SA_EVAL_LAUNCH(sa_direct_strided_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), device->stream, pieces, *s,
+                   weight, *dx);
     return SA_OK;
 }
 

@@ -1,9 +1,9 @@
 /* The weight gradient of the direct convolution on CUDA, image by image.
  *
- * dweight[o, c, u, v] = sum over pixels (i, j) of dy[o, i, j] * x[c, i*s+u-p, j*s+v-p]. The tiles of an image are cut into at most CHUNKS
- * runs of equal length, whatever the workspace; a run's sum is float64 over tiles of float32 sums, rounded once; runs are added in order
- * in float64. With room in the workspace each run has a block of its own and a second kernel adds, else one block does all: the same
- * additions, the same bits. */
+ * dweight[o, c, u, v] = sum over pixels (i, j) of dy[o, i, j] * x[c, i*s+u-p, j*s+v-p]. The tiles of an image are cut into at most
+ * CHUNKS runs of equal length, whatever the workspace; a run's sum is float64 over tiles of float32 sums, rounded once; runs are
+ * added in order in float64. With room in the workspace each run has a block of its own and a second kernel adds, else one block
+ * does all: the same additions, the same bits. */
 #include "kernels/cuda/conv_direct.cuh"
 
 enum {
@@ -30,8 +30,8 @@ static sa_weight_cut cut_tiles(const sa_conv_shape *s)
 
 /* dy of one tile, CHANNELS channels, as (TILE_PIXELS, CHANNELS); 0 outside the plane and beyond channel_end. */
 template <bool NESTED>
-static __device__ __forceinline__ void load_gradient(const sa_eval_program &dy, const sa_conv_shape &s, int n, int first, int channel_end,
-                                                     int y, int x, float *slots, float *shared)
+static __device__ __forceinline__ void load_gradient(const sa_eval_program &dy, const sa_conv_shape &s, int n, int first,
+                                                     int channel_end, int y, int x, float *slots, float *shared)
 {
     const int pieces = TILE_PIXELS / SA_EVAL_LANES;
     for (int i = (int)threadIdx.x; i < pieces * CHANNELS; i += SA_EVAL_THREADS) {
@@ -66,13 +66,15 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
     for (int q = 0; q < 4; q++) sum[q] = sum[q] + (double)part[q];
 }
 
-/* Grid: input channels x runs of threads over (tap, quad); groups of CHANNELS; chunks, or 1. partial: (chunks, channels, depth) floats, or
- * NULL: this block does all chunks and writes dweight (Cout, depth). */
+/* Grid: input channels x runs of threads over (tap, quad); groups of CHANNELS; chunks, or 1. partial: (chunks, channels, depth)
+ * floats, or NULL: this block does all chunks and writes dweight (Cout, depth). */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-sa_direct_weight_kernel(const __grid_constant__ sa_eval_program x_source, const __grid_constant__ sa_eval_program dy_source,
-                        const __grid_constant__ sa_conv_shape s, sa_direct_tile tile, sa_weight_cut cut, int n, int channel_begin,
-                        int channel_end, int slot_floats, bool add, float *__restrict__ partial, float *__restrict__ dweight)
+__global__ void SA_EVAL_BOUNDS sa_direct_weight_kernel(const __grid_constant__ sa_eval_program x_source,
+                                                       const __grid_constant__ sa_eval_program dy_source,
+                                                       const __grid_constant__ sa_conv_shape s, sa_direct_tile tile,
+                                                       sa_weight_cut cut, int n, int channel_begin, int channel_end,
+                                                       int slot_floats, bool add, float *__restrict__ partial,
+                                                       float *__restrict__ dweight)
 {
     SA_DYN_SHARED(float, slots);
     float *gradient = slots + slot_floats, *pixels = gradient + TILE_PIXELS * CHANNELS;
@@ -86,8 +88,8 @@ sa_direct_weight_kernel(const __grid_constant__ sa_eval_program x_source, const 
         for (int t = chunk * cut.per_chunk; t < (chunk + 1) * cut.per_chunk && t < cut.tiles; t++) {
             const int y = t / cut.across * SA_DIRECT_ROWS, x = t % cut.across * SA_DIRECT_COLUMNS;
             __syncthreads();
-            sa_load_tile<NESTED>(x_source, tile, n, c, y * s.stride_h - s.pad_h, x * s.stride_w - s.pad_w, s.in_height, s.in_width, slots,
-                                 pixels);
+            sa_load_tile<NESTED>(x_source, tile, n, c, y * s.stride_h - s.pad_h, x * s.stride_w - s.pad_w, s.in_height, s.in_width,
+                                 slots, pixels);
             load_gradient<NESTED>(dy_source, s, n, first, channel_end, y, x, slots, gradient);
             __syncthreads();
             if (quad < QUADS) multiply_tile(s, tile, pixels, gradient, tap, quad, sum);
@@ -103,8 +105,7 @@ sa_direct_weight_kernel(const __grid_constant__ sa_eval_program x_source, const 
         if (partial)
             partial[((size_t)blockIdx.z * (size_t)(channel_end - channel_begin) + (size_t)(o - channel_begin)) * depth + place] =
                 (float)total[q];
-        else
-            dweight[(size_t)o * depth + place] = (add ? dweight[(size_t)o * depth + place] : 0.0f) + (float)total[q];
+        else dweight[(size_t)o * depth + place] = (add ? dweight[(size_t)o * depth + place] : 0.0f) + (float)total[q];
     }
 }
 
@@ -127,7 +128,8 @@ size_t sa_direct_weight_bytes(const sa_conv_shape *s, int channels, size_t limit
     return cut_tiles(s).chunks > 1 && bytes <= limit_bytes ? bytes : 0;
 }
 
-sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backward_args *args, void *workspace, size_t workspace_bytes)
+sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backward_args *args, void *workspace,
+                                    size_t workspace_bytes)
 {
     const sa_conv_shape *s = &args->shape;
     const sa_direct_tile tile = sa_direct_tile_of(s);
@@ -138,10 +140,12 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
     SA_TRY(sa_compile_one(&args->x, &x));
     SA_TRY(sa_compile_one(&args->dy, &dy));
     const size_t slot_bytes = sa_eval_shared_bytes_of(&x, &dy);
-    const size_t shared_bytes = slot_bytes + ((size_t)TILE_PIXELS * CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
+    const size_t shared_bytes =
+        slot_bytes + ((size_t)TILE_PIXELS * CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
     if (shared_bytes > SA_DIRECT_SHARED_BYTES)
-        SA_FAIL(SA_UNSUPPORTED, "direct convolution: the weight gradient of a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, "
-                                "%d are there",
+        SA_FAIL(SA_UNSUPPORTED,
+                "direct convolution: the weight gradient of a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, "
+                "%d are there",
                 s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DIRECT_SHARED_BYTES);
     float *dweight = (float *)args->dweight.ptr;
     float *partial = sa_direct_weight_bytes(s, end - begin, workspace_bytes) ? (float *)workspace : nullptr;
@@ -150,12 +154,12 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
                     partial ? (unsigned)cut.chunks : 1);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const bool add = args->accumulate || n > args->range.image_begin;
-        SA_CUDA_TRY(sa_launch(x.levels == 1 && dy.levels == 1 ? sa_direct_weight_kernel<false> : sa_direct_weight_kernel<true>, grid,
-                              SA_EVAL_THREADS, shared_bytes, device->stream, x, dy, *s, tile, cut, n, begin, end,
+        SA_CUDA_TRY(sa_launch(x.levels == 1 && dy.levels == 1 ? sa_direct_weight_kernel<false> : sa_direct_weight_kernel<true>,
+                              grid, SA_EVAL_THREADS, shared_bytes, device->stream, x, dy, *s, tile, cut, n, begin, end,
                               (int)(slot_bytes / sizeof(float)), add, partial, dweight));
         if (partial)
-            SA_CUDA_TRY(sa_launch(sa_direct_weight_sum_kernel, sa_blocks_for(count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, device->stream,
-                                  (const float *)partial, cut.chunks, count, add, dweight + (size_t)begin * depth));
+            SA_CUDA_TRY(sa_launch(sa_direct_weight_sum_kernel, sa_blocks_for(count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0,
+                                  device->stream, (const float *)partial, cut.chunks, count, add, dweight + (size_t)begin * depth));
     }
     return SA_OK;
 }

@@ -31,7 +31,8 @@ static sa_status describe(const sa_cuda_device *device, const sa_conv_shape *s, 
     SA_DNN_TRY(cudnnCreateConvolutionDescriptor(&d->conv));
     SA_DNN_TRY(cudnnSetTensor4dDescriptor(d->x, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, s->in_channels, s->in_height, s->in_width));
     SA_DNN_TRY(cudnnSetTensor4dDescriptor(d->y, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, channels, s->out_height, s->out_width));
-    SA_DNN_TRY(cudnnSetFilter4dDescriptor(d->w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, channels, s->in_channels, s->kernel_h, s->kernel_w));
+    SA_DNN_TRY(
+        cudnnSetFilter4dDescriptor(d->w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, channels, s->in_channels, s->kernel_h, s->kernel_w));
     SA_DNN_TRY(cudnnSetConvolution2dDescriptor(d->conv, s->pad_h, s->pad_w, s->stride_h, s->stride_w, 1, 1, CUDNN_CROSS_CORRELATION,
                                                CUDNN_DATA_FLOAT));
     SA_DNN_TRY(cudnnSetConvolutionMathType(d->conv, device->use_tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH));
@@ -50,12 +51,14 @@ static sa_status choose(const sa_cuda_device *device, const Choice *choices, int
         if (best >= 0 && (choices[best].memory <= limit_bytes || c.memory >= choices[best].memory)) continue;
         best = i;
     }
-    if (best < 0) SA_FAIL(SA_UNSUPPORTED, "cuDNN has no deterministic float32 algorithm for this convolution; use --conv im2col or direct");
+    if (best < 0)
+        SA_FAIL(SA_UNSUPPORTED, "cuDNN has no deterministic float32 algorithm for this convolution; use --conv im2col or direct");
     *chosen = choices[best];
     return SA_OK;
 }
 
-static sa_status choose_forward(const sa_cuda_device *device, const sa_dnn_shape &d, size_t limit_bytes, cudnnConvolutionFwdAlgoPerf_t *chosen)
+static sa_status choose_forward(const sa_cuda_device *device, const sa_dnn_shape &d, size_t limit_bytes,
+                                cudnnConvolutionFwdAlgoPerf_t *chosen)
 {
     cudnnConvolutionFwdAlgoPerf_t choices[CHOICES];
     int count = 0;
@@ -133,8 +136,8 @@ static sa_status forward(sa_cuda_device *device, const sa_conv_forward_args *arg
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *image;
         SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
-        SA_DNN_TRY(cudnnConvolutionForward(device->dnn, &one, d.x, image, d.w, weight, d.conv, chosen.algo, w.library, chosen.memory, &zero,
-                                           d.y, sa_slab_row(&args->y, n, begin, 0)));
+        SA_DNN_TRY(cudnnConvolutionForward(device->dnn, &one, d.x, image, d.w, weight, d.conv, chosen.algo, w.library,
+                                           chosen.memory, &zero, d.y, sa_slab_row(&args->y, n, begin, 0)));
         SA_TRY(sa_conv_add_bias(device, args, n));
     }
     return SA_OK;
@@ -162,12 +165,12 @@ static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *a
         if (dweight) {
             const float *beta = args->accumulate || n > args->range.image_begin ? &one : &zero;
             SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
-            SA_DNN_TRY(cudnnConvolutionBackwardFilter(device->dnn, &one, d.x, image, d.y, dy, d.conv, filter.algo, w.library, filter.memory,
-                                                      beta, d.w, dweight));
+            SA_DNN_TRY(cudnnConvolutionBackwardFilter(device->dnn, &one, d.x, image, d.y, dy, d.conv, filter.algo, w.library,
+                                                      filter.memory, beta, d.w, dweight));
         }
         if (!args->dx.at.ptr) continue;
-        SA_DNN_TRY(cudnnConvolutionBackwardData(device->dnn, &one, d.w, args->weight.ptr, d.y, dy, d.conv, data.algo, w.library, data.memory,
-                                                &zero, d.x, sa_conv_dx_target(args, n, w.dx)));
+        SA_DNN_TRY(cudnnConvolutionBackwardData(device->dnn, &one, d.w, args->weight.ptr, d.y, dy, d.conv, data.algo, w.library,
+                                                data.memory, &zero, d.x, sa_conv_dx_target(args, n, w.dx)));
         SA_TRY(sa_conv_finish_dx(device, args, n, w.dx));
     }
     return SA_OK;

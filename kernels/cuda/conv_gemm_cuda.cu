@@ -1,5 +1,5 @@
-/* Convolution as Caffe does it on CUDA: the column matrix of one image, (Cin*Kh*Kw) x (H'*W'), and cuBLAS SGEMM. A 1x1 kernel needs no
- * column matrix.
+/* Convolution as Caffe does it on CUDA: the column matrix of one image, (Cin*Kh*Kw) x (H'*W'), and cuBLAS SGEMM. A 1x1 kernel needs
+ * no column matrix.
  *
  * cuBLAS is column-major: our row-major (R, C) is its C x R with leading dimension C. Its workspace is planned, so it allocates
  * nothing. Its sums may depend on the shape of a product, so bits may depend on the range of output channels. */
@@ -55,7 +55,8 @@ SIMT_KERNEL(sa_col2im_kernel)
 static sa_status plan(const sa_conv_request *request, sa_conv_parts *parts)
 {
     if (request->shape.in_channels > 65535 || sa_conv_depth(&request->shape) > 65535)
-        SA_FAIL(SA_UNSUPPORTED, "im2col: %zu rows of the column matrix are too many for one launch", sa_conv_depth(&request->shape));
+        SA_FAIL(SA_UNSUPPORTED, "im2col: %zu rows of the column matrix are too many for one launch",
+                sa_conv_depth(&request->shape));
     return sa_conv_plan_parts(request, !sa_conv_is_plain_1x1(&request->shape), parts);
 }
 
@@ -82,7 +83,8 @@ static sa_status prepare(sa_cuda_device *device, const sa_conv_request *request,
     return SA_OK;
 }
 
-static sa_status make_column(sa_cuda_device *device, const sa_conv_shape *s, const float *image, float *column, const float **result)
+static sa_status make_column(sa_cuda_device *device, const sa_conv_shape *s, const float *image, float *column,
+                             const float **result)
 {
     *result = image;
     if (sa_conv_is_plain_1x1(s)) return SA_OK;
@@ -105,8 +107,8 @@ static sa_status forward(sa_cuda_device *device, const sa_conv_forward_args *arg
         const float *image, *column;
         SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
         SA_TRY(make_column(device, s, image, w.column, &column));
-        SA_BLAS_TRY(cublasSgemm(device->blas, CUBLAS_OP_N, CUBLAS_OP_N, plane, channels, depth, &one, column, plane, weight, depth, &zero,
-                                (float *)sa_slab_row(&args->y, n, begin, 0), plane));
+        SA_BLAS_TRY(cublasSgemm(device->blas, CUBLAS_OP_N, CUBLAS_OP_N, plane, channels, depth, &one, column, plane, weight, depth,
+                                &zero, (float *)sa_slab_row(&args->y, n, begin, 0), plane));
         SA_TRY(sa_conv_add_bias(device, args, n));
     }
     return SA_OK;

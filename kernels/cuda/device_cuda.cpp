@@ -136,7 +136,8 @@ static sa_status take_fault(sa_cuda_device *cuda)
     const sa_cuda_fault fault = *cuda->fault;
     cuda->fault->kind = SA_CUDA_FAULT_NONE;
     if (fault.kind == SA_CUDA_FAULT_LABEL)
-        SA_FAIL(SA_NUMERIC, "softmax_loss: the label of pixel (n %d, y %d, x %d) is outside the classes", fault.n, fault.y, fault.x);
+        SA_FAIL(SA_NUMERIC, "softmax_loss: the label of pixel (n %d, y %d, x %d) is outside the classes", fault.n, fault.y,
+                fault.x);
     if (fault.kind == SA_CUDA_FAULT_MASK)
         SA_FAIL(SA_NUMERIC, "unpool_scatter: mask (%d, %d, %d, %d) is %g, outside the plane", fault.n, fault.c, fault.y, fault.x,
                 (double)fault.value);
@@ -238,12 +239,13 @@ static void cuda_close(sa_device *device)
     free(cuda);
 }
 
-static const sa_device_functions functions = {cuda_alloc, cuda_free,  cuda_upload, cuda_download, cuda_fill_bytes, cuda_sync,
-                                              cuda_mem_info, cuda_time_ns, begin_step,  end_step,      cuda_close,      cuda_set_option};
+static const sa_device_functions functions = {cuda_alloc,      cuda_free, cuda_upload,   cuda_download,
+                                              cuda_fill_bytes, cuda_sync, cuda_mem_info, cuda_time_ns,
+                                              begin_step,      end_step,  cuda_close,    cuda_set_option};
 
 #define SA_CUDA_ENTRY(kind, field) sa_cuda_##field,
-static const sa_kernels kernels = {SA_OPS(SA_CUDA_ENTRY) sa_cuda_conv_workspace_bytes, sa_cuda_conv_choose, sa_cuda_loss_workspace_bytes,
-                                   sa_cuda_accuracy_workspace_bytes};
+static const sa_kernels kernels = {SA_OPS(SA_CUDA_ENTRY) sa_cuda_conv_workspace_bytes, sa_cuda_conv_choose,
+                                   sa_cuda_loss_workspace_bytes, sa_cuda_accuracy_workspace_bytes};
 #undef SA_CUDA_ENTRY
 
 static sa_status find_card(int index, cudaDeviceProp *card)
@@ -258,8 +260,8 @@ static sa_status find_card(int index, cudaDeviceProp *card)
     SA_CUDA_TRY(cudaSetDevice(index));
     SA_CUDA_TRY(cudaGetDeviceProperties(card, index));
     if (card->major * 10 + card->minor < OLDEST_CAPABILITY)
-        SA_FAIL(SA_NO_DEVICE, "cuda device %d: %s has compute capability %d.%d, %d.%d is needed", index, card->name, card->major, card->minor,
-                OLDEST_CAPABILITY / 10, OLDEST_CAPABILITY % 10);
+        SA_FAIL(SA_NO_DEVICE, "cuda device %d: %s has compute capability %d.%d, %d.%d is needed", index, card->name, card->major,
+                card->minor, OLDEST_CAPABILITY / 10, OLDEST_CAPABILITY % 10);
     return SA_OK;
 }
 
@@ -297,8 +299,8 @@ sa_status sa_device_open_cuda(int index, sa_device **device)
     cuda->base.kernels = &kernels;
     cuda->base.kind = "cuda";
     cuda->base.threads = 1;
-    snprintf(cuda->base.description, sizeof cuda->base.description, "%.80s, %d SMs, %zu MiB, sm_%d%d", card.name, card.multiProcessorCount,
-             card.totalGlobalMem >> 20, card.major, card.minor);
+    snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, %d SMs, %zu MiB, sm_%d%d", card.name,
+             card.multiProcessorCount, card.totalGlobalMem >> 20, card.major, card.minor);
     cuda->use_graph = !is_set("SA_NO_GRAPH");
     sa_status status = open_parts(cuda);
     if (status == SA_OK && is_set("SA_TF32")) status = cuda_set_option(&cuda->base, "tf32", 1);

@@ -15,13 +15,14 @@ sa_status sa_cuda_check_blas(cublasStatus_t error, const char *what)
 {
     if (error == CUBLAS_STATUS_SUCCESS) return SA_OK;
     (void)cudaGetLastError();
-    SA_FAIL(error == CUBLAS_STATUS_ALLOC_FAILED ? SA_NOMEM : SA_DEVICE, "%s: %s (cublas status %d)", what, cublasGetStatusString(error),
-            (int)error);
+    SA_FAIL(error == CUBLAS_STATUS_ALLOC_FAILED ? SA_NOMEM : SA_DEVICE, "%s: %s (cublas status %d)", what,
+            cublasGetStatusString(error), (int)error);
 }
 
 sa_status sa_cuda_check_dnn(cudnnStatus_t error, const char *what)
 {
     if (error == CUDNN_STATUS_SUCCESS) return SA_OK;
     (void)cudaGetLastError();
-    SA_FAIL(error == CUDNN_STATUS_ALLOC_FAILED ? SA_NOMEM : SA_DEVICE, "%s: %s (cudnn status %d)", what, cudnnGetErrorString(error), (int)error);
+    SA_FAIL(error == CUDNN_STATUS_ALLOC_FAILED ? SA_NOMEM : SA_DEVICE, "%s: %s (cudnn status %d)", what, cudnnGetErrorString(error),
+            (int)error);
 }

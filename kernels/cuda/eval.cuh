@@ -38,7 +38,8 @@ __device__ __forceinline__ float *sa_slot(float *slots, int slot)
     return slots + (size_t)slot * SA_EVAL_LANES * SA_EVAL_THREADS + threadIdx.x;
 }
 
-__device__ __forceinline__ void sa_load_operand(int operand, float *slots, const float (&last)[SA_EVAL_LANES], float (&value)[SA_EVAL_LANES])
+__device__ __forceinline__ void sa_load_operand(int operand, float *slots, const float (&last)[SA_EVAL_LANES],
+                                                float (&value)[SA_EVAL_LANES])
 {
     if (operand == SA_OPERAND_LAST) {
 #pragma unroll
@@ -78,10 +79,8 @@ __device__ __forceinline__ void sa_step_dense(const sa_eval_step &s, const sa_la
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         if (!(at.valid >> e & 1)) continue;
         size_t i = sa_data_row(s, at.n, at.c, at.y[e]) * (size_t)s.data_width + at.x[e];
-        if (s.encoding == SA_BF16)
-            value[e] = sa_float_from_bits((uint32_t)((const uint16_t *)s.data)[i] << 16);
-        else
-            value[e] = (float)((const uint8_t *)s.data)[i];
+        if (s.encoding == SA_BF16) value[e] = sa_float_from_bits((uint32_t)((const uint16_t *)s.data)[i] << 16);
+        else value[e] = (float)((const uint8_t *)s.data)[i];
     }
 }
 
@@ -138,8 +137,8 @@ __device__ __forceinline__ void sa_place(const sa_eval_step &s, const sa_lanes &
         if (!(at.valid >> e & 1)) continue;
         int py = sa_first_window(at.y[e], w.kernel_h, w.stride_h, w.pad_h) + j / columns;
         int px = sa_first_window(at.x[e], w.kernel_w, w.stride_w, w.pad_w) + j % columns;
-        bool reaches = py < s.data_height && px < s.data_width && py * w.stride_h - w.pad_h <= at.y[e] &&
-                       px * w.stride_w - w.pad_w <= at.x[e];
+        bool reaches =
+            py < s.data_height && px < s.data_width && py * w.stride_h - w.pad_h <= at.y[e] && px * w.stride_w - w.pad_w <= at.x[e];
         if (!reaches || !sa_mask_points_at(s, at.n, at.c, py, px, at.y[e], at.x[e])) continue;
         place.y[e] = py, place.x[e] = px;
         place.valid |= 1u << e;
@@ -155,14 +154,10 @@ __device__ __forceinline__ void sa_collect(const sa_eval_step &s, const sa_lanes
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         if (!(valid >> e & 1)) continue;
         float v = inside[e];
-        if (s.kind == SA_NODE_UNPOOL)
-            sum[e] = v;
-        else if (s.kind == SA_NODE_LRN_SCALE)
-            sum[e] = sum[e] + v * v;
-        else if (s.kind == SA_NODE_CHANNEL_MIX)
-            sum[e] = sum[e] + factor * v;
-        else /* POOL_GRAD, LRN_GRAD */
-            sum[e] = sum[e] + v;
+        if (s.kind == SA_NODE_UNPOOL) sum[e] = v;
+        else if (s.kind == SA_NODE_LRN_SCALE) sum[e] = sum[e] + v * v;
+        else if (s.kind == SA_NODE_CHANNEL_MIX) sum[e] = sum[e] + factor * v;
+        else /* POOL_GRAD, LRN_GRAD */ sum[e] = sum[e] + v;
     }
 }
 
@@ -215,8 +210,16 @@ __device__ __forceinline__ void sa_step_here(const sa_eval_step &s, const sa_lan
 }
 
 /* A step that has begun to visit places, put away while the group inside runs: words of shared memory, SA_EVAL_THREADS apart. */
-enum { FRAME_C, FRAME_VALID, FRAME_PLACE_VALID, FRAME_STEP, FRAME_PLACE, FRAME_Y, FRAME_X = FRAME_Y + SA_EVAL_LANES,
-       FRAME_SUM = FRAME_X + SA_EVAL_LANES };
+enum {
+    FRAME_C,
+    FRAME_VALID,
+    FRAME_PLACE_VALID,
+    FRAME_STEP,
+    FRAME_PLACE,
+    FRAME_Y,
+    FRAME_X = FRAME_Y + SA_EVAL_LANES,
+    FRAME_SUM = FRAME_X + SA_EVAL_LANES
+};
 static_assert(FRAME_SUM + SA_EVAL_LANES <= SA_EVAL_FRAME_WORDS, "a frame is too small");
 
 __device__ __forceinline__ void sa_put_away(int *frame, const sa_lanes &at, unsigned place_valid, int step, int j,
@@ -252,8 +255,8 @@ __device__ __forceinline__ void sa_take_back(const int *frame, sa_lanes &at, uns
 }
 
 /* A step's value from its operands, into last and its slot. value: the sum over places, if it has any. */
-__device__ __forceinline__ void sa_finish_step(const sa_eval_step &s, const sa_lanes &at, float *slots, float (&value)[SA_EVAL_LANES],
-                                               float (&last)[SA_EVAL_LANES])
+__device__ __forceinline__ void sa_finish_step(const sa_eval_step &s, const sa_lanes &at, float *slots,
+                                               float (&value)[SA_EVAL_LANES], float (&last)[SA_EVAL_LANES])
 {
     float a[SA_EVAL_LANES] = {}, b[SA_EVAL_LANES] = {}, c[SA_EVAL_LANES] = {};
     if (s.kind == SA_NODE_DENSE) {
@@ -274,7 +277,8 @@ __device__ __forceinline__ void sa_finish_step(const sa_eval_step &s, const sa_l
 
 /* Evaluates the program at `at`; the last step's values are left in `last`. The flow of control depends on the program alone, not
  * on data or lanes, so a warp stays together. */
-__device__ __forceinline__ void sa_eval_flat(const sa_eval_program &program, const sa_lanes &at, float *slots, float (&last)[SA_EVAL_LANES])
+__device__ __forceinline__ void sa_eval_flat(const sa_eval_program &program, const sa_lanes &at, float *slots,
+                                             float (&last)[SA_EVAL_LANES])
 {
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) last[e] = 0.0f;
@@ -321,12 +325,11 @@ __device__ __forceinline__ void sa_eval_nested(const sa_eval_program &program, c
 
 /* The value of a program with one root. NESTED: it may have groups inside groups; else it must not. */
 template <bool NESTED>
-__device__ __forceinline__ void sa_eval(const sa_eval_program &program, const sa_lanes &at, float *slots, float (&value)[SA_EVAL_LANES])
+__device__ __forceinline__ void sa_eval(const sa_eval_program &program, const sa_lanes &at, float *slots,
+                                        float (&value)[SA_EVAL_LANES])
 {
-    if (NESTED)
-        sa_eval_nested(program, at, slots, value);
-    else
-        sa_eval_flat(program, at, slots, value);
+    if (NESTED) sa_eval_nested(program, at, slots, value);
+    else sa_eval_flat(program, at, slots, value);
 }
 
 /* The values of a program with two. */

@@ -73,7 +73,8 @@ sa_status add_node(compiler *c, int group, int source, int node, int *step);
 sa_status new_group(compiler *c, int level, int *group)
 {
     if (level >= SA_EVAL_LEVELS)
-        SA_FAIL(SA_UNSUPPORTED, "cuda: a source reads through more than %d pooling, LRN or mixing nodes in a row", SA_EVAL_LEVELS - 1);
+        SA_FAIL(SA_UNSUPPORTED, "cuda: a source reads through more than %d pooling, LRN or mixing nodes in a row",
+                SA_EVAL_LEVELS - 1);
     if (c->group_count == SA_EVAL_GROUPS) SA_FAIL(SA_UNSUPPORTED, "cuda: a source has more than %d groups", SA_EVAL_GROUPS);
     draft_group *g = &c->groups[c->group_count];
     g->count = 0;
@@ -157,9 +158,9 @@ void place_group(draft_group *g, int number, const int *roots, int root_count, s
         d->step.store = d->needs_slot ? program->slots++ : (int8_t)SA_OPERAND_NONE;
         for (int k = 0; k < SA_NODE_CHILDREN; k++) {
             int o = d->operand[k];
-            d->step.operand[k] = o < 0                  ? (int8_t)SA_OPERAND_NONE
-                                   : is_at_hand(g, i, o) ? (int8_t)SA_OPERAND_LAST
-                                                         : g->steps[o].step.store;
+            d->step.operand[k] = o < 0                 ? (int8_t)SA_OPERAND_NONE
+                                 : is_at_hand(g, i, o) ? (int8_t)SA_OPERAND_LAST
+                                                       : g->steps[o].step.store;
         }
         program->step[(*used)++] = d->step;
     }
@@ -189,6 +190,7 @@ sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_pr
     }
     const size_t limit = 48 * 1024 - 1024; /* the least that every card has, less what kernels declare themselves */
     if (sa_eval_shared_bytes(program) > limit)
-        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %zu are there", sa_eval_shared_bytes(program), limit);
+        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %zu are there", sa_eval_shared_bytes(program),
+                limit);
     return SA_OK;
 }

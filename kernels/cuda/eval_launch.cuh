@@ -9,17 +9,16 @@
 /* Four blocks a multiprocessor at least: without it ptxas squeezes some kernels into so few registers that they spill. */
 #define SA_EVAL_BOUNDS __launch_bounds__(SA_EVAL_THREADS, 4)
 
-/* Launches kernel<false> if the programs have no groups inside groups, which needs fewer registers, else kernel<true>. PAIR: for two
- * programs; they use the same slots one after the other. */
-#define SA_EVAL_LAUNCH(kernel, program, blocks, stream, ...)                                                                            \
-    SA_TRY(sa_cuda_check(                                                                                                               \
-        sa_launch((program).levels == 1 ? kernel<false> : kernel<true>, dim3((unsigned)(blocks)), dim3(SA_EVAL_THREADS),                \
-                  sa_eval_shared_bytes(&(program)), (stream), (program), __VA_ARGS__),                                                  \
-        #kernel))
-#define SA_EVAL_LAUNCH_PAIR(kernel, first, second, blocks, stream, ...)                                                                 \
-    SA_TRY(sa_cuda_check(sa_launch((first).levels == 1 && (second).levels == 1 ? kernel<false> : kernel<true>,                          \
-                                   dim3((unsigned)(blocks)), dim3(SA_EVAL_THREADS), sa_eval_shared_bytes_of(&(first), &(second)),        \
-                                   (stream), (first), (second), __VA_ARGS__),                                                           \
+/* Launches kernel<false> if the programs have no groups inside groups, which needs fewer registers, else kernel<true>. PAIR: for
+ * two programs; they use the same slots one after the other. */
+#define SA_EVAL_LAUNCH(kernel, program, blocks, stream, ...)                                                                   \
+    SA_TRY(sa_cuda_check(sa_launch((program).levels == 1 ? kernel<false> : kernel<true>, dim3((unsigned)(blocks)),             \
+                                   dim3(SA_EVAL_THREADS), sa_eval_shared_bytes(&(program)), (stream), (program), __VA_ARGS__), \
+                         #kernel))
+#define SA_EVAL_LAUNCH_PAIR(kernel, first, second, blocks, stream, ...)                                                           \
+    SA_TRY(sa_cuda_check(sa_launch((first).levels == 1 && (second).levels == 1 ? kernel<false> : kernel<true>,                    \
+                                   dim3((unsigned)(blocks)), dim3(SA_EVAL_THREADS), sa_eval_shared_bytes_of(&(first), &(second)), \
+                                   (stream), (first), (second), __VA_ARGS__),                                                     \
                          #kernel))
 
 static inline size_t sa_eval_shared_bytes_of(const sa_eval_program *first, const sa_eval_program *second)
@@ -29,7 +28,7 @@ static inline size_t sa_eval_shared_bytes_of(const sa_eval_program *first, const
 }
 
 #define SA_EVAL_REGISTER(kernel) \
-    SIMT_KERNEL(kernel<false>)       \
+    SIMT_KERNEL(kernel<false>)   \
     SIMT_KERNEL(kernel<true>)
 
 /* Work is numbered by pieces: SA_EVAL_LANES neighbouring columns of a row each, rows in order of (n, c, y). */
@@ -63,7 +62,8 @@ static inline sa_status sa_count_pieces(const sa_range *range, int height, int w
     uint64_t planes = (uint64_t)(range->image_end - range->image_begin) * (uint64_t)(range->channel_end - range->channel_begin);
     uint64_t count = planes * (uint64_t)height * (uint64_t)per_row;
     if (count >= 0x80000000u)
-        SA_FAIL(SA_UNSUPPORTED, "cuda: %llu planes of %d x %d are too many for one kernel", (unsigned long long)planes, height, width);
+        SA_FAIL(SA_UNSUPPORTED, "cuda: %llu planes of %d x %d are too many for one kernel", (unsigned long long)planes, height,
+                width);
     pieces->range = *range;
     pieces->height = height, pieces->width = width, pieces->per_row = per_row;
     pieces->count = (unsigned)count;

@@ -2,8 +2,8 @@
  *
  * A source (kernels/source.h) is a tree; a kernel that walked it would need a stack in local memory. So the host flattens it:
  * nodes that are read at one place form a group, evaluated in order; a node that reads its child elsewhere (another channel, a
- * pooling window) names that child's group, which is evaluated once for each such place. A thread evaluates SA_EVAL_LANES elements at
- * a time, which pays the decoding of a step once for all of them. Values that are not used by the very next step wait in shared
+ * pooling window) names that child's group, which is evaluated once for each such place. A thread evaluates SA_EVAL_LANES elements
+ * at a time, which pays the decoding of a step once for all of them. Values that are not used by the very next step wait in shared
  * memory, in a slot of the thread's own; so does the state of a step whose inner group runs (a frame). */
 #ifndef SA_CUDA_EVAL_PROGRAM_CUH
 #define SA_CUDA_EVAL_PROGRAM_CUH
@@ -11,13 +11,13 @@
 #include "kernels/source.h"
 
 enum {
-    SA_EVAL_LANES = 4,    /* elements a thread */
+    SA_EVAL_LANES = 4,     /* elements a thread */
     SA_EVAL_THREADS = 128, /* threads a block of every kernel that evaluates sources */
     SA_EVAL_LEVELS = 4,    /* groups within groups, the outermost included */
     SA_EVAL_FRAME_WORDS = 17,
     SA_EVAL_STEPS = 24,
     SA_EVAL_GROUPS = 10,
-    SA_EVAL_ROOTS = 2,    /* values a program gives */
+    SA_EVAL_ROOTS = 2, /* values a program gives */
 };
 
 /* Step kinds are node kinds, and this one: c * a * b^-f1 / b, the summand of LRN_GRAD's sum. */
@@ -32,9 +32,9 @@ struct sa_eval_step {
     int8_t group;  /* this step's own */
     int8_t inside; /* the group evaluated for each place, or -1 */
     int8_t encoding;
-    int32_t places;                  /* how many places the inside group is evaluated at */
-    int32_t channels, height, width; /* of this node's value */
-    const void *data;                /* DENSE, UNPOOL, POOL_GRAD: the slab */
+    int32_t places;                                              /* how many places the inside group is evaluated at */
+    int32_t channels, height, width;                             /* of this node's value */
+    const void *data;                                            /* DENSE, UNPOOL, POOL_GRAD: the slab */
     int32_t data_images, data_channels, data_height, data_width; /* its first image and channel are data_image, data_channel */
     int32_t data_image, data_channel;
     sa_window window;

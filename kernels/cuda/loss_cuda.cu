@@ -15,8 +15,9 @@ enum { NO_COLUMN = 0x7fffffff };
 
 /* The probability of each lane's label, from scores or from stored probabilities. */
 template <bool NESTED>
-static __device__ __forceinline__ void label_probability(const sa_eval_program &scores, const sa_lanes &pixels, int classes, bool is_prob,
-                                                         const int (&label)[SA_EVAL_LANES], float *slots, float (&prob)[SA_EVAL_LANES])
+static __device__ __forceinline__ void label_probability(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
+                                                         bool is_prob, const int (&label)[SA_EVAL_LANES], float *slots,
+                                                         float (&prob)[SA_EVAL_LANES])
 {
     float max[SA_EVAL_LANES], sum[SA_EVAL_LANES] = {};
     if (!is_prob) sa_channel_max<NESTED>(scores, pixels, classes, slots, max);
@@ -41,8 +42,9 @@ static __device__ __forceinline__ void label_probability(const sa_eval_program &
 
 /* Adds the lanes' pixels to a row's part. */
 template <bool NESTED>
-static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores, const sa_eval_program &labels, const sa_lanes &pixels,
-                                                  const sa_loss_config &config, bool is_prob, float *slots, sa_row_loss &row)
+static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores, const sa_eval_program &labels,
+                                                  const sa_lanes &pixels, const sa_loss_config &config, bool is_prob, float *slots,
+                                                  sa_row_loss &row)
 {
     float value[SA_EVAL_LANES], prob[SA_EVAL_LANES];
     int label[SA_EVAL_LANES];
@@ -68,10 +70,11 @@ static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores,
 
 /* pieces: images and rows; per_row and count are not used. rows: (N, H). */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_loss_rows_kernel(const __grid_constant__ sa_eval_program scores, const __grid_constant__ sa_eval_program labels,
-                        const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_loss_config config, bool is_prob,
-                        sa_row_loss *__restrict__ rows)
+__global__ void SA_EVAL_BOUNDS sa_loss_rows_kernel(const __grid_constant__ sa_eval_program scores,
+                                                   const __grid_constant__ sa_eval_program labels,
+                                                   const __grid_constant__ sa_pieces pieces,
+                                                   const __grid_constant__ sa_loss_config config, bool is_prob,
+                                                   sa_row_loss *__restrict__ rows)
 {
     SA_DYN_SHARED(float, slots);
     const int lane = (int)(threadIdx.x % SA_ROW_LANES), part = (int)(threadIdx.x / SA_ROW_LANES);
@@ -82,7 +85,8 @@ __global__ void SA_EVAL_BOUNDS
         if (number < count) {
             int n = pieces.range.image_begin + number / pieces.height, y = number % pieces.height;
             for (int x = lane; x < pieces.width; x += SA_ROW_LANES * SA_EVAL_LANES)
-                add_pixels<NESTED>(scores, labels, sa_row_lanes(n, 0, y, x, SA_ROW_LANES, pieces.width), config, is_prob, slots, row);
+                add_pixels<NESTED>(scores, labels, sa_row_lanes(n, 0, y, x, SA_ROW_LANES, pieces.width), config, is_prob, slots,
+                                   row);
         }
         row.loss = sa_add_lanes(row.loss);
         for (int d = 1; d < SA_ROW_LANES; d *= 2) {
@@ -95,9 +99,9 @@ __global__ void SA_EVAL_BOUNDS
 }
 
 /* One block: adds the rows in order. Finds the first bad label, whose value is not known any more here. */
-__global__ void SA_EVAL_BOUNDS
-    sa_loss_finish_kernel(const sa_row_loss *__restrict__ rows, int count, int height, int first_image, float images, bool normalize,
-                          float *__restrict__ loss, float *__restrict__ divisor, sa_cuda_fault *fault)
+__global__ void SA_EVAL_BOUNDS sa_loss_finish_kernel(const sa_row_loss *__restrict__ rows, int count, int height, int first_image,
+                                                     float images, bool normalize, float *__restrict__ loss,
+                                                     float *__restrict__ divisor, sa_cuda_fault *fault)
 {
     __shared__ sa_row_loss some[SA_EVAL_THREADS];
     double sum = 0.0;
@@ -149,7 +153,8 @@ sa_status sa_cuda_softmax_loss(sa_device *device, const sa_softmax_loss_args *ar
     sa_row_loss *row_losses = (sa_row_loss *)args->workspace.ptr;
     SA_EVAL_LAUNCH_PAIR(sa_loss_rows_kernel, scores, labels, sa_blocks_for((uint64_t)rows, SA_ROWS_AT_ONCE), cuda->stream, pieces,
                         args->config, args->is_prob, row_losses);
-    SA_CUDA_TRY(sa_launch(sa_loss_finish_kernel, 1, SA_EVAL_THREADS, 0, cuda->stream, row_losses, rows, label->height, first, (float)images,
-                          args->config.normalize, (float *)args->loss.ptr, (float *)args->divisor.ptr, cuda->fault_device));
+    SA_CUDA_TRY(sa_launch(sa_loss_finish_kernel, 1, SA_EVAL_THREADS, 0, cuda->stream, row_losses, rows, label->height, first,
+                          (float)images, args->config.normalize, (float *)args->loss.ptr, (float *)args->divisor.ptr,
+                          cuda->fault_device));
     return SA_OK;
 }

@@ -22,17 +22,14 @@ static __device__ __forceinline__ void store_piece(const sa_slab &out, const sa_
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         if (!(at.valid >> e & 1)) continue;
-        if (out.encoding == SA_F32)
-            target[e] = value[e];
-        else
-            ((uint16_t *)row)[at.x[e]] = round_to_bf16(value[e]);
+        if (out.encoding == SA_F32) target[e] = value[e];
+        else ((uint16_t *)row)[at.x[e]] = round_to_bf16(value[e]);
     }
 }
 
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_materialize_kernel(const __grid_constant__ sa_eval_program program, const __grid_constant__ sa_pieces pieces,
-                          const __grid_constant__ sa_slab out)
+__global__ void SA_EVAL_BOUNDS sa_materialize_kernel(const __grid_constant__ sa_eval_program program,
+                                                     const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {

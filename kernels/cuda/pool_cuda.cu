@@ -1,4 +1,5 @@
-/* Max pooling with its mask on CUDA: a thread takes SA_EVAL_LANES neighbouring windows; threads of one mask word join their bits. */
+/* Max pooling with its mask on CUDA: a thread takes SA_EVAL_LANES neighbouring windows; threads of one mask word join their bits.
+ */
 #include "kernels/cuda/eval_launch.cuh"
 
 #include <float.h>
@@ -12,8 +13,8 @@ struct sa_best {
 };
 
 template <bool NESTED>
-static __device__ __forceinline__ void scan_windows(const sa_eval_program &program, const sa_window &w, int height, int width, bool indexed,
-                                                    const sa_lanes &pooled, float *slots, sa_best &best)
+static __device__ __forceinline__ void scan_windows(const sa_eval_program &program, const sa_window &w, int height, int width,
+                                                    bool indexed, const sa_lanes &pooled, float *slots, sa_best &best)
 {
     for (int u = 0; u < w.kernel_h; u++) {
         for (int v = 0; v < w.kernel_w; v++) { /* row-major, so that the first of equals wins */
@@ -52,7 +53,8 @@ static __device__ __forceinline__ void store_packed(const sa_slab &mask, const s
         ((unsigned *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]))[pooled.x[0] / per_word] = word;
 }
 
-static __device__ __forceinline__ void store_windows(const sa_slab &out, const sa_slab &mask, const sa_lanes &pooled, const sa_best &best)
+static __device__ __forceinline__ void store_windows(const sa_slab &out, const sa_slab &mask, const sa_lanes &pooled,
+                                                     const sa_best &best)
 {
     float *row = (float *)sa_slab_row(&out, pooled.n, pooled.c, pooled.y[0]);
     float *index = mask.at.ptr && mask.encoding == SA_F32 ? (float *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]) : nullptr;
@@ -66,9 +68,10 @@ static __device__ __forceinline__ void store_windows(const sa_slab &out, const s
 
 /* height, width: the plane below; pieces: of pooled rows, a multiple of 4 a row. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_pool_forward_kernel(const __grid_constant__ sa_eval_program program, const __grid_constant__ sa_pieces pieces, sa_window window,
-                           int height, int width, const __grid_constant__ sa_slab out, const __grid_constant__ sa_slab mask)
+__global__ void SA_EVAL_BOUNDS sa_pool_forward_kernel(const __grid_constant__ sa_eval_program program,
+                                                      const __grid_constant__ sa_pieces pieces, sa_window window, int height,
+                                                      int width, const __grid_constant__ sa_slab out,
+                                                      const __grid_constant__ sa_slab mask)
 {
     SA_DYN_SHARED(float, slots);
     const bool packed = mask.at.ptr && mask.encoding != SA_F32, indexed = mask.encoding == SA_F32;
@@ -98,8 +101,8 @@ static sa_status check_mask(const sa_pool_forward_args *args)
     int positions = args->window.kernel_h * args->window.kernel_w;
     int most = args->mask.encoding == SA_MASK2 ? 4 : args->mask.encoding == SA_MASK4 ? MASK4_NONE : 0;
     if (positions <= most) return SA_OK;
-    SA_FAIL(SA_UNSUPPORTED, "pool_forward: a window of %d x %d has %d positions, the mask's encoding %d holds %d", args->window.kernel_h,
-            args->window.kernel_w, positions, (int)args->mask.encoding, most);
+    SA_FAIL(SA_UNSUPPORTED, "pool_forward: a window of %d x %d has %d positions, the mask's encoding %d holds %d",
+            args->window.kernel_h, args->window.kernel_w, positions, (int)args->mask.encoding, most);
 }
 
 sa_status sa_cuda_pool_forward(sa_device *device, const sa_pool_forward_args *args)

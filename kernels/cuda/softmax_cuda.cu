@@ -11,7 +11,8 @@ static __device__ __forceinline__ void load_piece(const sa_slab &slab, const sa_
     for (int e = 0; e < SA_EVAL_LANES; e++) value[e] = at.valid >> e & 1 ? row[at.x[e]] : 0.0f;
 }
 
-static __device__ __forceinline__ void store_piece(const sa_slab &slab, const sa_lanes &at, int c, const float (&value)[SA_EVAL_LANES])
+static __device__ __forceinline__ void store_piece(const sa_slab &slab, const sa_lanes &at, int c,
+                                                   const float (&value)[SA_EVAL_LANES])
 {
     float *row = (float *)sa_slab_row(&slab, at.n, c, at.y[0]);
 #pragma unroll
@@ -41,9 +42,9 @@ static __device__ __forceinline__ void store_exponentials(const sa_eval_program 
 }
 
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_softmax_kernel(const __grid_constant__ sa_eval_program scores, const __grid_constant__ sa_pieces pieces, int classes,
-                      const __grid_constant__ sa_slab prob)
+__global__ void SA_EVAL_BOUNDS sa_softmax_kernel(const __grid_constant__ sa_eval_program scores,
+                                                 const __grid_constant__ sa_pieces pieces, int classes,
+                                                 const __grid_constant__ sa_slab prob)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -74,10 +75,11 @@ static __device__ __forceinline__ void load_labels(const sa_loss_config &config,
 }
 
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_softmax_loss_grad_kernel(const __grid_constant__ sa_eval_program scores, const __grid_constant__ sa_eval_program labels,
-                                const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_loss_config config, bool is_prob,
-                                const float *__restrict__ divisor, const __grid_constant__ sa_slab out)
+__global__ void SA_EVAL_BOUNDS sa_softmax_loss_grad_kernel(const __grid_constant__ sa_eval_program scores,
+                                                           const __grid_constant__ sa_eval_program labels,
+                                                           const __grid_constant__ sa_pieces pieces,
+                                                           const __grid_constant__ sa_loss_config config, bool is_prob,
+                                                           const float *__restrict__ divisor, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     const float d = *divisor;
@@ -90,10 +92,8 @@ __global__ void SA_EVAL_BOUNDS
         load_labels(config, value, label, weight);
         if (!is_prob) store_exponentials<NESTED>(scores, pixels, config.classes, out, slots, sum);
         for (int c = 0; c < config.classes; c++) {
-            if (is_prob)
-                sa_channel<NESTED>(scores, pixels, c, slots, value);
-            else
-                load_piece(out, pixels, c, value);
+            if (is_prob) sa_channel<NESTED>(scores, pixels, c, slots, value);
+            else load_piece(out, pixels, c, value);
 #pragma unroll
             for (int e = 0; e < SA_EVAL_LANES; e++) {
                 float difference = value[e] / sum[e] - (label[e] == c ? 1.0f : 0.0f);
@@ -114,13 +114,13 @@ sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
     sa_pieces pieces;
     const int channels = sa_source_root(&args->x)->channels;
     if (args->range.channel_begin != 0 || args->range.channel_end != channels)
-        SA_FAIL(SA_INVALID, "softmax: channels %d to %d given, but it is over all %d", args->range.channel_begin, args->range.channel_end,
-                channels);
+        SA_FAIL(SA_INVALID, "softmax: channels %d to %d given, but it is over all %d", args->range.channel_begin,
+                args->range.channel_end, channels);
     SA_TRY(sa_compile_one(&args->x, &program));
     SA_TRY(sa_count_pixel_pieces(args->range.image_begin, args->range.image_end, args->prob.height, args->prob.width, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_softmax_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), sa_cuda(device)->stream, pieces, channels,
-                   args->prob);
+    SA_EVAL_LAUNCH(sa_softmax_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), sa_cuda(device)->stream, pieces,
+                   channels, args->prob);
     return SA_OK;
 }
 
@@ -134,7 +134,7 @@ sa_status sa_cuda_softmax_loss_grad(sa_device *device, const sa_softmax_loss_gra
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(out->image_begin, out->image_begin + out->images, out->height, out->width, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH_PAIR(sa_softmax_loss_grad_kernel, scores, labels, sa_blocks_for(pieces.count, SA_EVAL_THREADS), sa_cuda(device)->stream,
-                        pieces, args->config, args->is_prob, (const float *)args->divisor.ptr, *out);
+    SA_EVAL_LAUNCH_PAIR(sa_softmax_loss_grad_kernel, scores, labels, sa_blocks_for(pieces.count, SA_EVAL_THREADS),
+                        sa_cuda(device)->stream, pieces, args->config, args->is_prob, (const float *)args->divisor.ptr, *out);
     return SA_OK;
 }

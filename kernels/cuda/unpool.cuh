@@ -5,7 +5,7 @@
 #include "kernels/cuda/cuda_device.cuh"
 
 /* dx[i] = dy[mask[i]] over the range; dy: dense float32, its slab may hold a part of the images. */
-sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa_slab *dy, const sa_slab *mask, const sa_window *window,
-                         const sa_slab *dx);
+sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa_slab *dy, const sa_slab *mask,
+                         const sa_window *window, const sa_slab *dx);
 
 #endif

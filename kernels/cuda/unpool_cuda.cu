@@ -7,7 +7,7 @@
 #include "kernels/cuda/eval_launch.cuh"
 
 __global__ void SA_EVAL_BOUNDS sa_scatter_clear_kernel(const __grid_constant__ sa_pieces pieces,
-                                                                           const __grid_constant__ sa_slab out)
+                                                       const __grid_constant__ sa_slab out)
 {
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
@@ -17,9 +17,9 @@ __global__ void SA_EVAL_BOUNDS sa_scatter_clear_kernel(const __grid_constant__ s
 }
 
 /* pieces: of the mask's rows. An index outside the plane is reported; the first report stays. */
-__global__ void SA_EVAL_BOUNDS
-    sa_scatter_positions_kernel(const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab mask,
-                                const __grid_constant__ sa_slab out, sa_cuda_fault *fault)
+__global__ void SA_EVAL_BOUNDS sa_scatter_positions_kernel(const __grid_constant__ sa_pieces pieces,
+                                                           const __grid_constant__ sa_slab mask,
+                                                           const __grid_constant__ sa_slab out, sa_cuda_fault *fault)
 {
     const int elements = out.height * out.width;
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -40,9 +40,9 @@ __global__ void SA_EVAL_BOUNDS
 
 /* pieces: of the output's rows. program: the values of x, in the mask's shape, mask_width wide. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS
-    sa_scatter_values_kernel(const __grid_constant__ sa_eval_program program, const __grid_constant__ sa_pieces pieces, int mask_width,
-                             const __grid_constant__ sa_slab out)
+__global__ void SA_EVAL_BOUNDS sa_scatter_values_kernel(const __grid_constant__ sa_eval_program program,
+                                                        const __grid_constant__ sa_pieces pieces, int mask_width,
+                                                        const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -67,8 +67,8 @@ __global__ void SA_EVAL_BOUNDS
 }
 
 /* Where a window's mask points: false if nowhere inside the plane. */
-static __device__ __forceinline__ bool mask_target(const sa_slab &mask, const sa_window &w, int n, int c, int py, int px, int height,
-                                                   int width, int *y, int *x)
+static __device__ __forceinline__ bool mask_target(const sa_slab &mask, const sa_window &w, int n, int c, int py, int px,
+                                                   int height, int width, int *y, int *x)
 {
     const void *row = sa_slab_row(&mask, n, c, py);
     if (mask.encoding == SA_F32) {
@@ -87,9 +87,9 @@ static __device__ __forceinline__ bool mask_target(const sa_slab &mask, const sa
 }
 
 /* pieces: of dx's rows. */
-__global__ void SA_EVAL_BOUNDS
-    sa_unpool_gather_kernel(const __grid_constant__ sa_pieces pieces, sa_window window, const __grid_constant__ sa_slab dy,
-                            const __grid_constant__ sa_slab mask, const __grid_constant__ sa_slab dx)
+__global__ void SA_EVAL_BOUNDS sa_unpool_gather_kernel(const __grid_constant__ sa_pieces pieces, sa_window window,
+                                                       const __grid_constant__ sa_slab dy, const __grid_constant__ sa_slab mask,
+                                                       const __grid_constant__ sa_slab dx)
 {
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
@@ -121,21 +121,21 @@ sa_status sa_cuda_unpool_scatter(sa_device *device, const sa_unpool_scatter_args
     if (out.count == 0 || mask.count == 0) return SA_OK;
     SA_CUDA_TRY(sa_launch(sa_scatter_clear_kernel, sa_blocks_for(out.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, cuda->stream, out,
                           args->out));
-    SA_CUDA_TRY(sa_launch(sa_scatter_positions_kernel, sa_blocks_for(mask.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, cuda->stream, mask,
-                          args->mask, args->out, cuda->fault_device));
-    SA_EVAL_LAUNCH(sa_scatter_values_kernel, program, sa_blocks_for(out.count, SA_EVAL_THREADS), cuda->stream, out, args->mask.width,
-                   args->out);
+    SA_CUDA_TRY(sa_launch(sa_scatter_positions_kernel, sa_blocks_for(mask.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, cuda->stream,
+                          mask, args->mask, args->out, cuda->fault_device));
+    SA_EVAL_LAUNCH(sa_scatter_values_kernel, program, sa_blocks_for(out.count, SA_EVAL_THREADS), cuda->stream, out,
+                   args->mask.width, args->out);
     return SA_OK;
 }
 
-sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa_slab *dy, const sa_slab *mask, const sa_window *window,
-                         const sa_slab *dx)
+sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa_slab *dy, const sa_slab *mask,
+                         const sa_window *window, const sa_slab *dx)
 {
     sa_pieces pieces;
     SA_TRY(sa_count_pieces(range, dx->height, dx->width, 1, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_unpool_gather_kernel, sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, device->stream, pieces,
-                          *window, *dy, *mask, *dx));
+    SA_CUDA_TRY(sa_launch(sa_unpool_gather_kernel, sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, device->stream,
+                          pieces, *window, *dy, *mask, *dx));
     return SA_OK;
 }
 

@@ -53,8 +53,8 @@ sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
 {
     sa_cuda_range range("fill");
     if (args->count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_fill_kernel, sa_blocks_for(args->count / 4, UPDATE_THREADS), UPDATE_THREADS, 0, sa_cuda(device)->stream,
-                          (float *)args->target.ptr, args->count, args->value));
+    SA_CUDA_TRY(sa_launch(sa_fill_kernel, sa_blocks_for(args->count / 4, UPDATE_THREADS), UPDATE_THREADS, 0,
+                          sa_cuda(device)->stream, (float *)args->target.ptr, args->count, args->value));
     return SA_OK;
 }
 

@@ -1,0 +1,373 @@
+/* Every op of the kernel table on the CUDA device against the CPU: random sizes (one pixel, odd, no multiples of blocks, batches),
+ * random source trees, outputs full of NaN. Prints the largest error of each op.
+ *
+ *   test_cuda_parity [CASES]    random cases per op (default 60)
+ *
+ * Without a card it runs on the stand-in (tests/simt/run), which executes the same binary. What is compared there are the kernels,
+ * their indices and the order of their sums; cuBLAS's and cuDNN's own numbers are the stand-in's. */
+#include "tests/support/parity.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int cases = 60;
+static sa_parity *p;
+
+/* A value's shape. */
+typedef struct dims {
+    int n, c, h, w;
+} dims;
+
+static dims random_dims(void)
+{
+    static const int widths[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 70, 129};
+    dims d = {sa_parity_int(p, 1, 3), sa_parity_int(p, 1, 9), sa_parity_int(p, 1, 19), widths[sa_parity_int(p, 0, 11)]};
+    if (sa_parity_chance(p, 5)) d.h = d.w = 1;
+    return d;
+}
+
+static sa_range whole(dims d)
+{
+    return (sa_range){0, d.n, 0, d.c};
+}
+
+/* All of it, or a part. */
+static sa_range random_range(dims d)
+{
+    sa_range r = whole(d);
+    if (sa_parity_chance(p, 60)) return r;
+    r.image_begin = sa_parity_int(p, 0, d.n - 1), r.image_end = sa_parity_int(p, r.image_begin + 1, d.n);
+    r.channel_begin = sa_parity_int(p, 0, d.c - 1), r.channel_end = sa_parity_int(p, r.channel_begin + 1, d.c);
+    return r;
+}
+
+static void random_source(sa_source *source, dims d)
+{
+    sa_parity_source(p, source, d.n, d.c, d.h, d.w, 14, 2);
+}
+
+static void run_same(sa_op_kind kind, const sa_op_args *args, double bound)
+{
+    sa_parity_bounds bounds = {.bound = bound};
+    sa_parity_run(p, kind, args, args, &bounds);
+}
+
+static void materialize(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3 * cases; i++) {
+        sa_parity_begin(p, "materialize", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.materialize = {.range = random_range(d)}};
+        random_source(&args.materialize.source, d);
+        args.materialize.out = sa_parity_slab(p, sa_parity_chance(p, 80) ? SA_F32 : SA_BF16, d.n, d.c, d.h, d.w, false);
+        sa_parity_output_slab(p, &args.materialize.out);
+        run_same(SA_OP_MATERIALIZE, &args, 0);
+    }
+    for (int i = 0; i < cases / 4; i++) { /* in place */
+        sa_parity_begin(p, "materialize", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.materialize = {.range = whole(d)}};
+        sa_source *source = &args.materialize.source;
+        sa_parity_dense(p, source, d.n, d.c, d.h, d.w, true);
+        source->node[1] = source->node[0];
+        source->node[1].kind = SA_NODE_XHAT, source->node[1].slab.at = SA_REF_NONE;
+        source->node[1].child[0] = 0;
+        for (int k = 0; k < 2; k++) source->node[1].vector[k] = sa_parity_vector(p, d.c, 0.5f, 2.0f);
+        source->count = 2;
+        args.materialize.out = source->node[0].slab;
+        sa_parity_output_slab(p, &args.materialize.out);
+        run_same(SA_OP_MATERIALIZE, &args, 0);
+    }
+}
+
+static void bn_statistics(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "bn_statistics", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.bn_statistics = {.range = whole(d), .eps = 1e-9f, .var = SA_REF_NONE}};
+        random_source(&args.bn_statistics.x, d);
+        args.bn_statistics.mean = sa_parity_take(p, (size_t)d.c * 4);
+        args.bn_statistics.inv_std = sa_parity_take(p, (size_t)d.c * 4);
+        sa_parity_output(p, args.bn_statistics.mean, (size_t)d.c);
+        sa_parity_output(p, args.bn_statistics.inv_std, (size_t)d.c);
+        if (sa_parity_chance(p, 50)) {
+            args.bn_statistics.var = sa_parity_take(p, (size_t)d.c * 4);
+            sa_parity_output(p, args.bn_statistics.var, (size_t)d.c);
+        }
+        if (sa_parity_chance(p, 30)) args.bn_statistics.range.channel_begin = d.c / 2;
+        run_same(SA_OP_BN_STATISTICS, &args, 0);
+    }
+}
+
+static void bn_reduce(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "bn_reduce", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.bn_reduce = {.range = whole(d)}};
+        sa_parity_source(p, &args.bn_reduce.xhat, d.n, d.c, d.h, d.w, 6, 1);
+        sa_parity_source(p, &args.bn_reduce.dy, d.n, d.c, d.h, d.w, 10, 2);
+        args.bn_reduce.dgamma = sa_parity_take(p, (size_t)d.c * 4);
+        args.bn_reduce.dbeta = sa_parity_take(p, (size_t)d.c * 4);
+        sa_parity_output(p, args.bn_reduce.dgamma, (size_t)d.c);
+        sa_parity_output(p, args.bn_reduce.dbeta, (size_t)d.c);
+        run_same(SA_OP_BN_REDUCE, &args, 0);
+    }
+}
+
+static void pool_forward(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "pool_forward", (uint64_t)i);
+        dims d = random_dims();
+        sa_window w = sa_parity_window(p, d.h, d.w);
+        int ph = sa_parity_pooled(d.h, w.kernel_h, w.stride_h, w.pad_h),
+            pw = sa_parity_pooled(d.w, w.kernel_w, w.stride_w, w.pad_w);
+        int positions = w.kernel_h * w.kernel_w, choice = sa_parity_int(p, 0, 3);
+        sa_op_args args = {.pool_forward = {.range = random_range(d), .window = w}};
+        random_source(&args.pool_forward.x, d);
+        args.pool_forward.out = sa_parity_slab(p, SA_F32, d.n, d.c, ph, pw, false);
+        sa_parity_output_slab(p, &args.pool_forward.out);
+        sa_encoding encoding = choice == 1 && positions <= 15 ? SA_MASK4 : choice == 2 && positions <= 4 ? SA_MASK2 : SA_F32;
+        args.pool_forward.mask = args.pool_forward.out;
+        args.pool_forward.mask.at = SA_REF_NONE;
+        if (choice < 3) {
+            args.pool_forward.mask = sa_parity_slab(p, encoding, d.n, d.c, ph, pw, false);
+            sa_parity_output_slab(p, &args.pool_forward.mask);
+        }
+        run_same(SA_OP_POOL_FORWARD, &args, 0);
+    }
+}
+
+static void unpool_scatter(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "unpool_scatter", (uint64_t)i);
+        dims d = random_dims();
+        int h = sa_parity_int(p, 1, 30), w = sa_parity_int(p, 1, 40);
+        sa_op_args args = {.unpool_scatter = {.range = random_range(d)}};
+        random_source(&args.unpool_scatter.x, d);
+        args.unpool_scatter.mask = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, false);
+        for (int k = 0; k < d.n * d.c * d.h * d.w; k++) /* many equal indices: the last one has to win */
+            ((float *)args.unpool_scatter.mask.at.ptr)[k] = (float)sa_parity_int(p, 0, h * w - 1);
+        args.unpool_scatter.out = sa_parity_slab(p, SA_F32, d.n, d.c, h, w, false);
+        sa_parity_output_slab(p, &args.unpool_scatter.out);
+        run_same(SA_OP_UNPOOL_SCATTER, &args, 0);
+    }
+}
+
+static void unpool_gather(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "unpool_gather", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.unpool_gather = {.range = random_range(d), .window = sa_parity_window(p, d.h, d.w)}};
+        args.unpool_gather.dy = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, true);
+        args.unpool_gather.mask = sa_parity_mask(p, &args.unpool_gather.window, d.n, d.c, d.h, d.w);
+        const sa_slab *mask = &args.unpool_gather.mask;
+        args.unpool_gather.dx = sa_parity_slab(p, SA_F32, d.n, d.c, mask->height, mask->width, false);
+        sa_parity_output_slab(p, &args.unpool_gather.dx);
+        run_same(SA_OP_UNPOOL_GATHER, &args, 0);
+    }
+}
+
+static void softmax(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "softmax", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.softmax = {.range = whole(d)}};
+        if (sa_parity_chance(p, 30)) {
+            sa_parity_dense(p, &args.softmax.x, d.n, d.c, d.h, d.w, true);
+            args.softmax.prob = args.softmax.x.node[0].slab; /* in place */
+        } else {
+            random_source(&args.softmax.x, d);
+            args.softmax.prob = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, false);
+        }
+        sa_parity_output_slab(p, &args.softmax.prob);
+        run_same(SA_OP_SOFTMAX, &args, 0);
+    }
+}
+
+/* Labels 0 .. classes (the last is the ignored one) and a configuration. */
+static sa_loss_config random_loss(dims d, sa_source *label)
+{
+    sa_loss_config config = {
+        .weighted = sa_parity_chance(p, 50), .has_ignore = sa_parity_chance(p, 60), .normalize = sa_parity_chance(p, 60)};
+    config.classes = d.c;
+    config.ignore_label = sa_parity_chance(p, 70) ? d.c : 0;
+    config.loss_weight = sa_parity_float(p, 0.5f, 2.0f);
+    for (int c = 0; c < d.c; c++) config.class_weight[c] = sa_parity_float(p, 0.1f, 3.0f);
+    sa_parity_dense(p, label, d.n, 1, d.h, d.w, true);
+    int most = config.has_ignore && config.ignore_label == d.c ? d.c : d.c - 1;
+    for (int i = 0; i < d.n * d.h * d.w; i++) ((float *)label->node[0].slab.at.ptr)[i] = (float)sa_parity_int(p, 0, most);
+    return config;
+}
+
+static void softmax_loss(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "softmax_loss", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.softmax_loss = {.is_prob = sa_parity_chance(p, 30)}};
+        args.softmax_loss.config = random_loss(d, &args.softmax_loss.label);
+        random_source(&args.softmax_loss.scores, d);
+        args.softmax_loss.loss = sa_parity_take(p, 4), args.softmax_loss.divisor = sa_parity_take(p, 4);
+        sa_parity_output(p, args.softmax_loss.loss, 1);
+        sa_parity_output(p, args.softmax_loss.divisor, 1);
+        args.softmax_loss.workspace = sa_parity_workspace();
+        sa_device *cpu = sa_parity_cpu(p), *cuda = sa_parity_cuda(p);
+        sa_parity_bounds bounds = {cpu->kernels->loss_workspace_bytes(cpu, d.n, d.c, d.h, d.w),
+                                   cuda->kernels->loss_workspace_bytes(cuda, d.n, d.c, d.h, d.w), 0};
+        sa_op_args on_cuda = args;
+        args.softmax_loss.workspace_bytes = bounds.cpu_workspace_bytes;
+        on_cuda.softmax_loss.workspace_bytes = bounds.cuda_workspace_bytes;
+        sa_parity_run(p, SA_OP_SOFTMAX_LOSS, &args, &on_cuda, &bounds);
+    }
+}
+
+static void softmax_loss_grad(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "softmax_loss_grad", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.softmax_loss_grad = {.is_prob = sa_parity_chance(p, 30)}};
+        args.softmax_loss_grad.config = random_loss(d, &args.softmax_loss_grad.label);
+        args.softmax_loss_grad.divisor = sa_parity_vector(p, 1, 1.0f, 500.0f);
+        if (sa_parity_chance(p, 30)) {
+            sa_parity_dense(p, &args.softmax_loss_grad.scores, d.n, d.c, d.h, d.w, true);
+            args.softmax_loss_grad.out = args.softmax_loss_grad.scores.node[0].slab;
+        } else {
+            random_source(&args.softmax_loss_grad.scores, d);
+            args.softmax_loss_grad.out = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, false);
+        }
+        sa_parity_output_slab(p, &args.softmax_loss_grad.out);
+        run_same(SA_OP_SOFTMAX_LOSS_GRAD, &args, 0);
+    }
+}
+
+static void accuracy(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        sa_parity_begin(p, "accuracy", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.accuracy = {.top_k = sa_parity_int(p, 1, 2), .per_class = SA_REF_NONE}};
+        sa_loss_config config = random_loss(d, &args.accuracy.label);
+        args.accuracy.has_ignore = config.has_ignore, args.accuracy.ignore_label = config.ignore_label;
+        sa_parity_source(p, &args.accuracy.scores, d.n, d.c, d.h, d.w, 6, 1);
+        args.accuracy.accuracy = sa_parity_take(p, 4);
+        sa_parity_output(p, args.accuracy.accuracy, 1);
+        if (sa_parity_chance(p, 70)) {
+            args.accuracy.per_class = sa_parity_take(p, (size_t)d.c * 4);
+            sa_parity_output(p, args.accuracy.per_class, (size_t)d.c);
+        }
+        args.accuracy.workspace = sa_parity_workspace();
+        sa_device *cpu = sa_parity_cpu(p), *cuda = sa_parity_cuda(p);
+        sa_parity_bounds bounds = {cpu->kernels->accuracy_workspace_bytes(cpu, d.n, d.c, d.h, d.w),
+                                   cuda->kernels->accuracy_workspace_bytes(cuda, d.n, d.c, d.h, d.w), 0};
+        sa_op_args on_cuda = args;
+        args.accuracy.workspace_bytes = bounds.cpu_workspace_bytes;
+        on_cuda.accuracy.workspace_bytes = bounds.cuda_workspace_bytes;
+        sa_parity_run(p, SA_OP_ACCURACY, &args, &on_cuda, &bounds);
+    }
+}
+
+static void fill_and_update(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        int count = sa_parity_int(p, 1, 5000);
+        sa_parity_begin(p, "fill", (uint64_t)i);
+        sa_op_args args = {.fill = {.target = sa_parity_take(p, (size_t)count * 4), .count = (size_t)count, .value = 0.25f}};
+        sa_parity_output(p, args.fill.target, (size_t)count);
+        run_same(SA_OP_FILL, &args, 0);
+
+        sa_parity_begin(p, "sgd_update", (uint64_t)i);
+        args = (sa_op_args){.sgd_update = {.count = (size_t)count, .lr_mult = 2.0f, .decay = 0.0005f, .momentum = 0.9f}};
+        sa_ref *refs[] = {&args.sgd_update.param, &args.sgd_update.grad, &args.sgd_update.history};
+        for (int k = 0; k < 3; k++) {
+            *refs[k] = sa_parity_vector(p, count + 1, -1.0f, 1.0f);
+            if (i % 3 == 2) refs[k]->ptr = (float *)refs[k]->ptr + 1; /* not aligned */
+            sa_parity_output(p, *refs[k], (size_t)count);
+        }
+        args.sgd_update.step_state = sa_parity_take(p, sizeof(sa_step_state));
+        *(sa_step_state *)args.sgd_update.step_state.ptr = (sa_step_state){.rate = 0.01f, .step = 3};
+        run_same(SA_OP_SGD_UPDATE, &args, 0);
+    }
+}
+
+static void convolutions(void **state)
+{
+    (void)state;
+    sa_parity_convolutions(p, cases);
+}
+
+static int open_devices(void **state)
+{
+    (void)state;
+    sa_device *cpu, *cuda;
+    if (sa_device_open_cpu(1, &cpu) != SA_OK || sa_device_open_cuda(0, &cuda) != SA_OK) {
+        print_error("%s\n", sa_error_message());
+        return -1;
+    }
+    p = sa_parity_open(cpu, cuda);
+    return 0;
+}
+
+static int close_devices(void **state)
+{
+    (void)state;
+    sa_parity_print(p);
+    sa_parity_close(p);
+    return 0;
+}
+
+/* On a card if there is one, else on the stand-in. Returns only where the tests can run. */
+static void find_device(char **argv)
+{
+#ifdef SA_HAVE_CUDA
+    sa_device *cuda;
+    if (sa_device_open_cuda(0, &cuda) == SA_OK) {
+        printf("on %s\n", cuda->description);
+        sa_device_close(cuda);
+        return;
+    }
+    if (!getenv("SA_SIMT_KERNELS")) execv("tests/simt/run", (char *[]){"tests/simt/run", argv[0], argv[1], NULL});
+    printf("%s\n", sa_error_message());
+    exit(1);
+#else
+    (void)argv;
+    printf("SKIP: this build has no CUDA (no nvcc)\n[  SKIPPED ] 1 test(s).\n");
+    exit(0);
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) cases = atoi(argv[1]);
+    find_device(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(materialize),  cmocka_unit_test(bn_statistics),   cmocka_unit_test(bn_reduce),
+        cmocka_unit_test(pool_forward), cmocka_unit_test(unpool_scatter),  cmocka_unit_test(unpool_gather),
+        cmocka_unit_test(softmax),      cmocka_unit_test(softmax_loss),    cmocka_unit_test(softmax_loss_grad),
+        cmocka_unit_test(accuracy),     cmocka_unit_test(fill_and_update), cmocka_unit_test(convolutions),
+    };
+    return cmocka_run_group_tests(tests, open_devices, close_devices);
+}
