@@ -18,7 +18,7 @@ struct sa_session {
     bool finished; /* the last op has run */
     sa_op_probe probe;
     void *probe_context;
-    uint64_t *op_ns; /* (op_count), time_ops */
+    uint64_t *op_ns, *op_cpu_ns; /* (op_count) each, time_ops */
 };
 
 /* ------------------------------------------------------------------ binding ---------------------------------------- */
@@ -78,7 +78,8 @@ sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_d
     if (status == SA_OK) status = sa_ledger_create(p->buffer, p->buffer_count, &s->ledger);
     if (status == SA_OK && options->time_ops) {
         s->op_ns = calloc(p->op_count + 1, sizeof *s->op_ns);
-        if (!s->op_ns) status = sa_error_set(SA_NOMEM, "no memory for the times of %zu ops", p->op_count);
+        s->op_cpu_ns = calloc(p->op_count + 1, sizeof *s->op_cpu_ns);
+        if (!s->op_ns || !s->op_cpu_ns) status = sa_error_set(SA_NOMEM, "no memory for the times of %zu ops", p->op_count);
     }
     if (status == SA_OK) {
         for (size_t i = 0; i < p->op_count; i++) sa_op_visit_refs(p->op[i].kind, &p->op[i].args, bind_ref, s);
@@ -99,6 +100,7 @@ void sa_session_destroy(sa_session *session)
     sa_ledger_destroy(session->ledger);
     sa_layout_free(&session->layout);
     free(session->op_ns);
+    free(session->op_cpu_ns);
     free(session);
 }
 
@@ -138,6 +140,11 @@ void sa_session_set_probe(sa_session *session, sa_op_probe probe, void *context)
 uint64_t sa_session_op_ns(const sa_session *session, size_t op)
 {
     return session->op_ns ? session->op_ns[op] : 0;
+}
+
+uint64_t sa_session_op_cpu_ns(const sa_session *session, size_t op)
+{
+    return session->op_cpu_ns ? session->op_cpu_ns[op] : 0;
 }
 
 /* Counts as a touch: what is uploaded is used, even if no op reads it. */
@@ -239,6 +246,13 @@ sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
 
 /* ------------------------------------------------------------------ running ---------------------------------------- */
 
+static uint64_t process_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 typedef struct touch_walk {
     sa_session *session;
     int64_t step;
@@ -256,24 +270,21 @@ static sa_status run_op(sa_session *s, size_t i)
 {
     sa_op *op = &s->layout.program->op[i];
     touch_walk walk = {s, (int64_t)i};
-    uint64_t before = 0, after = 0;
+    uint64_t before = 0, after = 0, cpu = 0;
     if (i > 0) SA_TRY(sa_arena_enter_step(s->arena, (int64_t)i));
     sa_op_visit_refs(op->kind, &op->args, touch, &walk);
-    if (s->op_ns) SA_TRY(s->device->functions->time_ns(s->device, &before));
+    if (s->op_ns) {
+        cpu = process_cpu_ns();
+        SA_TRY(s->device->functions->time_ns(s->device, &before));
+    }
     sa_status status = sa_op_run(s->device, op->kind, &op->args);
     if (status != SA_OK) return sa_error_prefix(status, "%s", op->name);
     if (s->op_ns) {
         SA_TRY(s->device->functions->time_ns(s->device, &after));
         s->op_ns[i] += after - before;
+        s->op_cpu_ns[i] += process_cpu_ns() - cpu;
     }
     return s->probe ? s->probe(s->probe_context, s, i) : SA_OK;
-}
-
-static double process_cpu_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
 /* Op by op, so that phases can be timed; a device that replays a recorded step gives one time for all of it. */
@@ -314,11 +325,11 @@ sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times
     sa_step_state state = {.rate = rate, .step = step};
     SA_TRY(open_step(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
-    double cpu = process_cpu_ms();
+    uint64_t cpu = process_cpu_ns();
     bool recorded = !strcmp(s->device->kind, "cuda") && !s->op_ns && !s->probe && !s->options.debug;
     SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, &measured));
     SA_TRY(s->device->functions->sync(s->device));
-    measured.cpu_ms = process_cpu_ms() - cpu;
+    measured.cpu_ms = (double)(process_cpu_ns() - cpu) * 1e-6;
     s->finished = true;
     if (times) *times = measured;
     return SA_OK;

@@ -64,6 +64,8 @@ typedef struct sa_step_times {
 SA_CHECKED sa_status sa_session_run(sa_session *session, float rate, uint32_t step, sa_step_times *times);
 /* Nanoseconds of op `op` summed over all steps so far (time_ops). */
 uint64_t sa_session_op_ns(const sa_session *session, size_t op);
+/* The same, of the process's CPU time: all its threads. */
+uint64_t sa_session_op_cpu_ns(const sa_session *session, size_t op);
 
 /* FNV-1a over all parameters and all momentum, in order of layers. */
 SA_CHECKED sa_status sa_session_state_hash(sa_session *session, uint64_t *hash);

@@ -1,0 +1,137 @@
+/* Enumerates combinations: a rung of the ladder to start from, times the values of each further technique. What a net has no use for (a tail
+ * by image at batch 1, bands without a cheap level) makes the same choices as without it and drops out. */
+#include "net/budget_candidates.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One axis: the ways to go on with a name; "" first. */
+typedef struct axis {
+    const char *const *text;
+    int count;
+} axis;
+
+static const char *const BASES[] = {"tiled", "virtual", "inplace"};
+static const char *const LRN[] = {"", "+virtual-lrn"};
+static const char *const BANDS[] = {"", "+banded=32", "+banded=16", "+banded=8", "+banded=4"};
+static const char *const RECOMPUTED[] = {
+    "",
+    "+recompute=1",
+    "+recompute=2",
+    "+recompute=3",
+    "+recompute=4",
+    "+recompute=5",
+    "+recompute=1+split-backward",
+    "+recompute=2+split-backward",
+    "+recompute=3+split-backward",
+    "+recompute=4+split-backward",
+    "+recompute=5+split-backward",
+};
+static const char *const TAILS[] = {"", "+image-tail"};
+enum { AXES = 5 };
+#define AXIS(list) {list, sizeof(list) / sizeof *(list)}
+static const axis AXIS_LIST[AXES] = {AXIS(BASES), AXIS(LRN), AXIS(BANDS), AXIS(RECOMPUTED), AXIS(TAILS)};
+
+/* ------------------------------------------------------------------ choices --------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * 0x100000001b3ull;
+}
+
+static uint64_t hash_choices(const sa_net *net, const sa_realizations *r)
+{
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (int b = 0; b < net->blob_count; b++) {
+        const sa_blob_choice *c = &r->blob[b];
+        hash = mix(mix(mix(mix(mix(hash, c->data), c->encoding), c->again), c->grad), c->head_bytes);
+    }
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer_choice *c = &r->layer[l];
+        hash = mix(mix(mix(hash, c->mask_encoding), c->algorithm), c->workspace_limit_bytes);
+        hash = mix(mix(mix(hash, c->backward), (uint64_t)c->band_channels), (uint64_t)c->band_end);
+    }
+    hash = mix(mix(mix(hash, r->choices.caffe_layout), r->choices.bn_copies), r->choices.stored_prob);
+    return mix(mix(mix(hash, r->shared_workspace), r->lifetimes), r->early_update);
+}
+
+/* ------------------------------------------------------------------ the list --------------------------------------- */
+
+static sa_status append(sa_candidates *c, const sa_strategy *strategy, uint64_t signature)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->signature[i] == signature) return SA_OK;
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity ? 2 * c->capacity : 256;
+        sa_strategy *grown = realloc(c->strategy, capacity * sizeof *grown);
+        if (grown) c->strategy = grown;
+        uint64_t *signatures = realloc(c->signature, capacity * sizeof *signatures);
+        if (signatures) c->signature = signatures;
+        if (!grown || !signatures) SA_FAIL(SA_NOMEM, "no memory for %zu strategies", capacity);
+        c->capacity = capacity;
+    }
+    c->strategy[c->count] = *strategy;
+    c->signature[c->count++] = signature;
+    return SA_OK;
+}
+
+/* A combination that makes no sense (sa_strategy_parse knows) is none. */
+static sa_status try_name(const sa_net *net, const sa_device *device, sa_conv_option conv, const char *name, sa_candidates *c)
+{
+    sa_strategy strategy;
+    sa_realizations r;
+    sa_status status = sa_strategy_parse(name, &strategy);
+    if (status == SA_INVALID) {
+        sa_error_clear();
+        return SA_OK;
+    }
+    SA_TRY(status);
+    strategy.conv = conv;
+    SA_TRY(sa_strategy_apply(&strategy, net, device, &r));
+    uint64_t signature = hash_choices(net, &r);
+    sa_realizations_free(&r);
+    return append(c, &strategy, signature);
+}
+
+static void limit_text(size_t bytes, char text[48])
+{
+    if (bytes == 0) snprintf(text, 48, "+small-workspace");
+    else if (bytes % (1 << 20) == 0) snprintf(text, 48, "+small-workspace=%zuM", bytes >> 20);
+    else if (bytes % 1024 == 0) snprintf(text, 48, "+small-workspace=%zuK", bytes >> 10);
+    else snprintf(text, 48, "+small-workspace=%zu", bytes);
+}
+
+sa_status sa_candidates_create(const sa_net *net, const sa_device *device, sa_conv_option conv, const size_t *workspace_limit, int limit_count,
+                               sa_candidates *candidates)
+{
+    sa_candidates c = {0};
+    int place[AXES + 1] = {0}; /* the last: workspace limits, none first */
+    sa_status status = SA_OK;
+    while (status == SA_OK && place[0] < AXIS_LIST[0].count) {
+        char name[sizeof((sa_strategy *)0)->name] = "", limit[48] = "";
+        for (int i = 0; i < AXES; i++) strncat(name, AXIS_LIST[i].text[place[i]], sizeof name - strlen(name) - 1);
+        if (place[AXES] > 0) limit_text(workspace_limit[place[AXES] - 1], limit);
+        strncat(name, limit, sizeof name - strlen(name) - 1);
+        status = try_name(net, device, conv, name, &c);
+        int i = AXES;
+        place[i]++;
+        for (; i > 0 && place[i] == (i == AXES ? limit_count + 1 : AXIS_LIST[i].count); i--) {
+            place[i] = 0;
+            place[i - 1]++;
+        }
+    }
+    if (status != SA_OK) {
+        sa_candidates_free(&c);
+        return status;
+    }
+    *candidates = c;
+    return SA_OK;
+}
+
+void sa_candidates_free(sa_candidates *candidates)
+{
+    free(candidates->strategy);
+    free(candidates->signature);
+    memset(candidates, 0, sizeof *candidates);
+}

@@ -1,0 +1,180 @@
+/* The built-in cost model: operations and bytes of each op over rates that were found on one machine (Zen 4, a core; for CUDA those of a
+ * middling card). It orders strategies; measurements (net/cost_measure.h) put the numbers right. */
+#include "net/cost_builtin.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct rates {
+    double conv_flops[SA_CONV_ALGORITHMS]; /* a millisecond */
+    double bytes; /* to and from memory, a millisecond */
+    double elements; /* of one arithmetic node, a millisecond */
+    double overhead_ms; /* of any op */
+} rates;
+
+static const rates CPU_RATES = {{3.0e7, 3.0e7, 3.0e7}, 6.0e6, 1.5e6, 0.005};
+static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
+
+/* Arithmetic of a node relative to a multiply and add. */
+static double node_weight(const sa_node *node)
+{
+    switch (node->kind) {
+    case SA_NODE_DENSE: return 0.0;
+    case SA_NODE_UNPOOL: return 1.0;
+    case SA_NODE_POOL_GRAD: return 1.5;
+    case SA_NODE_LRN_SCALE: return 1.0 + 0.5 * node->i[0];
+    case SA_NODE_LRN: return 3.0;
+    case SA_NODE_LRN_GRAD: return 5.0 + 3.0 * node->i[0];
+    case SA_NODE_CHANNEL_MIX: return 0.3 * node->i[0];
+    case SA_NODE_DROPOUT: return 2.0;
+    default: return 0.3;
+    }
+}
+
+/* Milliseconds to read `elements` of a source once. */
+static double source_ms(const rates *r, const sa_source *source, double elements)
+{
+    double ms = 0;
+    if (source->count == 0) return 0;
+    double plane = (double)sa_source_root(source)->height * sa_source_root(source)->width;
+    for (int i = 0; i < source->count; i++) {
+        const sa_node *node = &source->node[i];
+        double share = plane > 0 ? (double)node->height * node->width / plane : 1.0;
+        bool channels = node->kind == SA_NODE_DENSE || node->kind == SA_NODE_UNPOOL || node->kind == SA_NODE_POOL_GRAD;
+        if (channels) ms += elements * share * (double)sa_encoding_row_bytes(node->slab.encoding, 16) / 16.0 / r->bytes;
+        ms += elements * node_weight(node) / r->elements;
+    }
+    return ms;
+}
+
+static double range_elements(const sa_range *range, double plane)
+{
+    return (double)(range->image_end - range->image_begin) * (range->channel_end - range->channel_begin) * plane;
+}
+
+/* ------------------------------------------------------------------ convolutions ----------------------------------- */
+
+/* One convolution pass or several over the same images. */
+typedef struct conv_work {
+    const sa_conv_shape *shape;
+    double images, out_channels;
+    int products; /* forward 1, dx 1, dweight 1 */
+    bool has_filter, has_gradient;
+    double workspace_bytes;
+} conv_work;
+
+static double plain_flops(const conv_work *w)
+{
+    const sa_conv_shape *s = w->shape;
+    return 2.0 * w->products * w->images * w->out_channels * s->in_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
+}
+
+/* Products of spectra, transforms, and the spectra of weights that stream through once a chunk of tiles. */
+static double fft_ms(const rates *r, const conv_work *w)
+{
+    const sa_conv_shape *s = w->shape;
+    double size = (double)s->out_height * s->out_width >= 4096 ? 32 : 16, step = size - s->kernel_h + 1;
+    if (step < 1) return plain_flops(w) / r->conv_flops[SA_CONV_FFT];
+    double tiles = w->images * ceil(s->out_height / step) * ceil(s->out_width / step), frequencies = size * size / 2 + 2;
+    double channels = s->in_channels + w->out_channels, filters = s->in_channels * w->out_channels, sides = w->products + 1;
+    double transform = 2.5 * size * size * log2(size * size);
+    double flops = tiles * frequencies * filters * 8.0 * w->products + tiles * channels * 0.5 * sides * transform;
+    flops += filters * transform * (w->has_filter + w->has_gradient);
+    double spectra = (w->has_filter + w->has_gradient) * filters * frequencies * 8.0, tile = channels * frequencies * 8.0;
+    double room = w->workspace_bytes - spectra;
+    bool twice = w->has_filter && w->has_gradient && room < 12 * tile;
+    if (twice) {
+        room += spectra * 0.5;
+        flops += tiles * w->out_channels * transform;
+    }
+    double chunk = fmin(fmax(room / tile, 6.0), tiles), chunks = tiles / chunk;
+    double bytes = chunks * (w->has_filter + 2.0 * w->has_gradient) * filters * frequencies * 8.0 + 2.0 * tiles * tile * sides;
+    return flops / r->conv_flops[SA_CONV_FFT] + bytes / r->bytes;
+}
+
+static double conv_ms(const rates *r, sa_conv_algorithm algorithm, const conv_work *w)
+{
+    const sa_conv_shape *s = w->shape;
+    if (algorithm == SA_CONV_FFT) return fft_ms(r, w);
+    double ms = plain_flops(w) / r->conv_flops[algorithm];
+    if (algorithm == SA_CONV_IM2COL) {
+        double column = 4.0 * s->in_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
+        ms += 3.0 * w->products * w->images * column / r->bytes;
+    }
+    return ms;
+}
+
+static double conv_forward_ms(const rates *r, const sa_conv_forward_args *a)
+{
+    conv_work work = {.shape = &a->shape, .products = 1, .has_filter = true, .workspace_bytes = (double)a->workspace_bytes};
+    work.images = a->range.image_end - a->range.image_begin;
+    work.out_channels = a->range.channel_end - a->range.channel_begin;
+    double in = work.images * a->shape.in_channels * a->shape.in_height * a->shape.in_width;
+    double out = range_elements(&a->range, (double)a->shape.out_height * a->shape.out_width);
+    return conv_ms(r, a->algorithm, &work) + source_ms(r, &a->x, in) + out * 4.0 / r->bytes;
+}
+
+static double conv_backward_ms(const rates *r, const sa_conv_backward_args *a)
+{
+    conv_work work = {.shape = &a->shape, .workspace_bytes = (double)a->workspace_bytes};
+    work.has_filter = a->dx.at.buffer != SA_NO_BUFFER;
+    work.has_gradient = a->dweight.buffer != SA_NO_BUFFER;
+    work.products = work.has_filter + work.has_gradient;
+    work.images = a->range.image_end - a->range.image_begin;
+    work.out_channels = a->range.channel_end - a->range.channel_begin;
+    double in = work.images * a->shape.in_channels * a->shape.in_height * a->shape.in_width;
+    double out = range_elements(&a->range, (double)a->shape.out_height * a->shape.out_width);
+    return conv_ms(r, a->algorithm, &work) + source_ms(r, &a->x, in) + source_ms(r, &a->dy, out) + work.has_filter * in * 4.0 / r->bytes;
+}
+
+/* ------------------------------------------------------------------ the rest --------------------------------------- */
+
+/* Elements of a whole source. */
+static double source_elements(const sa_source *source)
+{
+    int32_t begin;
+    const sa_node *root = sa_source_root(source);
+    return (double)sa_source_images(source, &begin) * root->channels * root->height * root->width;
+}
+
+static double rows_ms(const rates *r, const sa_range *range, const sa_source *a, const sa_source *b, double out_bytes)
+{
+    const sa_node *root = sa_source_root(a);
+    double elements = range_elements(range, (double)root->height * root->width);
+    return source_ms(r, a, elements) + (b ? source_ms(r, b, elements) : 0) + elements * (out_bytes / r->bytes + 0.2 / r->elements);
+}
+
+static double classification_ms(const rates *r, const sa_source *scores)
+{
+    double elements = source_elements(scores);
+    return source_ms(r, scores, elements) + 6.0 * elements / r->elements;
+}
+
+static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
+{
+    switch (kind) {
+    case SA_OP_CONV_FORWARD: return conv_forward_ms(r, &a->conv_forward);
+    case SA_OP_CONV_BACKWARD: return conv_backward_ms(r, &a->conv_backward);
+    case SA_OP_MATERIALIZE: return rows_ms(r, &a->materialize.range, &a->materialize.source, NULL, 4);
+    case SA_OP_BN_STATISTICS: return rows_ms(r, &a->bn_statistics.range, &a->bn_statistics.x, NULL, 0);
+    case SA_OP_BN_REDUCE: return rows_ms(r, &a->bn_reduce.range, &a->bn_reduce.xhat, &a->bn_reduce.dy, 0);
+    case SA_OP_POOL_FORWARD: return rows_ms(r, &a->pool_forward.range, &a->pool_forward.x, NULL, 2);
+    case SA_OP_UNPOOL_SCATTER: return rows_ms(r, &a->unpool_scatter.range, &a->unpool_scatter.x, NULL, 24);
+    case SA_OP_UNPOOL_GATHER:
+        return range_elements(&a->unpool_gather.range, (double)a->unpool_gather.dx.height * a->unpool_gather.dx.width) * 24.0 / r->bytes;
+    case SA_OP_SOFTMAX: return classification_ms(r, &a->softmax.x);
+    case SA_OP_SOFTMAX_LOSS: return classification_ms(r, &a->softmax_loss.scores);
+    case SA_OP_SOFTMAX_LOSS_GRAD: return classification_ms(r, &a->softmax_loss_grad.scores);
+    case SA_OP_ACCURACY: return classification_ms(r, &a->accuracy.scores);
+    case SA_OP_FILL: return (double)a->fill.count * 4.0 / r->bytes;
+    case SA_OP_SGD_UPDATE: return (double)a->sgd_update.count * 24.0 / r->bytes;
+    case SA_OP_KINDS: break;
+    }
+    return 0;
+}
+
+double sa_cost_builtin_work_ms(const sa_device *device, sa_op_kind kind, const sa_op_args *args)
+{
+    const rates *r = strcmp(device->kind, "cuda") ? &CPU_RATES : &CUDA_RATES;
+    return r->overhead_ms + op_ms(r, kind, args);
+}
