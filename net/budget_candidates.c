@@ -13,7 +13,7 @@ typedef struct axis {
 } axis;
 
 static const char *const BASES[] = {"tiled", "virtual", "inplace"};
-static const char *const LRN[] = {"", "+virtual-lrn"};
+static const char *const LRN[] = {"", "+relrn"};
 static const char *const BANDS[] = {"", "+banded=32", "+banded=16", "+banded=8", "+banded=4"};
 static const char *const RECOMPUTED[] = {
     "",

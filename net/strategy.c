@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND_CHANNELS_DEFAULT = 16, RECOMPUTE_DEFAULT = 1 };
+enum { BAND_CHANNELS_DEFAULT = 32, RECOMPUTE_DEFAULT = 1 };
 
 static const sa_switch_info INFO[] = {
 #define INFO_ROW(name, text, lossless, help) {text, help, lossless},
@@ -32,11 +32,11 @@ static const sa_preset PRESETS[] = {
     {"tiled", "rung 6: no column matrix", "compact+no-im2col"},
     {"virtual", "rung 7: no stored Upsample", "tiled+virtual-upsample"},
     {"inplace", "rung 8: gradients in place", "virtual+inplace-grad+early-update"},
-    {"banded", "rung 9: the first level in bands", "inplace+banded+virtual-lrn"},
+    {"banded", "rung 9: the first level in bands", "inplace+banded+relrn"},
     {"recomputed", "rung 10: pooled values computed again, backward passes in two parts", "banded+repool+split-backward"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=28MiB"},
-    {"extreme", "whatever it costs: first levels computed again, the least workspace", "smallest+recompute=2+small-workspace=0"},
+    {"extreme", "whatever it costs: first levels computed again, the least workspace", "smallest+banded=16+recompute=2+small-workspace=0"},
     {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
 };
@@ -139,7 +139,7 @@ static sa_status check_combination(const sa_strategy *s)
         {SA_SWITCH_BANDED, SA_SWITCH_FUSE, "a band ends at the pooling only if nothing in between is stored"},
         {SA_SWITCH_BANDED, SA_SWITCH_LEAN, "BN's copies would store the level that a band never stores"},
         {SA_SWITCH_INPLACE_GRAD, SA_SWITCH_LEAN, "BN's dx can overwrite x only if x, not x_norm, is what BN keeps"},
-        {SA_SWITCH_VIRTUAL_LRN, SA_SWITCH_LEAN, "Caffe's layout stores LRN's scale"},
+        {SA_SWITCH_RELRN, SA_SWITCH_LEAN, "Caffe's layout keeps LRN's scale anyway"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LEAN, "in Caffe's layout a convolution's output is overwritten by BN"},
         {SA_SWITCH_REPOOL, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
@@ -227,7 +227,7 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
         {SA_SWITCH_COMPACT_MASKS, sa_pass_compact_masks},
         {SA_SWITCH_VIRTUAL_UPSAMPLE, sa_pass_virtual_upsample},
         {SA_SWITCH_INPLACE_GRAD, sa_pass_inplace_grad},
-        {SA_SWITCH_VIRTUAL_LRN, sa_pass_virtual_lrn},
+        {SA_SWITCH_RELRN, sa_pass_relrn},
         {SA_SWITCH_BANDED, sa_pass_banded},
         {SA_SWITCH_REPOOL, sa_pass_repool},
         {SA_SWITCH_RECOMPUTE, sa_pass_recompute},

@@ -14,7 +14,7 @@
     X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")                    \
     X(VIRTUAL_UPSAMPLE, "virtual-upsample", true, "the zero-filled map is gathered by the convolution that reads it, never stored")    \
     X(INPLACE_GRAD, "inplace-grad", true, "BN's dx overwrites x, the loss gradient its scores; the classifier's dx is virtual")        \
-    X(VIRTUAL_LRN, "virtual-lrn", true, "the normalised input is computed by the convolution that reads it")                           \
+    X(RELRN, "relrn", true, "the normalised input is dropped after its convolution and normalised again for the backward pass")                      \
     X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")          \
     X(REPOOL, "repool", true, "pooled values are dropped after the forward pass and pooled again from the kept convolution output")   \
     X(RECOMPUTE, "recompute", true, "outputs of the first levels are dropped after the forward pass and computed again (=N: how many)") \

@@ -27,7 +27,7 @@ static const char *const ALONE[] = {
     "caffe+no-im2col",
     "caffe+virtual-upsample",
     "caffe+lean+inplace-grad",
-    "caffe+lean+virtual-lrn",
+    "caffe+lean+relrn",
     "caffe+lean+fuse+banded=1",
     "caffe+lean+fuse+banded=3",
     "caffe+lean+fuse+banded=5",

@@ -13,7 +13,7 @@ sa_status sa_pass_fuse(const sa_strategy *strategy, const sa_net *net, const sa_
 sa_status sa_pass_compact_masks(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_virtual_lrn(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
+sa_status sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_banded(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_repool(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_recompute(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);

@@ -1,0 +1,15 @@
+/* relrn: the normalised input is dropped once the first convolution has read it, and normalised again when the backward pass needs it: a
+ * pass over a few channels. (An expression would be computed once for each band of the convolution.) */
+#include "net/passes/passes.h"
+
+sa_status sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+{
+    (void)strategy, (void)device;
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!sa_layer_is(layer, "LRN") || net->blob[layer->bottom[0]].needs_grad) continue;
+        const sa_layer *reader = sa_blob_reader(net, layer->top[0]);
+        if (reader && sa_layer_is(reader, "Convolution") && reader->needs_backward) r->blob[layer->top[0]].again = true;
+    }
+    return SA_OK;
+}
