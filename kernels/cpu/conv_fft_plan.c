@@ -55,7 +55,7 @@ static void plan_tiles(const sa_conv_shape *s, bool forward, sa_fft_plan *p)
 static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t fixed, size_t limit, int *chunk)
 {
     size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
-    size_t useful = (filter * 3 / 2 + gradient * 2) / tile / SA_FFT_BLOCK * SA_FFT_BLOCK;
+    size_t useful = (filter * 5 + gradient * 6) / 8 / tile / SA_FFT_BLOCK * SA_FFT_BLOCK;
     int most = useful > CHUNK_MAX ? CHUNK_MAX : sa_max_int((int)useful, CHUNK_MIN);
     int blocks = fit >= (size_t)most ? most / SA_FFT_BLOCK : sa_max_int((int)fit / SA_FFT_BLOCK, 1);
     int rounds = sa_fft_divide_up(p->tiles, blocks * SA_FFT_BLOCK); /* all about equal */
