@@ -4,7 +4,7 @@
  * matrix product a frequency does the work of the convolution, and a transform back gives the outputs. The weights' spectra
  * are computed once a call. The weight gradient sums, over the tiles of an image in order, the products of dy's tiles with
  * zero-padded blocks of x, and is transformed back once an image; dy's tiles are those of the data gradient, so that both
- * share them. Numbers do not depend on how many tiles are done at once. */
+ * share them. Numbers do not depend on how many tiles or channels are done at once. */
 #include "kernels/cpu/conv_fft_plan.h"
 
 #include <omp.h>
@@ -15,9 +15,10 @@ typedef struct job {
     const sa_device *device;
     const sa_fft_kernels *kernels;
     const sa_fft_size_kernels *size;
-    sa_fft_plan plan;
+    sa_fft_plan plan; /* other.channels: those of this group */
     const sa_conv_shape *shape;
     float *workspace;
+    int others, group_begin; /* channels of the other side in all; first of this group */
 } job;
 
 static const sa_fft_kernels *kernels(void)
@@ -39,6 +40,7 @@ static sa_status start_job(job *j, const sa_device *device, const sa_conv_reques
     j->shape = shape;
     j->workspace = workspace->ptr;
     SA_TRY(sa_fft_plan_make(device, request, &j->plan));
+    j->others = request->pass == SA_CONV_PASS_FORWARD ? request->out_channels_at_once : shape->in_channels;
     j->size = &j->kernels->size[j->plan.size_index];
     return SA_OK;
 }
@@ -164,7 +166,8 @@ static void transform_tiles(const job *j, const cut *c, int n, int begin, int en
 
 /* ------------------------------------------------------------------ filters and products ---------------------------- */
 
-/* Spectra (frequency, in, 2, out) of weight (out, in, K, K), or, turned, of (in, out, K, K) by 180 degrees. */
+/* Spectra (frequency, in, 2, out) of weight (others, in, K, K), or, turned, of (in, others, K, K) by 180 degrees; out: the
+ * group's part of the others. */
 static void transform_filters(const job *j, const float *weight, bool turned)
 {
     const sa_fft_plan *p = &j->plan;
@@ -173,7 +176,8 @@ static void transform_filters(const job *j, const float *weight, bool turned)
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (int i = 0; i < in; i++)
         for (int o = 0; o < out; o += SA_FFT_GROUP) {
-            size_t first = turned ? (size_t)i * (size_t)out + (size_t)o : (size_t)o * (size_t)in + (size_t)i;
+            size_t channel = (size_t)(j->group_begin + o);
+            size_t first = turned ? (size_t)i * (size_t)j->others + channel : channel * (size_t)in + (size_t)i;
             sa_fft_filter filter = {.weight = weight + first * taps,
                                     .channel_pitch = turned ? taps : (size_t)in * taps,
                                     .channels = sa_min_int(SA_FFT_GROUP, out - o),
@@ -183,6 +187,12 @@ static void transform_filters(const job *j, const float *weight, bool turned)
             sa_fft_spectrum spectrum = {at, p->filter_pitch, p->other.imaginary, false};
             j->size->filter(&filter, &spectrum, thread_work(j));
         }
+}
+
+/* The frequency after the one at `at` of some tiles. */
+static sa_fft_ahead tiles_ahead(const float *at, const sa_fft_side *side, int tiles)
+{
+    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, tiles, (int)(side->frequency_pitch / 16)};
 }
 
 /* other = in * filters for `tiles` tiles. */
@@ -204,9 +214,14 @@ static void apply_filters(const job *j, int tiles)
             .c_imaginary = p->other.imaginary,
             .rows = tiles,
             .depth = p->in.channels,
-            .channels = (int)p->other.imaginary,
+            .channels = sa_fft_divide_up(p->other.channels, SA_FFT_GROUP) * SA_FFT_GROUP,
         };
-        j->kernels->multiply(&product, p->in.frequency_pitch, p->filter_pitch, p->other.frequency_pitch);
+        const sa_fft_ahead ahead[SA_FFT_AHEAD] = {
+            tiles_ahead(product.a, &p->in, tiles),
+            {product.b + p->filter_pitch, 0, 1, (int)(p->filter_pitch / 16)},
+            tiles_ahead(product.c, &p->other, tiles),
+        };
+        j->kernels->multiply(&product, ahead);
     }
 }
 
@@ -231,7 +246,12 @@ static void add_gradient(const job *j, int tiles, bool add)
             .depth = tiles,
             .channels = (int)p->in.imaginary,
         };
-        j->kernels->multiply_conjugate(&product, add);
+        const sa_fft_ahead ahead[SA_FFT_AHEAD] = {
+            tiles_ahead(product.a, &p->other, tiles),
+            tiles_ahead(product.b, &p->in, tiles),
+            {product.c + p->gradient_pitch, 0, 1, (int)(p->gradient_pitch / 16)},
+        };
+        j->kernels->multiply_conjugate(&product, ahead, add);
     }
 }
 
@@ -245,10 +265,11 @@ typedef struct sink {
     const sa_conv_backward_args *gather; /* or NULL */
 } sink;
 
-static void gather_tile(const sink *to, const sa_fft_target *target, int n, int group, int y, int x)
+/* first: channel of the target's first one */
+static void gather_tile(const sink *to, const sa_fft_target *target, int n, int first, int y, int x)
 {
     for (int c = 0; c < target->channels; c++) {
-        sa_conv_piece piece = {.n = n, .c = group + c, .y = y, .x = x, .rows = target->rows, .columns = target->columns};
+        sa_conv_piece piece = {.n = n, .c = first + c, .y = y, .x = x, .rows = target->rows, .columns = target->columns};
         piece.value = target->at + (size_t)c * target->channel_pitch;
         piece.pitch = target->row_pitch;
         sa_conv_gather_piece(to->gather, &piece);
@@ -280,11 +301,11 @@ static void store_tiles(const job *j, const sink *to, int n, int begin, int end)
             sa_fft_spectrum spectrum = {j->workspace + p->other_at + (size_t)(t - begin) * p->other.tile_pitch + group,
                                         p->other.frequency_pitch, p->other.imaginary, false};
             j->size->inverse(&spectrum, &target, work);
-            if (to->gather) gather_tile(to, &target, n, group, y, x);
+            if (to->gather) gather_tile(to, &target, n, c, y, x);
         }
 }
 
-/* Transforms the gradient spectra of an image back: dweight (Cout, Cin, K, K) from channel o0 on is set or increased. Lag
+/* Transforms the gradient spectra of an image back: dweight (Cout, others, K, K) from channel o0 on is set or increased. Lag
  * (i, k) of the correlation is tap (K - 1 - i, K - 1 - k). */
 static void store_gradient(const job *j, float *dweight, bool add)
 {
@@ -302,7 +323,7 @@ static void store_gradient(const job *j, float *dweight, bool add)
                                         p->in.imaginary, false};
             j->size->inverse(&spectrum, &target, work);
             for (int c = 0; c < target.channels; c++) {
-                float *to = dweight + ((size_t)(o + c) * (size_t)in + (size_t)i) * (size_t)(size * size);
+                float *to = dweight + ((size_t)(o + c) * (size_t)j->others + (size_t)(j->group_begin + i)) * (size_t)(size * size);
                 const float *from = stage + (size_t)(c * size * size);
                 for (int t = 0; t < size * size; t++) {
                     float value = from[size * size - 1 - t] * scale;
@@ -314,27 +335,41 @@ static void store_gradient(const job *j, float *dweight, bool add)
 
 /* ------------------------------------------------------------------ passes ------------------------------------------ */
 
+/* Prepares for the group of channels from `begin` on; false if there is none. */
+static bool start_group(job *j, int begin, int group)
+{
+    j->group_begin = begin;
+    j->plan.other.channels = sa_min_int(group, j->others - begin);
+    return begin < j->others;
+}
+
+static void run_forward(const job *j, const sa_conv_forward_args *args)
+{
+    const sa_fft_plan *p = &j->plan;
+    size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
+    const float *weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * filter;
+    cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, &p->in, j->workspace + p->in_at};
+    sink y = {&args->y, args->range.channel_begin + j->group_begin, args->bias.ptr, NULL};
+#pragma omp parallel num_threads(j->device->threads)
+    {
+        transform_filters(j, weight, false);
+        for (int n = args->range.image_begin; n < args->range.image_end; n++)
+            for (int begin = 0; begin < p->tiles; begin += p->chunk) {
+                int end = sa_min_int(begin + p->chunk, p->tiles);
+                transform_tiles(j, &x, n, begin, end);
+                apply_filters(j, end - begin);
+                store_tiles(j, &y, n, begin, end);
+            }
+    }
+}
+
 static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
 {
     sa_conv_request request = sa_conv_forward_request(args);
     job j;
     SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
-    const sa_fft_plan *p = &j.plan;
-    size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
-    const float *weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * filter;
-    cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, &p->in, j.workspace + p->in_at};
-    sink y = {&args->y, args->range.channel_begin, args->bias.ptr, NULL};
-#pragma omp parallel num_threads(device->threads)
-    {
-        transform_filters(&j, weight, false);
-        for (int n = args->range.image_begin; n < args->range.image_end; n++)
-            for (int begin = 0; begin < p->tiles; begin += p->chunk) {
-                int end = sa_min_int(begin + p->chunk, p->tiles);
-                transform_tiles(&j, &x, n, begin, end);
-                apply_filters(&j, end - begin);
-                store_tiles(&j, &y, n, begin, end);
-            }
-    }
+    int group = j.plan.other.channels;
+    for (int begin = 0; start_group(&j, begin, group); begin += group) run_forward(&j, args);
     return SA_OK;
 }
 
@@ -345,8 +380,8 @@ static void run_backward(const job *j, const sa_conv_backward_args *args, bool d
     const sa_fft_plan *p = &j->plan;
     int size = s->kernel_h, o0 = args->range.channel_begin;
     cut dy = {&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, &p->in, j->workspace + p->in_at};
-    cut x = {&args->x, 0, 0, 0, p->step, &p->other, j->workspace + p->other_at};
-    sink dx = {&args->dx, 0, NULL, args->gather ? args : NULL};
+    cut x = {&args->x, j->group_begin, 0, 0, p->step, &p->other, j->workspace + p->other_at};
+    sink dx = {&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
     float *dweight = NULL;
     if (weight) dweight = (float *)args->dweight.ptr + (size_t)o0 * (size_t)s->in_channels * (size_t)(size * size);
 #pragma omp parallel num_threads(j->device->threads)
@@ -376,10 +411,8 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
     bool data = args->dx.at.ptr != NULL, weight = args->dweight.ptr != NULL;
     job j;
     SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
-    if (j.plan.two_passes) {
-        run_backward(&j, args, true, false);
-        run_backward(&j, args, false, true);
-    } else if (data || weight) run_backward(&j, args, data, weight);
+    int group = j.plan.other.channels;
+    for (int begin = 0; (data || weight) && start_group(&j, begin, group); begin += group) run_backward(&j, args, data, weight);
     if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
     return SA_OK;
 }

@@ -16,6 +16,7 @@ enum {
     SA_FFT_GROUP = 16,      /* channels transformed together */
     SA_FFT_KERNEL_MAX = 11, /* odd sizes from 3 on */
     SA_FFT_SIZES = 2,       /* T = 16, 32 */
+    SA_FFT_BLOCK = 8,       /* tiles whose products are summed before they are added to a gradient */
 };
 
 typedef struct sa_fft_spectrum {
@@ -57,6 +58,15 @@ typedef struct sa_fft_product {
     int rows, depth, channels;
 } sa_fft_product;
 
+/* Memory that the next product will use: `rows` rows of `lines` cache lines. */
+typedef struct sa_fft_ahead {
+    const float *at;
+    size_t row_pitch;
+    int rows, lines;
+} sa_fft_ahead;
+
+enum { SA_FFT_AHEAD = 3 };
+
 typedef struct sa_fft_size_kernels {
     /* work: SA_FFT_WORK_FLOATS, aligned to 64 bytes. Spectra are unscaled. */
     void (*forward)(const sa_fft_pixels *pixels, const sa_fft_spectrum *spectrum, float *work);
@@ -67,9 +77,10 @@ typedef struct sa_fft_size_kernels {
 
 typedef struct sa_fft_kernels {
     sa_fft_size_kernels size[SA_FFT_SIZES];
-    /* multiply is told the frequency's successor lies next_a, next_b, next_c floats on, to prefetch it. */
-    void (*multiply)(const sa_fft_product *product, size_t next_a, size_t next_b, size_t next_c);
-    void (*multiply_conjugate)(const sa_fft_product *product, bool add); /* conj(A), set or added to C */
+    /* ahead: SA_FFT_AHEAD pieces to prefetch meanwhile. */
+    void (*multiply)(const sa_fft_product *product, const sa_fft_ahead *ahead);
+    /* conj(A), set or added to C, SA_FFT_BLOCK steps of the depth at a time. */
+    void (*multiply_conjugate)(const sa_fft_product *product, const sa_fft_ahead *ahead, bool add);
 } sa_fft_kernels;
 
 /* Columns and rows of a T = 32 tile: (2, T / 2 + 1, T + 1), (2, T), (2, T) vectors of at most SA_FFT_GROUP. */

@@ -4,12 +4,12 @@
 #include "kernels/cpu/conv_direct_kernels.h"
 
 enum {
-    LINE = 16,           /* floats in a cache line */
-    TILE_SKEW = 80,      /* floats between tiles, and */
-    FREQUENCY_SKEW = 48, /* between frequencies of filters, so that equal places do not fall into the same cache set */
-    CHUNK_MIN = 6,       /* tiles: fewer would leave the products' register tiles empty */
+    LINE = 16,                /* floats in a cache line */
+    TILE_SKEW = 80,           /* floats between tiles, and */
+    FREQUENCY_SKEW = 48,      /* between frequencies of filters, so that equal places do not fall into the same cache set */
+    CHUNK_MIN = SA_FFT_BLOCK, /* tiles at once; a multiple of SA_FFT_BLOCK */
     CHUNK_MAX = 64,
-    FUSED_CHUNK_MIN = 12,
+    CHUNK_GOOD = 16,         /* rather smaller groups of channels than fewer tiles */
     STREAM_FLOATS = 1 << 20, /* spectra of a chunk beyond which they are stored past the caches */
     LARGE_PLANE = 64 * 80,   /* output pixels from which on T = 32 is faster */
 };
@@ -49,36 +49,41 @@ static void plan_tiles(const sa_conv_shape *s, bool forward, sa_fft_plan *p)
     p->tiles = p->tiles_y * p->tiles_x;
 }
 
-/* The largest useful chunk that fits beside `fixed` floats, but at least CHUNK_MIN; all chunks of an image about equal. Every
- * chunk passes over the weights' spectra once, filters for reading and gradients for reading and writing, and is larger for
- * it; otherwise the fewer tiles, the better they stay in the caches. */
-static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t fixed, size_t limit)
+/* The largest useful chunk, and in *chunk the largest that fits beside `fixed` floats, but at least CHUNK_MIN; multiples of
+ * SA_FFT_BLOCK. Every chunk passes over the weights' spectra once, filters for reading and gradients for reading and writing,
+ * and is larger for it; otherwise the fewer tiles, the better they stay in the caches. */
+static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t fixed, size_t limit, int *chunk)
 {
     size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
-    size_t useful = (filter * 3 / 2 + gradient * 2) / tile;
-    int most = sa_min_int(useful > CHUNK_MAX ? CHUNK_MAX : (int)useful, p->tiles), least = sa_min_int(CHUNK_MIN, p->tiles);
-    int chunk = sa_max_int(fit >= (size_t)most ? most : (int)fit, least);
-    return sa_fft_divide_up(p->tiles, sa_fft_divide_up(p->tiles, chunk));
+    size_t useful = (filter * 5 + gradient * 6) / 8 / tile / SA_FFT_BLOCK * SA_FFT_BLOCK;
+    int most = useful > CHUNK_MAX ? CHUNK_MAX : sa_max_int((int)useful, CHUNK_MIN);
+    int blocks = fit >= (size_t)most ? most / SA_FFT_BLOCK : sa_max_int((int)fit / SA_FFT_BLOCK, 1);
+    int rounds = sa_fft_divide_up(p->tiles, blocks * SA_FFT_BLOCK); /* all about equal */
+    *chunk = sa_fft_divide_up(sa_fft_divide_up(p->tiles, rounds), SA_FFT_BLOCK) * SA_FFT_BLOCK;
+    *chunk = sa_min_int(*chunk, p->tiles);
+    return sa_min_int(most, p->tiles);
 }
 
-/* Parts of the workspace for `filter` and `gradient` floats of spectra of weights, one after the other or in one place. */
-static void plan_workspace(sa_fft_plan *p, size_t filter, size_t gradient, size_t threads, size_t limit)
+/* The workspace for `group` channels of y, or of x and dx. False if smaller groups would serve better. */
+static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size_t threads)
 {
-    size_t both = filter + gradient, larger = filter > gradient ? filter : gradient, thread = threads * p->thread_pitch;
-    p->chunk = choose_chunk(p, filter, gradient, both + thread, limit);
-    size_t tile = p->in.tile_pitch + p->other.tile_pitch;
-    if (filter > 0 && gradient > 0) {
-        int fused_least = sa_min_int(FUSED_CHUNK_MIN, p->tiles);
-        p->two_passes = p->chunk < fused_least || both + thread + (size_t)p->chunk * tile > limit;
-        if (p->two_passes) p->chunk = choose_chunk(p, filter, gradient, larger + thread, limit);
-    }
-    p->stream = (size_t)p->chunk * tile > STREAM_FLOATS;
+    bool filters = r->pass != SA_CONV_PASS_BACKWARD_WEIGHT;
+    bool gradients = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
+    p->other = make_side(p, group);
+    p->filter_pitch = (size_t)p->in.channels * p->other.frequency_pitch + FREQUENCY_SKEW;
+    p->gradient_pitch = (size_t)group * p->in.frequency_pitch + FREQUENCY_SKEW;
+    size_t filter = filters ? p->filter_pitch * (size_t)p->frequencies : 0;
+    size_t gradient = gradients ? p->gradient_pitch * (size_t)p->frequencies : 0;
+    size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float);
+    int most = choose_chunk(p, filter, gradient, filter + gradient + thread, limit, &p->chunk);
+    p->stream = (size_t)p->chunk * (p->in.tile_pitch + p->other.tile_pitch) > STREAM_FLOATS;
     p->filter_at = 0;
-    p->gradient_at = p->two_passes ? 0 : filter;
-    p->in_at = p->two_passes ? larger : both;
+    p->gradient_at = filter;
+    p->in_at = p->gradient_at + gradient;
     p->other_at = p->in_at + (size_t)p->chunk * p->in.tile_pitch;
     p->thread_at = p->other_at + (size_t)p->chunk * p->other.tile_pitch;
     p->end = p->thread_at + thread;
+    return p->end <= limit && p->chunk >= sa_min_int(most, CHUNK_GOOD);
 }
 
 sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa_fft_plan *plan)
@@ -89,15 +94,11 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
     sa_fft_plan p = {0};
     plan_tiles(s, forward, &p);
     p.in = make_side(&p, forward ? s->in_channels : r->out_channels_at_once);
-    p.other = make_side(&p, forward ? r->out_channels_at_once : s->in_channels);
-    p.filter_pitch = (size_t)p.in.channels * p.other.frequency_pitch + FREQUENCY_SKEW;
-    p.gradient_pitch = (size_t)p.other.channels * p.in.frequency_pitch + FREQUENCY_SKEW;
     p.stage_pitch = (size_t)sa_fft_divide_up(p.step * (SA_FFT_RUN - 1) + p.size, LINE) * LINE;
     p.thread_pitch = SA_FFT_WORK_FLOATS + (size_t)SA_FFT_GROUP * (size_t)p.size * p.stage_pitch;
-    size_t filter = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT ? 0 : p.filter_pitch * (size_t)p.frequencies;
-    bool gradient = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
-    plan_workspace(&p, filter, gradient ? p.gradient_pitch * (size_t)p.frequencies : 0, (size_t)device->threads,
-                   r->limit_bytes / sizeof(float));
+    int group = forward ? r->out_channels_at_once : s->in_channels;
+    while (!plan_group(&p, r, group, (size_t)device->threads) && group > SA_FFT_GROUP)
+        group = sa_fft_divide_up(sa_fft_divide_up(group, 2), SA_FFT_GROUP) * SA_FFT_GROUP;
     *plan = p;
     return SA_OK;
 }

@@ -15,18 +15,18 @@ typedef struct sa_fft_side {
     size_t frequency_pitch, tile_pitch, imaginary; /* floats */
 } sa_fft_side;
 
-/* What one pass needs at once. Tiles cover the plane (height, width): y for the forward pass, dx and x for the others. */
+/* What one op needs at once. Tiles cover the plane (height, width): y for the forward pass, dx and x for the others.
+ * If memory is short, the channels of y, or of x and dx, are done in groups, each with the spectra of the other side anew. */
 typedef struct sa_fft_plan {
     int size_index, size;  /* T = 16 << size_index */
     int step, frequencies; /* output pixels of a tile: T - K + 1 */
     int height, width, tiles_y, tiles_x, tiles;
     int chunk;                           /* tiles at once */
     bool stream;                         /* spectra of tiles are too many for the caches */
-    bool two_passes;                     /* backward both: dx first, then dweight, with dy's spectra computed twice */
     sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
-    sa_fft_side other;                   /* y; or x and dx */
+    sa_fft_side other;                   /* y; or x and dx: one group */
     size_t filter_pitch, gradient_pitch; /* of one frequency */
-    /* Workspace, floats from its begin. The gradient spectra share the filter spectra's place in two passes. */
+    /* Workspace, floats from its begin. */
     size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
 } sa_fft_plan;
 

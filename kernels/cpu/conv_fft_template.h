@@ -1,8 +1,8 @@
 /* Source of the FFT-tile convolution's hot loops; included once by each conv_fft_<isa>.c, which defines
  *   SA_CONV_LANES      floats in a vector,
  *   SA_KERNELS_NAME    the table that is made,
- *   SA_MULTIPLY_ROWS, SA_MULTIPLY_VECTORS     register tile of the filters' products: 3 or 4 rows of C, of 1 or 2 vectors,
- *   SA_CONJUGATE_ROWS, SA_CONJUGATE_VECTORS   the same for the gradients': 2 or 6 rows. */
+ *   SA_TILE_ROWS       rows of C in one register tile of the complex products, 3 or 4, of
+ *   SA_TILE_VECTORS    vectors, 1 or 2. */
 #include "kernels/cpu/conv_fft_kernels.h"
 #include "kernels/cpu/conv_vector.h"
 
@@ -75,19 +75,34 @@ SA_CONV_INLINE void transform8(complex_vec *x)
 #define SA_NAME(name) name##_32
 #include "kernels/cpu/conv_fft_tile_template.h"
 
-/* Cache lines of the next frequency, fetched one a step of a product's depth. */
+/* Fetches the next product's memory a few cache lines a step of this one's depth. */
 typedef struct prefetch {
-    const float *at;
-    size_t row_pitch;
-    int line, lines, rows; /* lines of a row; rows left */
+    const sa_fft_ahead *piece, *end;
+    const float *row;
+    int line, rows_left, lines_a_step;
 } prefetch;
 
-SA_CONV_INLINE void prefetch_step(prefetch *p, const int write)
+static prefetch start_prefetch(const sa_fft_product *p, const sa_fft_ahead *ahead)
 {
-    if (p->rows <= 0) return;
-    if (write) __builtin_prefetch(p->at + p->line * 16, 1, 3);
-    else __builtin_prefetch(p->at + p->line * 16, 0, 3);
-    if (++p->line == p->lines) p->line = 0, p->at += p->row_pitch, p->rows--;
+    int tiles = (p->rows + SA_TILE_ROWS - 1) / SA_TILE_ROWS, lines = 0;
+    tiles *= (p->channels + SA_TILE_VECTORS * SA_CONV_LANES - 1) / (SA_TILE_VECTORS * SA_CONV_LANES);
+    for (int i = 0; i < SA_FFT_AHEAD; i++) lines += ahead[i].rows * ahead[i].lines;
+    prefetch next = {ahead, ahead + SA_FFT_AHEAD, ahead->at, 0, ahead->rows, 0};
+    next.lines_a_step = (lines + tiles * p->depth - 1) / (tiles * p->depth);
+    return next;
+}
+
+SA_CONV_INLINE void prefetch_step(prefetch *p)
+{
+    for (int i = 0; i < p->lines_a_step && p->piece != p->end; i++) {
+        __builtin_prefetch(p->row + p->line * 16, 0, 2);
+        if (++p->line < p->piece->lines) continue;
+        p->line = 0;
+        p->row += p->piece->row_pitch;
+        if (--p->rows_left > 0 || ++p->piece == p->end) continue;
+        p->row = p->piece->at;
+        p->rows_left = p->piece->rows;
+    }
 }
 
 /* Where a product finds and puts one register tile: rows from i, channels from o on. */
@@ -101,169 +116,143 @@ SA_CONV_INLINE tile_place place_of(const sa_fft_product *p, int i, int o)
     return (tile_place){p->a + (size_t)i * p->a_row, p->b + o, p->c + (size_t)i * p->c_row + o};
 }
 
-/* C = A * B with three real multiply-adds for a complex one:
- * re = sum (a_re + a_im) b_re - sum a_im (b_re + b_im), im = sum (a_re + a_im) b_re + sum a_re (b_im - b_re). */
-SA_CONV_INLINE void multiply_tile(const sa_fft_product *p, tile_place at, const int rows, const int vectors, prefetch *next,
-                                  const int write, const float *next_b, int b_lines)
+/* A complex product takes three real multiply-adds:
+ *      A * B:  re = sum (a_re + a_im) b_re - sum a_im (b_re + b_im),  im = sum (a_re + a_im) b_re + sum a_re (b_im - b_re)
+ * conj(A) * B:  re = sum (a_re - a_im) b_re + sum a_im (b_re + b_im),  im = sum (a_re - a_im) b_re + sum a_re (b_im - b_re) */
+typedef struct tile_sums {
+    vec both[SA_TILE_ROWS][2], plain[SA_TILE_ROWS][2], crossed[SA_TILE_ROWS][2];
+} tile_sums;
+
+SA_CONV_INLINE void clear_sums(tile_sums *s, const int rows, const int vectors)
 {
-    vec both[SA_MULTIPLY_ROWS][2], plain[SA_MULTIPLY_ROWS][2], crossed[SA_MULTIPLY_ROWS][2];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) both[r][v] = plain[r][v] = crossed[r][v] = (vec){0};
-    for (int k = 0; k < p->depth; k++, at.a += p->a_step, at.b += p->b_step) {
-        vec b[2], sum[2], difference[2];
-        prefetch_step(next, write);
-        if (k < b_lines) __builtin_prefetch(next_b + k * 16, 0, 2);
+        for (int v = 0; v < vectors; v++) s->both[r][v] = s->plain[r][v] = s->crossed[r][v] = (vec){0};
+}
+
+/* One step of the depth. */
+SA_CONV_INLINE void add_step(const sa_fft_product *p, tile_sums *s, const float *a, const float *b_at, const int rows,
+                             const int vectors, const bool conjugate)
+{
+    vec b[2], sum[2], difference[2];
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            vec b_im = *(const vec *)(at.b + v * SA_CONV_LANES + p->b_imaginary);
-            b[v] = *(const vec *)(at.b + v * SA_CONV_LANES);
-            sum[v] = b[v] + b_im;
-            difference[v] = b_im - b[v];
-        }
-#pragma GCC unroll 6
-        for (int r = 0; r < rows; r++) {
-            vec a_re = vec_all(at.a[(size_t)r * p->a_row]), a_im = vec_all(at.a[(size_t)r * p->a_row + p->a_imaginary]);
-            vec a_sum = a_re + a_im;
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) {
-                plain[r][v] += a_re * difference[v];
-                crossed[r][v] += a_im * sum[v];
-                both[r][v] += a_sum * b[v];
-            }
-        }
+    for (int v = 0; v < vectors; v++) {
+        vec b_im = *(const vec *)(b_at + v * SA_CONV_LANES + p->b_imaginary);
+        b[v] = *(const vec *)(b_at + v * SA_CONV_LANES);
+        sum[v] = b[v] + b_im;
+        difference[v] = b_im - b[v];
     }
 #pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+        vec a_re = vec_all(a[(size_t)r * p->a_row]), a_im = vec_all(a[(size_t)r * p->a_row + p->a_imaginary]);
+        vec a_both = conjugate ? a_re - a_im : a_re + a_im;
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            s->plain[r][v] += a_re * difference[v];
+            s->crossed[r][v] += a_im * sum[v];
+            s->both[r][v] += a_both * b[v];
+        }
+    }
+}
+
+/* C is set to the sums, or they are added. */
+SA_CONV_INLINE void store_sums(const sa_fft_product *p, const tile_sums *s, float *c, const int rows, const int vectors,
+                               const bool conjugate, const bool add_to)
+{
+#pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
-            float *to = at.c + (size_t)r * p->c_row + v * SA_CONV_LANES;
-            *(vec *)to = both[r][v] - crossed[r][v];
-            *(vec *)(to + p->c_imaginary) = both[r][v] + plain[r][v];
+            vec *re = (vec *)(c + (size_t)r * p->c_row + v * SA_CONV_LANES);
+            vec *im = (vec *)(c + (size_t)r * p->c_row + v * SA_CONV_LANES + p->c_imaginary);
+            vec new_re = s->both[r][v] - (conjugate ? -s->crossed[r][v] : s->crossed[r][v]);
+            vec new_im = s->both[r][v] + s->plain[r][v];
+            if (add_to) new_re += *re, new_im += *im;
+            *re = new_re;
+            *im = new_im;
         }
 }
 
-/* C = conj(A) * B if `start`, else added: with four multiply-adds, whose sums go on in C's two parts from call to call. */
-SA_CONV_INLINE void conjugate_tile(const sa_fft_product *p, tile_place at, const int rows, const int vectors, const bool start)
+SA_CONV_INLINE void multiply_tile(const sa_fft_product *p, tile_place at, const int rows, const int vectors, prefetch *next)
 {
-    vec re[SA_CONJUGATE_ROWS][2], im[SA_CONJUGATE_ROWS][2];
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            const float *from = at.c + (size_t)r * p->c_row + v * SA_CONV_LANES;
-            re[r][v] = start ? (vec){0} : *(const vec *)from;
-            im[r][v] = start ? (vec){0} : *(const vec *)(from + p->c_imaginary);
-        }
+    tile_sums sums;
+    clear_sums(&sums, rows, vectors);
     for (int k = 0; k < p->depth; k++, at.a += p->a_step, at.b += p->b_step) {
-        vec b_re[2], b_im[2];
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            b_re[v] = *(const vec *)(at.b + v * SA_CONV_LANES);
-            b_im[v] = *(const vec *)(at.b + v * SA_CONV_LANES + p->b_imaginary);
-        }
-#pragma GCC unroll 6
-        for (int r = 0; r < rows; r++) {
-            vec a_re = vec_all(at.a[(size_t)r * p->a_row]), a_im = vec_all(at.a[(size_t)r * p->a_row + p->a_imaginary]);
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) re[r][v] += a_re * b_re[v], im[r][v] += a_re * b_im[v];
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) re[r][v] += a_im * b_im[v], im[r][v] -= a_im * b_re[v];
-        }
+        prefetch_step(next);
+        add_step(p, &sums, at.a, at.b, rows, vectors, false);
     }
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            float *to = at.c + (size_t)r * p->c_row + v * SA_CONV_LANES;
-            *(vec *)to = re[r][v];
-            *(vec *)(to + p->c_imaginary) = im[r][v];
+    store_sums(p, &sums, at.c, rows, vectors, false, false);
+}
+
+SA_CONV_INLINE void conjugate_tile(const sa_fft_product *p, tile_place at, const int rows, const int vectors, prefetch *next,
+                                   bool add_to)
+{
+    for (int k = 0; k < p->depth;) {
+        tile_sums sums;
+        clear_sums(&sums, rows, vectors);
+        int end = k + SA_FFT_BLOCK < p->depth ? k + SA_FFT_BLOCK : p->depth;
+        for (; k < end; k++, at.a += p->a_step, at.b += p->b_step) {
+            prefetch_step(next);
+            add_step(p, &sums, at.a, at.b, rows, vectors, true);
         }
+        if (add_to) store_sums(p, &sums, at.c, rows, vectors, true, true);
+        else store_sums(p, &sums, at.c, rows, vectors, true, false);
+        add_to = true;
+    }
 }
 
 /* Columns of C at a time: as many vectors as a register tile has, one at the end if they do not fit. */
-SA_CONV_INLINE int columns_from(const sa_fft_product *p, int o, int vectors)
+SA_CONV_INLINE int columns_from(const sa_fft_product *p, int o)
 {
-    return p->channels - o >= vectors * SA_CONV_LANES ? vectors * SA_CONV_LANES : SA_CONV_LANES;
+    return p->channels - o >= SA_TILE_VECTORS * SA_CONV_LANES ? SA_TILE_VECTORS * SA_CONV_LANES : SA_CONV_LANES;
 }
 
 /* A function for each number of rows, since the rows are registers. */
-#define SA_MULTIPLY_FUNCTION(rows)                                                                                                 \
-    SA_CONV_NOINLINE void multiply_##rows(const sa_fft_product *p, int i, int o, prefetch *next, int write, const float *next_b,   \
-                                          int b_lines)                                                                             \
-    {                                                                                                                              \
-        tile_place at = place_of(p, i, o);                                                                                         \
-        if (columns_from(p, o, SA_MULTIPLY_VECTORS) == SA_CONV_LANES) multiply_tile(p, at, rows, 1, next, write, next_b, b_lines); \
-        else if (write) multiply_tile(p, at, rows, SA_MULTIPLY_VECTORS, next, 1, next_b, b_lines);                                 \
-        else multiply_tile(p, at, rows, SA_MULTIPLY_VECTORS, next, 0, next_b, b_lines);                                            \
+typedef void tile_function(const sa_fft_product *p, int i, int o, prefetch *next, bool add_to);
+
+#define SA_TILE_FUNCTIONS(rows)                                                                                \
+    SA_CONV_NOINLINE void multiply_##rows(const sa_fft_product *p, int i, int o, prefetch *next, bool add_to)  \
+    {                                                                                                          \
+        (void)add_to;                                                                                          \
+        if (columns_from(p, o) == SA_CONV_LANES) multiply_tile(p, place_of(p, i, o), rows, 1, next);           \
+        else multiply_tile(p, place_of(p, i, o), rows, SA_TILE_VECTORS, next);                                 \
+    }                                                                                                          \
+    SA_CONV_NOINLINE void conjugate_##rows(const sa_fft_product *p, int i, int o, prefetch *next, bool add_to) \
+    {                                                                                                          \
+        if (columns_from(p, o) == SA_CONV_LANES) conjugate_tile(p, place_of(p, i, o), rows, 1, next, add_to);  \
+        else conjugate_tile(p, place_of(p, i, o), rows, SA_TILE_VECTORS, next, add_to);                        \
     }
-#define SA_CONJUGATE_FUNCTION(rows)                                                           \
-    SA_CONV_NOINLINE void conjugate_##rows(const sa_fft_product *p, int i, int o, bool start) \
-    {                                                                                         \
-        tile_place at = place_of(p, i, o);                                                    \
-        if (columns_from(p, o, SA_CONJUGATE_VECTORS) == SA_CONV_LANES) {                      \
-            if (start) conjugate_tile(p, at, rows, 1, true);                                  \
-            else conjugate_tile(p, at, rows, 1, false);                                       \
-        } else if (start) conjugate_tile(p, at, rows, SA_CONJUGATE_VECTORS, true);            \
-        else conjugate_tile(p, at, rows, SA_CONJUGATE_VECTORS, false);                        \
-    }
-SA_MULTIPLY_FUNCTION(1)
-SA_MULTIPLY_FUNCTION(2)
-SA_MULTIPLY_FUNCTION(3)
-SA_CONJUGATE_FUNCTION(1)
-SA_CONJUGATE_FUNCTION(2)
-#if SA_MULTIPLY_ROWS == 4
-SA_MULTIPLY_FUNCTION(4)
-#endif
-#if SA_CONJUGATE_ROWS == 6
-SA_CONJUGATE_FUNCTION(3)
-SA_CONJUGATE_FUNCTION(4)
-SA_CONJUGATE_FUNCTION(5)
-SA_CONJUGATE_FUNCTION(6)
+SA_TILE_FUNCTIONS(1)
+SA_TILE_FUNCTIONS(2)
+SA_TILE_FUNCTIONS(3)
+#if SA_TILE_ROWS == 4
+SA_TILE_FUNCTIONS(4)
+static tile_function *const multiply_rows[] = {multiply_1, multiply_2, multiply_3, multiply_4};
+static tile_function *const conjugate_rows[] = {conjugate_1, conjugate_2, conjugate_3, conjugate_4};
+#else
+static tile_function *const multiply_rows[] = {multiply_1, multiply_2, multiply_3};
+static tile_function *const conjugate_rows[] = {conjugate_1, conjugate_2, conjugate_3};
 #endif
 
-typedef void multiply_function(const sa_fft_product *p, int i, int o, prefetch *next, int write, const float *next_b, int b_lines);
-typedef void conjugate_function(const sa_fft_product *p, int i, int o, bool start);
-
-static multiply_function *const multiply_rows[SA_MULTIPLY_ROWS] = {
-    multiply_1,
-    multiply_2,
-    multiply_3,
-#if SA_MULTIPLY_ROWS == 4
-    multiply_4,
-#endif
-};
-static conjugate_function *const conjugate_rows[SA_CONJUGATE_ROWS] = {
-    conjugate_1, conjugate_2,
-#if SA_CONJUGATE_ROWS == 6
-    conjugate_3, conjugate_4, conjugate_5, conjugate_6,
-#endif
-};
-
-static void multiply(const sa_fft_product *p, size_t next_a, size_t next_b, size_t next_c)
+static void for_tiles(const sa_fft_product *p, tile_function *const *functions, const sa_fft_ahead *ahead, bool add_to)
 {
-    int columns = SA_MULTIPLY_VECTORS * SA_CONV_LANES, tiles = (p->rows + SA_MULTIPLY_ROWS - 1) / SA_MULTIPLY_ROWS;
-    tiles *= (p->channels + columns - 1) / columns;
-    int b_total = (int)(next_b / 16), b_lines = (b_total + tiles - 1) / tiles;
-    const float *b = p->b + next_b;
-    for (int o = 0; o < p->channels; o += columns_from(p, o, SA_MULTIPLY_VECTORS))
-        for (int i = 0; i < p->rows; i += SA_MULTIPLY_ROWS, b += b_lines * 16) {
-            int rows = p->rows - i < SA_MULTIPLY_ROWS ? p->rows - i : SA_MULTIPLY_ROWS;
-            /* A is fetched during the first columns' tiles, C during the others'. */
-            prefetch next = {p->a + (size_t)i * p->a_row + next_a, p->a_row, 0, (int)(next_a / 16), rows};
-            if (o > 0) next = (prefetch){p->c + (size_t)i * p->c_row + next_c, p->c_row, 0, (int)(next_c / 16), rows};
-            multiply_rows[rows - 1](p, i, o, &next, o > 0, b, b_lines);
+    prefetch next = start_prefetch(p, ahead);
+    for (int o = 0; o < p->channels; o += columns_from(p, o))
+        for (int i = 0; i < p->rows; i += SA_TILE_ROWS) {
+            int rows = p->rows - i < SA_TILE_ROWS ? p->rows - i : SA_TILE_ROWS;
+            functions[rows - 1](p, i, o, &next, add_to);
         }
 }
 
-static void multiply_conjugate(const sa_fft_product *p, bool add_to)
+static void multiply(const sa_fft_product *p, const sa_fft_ahead *ahead)
 {
-    for (int o = 0; o < p->channels; o += columns_from(p, o, SA_CONJUGATE_VECTORS))
-        for (int i = 0; i < p->rows; i += SA_CONJUGATE_ROWS) {
-            int rows = p->rows - i < SA_CONJUGATE_ROWS ? p->rows - i : SA_CONJUGATE_ROWS;
-            conjugate_rows[rows - 1](p, i, o, !add_to);
-        }
+    for_tiles(p, multiply_rows, ahead, false);
+}
+
+static void multiply_conjugate(const sa_fft_product *p, const sa_fft_ahead *ahead, bool add_to)
+{
+    for_tiles(p, conjugate_rows, ahead, add_to);
 }
 
 const sa_fft_kernels SA_KERNELS_NAME = {
