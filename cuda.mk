@@ -75,7 +75,14 @@ $(S)/selftest: tests/simt/selftest/selftest.cu tests/simt/selftest/kernels.cuh k
 	$(NVCC) -std=c++17 -O2 -arch=sm_75 -cudart shared -Werror all-warnings -I. $< -o $@ -lcublas -lcudnn \
 	    -Xlinker -rpath,$(CUDA_HOME)/lib64,--enable-new-dtags
 
+# What the suites run.
+SIMT_FAST := $(S)/kernels_fast.so $(S)/libsimt_dnn.so
 SIMT_SELFTEST := $(S)/selftest $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/selftest_%.so)
 $(B)/tests/test_simt: | $(SIMT_SELFTEST)
+$(B)/tests/test_cuda_parity: | $(SIMT_FAST)
+$(B)/tests/test_cuda_faults: | $(SIMT_FAST) $(B)/tests/step_program
+$(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O)/libsa_core.a
+	@mkdir -p $(@D)
+	$(link)
 
 -include $(shell find $(S) -name '*.d' 2>/dev/null)

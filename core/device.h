@@ -47,6 +47,7 @@ struct sa_device {
     size_t allocation_count;     /* successful alloc calls since open */
     size_t allocated_bytes;      /* bytes allocated now */
     size_t peak_allocated_bytes; /* highest allocated_bytes so far */
+    const void *step_owner;      /* set before begin_step by whoever runs steps: a recording is replayed for its owner only */
 };
 
 /* Opens the CPU device. threads 0 takes the number of usable cores. Never fails for want of hardware. */

@@ -92,7 +92,6 @@ size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images,
 
 sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
 {
-    sa_cuda_range range("accuracy");
     sa_cuda_device *cuda = sa_cuda(device);
     sa_eval_program scores, labels;
     sa_pieces pieces;

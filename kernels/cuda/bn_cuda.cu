@@ -113,7 +113,6 @@ static sa_status reduce_channels(sa_cuda_device *device, const sa_range *range, 
 
 sa_status sa_cuda_bn_statistics(sa_device *device, const sa_bn_statistics_args *args)
 {
-    sa_cuda_range range("bn_statistics");
     const sa_source *sources[] = {&args->x};
     sa_reduce_output out = {};
     out.kind = REDUCE_STATISTICS;
@@ -124,7 +123,6 @@ sa_status sa_cuda_bn_statistics(sa_device *device, const sa_bn_statistics_args *
 
 sa_status sa_cuda_bn_reduce(sa_device *device, const sa_bn_reduce_args *args)
 {
-    sa_cuda_range range("bn_reduce");
     const sa_source *sources[] = {&args->dy, &args->xhat};
     sa_reduce_output out = {};
     out.kind = REDUCE_GRADIENT;

@@ -192,7 +192,6 @@ static sa_status check_workspace(const sa_device *device, const sa_conv_request 
 
 sa_status sa_cuda_conv_forward(sa_device *device, const sa_conv_forward_args *args)
 {
-    sa_cuda_range range("conv_forward");
     sa_conv_request request = {};
     request.shape = args->shape;
     request.algorithm = args->algorithm;
@@ -208,7 +207,6 @@ sa_status sa_cuda_conv_forward(sa_device *device, const sa_conv_forward_args *ar
 
 sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *args)
 {
-    sa_cuda_range range("conv_backward");
     sa_conv_request request = {};
     const bool data = args->dx.at.ptr != nullptr, weight = args->dweight.ptr != nullptr;
     request.shape = args->shape;

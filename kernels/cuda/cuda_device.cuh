@@ -8,7 +8,6 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 #include <cudnn.h>
-#include <nvtx3/nvToolsExt.h>
 
 /* What a kernel found wrong, in pinned host memory that kernels can write; looked at after each synchronisation. */
 enum sa_cuda_fault_kind { SA_CUDA_FAULT_NONE, SA_CUDA_FAULT_LABEL, SA_CUDA_FAULT_MASK };
@@ -43,6 +42,8 @@ struct sa_cuda_device {
     sa_cuda_allocation *allocations;
     enum sa_cuda_graph_state graph_state;
     cudaGraphExec_t graph;
+    const void *graph_owner; /* sa_device.step_owner of the recording */
+    bool step_failed;        /* an op of this step returned an error: its recording is of no use */
     bool use_graph, use_tf32;
 };
 
@@ -59,20 +60,6 @@ sa_status sa_cuda_check_dnn(cudnnStatus_t status, const char *what);
 #define SA_CUDA_TRY(expression) SA_TRY(sa_cuda_check((expression), #expression))
 #define SA_BLAS_TRY(expression) SA_TRY(sa_cuda_check_blas((expression), #expression))
 #define SA_DNN_TRY(expression) SA_TRY(sa_cuda_check_dnn((expression), #expression))
-
-/* A range in NVTX's timeline (Nsight Systems) for as long as it lives. */
-struct sa_cuda_range {
-    explicit sa_cuda_range(const char *name)
-    {
-        nvtxRangePushA(name);
-    }
-    ~sa_cuda_range()
-    {
-        nvtxRangePop();
-    }
-    sa_cuda_range(const sa_cuda_range &) = delete;
-    sa_cuda_range &operator=(const sa_cuda_range &) = delete;
-};
 
 /* The kernels, members of sa_kernels (kernels/ops.h). */
 #define SA_CUDA_OP(kind, field) sa_status sa_cuda_##field(sa_device *device, const sa_##field##_args *args);

@@ -3,6 +3,7 @@
  * Device memory is only what alloc gives out (the arena); kernels report what they find wrong through a pinned host word. */
 #include "kernels/cuda/cuda_device.cuh"
 
+#include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,10 @@ static void abandon_recording(sa_cuda_device *cuda)
 static sa_status begin_step(sa_device *device, int *replay)
 {
     sa_cuda_device *cuda = sa_cuda(device);
-    abandon_recording(cuda); /* a step that failed half-way has no end_step */
+    abandon_recording(cuda); /* a step that failed half-way may have no end_step */
+    cuda->step_failed = false;
+    if (cuda->graph_owner != device->step_owner) forget_graph(cuda);
+    cuda->graph_owner = device->step_owner;
     if (cuda->use_graph && cuda->graph_state == SA_CUDA_GRAPH_WARM) {
         SA_CUDA_TRY(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal));
         cuda->graph_state = SA_CUDA_GRAPH_RECORDING;
@@ -57,7 +61,8 @@ static sa_status end_recording(sa_cuda_device *cuda)
 static sa_status end_step(sa_device *device)
 {
     sa_cuda_device *cuda = sa_cuda(device);
-    if (!cuda->use_graph) return SA_OK;
+    if (cuda->step_failed) abandon_recording(cuda);
+    if (cuda->step_failed || !cuda->use_graph) return SA_OK;
     if (cuda->graph_state == SA_CUDA_GRAPH_NONE) {
         cuda->graph_state = SA_CUDA_GRAPH_WARM;
         return SA_OK;
@@ -243,7 +248,19 @@ static const sa_device_functions functions = {cuda_alloc,      cuda_free, cuda_u
                                               cuda_fill_bytes, cuda_sync, cuda_mem_info, cuda_time_ns,
                                               begin_step,      end_step,  cuda_close,    cuda_set_option};
 
-#define SA_CUDA_ENTRY(kind, field) sa_cuda_##field,
+/* The table's entries: each op as a range in NVTX's timeline (Nsight Systems), failures noted for the recording. */
+#define SA_CUDA_ENTRY(kind, field)                                                 \
+    static sa_status run_##field(sa_device *device, const sa_##field##_args *args) \
+    {                                                                              \
+        nvtxRangePushA(#field);                                                    \
+        sa_status status = sa_cuda_##field(device, args);                          \
+        nvtxRangePop();                                                            \
+        if (status != SA_OK) sa_cuda(device)->step_failed = true;                  \
+        return status;                                                             \
+    }
+SA_OPS(SA_CUDA_ENTRY)
+#undef SA_CUDA_ENTRY
+#define SA_CUDA_ENTRY(kind, field) run_##field,
 static const sa_kernels kernels = {SA_OPS(SA_CUDA_ENTRY) sa_cuda_conv_workspace_bytes, sa_cuda_conv_choose,
                                    sa_cuda_loss_workspace_bytes, sa_cuda_accuracy_workspace_bytes};
 #undef SA_CUDA_ENTRY

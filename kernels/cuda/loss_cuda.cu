@@ -137,7 +137,6 @@ size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int
 
 sa_status sa_cuda_softmax_loss(sa_device *device, const sa_softmax_loss_args *args)
 {
-    sa_cuda_range range("softmax_loss");
     sa_cuda_device *cuda = sa_cuda(device);
     sa_eval_program scores, labels;
     const sa_node *label = sa_source_root(&args->label);

@@ -57,6 +57,5 @@ sa_status sa_cuda_materialize_range(sa_cuda_device *device, const sa_range *rang
 
 sa_status sa_cuda_materialize(sa_device *device, const sa_materialize_args *args)
 {
-    sa_cuda_range range("materialize");
     return sa_cuda_materialize_range(sa_cuda(device), &args->range, &args->source, &args->out);
 }

@@ -107,7 +107,6 @@ static sa_status check_mask(const sa_pool_forward_args *args)
 
 sa_status sa_cuda_pool_forward(sa_device *device, const sa_pool_forward_args *args)
 {
-    sa_cuda_range range("pool_forward");
     sa_eval_program program;
     sa_pieces pieces;
     const sa_node *x = sa_source_root(&args->x);

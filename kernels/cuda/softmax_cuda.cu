@@ -109,7 +109,6 @@ SA_EVAL_REGISTER(sa_softmax_loss_grad_kernel)
 
 sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
 {
-    sa_cuda_range range("softmax");
     sa_eval_program program;
     sa_pieces pieces;
     const int channels = sa_source_root(&args->x)->channels;
@@ -126,7 +125,6 @@ sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
 
 sa_status sa_cuda_softmax_loss_grad(sa_device *device, const sa_softmax_loss_grad_args *args)
 {
-    sa_cuda_range range("softmax_loss_grad");
     sa_eval_program scores, labels;
     sa_pieces pieces;
     const sa_slab *out = &args->out;

@@ -109,7 +109,6 @@ SIMT_KERNEL(sa_unpool_gather_kernel)
 
 sa_status sa_cuda_unpool_scatter(sa_device *device, const sa_unpool_scatter_args *args)
 {
-    sa_cuda_range range("unpool_scatter");
     sa_cuda_device *cuda = sa_cuda(device);
     sa_eval_program program;
     sa_pieces out, mask;
@@ -141,6 +140,5 @@ sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa
 
 sa_status sa_cuda_unpool_gather(sa_device *device, const sa_unpool_gather_args *args)
 {
-    sa_cuda_range range("unpool_gather");
     return sa_cuda_gather(sa_cuda(device), &args->range, &args->dy, &args->mask, &args->window, &args->dx);
 }

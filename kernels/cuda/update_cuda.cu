@@ -51,7 +51,6 @@ SIMT_KERNEL(sa_sgd_update_kernel)
 
 sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
 {
-    sa_cuda_range range("fill");
     if (args->count == 0) return SA_OK;
     SA_CUDA_TRY(sa_launch(sa_fill_kernel, sa_blocks_for(args->count / 4, UPDATE_THREADS), UPDATE_THREADS, 0,
                           sa_cuda(device)->stream, (float *)args->target.ptr, args->count, args->value));
@@ -60,7 +59,6 @@ sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
 
 sa_status sa_cuda_sgd_update(sa_device *device, const sa_sgd_update_args *args)
 {
-    sa_cuda_range range("sgd_update");
     if (args->count == 0) return SA_OK;
     SA_CUDA_TRY(sa_launch(sa_sgd_update_kernel, sa_blocks_for(args->count / 4, UPDATE_THREADS), UPDATE_THREADS, 0,
                           sa_cuda(device)->stream, (float *)args->param.ptr, (float *)args->grad.ptr, (float *)args->history.ptr,

@@ -1,6 +1,8 @@
 /* Call counters and fault injection: see faults.h. */
 #include "faults.h"
 
+#include "memory.h"
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -58,7 +60,7 @@ static void report()
     if (!file) return;
     fprintf(file, "{");
     for (int k = 0; k < kind_count; k++) fprintf(file, "\"%s\": %ld, ", kinds[k].name, counts[k].load());
-    fprintf(file, "\"total\": %ld}\n", total.load());
+    fprintf(file, "\"total\": %ld, \"device_bytes_left\": %zu}\n", total.load(), simt_device_bytes_in_use());
     if (file != stderr) fclose(file);
 }
 

@@ -98,18 +98,24 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes)
     return cudaSuccess;
 }
 
+/* A failed call frees all the same: what is left at the end is what the program forgot. */
 cudaError_t cudaFree(void *pointer)
 {
-    ENTER(free);
-    if (!pointer) return cudaSuccess;
+    cudaError_t error = enter(CallKind::free);
+    if (!pointer) return error;
     flush_all();
     auto found = device.find((char *)pointer);
-    if (found == device.end()) return set_error(cudaErrorInvalidValue);
+    if (found == device.end()) return error ? error : set_error(cudaErrorInvalidValue);
     used_bytes -= found->second;
     checker.remove(pointer);
     device.erase(found);
     free(pointer);
-    return cudaSuccess;
+    return error;
+}
+
+size_t simt_device_bytes_in_use(void)
+{
+    return used_bytes;
 }
 
 cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned)

@@ -10,6 +10,7 @@ size_t device_bytes(); /* the size of the device */
 }
 
 extern "C" {
+size_t simt_device_bytes_in_use(void);
 int simt_is_device_memory(const void *pointer, size_t bytes);
 /* Checker: fails if a byte was never written; marks bytes as written. Nothing when no checked kernels are loaded. */
 void simt_require_written(const void *pointer, size_t bytes, const char *what);

@@ -1,0 +1,137 @@
+/* Recording of steps, one allocation, and every failure of a CUDA call: on the stand-in, with tests/simt/step_program.
+ *
+ * For each N the Nth call of the runtime, cuBLAS or cuDNN fails; the program must end by itself with a status and a message, and
+ * leave no device memory behind. Skipped when this build has no CUDA. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define PROGRAM "build/tests/step_program "
+#define REPORT "build/tests/step_program.report"
+#define ON_STAND_IN "SA_SIMT_REPORT=" REPORT " timeout 30 tests/simt/run " PROGRAM
+
+static char output[16384];
+
+/* Runs a command; its output is in `output`. */
+static int run(const char *environment, const char *command)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "{ %s %s; } 2>&1", environment, command);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    size_t length = fread(output, 1, sizeof output - 1, pipe);
+    output[length] = '\0';
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A number of the stand-in's report. */
+static long reported(const char *key)
+{
+    char text[1024] = "", quoted[64];
+    FILE *file = fopen(REPORT, "r");
+    assert_non_null(file);
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    text[length] = '\0';
+    fclose(file);
+    snprintf(quoted, sizeof quoted, "\"%s\": ", key);
+    const char *found = strstr(text, quoted);
+    assert_non_null(found);
+    return atol(found + strlen(quoted));
+}
+
+static void recorded_steps_give_the_same_bits(void **state)
+{
+    (void)state;
+    static char plain[sizeof output];
+    assert_int_equal(run("", ON_STAND_IN "no-graph 6"), 0);
+    memcpy(plain, output, sizeof output);
+    long launches = reported("launch");
+    assert_int_equal(run("", ON_STAND_IN "graph 6"), 0);
+    assert_string_equal(output, plain);
+    /* one plain step, one recorded, then one launch a step */
+    assert_true(reported("launch") < launches * 2 / 5);
+    assert_int_equal(reported("graph"), 1);
+    assert_int_equal(run("SA_SIMT_DEFER=1 SA_SIMT_ORDER=reverse", ON_STAND_IN "graph 6"), 0);
+    assert_string_equal(output, plain);
+}
+
+static void one_device_allocation(void **state)
+{
+    (void)state;
+    assert_int_equal(run("", ON_STAND_IN "graph"), 0);
+    assert_non_null(strstr(output, "1 device allocations"));
+    assert_int_equal(reported("malloc"), 1);
+    assert_int_equal(reported("device_bytes_left"), 0);
+}
+
+static bool is_status_line(const char *text)
+{
+    static const char *const names[] = {"NOMEM: ", "NO_DEVICE: ", "DEVICE: ", "UNSUPPORTED: "};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *found = strstr(text, names[i]);
+        if (found && strlen(found) > strlen(names[i]) + 10) return true;
+    }
+    return false;
+}
+
+static void every_failing_call_ends_in_a_status(void **state)
+{
+    (void)state;
+    assert_int_equal(run("", ON_STAND_IN "graph"), 0);
+    long calls = reported("total"), reports = 0;
+    assert_in_range(calls, 50, 500);
+    for (long n = 1; n <= calls; n++) {
+        char environment[64];
+        snprintf(environment, sizeof environment, "SA_SIMT_FAIL=any:%ld", n);
+        int code = run(environment, ON_STAND_IN "graph");
+        if (code == 1 && !is_status_line(output)) fail_msg("call %ld of %ld failed without a status: %s", n, calls, output);
+        if (code != 0 && code != 1) fail_msg("call %ld of %ld failed, exit code %d: %s", n, calls, code, output);
+        if (reported("device_bytes_left") != 0) fail_msg("call %ld of %ld failed, and device memory was left behind", n, calls);
+        reports += code;
+    }
+    /* Only calls that give something back may fail in silence. */
+    if (calls - reports > 6) fail_msg("%ld of %ld failures were not reported", calls - reports, calls);
+}
+
+static void too_little_memory_is_reported_with_sizes(void **state)
+{
+    (void)state;
+    assert_int_equal(run("SA_SIMT_MEMORY_MIB=1", ON_STAND_IN "graph"), 1);
+    assert_non_null(strstr(output, "NOMEM: cuda device: 2097152 bytes wanted, 1048576 free of 1048576"));
+}
+
+static void no_device_is_reported(void **state)
+{
+    (void)state;
+    assert_int_equal(run("SA_SIMT_DEVICE=none", ON_STAND_IN "graph"), 1);
+    assert_non_null(strstr(output, "NO_DEVICE: cuda device 0: no CUDA-capable device is detected (cuda error 100)"));
+    assert_int_equal(run("SA_SIMT_DEVICE=nodriver", ON_STAND_IN "graph"), 1);
+    assert_non_null(strstr(output, "(cuda error 35)"));
+    /* without the stand-in: this machine's own answer, unless it has a card */
+    int code = run("", PROGRAM "graph");
+    if (code != 0) assert_non_null(strstr(output, "NO_DEVICE: cuda device 0: "));
+}
+
+int main(void)
+{
+#ifndef SA_HAVE_CUDA
+    printf("SKIP: this build has no CUDA (no nvcc)\n[  SKIPPED ] 1 test(s).\n");
+    return 0;
+#endif
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recorded_steps_give_the_same_bits),
+        cmocka_unit_test(one_device_allocation),
+        cmocka_unit_test(every_failing_call_ends_in_a_status),
+        cmocka_unit_test(too_little_memory_is_reported_with_sizes),
+        cmocka_unit_test(no_device_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
