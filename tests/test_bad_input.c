@@ -308,7 +308,8 @@ static const char *const seeds[] = {
     "  weight_by_label_freqs: true ignore_label: 11 class_weighting: 0.2595 class_weighting: [1, 2, 3, 4, 5, 6, 2.5] } } # the end",
     "layer { name: 'd' type: 'DummyData' top: 'data' top: 'label' dummy_data_param { shape { dim: 2 dim: 4 } shape { dim: 1 }\n"
     "  data_filler { type: 'gaussian' std: 0.1 } } }\n"
-    "layer { name: 'i' type: 'DenseImageData' top: 'x' top: 'y' dense_image_data_param { source: \"\\x74rain\\056txt\" 'b' batch_size: 4\n"
+    "layer { name: 'i' type: 'DenseImageData' top: 'x' top: 'y' dense_image_data_param { source: \"\\x74rain\\056txt\" 'b' "
+    "batch_size: 4\n"
     "  shuffle: true } transform_param { scale: 0.5 mean_value: 104 } }\n"
     "layer { name: 'b' type: 'BN' bottom: 'x' top: 'x' bn_param { scale_filler { value: 1 } bn_mode: INFERENCE } }",
     "net: \"net.prototxt\"\nbase_lr: 0.1\nlr_policy: \"multistep\"\ngamma: 0.5\nstepvalue: 2\nstepvalue: 0x10\nmomentum: 0.9\n"
