@@ -35,6 +35,8 @@ static const char *const ALONE[] = {
     "caffe+lean+lifetimes+recompute=9",
     "caffe+lean+lifetimes+recompute=4+split-backward",
     "caffe+lean+virtual-upsample+inplace-grad+image-tail",
+    "caffe+lean+lifetimes+repool",
+    "caffe+split-backward",
     "caffe+lifetimes+early-update",
     "caffe+small-workspace",
     "caffe+small-workspace=100K",
@@ -121,6 +123,7 @@ static void judge(const char *what, const tally *t)
                   t->worst_gap);
     assert_true(t->runs > 0 && t->debug_runs > 0);
     assert_int_equal(t->failures, 0);
+    assert_true(t->worst_gap < 1.01);
 }
 
 /* ------------------------------------------------------------------ the tests --------------------------------------- */
