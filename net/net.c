@@ -308,7 +308,7 @@ sa_status sa_net_from_document(const sa_proto_document *document, const sa_net_o
         made->seed_blob = -1;
         made->path = strdup(document->path);
         snprintf(made->name, sizeof made->name, "%s", spec->name);
-        status = build(made, document, spec, options);
+        status = made->path ? build(made, document, spec, options) : sa_error_set(SA_NOMEM, "no memory for a net's path");
     } else {
         status = sa_error_set(SA_NOMEM, "no memory for a net");
     }

@@ -211,6 +211,7 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
         sa_conv_request request = {.shape = shape, .algorithm = SA_CONV_FFT, .pass = SA_CONV_PASS_FORWARD, .out_channels_at_once = shape.out_channels};
         size_t bytes;
+        sa_status status;
         choice->workspace_limit_bytes = sa_strategy_has(s, SA_SWITCH_SMALL_WORKSPACE) ? s->workspace_limit_bytes : SIZE_MAX;
         switch (s->conv) {
         case SA_CONV_OPTION_AUTO:
@@ -219,7 +220,9 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         case SA_CONV_OPTION_IM2COL: choice->algorithm = SA_CONV_IM2COL; break;
         case SA_CONV_OPTION_DIRECT: choice->algorithm = SA_CONV_DIRECT; break;
         case SA_CONV_OPTION_FFT:
-            choice->algorithm = device->kernels->conv_workspace_bytes(device, &request, &bytes) == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
+            status = device->kernels->conv_workspace_bytes(device, &request, &bytes);
+            if (status != SA_OK && status != SA_UNSUPPORTED) return status;
+            choice->algorithm = status == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
             sa_error_clear();
             break;
         }
