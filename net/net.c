@@ -200,6 +200,7 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
     snprintf(split->name, sizeof split->name, "%s", name);
     split->type = sa_layer_type_find("Split");
     split->config = calloc(1, 1);
+    if (!split->config) SA_FAIL(SA_NOMEM, "no memory for a Split layer");
     split->bottom[split->bottom_count++] = blob;
     split->test_phase = net->layer[0].test_phase;
     for (int i = 0; i < readers; i++) {
