@@ -9,6 +9,7 @@ CUDA ?= auto
 ifeq ($(filter $(CONFIG),release debug asan ubsan coverage fuzz),)
 $(error CONFIG=$(CONFIG) is unknown: release, debug, asan or ubsan)
 endif
+comma := ,
 B := $(if $(filter release,$(CONFIG)),build,build/$(CONFIG))
 O := $(B)/obj
 FLAGS_FILE := $(O)/flags.txt
@@ -134,6 +135,9 @@ $(BENCHES): $(B)/%: $(O)/bench/%.o $(ARCHIVES)
 $(TESTS): $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(link) -lcmocka
+
+# Its own allocator, which fails on demand, stands in for the library's.
+$(B)/tests/test_out_of_memory: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc free strdup)
 
 # A target that people call does the set-up first and then calls make once more, on all cores unless -j was given.
 .PHONY: setup setup-build setup-test setup-lint setup-fuzz setup-peers

@@ -59,6 +59,7 @@ static void dive_all(sa_search *search, const sa_problem *problem, const sa_plan
 {
     sa_search_budget budget = {.deadline_seconds = deadline};
     double nodes = first_nodes;
+    if (nodes < 1.2 * (double)problem->count) nodes = 1.2 * (double)problem->count; /* fewer could not even place all once */
     for (uint64_t dive = 0; sa_search_clock() < deadline; dive++) {
         if (bounds->best_bytes <= goal->target_bytes || bounds->best_bytes <= bounds->lower_bytes) return;
         if (bounds->lower_bytes > goal->limit_bytes) return;

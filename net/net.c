@@ -200,6 +200,7 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
     snprintf(split->name, sizeof split->name, "%s", name);
     split->type = sa_layer_type_find("Split");
     split->config = calloc(1, 1);
+    if (!split->config) SA_FAIL(SA_NOMEM, "no memory for a Split layer");
     split->bottom[split->bottom_count++] = blob;
     split->test_phase = net->layer[0].test_phase;
     for (int i = 0; i < readers; i++) {
@@ -308,7 +309,7 @@ sa_status sa_net_from_document(const sa_proto_document *document, const sa_net_o
         made->seed_blob = -1;
         made->path = strdup(document->path);
         snprintf(made->name, sizeof made->name, "%s", spec->name);
-        status = build(made, document, spec, options);
+        status = made->path ? build(made, document, spec, options) : sa_error_set(SA_NOMEM, "no memory for a net's path");
     } else {
         status = sa_error_set(SA_NOMEM, "no memory for a net");
     }

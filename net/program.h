@@ -46,7 +46,8 @@ SA_CHECKED sa_status sa_program_create(const sa_net *net, const sa_realizations 
                                        const sa_program_options *options, sa_program **program);
 void sa_program_free(sa_program *program); /* NULL is allowed */
 
-/* Checks, op by op, that every buffer an op reads holds the value it expects, and that nothing is read before it is written.
+/* Checks, op by op, that every buffer an op reads holds the value it expects, that nothing is read before it is written, and that buffers
+ * are large enough and used in their lifetimes only.
  * Shares no code with the emitter. SA_INVALID names op, buffer and value. */
 SA_CHECKED sa_status sa_program_check(const sa_program *program);
 

@@ -18,6 +18,7 @@ typedef struct content {
 typedef struct check_walk {
     const sa_program *program;
     const sa_op *op;
+    int64_t step; /* the op's number */
     content *content; /* (buffer_count) */
     bool writing;
     sa_status status;
@@ -80,6 +81,12 @@ static void visit(void *context, sa_ref *ref, sa_access_mode mode)
     content *c = &walk->content[ref->buffer];
     const sa_buffer *buffer = &walk->program->buffer[ref->buffer];
     size_t begin = ref->offset_bytes, end = ref->size_bytes ? begin + ref->size_bytes : buffer->size_bytes;
+    if (walk->step < buffer->begin || walk->step >= buffer->end || end > buffer->size_bytes) {
+        walk->status = sa_error_set(SA_INVALID, "program: '%s' at step %lld uses bytes [%zu, %zu) of buffer '%s', which has %zu in steps [%lld, %lld)",
+                                    walk->op->name, (long long)walk->step, begin, end, buffer->name, buffer->size_bytes,
+                                    (long long)buffer->begin, (long long)buffer->end);
+        return;
+    }
     if (walk->writing) {
         if (mode & SA_ACCESS_WRITE) walk->status = write_piece(c, begin, end, ref->value);
         return;
@@ -110,6 +117,7 @@ static sa_status check_ops(const sa_program *program, check_walk *walk)
     for (size_t i = 0; i < program->op_count; i++) {
         sa_op_args args = program->op[i].args; /* a visitor may change what it visits; this one does not, but the walk cannot know */
         walk->op = &program->op[i];
+        walk->step = (int64_t)i;
         for (int pass = 0; pass < 2; pass++) {
             walk->writing = pass == 1;
             sa_op_visit_refs(program->op[i].kind, &args, visit, walk);

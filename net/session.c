@@ -63,34 +63,49 @@ static sa_status fill_params(sa_session *s)
     return status;
 }
 
-sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device, const sa_session_options *options,
-                            sa_session **session)
+static sa_status bind(sa_session *s)
+{
+    sa_program *p = s->layout.program;
+    sa_arena_options arena = {.debug = s->options.debug};
+    SA_TRY(sa_arena_create(s->device, p->buffer, p->buffer_count, &s->layout.plan, &arena, &s->arena));
+    SA_TRY(sa_ledger_create(p->buffer, p->buffer_count, &s->ledger));
+    if (s->options.time_ops) {
+        s->op_ns = calloc(p->op_count + 1, sizeof *s->op_ns);
+        s->op_cpu_ns = calloc(p->op_count + 1, sizeof *s->op_cpu_ns);
+        if (!s->op_ns || !s->op_cpu_ns) SA_FAIL(SA_NOMEM, "no memory for the times of %zu ops", p->op_count);
+    }
+    for (size_t i = 0; i < p->op_count; i++) sa_op_visit_refs(p->op[i].kind, &p->op[i].args, bind_ref, s);
+    return fill_params(s);
+}
+
+sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device, const sa_session_options *options,
+                                    sa_session **session)
 {
     sa_session *s = calloc(1, sizeof *s);
-    if (!s) SA_FAIL(SA_NOMEM, "no memory for a session");
+    if (!s) {
+        sa_layout_free(layout);
+        SA_FAIL(SA_NOMEM, "no memory for a session");
+    }
     s->net = net;
     s->device = device;
     s->options = *options;
-    sa_status status = sa_layout_create(net, strategy, device, &options->program, &s->layout);
-    sa_program *p = s->layout.program;
-    sa_arena_options arena = {.debug = options->debug};
-    if (status == SA_OK) status = sa_arena_create(device, p->buffer, p->buffer_count, &s->layout.plan, &arena, &s->arena);
-    if (status == SA_OK) status = sa_ledger_create(p->buffer, p->buffer_count, &s->ledger);
-    if (status == SA_OK && options->time_ops) {
-        s->op_ns = calloc(p->op_count + 1, sizeof *s->op_ns);
-        s->op_cpu_ns = calloc(p->op_count + 1, sizeof *s->op_cpu_ns);
-        if (!s->op_ns || !s->op_cpu_ns) status = sa_error_set(SA_NOMEM, "no memory for the times of %zu ops", p->op_count);
-    }
-    if (status == SA_OK) {
-        for (size_t i = 0; i < p->op_count; i++) sa_op_visit_refs(p->op[i].kind, &p->op[i].args, bind_ref, s);
-        status = fill_params(s);
-    }
+    s->layout = *layout;
+    *layout = (sa_layout){0};
+    sa_status status = bind(s);
     if (status != SA_OK) {
         sa_session_destroy(s);
         return status;
     }
     *session = s;
     return SA_OK;
+}
+
+sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device, const sa_session_options *options,
+                            sa_session **session)
+{
+    sa_layout layout;
+    SA_TRY(sa_layout_create(net, strategy, device, &options->program, &layout));
+    return sa_session_create_planned(net, &layout, device, options, session);
 }
 
 void sa_session_destroy(sa_session *session)

@@ -33,6 +33,9 @@ typedef struct sa_session_options {
  * the session's life. SA_NOMEM names the arena's size. */
 SA_CHECKED sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device, const sa_session_options *options,
                                        sa_session **session);
+/* The same with a layout that exists already. It is taken over, also on failure, and left zeroed; it has to be of this net. */
+SA_CHECKED sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device, const sa_session_options *options,
+                                               sa_session **session);
 void sa_session_destroy(sa_session *session); /* NULL is allowed */
 
 const sa_layout *sa_session_layout(const sa_session *session);

@@ -87,12 +87,21 @@ static sa_status switch_value(int which, const char *text, size_t length, sa_str
     if (length == 0 || length >= sizeof value) SA_FAIL(SA_INVALID, "switch '%s=': a value is expected", INFO[which].name);
     memcpy(value, text, length);
     value[length] = '\0';
-    SA_TRY(sa_size_parse(value, &size));
+    sa_status status = sa_size_parse(value, &size);
+    if (status != SA_OK) return sa_error_prefix(status, "switch '%s'", INFO[which].name);
     if (which == SA_SWITCH_SMALL_WORKSPACE) s->workspace_limit_bytes = size;
     else if (which == SA_SWITCH_BANDED && size > 0 && size < 65536) s->band_channels = (int32_t)size;
     else if (which == SA_SWITCH_RECOMPUTE && size < 65536) s->recompute_count = (int32_t)size;
     else SA_FAIL(SA_INVALID, "switch '%s' takes no value %s", INFO[which].name, value);
     return SA_OK;
+}
+
+/* What a switch has that is on without a value. */
+static void default_value(int which, sa_strategy *s)
+{
+    if (which == SA_SWITCH_SMALL_WORKSPACE) s->workspace_limit_bytes = 0;
+    if (which == SA_SWITCH_BANDED) s->band_channels = BAND_CHANNELS_DEFAULT;
+    if (which == SA_SWITCH_RECOMPUTE) s->recompute_count = RECOMPUTE_DEFAULT;
 }
 
 static sa_status parse_switches(const char *text, sa_strategy *s)
@@ -105,6 +114,7 @@ static sa_status parse_switches(const char *text, sa_strategy *s)
         text += length;
         if (sign == '+') s->switches |= 1u << which;
         else s->switches &= ~(1u << which);
+        if (sign == '-') default_value(which, s);
         if (*text != '=') continue;
         if (sign == '-') SA_FAIL(SA_INVALID, "switch '%s' is taken away and given a value", INFO[which].name);
         length = strcspn(++text, "+-");
@@ -157,7 +167,8 @@ static sa_status check_combination(const sa_strategy *s)
 
 sa_status sa_strategy_parse(const char *text, sa_strategy *strategy)
 {
-    sa_strategy s = {.band_channels = BAND_CHANNELS_DEFAULT, .recompute_count = RECOMPUTE_DEFAULT};
+    sa_strategy s = {.switches = 0};
+    for (int i = 0; i < SA_SWITCH_COUNT; i++) default_value(i, &s);
     if (strlen(text) >= sizeof s.name) SA_FAIL(SA_INVALID, "strategy name of %zu characters: at most %zu", strlen(text), sizeof s.name - 1);
     snprintf(s.name, sizeof s.name, "%s", text);
     SA_TRY(expand(text, &s));
@@ -200,6 +211,7 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
         sa_conv_request request = {.shape = shape, .algorithm = SA_CONV_FFT, .pass = SA_CONV_PASS_FORWARD, .out_channels_at_once = shape.out_channels};
         size_t bytes;
+        sa_status status;
         choice->workspace_limit_bytes = sa_strategy_has(s, SA_SWITCH_SMALL_WORKSPACE) ? s->workspace_limit_bytes : SIZE_MAX;
         switch (s->conv) {
         case SA_CONV_OPTION_AUTO:
@@ -208,7 +220,9 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         case SA_CONV_OPTION_IM2COL: choice->algorithm = SA_CONV_IM2COL; break;
         case SA_CONV_OPTION_DIRECT: choice->algorithm = SA_CONV_DIRECT; break;
         case SA_CONV_OPTION_FFT:
-            choice->algorithm = device->kernels->conv_workspace_bytes(device, &request, &bytes) == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
+            status = device->kernels->conv_workspace_bytes(device, &request, &bytes);
+            if (status != SA_OK && status != SA_UNSUPPORTED) return status;
+            choice->algorithm = status == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
             sa_error_clear();
             break;
         }

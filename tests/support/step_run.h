@@ -7,11 +7,11 @@
 enum { SA_STEP_RUN_STEPS = 3 };
 
 typedef struct sa_step_run {
-    uint64_t hash;                         /* state_hash after the last step, and the bits of all outputs of all steps */
-    float output[SA_STEP_RUN_STEPS];       /* first element of the first output (a loss) of each step */
-    size_t arena_bytes, measured_bytes;    /* of the session */
-    size_t peak_bytes, lower_bound_bytes;  /* of the plan */
-    size_t allocations;                    /* that the device made for it */
+    uint64_t hash;                        /* state_hash after the last step, and the bits of all outputs of all steps */
+    float output[SA_STEP_RUN_STEPS];      /* first element of the first output (a loss) of each step */
+    size_t arena_bytes, measured_bytes;   /* of the session */
+    size_t peak_bytes, lower_bound_bytes; /* of the plan */
+    size_t allocations;                   /* that the device made for it */
 } sa_step_run;
 
 /* Trains (or, for a deploy net, runs) SA_STEP_RUN_STEPS steps on synthetic scenes. */

@@ -1,0 +1,104 @@
+/* The shipped nets at full size, planned in every preset: nothing is run. A table of their arenas is printed: bytes, and by how
+ * many the peak is above the lower bound. */
+#include "net/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static sa_device *device;
+
+/* Returns the peak; notes the largest share that a peak is above its lower bound. */
+static size_t plan_bytes(const sa_net *net, const char *name, double *worst_gap)
+{
+    sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f};
+    sa_strategy strategy;
+    sa_layout layout;
+    if (sa_strategy_parse(name, &strategy) != SA_OK || sa_layout_create(net, &strategy, device, &options, &layout) != SA_OK)
+        fail_msg("%s, %s: %s", net->path, name, sa_error_message());
+    size_t peak = layout.plan.peak_bytes, bound = layout.plan.lower_bound_bytes;
+    assert_true(peak >= bound);
+    print_message("%-14s %14zu %8zu  %zu ops, %.0f ms\n", name, peak, peak - bound, layout.program->op_count,
+                  layout.plan.seconds * 1e3);
+    double gap = (double)peak / (double)bound;
+    if (gap > *worst_gap) *worst_gap = gap;
+    sa_layout_free(&layout);
+    return peak;
+}
+
+static void plan_in_each_preset(const char *path)
+{
+    sa_net *net;
+    size_t caffe = 0, smallest = SIZE_MAX;
+    double worst_gap = 1.0;
+    if (sa_net_load(path, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    print_message("%s\n%-14s %14s %8s\n", path, "strategy", "bytes", "gap");
+    for (int i = 0; sa_preset_at(i); i++) {
+        size_t bytes = plan_bytes(net, sa_preset_at(i)->name, &worst_gap);
+        if (!strcmp(sa_preset_at(i)->name, "caffe")) caffe = bytes;
+        if (bytes < smallest) smallest = bytes;
+    }
+    assert_true(smallest < caffe / 4);
+#ifndef __SANITIZE_ADDRESS__ /* so slow that the planner's time may be up */
+    assert_true(worst_gap < 1.0001);
+#endif
+    sa_net_free(net);
+}
+
+static void test_old(void **state)
+{
+    (void)state;
+    plan_in_each_preset("nets/old.prototxt");
+}
+
+static void test_new(void **state)
+{
+    (void)state;
+    plan_in_each_preset("nets/new.prototxt");
+}
+
+static void test_segnet_basic(void **state)
+{
+    (void)state;
+    plan_in_each_preset("nets/segnet_basic_camvid.prototxt");
+}
+
+static void test_segnet_vgg16(void **state)
+{
+    (void)state;
+    plan_in_each_preset("nets/segnet_vgg16_camvid.prototxt");
+}
+
+static void test_bayesian_segnet(void **state)
+{
+    (void)state;
+    plan_in_each_preset("nets/bayesian_segnet_camvid.prototxt");
+}
+
+static int open_device(void **state)
+{
+    (void)state;
+    return sa_device_open_cpu(2, &device) != SA_OK; /* workspaces depend on the threads: the figures are those of two */
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    sa_device_close(device);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_old),
+        cmocka_unit_test(test_new),
+        cmocka_unit_test(test_segnet_basic),
+        cmocka_unit_test(test_segnet_vgg16),
+        cmocka_unit_test(test_bayesian_segnet),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
