@@ -61,24 +61,44 @@ static sa_layout make_layout(const fixture *f, const char *name)
 
 /* ------------------------------------------------------------------ the frontier ----------------------------------- */
 
+/* Made once for all tests. */
+static fixture nets[NET_COUNT];
+static sa_frontier frontiers[NET_COUNT];
+
+static int make_frontiers(void **state)
+{
+    (void)state;
+    for (int n = 0; n < NET_COUNT; n++) {
+        nets[n] = open_fixture(NETS[n], 2);
+        must(sa_frontier_create(nets[n].net, nets[n].model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontiers[n]));
+    }
+    return 0;
+}
+
+static int free_frontiers(void **state)
+{
+    (void)state;
+    for (int n = 0; n < NET_COUNT; n++) {
+        sa_frontier_free(&frontiers[n]);
+        close_fixture(&nets[n]);
+    }
+    return 0;
+}
+
 static void no_point_is_dominated(void **state)
 {
     (void)state;
     for (int n = 0; n < NET_COUNT; n++) {
-        fixture f = open_fixture(NETS[n], 2);
-        sa_frontier frontier;
-        must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-        assert_true(frontier.count >= 2);
-        assert_true(frontier.candidate_count > frontier.count);
-        for (size_t i = 0; i < frontier.count; i++) {
-            const sa_frontier_point *p = &frontier.point[i];
+        const sa_frontier *frontier = &frontiers[n];
+        assert_true(frontier->count >= 2);
+        assert_true(frontier->candidate_count > frontier->count);
+        for (size_t i = 0; i < frontier->count; i++) {
+            const sa_frontier_point *p = &frontier->point[i];
             assert_true(p->cost.ms > 0 && p->cost.cpu_ms >= p->cost.ms);
             if (i == 0) continue;
             assert_true(p->bytes < p[-1].bytes);
             assert_true(p->cost.ms >= p[-1].cost.ms);
         }
-        sa_frontier_free(&frontier);
-        close_fixture(&f);
     }
 }
 
@@ -86,18 +106,15 @@ static void names_parse_back_to_the_same_bytes(void **state)
 {
     (void)state;
     for (int n = 0; n < NET_COUNT; n++) {
-        fixture f = open_fixture(NETS[n], 2);
-        sa_frontier frontier;
-        must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-        for (size_t i = 0; i < frontier.count; i++) {
-            sa_layout layout = make_layout(&f, frontier.point[i].strategy.name);
-            assert_int_equal(layout.plan.peak_bytes, frontier.point[i].bytes);
-            sa_cost cost = sa_cost_predict(f.model, layout.program, NULL);
-            assert_true(cost.ms == frontier.point[i].cost.ms);
+        const fixture *f = &nets[n];
+        const sa_frontier *frontier = &frontiers[n];
+        for (size_t i = 0; i < frontier->count; i++) {
+            sa_layout layout = make_layout(f, frontier->point[i].strategy.name);
+            assert_int_equal(layout.plan.peak_bytes, frontier->point[i].bytes);
+            sa_cost cost = sa_cost_predict(f->model, layout.program, NULL);
+            assert_true(cost.ms == frontier->point[i].cost.ms);
             sa_layout_free(&layout);
         }
-        sa_frontier_free(&frontier);
-        close_fixture(&f);
     }
 }
 
@@ -106,33 +123,26 @@ static void the_smallest_is_no_larger_than_extreme(void **state)
 {
     (void)state;
     for (int n = 0; n < NET_COUNT; n++) {
-        fixture f = open_fixture(NETS[n], 2);
-        sa_frontier frontier;
-        sa_layout extreme = make_layout(&f, "extreme");
-        must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-        assert_true(frontier.point[frontier.count - 1].bytes <= extreme.plan.peak_bytes);
+        const fixture *f = &nets[n];
+        const sa_frontier *frontier = &frontiers[n];
+        sa_layout extreme = make_layout(f, "extreme");
+        assert_true(frontier->point[frontier->count - 1].bytes <= extreme.plan.peak_bytes);
         sa_layout_free(&extreme);
-        sa_frontier_free(&frontier);
-        close_fixture(&f);
     }
 }
 
 static void picks_are_ascending_and_hold_both_ends(void **state)
 {
     (void)state;
-    fixture f = open_fixture(NETS[2], 2);
-    sa_frontier frontier;
-    must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-    for (size_t most = 2; most <= frontier.count + 2; most++) {
-        size_t *index = calloc(most, sizeof *index), picked = sa_frontier_pick(&frontier, most, index);
-        assert_int_equal(picked, most < frontier.count ? most : frontier.count);
+    const sa_frontier *frontier = &frontiers[2];
+    for (size_t most = 2; most <= frontier->count + 2; most++) {
+        size_t *index = calloc(most, sizeof *index), picked = sa_frontier_pick(frontier, most, index);
+        assert_int_equal(picked, most < frontier->count ? most : frontier->count);
         assert_int_equal(index[0], 0);
-        assert_int_equal(index[picked - 1], frontier.count - 1);
+        assert_int_equal(index[picked - 1], frontier->count - 1);
         for (size_t i = 1; i < picked; i++) assert_true(index[i] > index[i - 1]);
         free(index);
     }
-    sa_frontier_free(&frontier);
-    close_fixture(&f);
 }
 
 /* ------------------------------------------------------------------ budgets ---------------------------------------- */
@@ -142,33 +152,27 @@ static void every_budget_is_kept_and_more_is_never_slower(void **state)
     (void)state;
     enum { STEPS = 200 };
     for (int n = 0; n < NET_COUNT; n++) {
-        fixture f = open_fixture(NETS[n], 2);
-        sa_frontier frontier;
-        must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-        size_t low = frontier.point[frontier.count - 1].bytes, high = frontier.point[0].bytes;
+        const sa_frontier *frontier = &frontiers[n];
+        size_t low = frontier->point[frontier->count - 1].bytes, high = frontier->point[0].bytes;
         double before = 1e300;
         for (size_t i = 0; i <= STEPS; i++) {
             size_t budget = low + (high - low) * i / STEPS, chosen;
-            must(sa_budget_solve(&frontier, budget, &chosen));
-            assert_true(frontier.point[chosen].bytes <= budget);
-            assert_true(frontier.point[chosen].cost.ms <= before);
-            before = frontier.point[chosen].cost.ms;
+            must(sa_budget_solve(frontier, budget, &chosen));
+            assert_true(frontier->point[chosen].bytes <= budget);
+            assert_true(frontier->point[chosen].cost.ms <= before);
+            before = frontier->point[chosen].cost.ms;
         }
-        sa_frontier_free(&frontier);
-        close_fixture(&f);
     }
 }
 
 static void an_infeasible_budget_names_the_smallest_and_the_fastest(void **state)
 {
     (void)state;
-    fixture f = open_fixture(NETS[0], 2);
-    sa_frontier frontier;
-    must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-    const sa_frontier_point *smallest = &frontier.point[frontier.count - 1], *fastest = &frontier.point[0];
+    const sa_frontier *frontier = &frontiers[0];
+    const sa_frontier_point *smallest = &frontier->point[frontier->count - 1], *fastest = &frontier->point[0];
     size_t chosen = 12345;
     char part[512];
-    assert_int_equal(sa_budget_solve(&frontier, smallest->bytes - 1, &chosen), SA_CAPACITY);
+    assert_int_equal(sa_budget_solve(frontier, smallest->bytes - 1, &chosen), SA_CAPACITY);
     assert_int_equal(chosen, 12345);
     snprintf(part, sizeof part, "smallest feasible is %zu bytes (", smallest->bytes);
     assert_non_null(strstr(sa_error_message(), part));
@@ -176,10 +180,8 @@ static void an_infeasible_budget_names_the_smallest_and_the_fastest(void **state
     assert_non_null(strstr(sa_error_message(), part));
     snprintf(part, sizeof part, " ms in %zu bytes (", fastest->bytes);
     assert_non_null(strstr(sa_error_message(), part));
-    must(sa_budget_solve(&frontier, smallest->bytes, &chosen));
-    assert_int_equal(chosen, frontier.count - 1);
-    sa_frontier_free(&frontier);
-    close_fixture(&f);
+    must(sa_budget_solve(frontier, smallest->bytes, &chosen));
+    assert_int_equal(chosen, frontier->count - 1);
 }
 
 /* The arena, not the prediction, and the bits: those of any other choice. */
@@ -187,32 +189,29 @@ static void what_is_chosen_runs_within_the_budget_with_the_same_bits(void **stat
 {
     (void)state;
     for (int n = 0; n < TINY_COUNT; n++) {
-        fixture f = open_fixture(NETS[n], 2);
-        sa_frontier frontier;
+        const fixture *f = &nets[n];
+        const sa_frontier *frontier = &frontiers[n];
         uint64_t first = 0;
-        must(sa_frontier_create(f.net, f.model, SA_CONV_OPTION_AUTO, &PROGRAM, &frontier));
-        for (size_t i = 0; i < frontier.count; i++) {
+        for (size_t i = 0; i < frontier->count; i++) {
             sa_session_options options = {.program = PROGRAM, .seed = 7};
             sa_session *session;
             sa_feed *feed;
             uint64_t hash;
-            options.program.arena_limit_bytes = frontier.point[i].bytes;
-            must(sa_session_create(f.net, &frontier.point[i].strategy, f.device, &options, &session));
-            must(sa_feed_open(f.net, NULL, 7, &feed));
+            options.program.arena_limit_bytes = frontier->point[i].bytes;
+            must(sa_session_create(f->net, &frontier->point[i].strategy, f->device, &options, &session));
+            must(sa_feed_open(f->net, NULL, 7, &feed));
             for (uint32_t step = 0; step < 2; step++) {
                 must(sa_feed_next(feed, session));
                 must(sa_session_run(session, 0.1f, step, NULL));
             }
             must(sa_session_state_hash(session, &hash));
-            assert_true(sa_session_arena_bytes(session) <= frontier.point[i].bytes);
-            assert_true(sa_session_measured_bytes(session) <= frontier.point[i].bytes);
+            assert_true(sa_session_arena_bytes(session) <= frontier->point[i].bytes);
+            assert_true(sa_session_measured_bytes(session) <= frontier->point[i].bytes);
             if (i == 0) first = hash;
             assert_true(hash == first);
             sa_feed_close(feed);
             sa_session_destroy(session);
         }
-        sa_frontier_free(&frontier);
-        close_fixture(&f);
     }
 }
 
@@ -518,5 +517,5 @@ int main(void)
         cmocka_unit_test(a_damaged_file_is_ignored_and_rewritten),
         cmocka_unit_test(the_path_follows_the_environment),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_frontiers, free_frontiers);
 }
