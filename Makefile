@@ -97,6 +97,13 @@ $(O)/kernels/cpu/conv_%_avx2.o: CFLAGS += -ffp-contract=fast $(ISA_avx2)
 $(O)/kernels/cpu/conv_%_portable.o: CFLAGS += -ffp-contract=fast $(ISA_portable)
 $(O)/bench/bench_kernels.o: CFLAGS += -ffp-contract=fast # measures the rate of fused multiply-adds
 
+# Measured costs are kept for one build of the kernels: its sources and flags, and the model that measurements are compared with.
+KERNELS_ID_FILE := $(O)/kernels_id.txt
+COST_SOURCES := $(sort $(wildcard kernels/*.[ch] kernels/*/*.[ch] kernels/*/*.cu kernels/*/*.cuh)) net/cost_builtin.c net/op_cost_key.c
+kernels_id = $(firstword $(shell (cat $(COST_SOURCES); echo '$(CC) $(CFLAGS)') | cksum))
+CFLAGS_net/cost_cache = -DSA_KERNELS_ID='"$(shell cat $(KERNELS_ID_FILE))"'
+$(O)/net/cost_cache.o: $(KERNELS_ID_FILE)
+
 ##@ Build
 .PHONY: all
 all: cuda-line $(PROGRAMS) ## the programs: build/segarena, build/bench_old, build/bench_new, ... (default)
@@ -112,6 +119,8 @@ write_if_changed = mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
 .PHONY: force
 $(FLAGS_FILE): force
 	@$(call write_if_changed,$(CC) $(CFLAGS) cuda=$(HAVE_CUDA))
+$(KERNELS_ID_FILE): force
+	@$(call write_if_changed,$(kernels_id))
 $(MEMBERS_FILE): force
 	@$(call write_if_changed,$(foreach f,$(FOLDERS),$(call sources,$(f))) $(CUDA_OBJECTS))
 

@@ -1,6 +1,8 @@
 /* Command line of `segarena bench`, bench_old and bench_new. */
 #include "cli/bench_run.h"
 
+#include "core/size_text.h"
+
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +12,29 @@ typedef struct parse_state {
     const char *fixed_net;
 } parse_state;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_WARMUP = 'w', KEY_STEPS = 'n', KEY_SEED = 'r', KEY_JSON = 'j', KEY_OPS = 'o', KEY_BATCH = 'b' };
+enum {
+    KEY_STRATEGY = 's',
+    KEY_CONV = 'c',
+    KEY_DEVICE = 'd',
+    KEY_THREADS = 't',
+    KEY_WARMUP = 'w',
+    KEY_STEPS = 'n',
+    KEY_SEED = 'r',
+    KEY_JSON = 'j',
+    KEY_OPS = 'o',
+    KEY_BATCH = 'b'
+};
+
+enum { KEY_BUDGET = 256, KEY_FRONTIER, KEY_COSTS };
+
+enum { FRONTIER_DEFAULT = 8 };
 
 static int number(struct argp_state *state, const char *name, const char *text, int low, int high)
 {
     char *end;
     long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end || value < low || value > high) argp_error(state, "--%s %s: a whole number from %d to %d is expected", name, text, low, high);
+    if (*text == '\0' || *end || value < low || value > high)
+        argp_error(state, "--%s %s: a whole number from %d to %d is expected", name, text, low, high);
     return (int)value;
 }
 
@@ -35,6 +53,14 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_BATCH: o->batch = number(state, "batch", argument, 1, 65536); return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_OPS: o->ops = true; return 0;
+    case KEY_COSTS: o->costs = argument; return 0;
+    case KEY_FRONTIER:
+        o->frontier = argument ? number(state, "frontier", argument, 1, SA_BENCH_STRATEGIES_MAX) : FRONTIER_DEFAULT;
+        return 0;
+    case KEY_BUDGET:
+        if (sa_size_parse(argument, &o->budget_bytes) != SA_OK) argp_error(state, "--budget: %s", sa_error_message());
+        if (o->budget_bytes == 0) argp_error(state, "--budget %s: nothing fits into 0 bytes", argument);
+        return 0;
     case ARGP_KEY_ARG:
         if (p->fixed_net || o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = argument;
@@ -42,6 +68,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (p->fixed_net) o->net = p->fixed_net;
         if (!o->net) argp_error(state, "a net is needed: NET.prototxt");
+        if (!o->strategies && o->budget_bytes == 0 && o->frontier == 0) o->strategies = "fastest";
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -50,7 +77,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_options *options)
 {
     static const struct argp_option OPTIONS[] = {
-        {"strategy", KEY_STRATEGY, "S[,S...]", 0, "strategies to compare (default fastest; ladder: every preset); see `segarena strategies`", 0},
+        {"strategy", KEY_STRATEGY, "S[,S...]", 0,
+         "strategies to compare (default fastest; ladder: every preset); see `segarena strategies`", 0},
+        {"budget", KEY_BUDGET, "SIZE", 0, "run the fastest strategy predicted to fit into so many bytes", 0},
+        {"frontier", KEY_FRONTIER, "N", OPTION_ARG_OPTIONAL,
+         "run N (8) strategies from the fastest to the smallest: predicted against measured", 0},
+        {"costs", KEY_COSTS, "C", 0,
+         "predicted times: builtin, auto (measured ones if there are any), or measure (--frontier's default)", 0},
         {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
         {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
         {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
@@ -62,10 +95,15 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
         {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
         {0},
     };
-    struct argp argp = {OPTIONS, parse, fixed_net ? NULL : "NET.prototxt", "Runs training steps at full size and measures bytes and milliseconds.",
-                        NULL,    NULL,  NULL};
+    struct argp argp = {OPTIONS,
+                        parse,
+                        fixed_net ? NULL : "NET.prototxt",
+                        "Runs training steps at full size and measures bytes and milliseconds.",
+                        NULL,
+                        NULL,
+                        NULL};
     parse_state state = {options, fixed_net};
-    *options = (sa_bench_options){.strategies = "fastest", .conv = "auto", .device = "auto", .warmup = 1, .steps = 3, .seed = 1};
+    *options = (sa_bench_options){.conv = "auto", .device = "auto", .warmup = 1, .steps = 3, .seed = 1};
     argp_err_exit_status = 2;
     return argp_parse(&argp, argc, argv, 0, NULL, &state) ? 2 : -1;
 }

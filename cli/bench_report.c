@@ -45,6 +45,39 @@ static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench
     sa_table_cell(table, "%016" PRIx64, r->state_hash);
 }
 
+/* Predicted against measured, of the strategies that have a prediction. */
+static void print_predictions(FILE *out, const sa_bench_result *const *results, int count)
+{
+    static const sa_table_column COLUMNS[] = {
+        {"strategy", NULL, SA_TABLE_LEFT},          {"predicted", "bytes", SA_TABLE_RIGHT},  {"measured", "bytes", SA_TABLE_RIGHT},
+        {"predicted", "ms", SA_TABLE_RIGHT},        {"measured", "ms", SA_TABLE_RIGHT},      {"off by", "%", SA_TABLE_RIGHT},
+        {"predicted CPU", "ms", SA_TABLE_RIGHT},    {"measured CPU", "ms", SA_TABLE_RIGHT},  {"off by", "%", SA_TABLE_RIGHT},
+    };
+    sa_table *table;
+    char *text, exact[SA_SIZE_TEXT_BYTES];
+    int rows = 0;
+    if (sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table) != SA_OK) return;
+    for (int i = 0; i < count; i++) {
+        const sa_bench_result *r = results[i];
+        if (r->expected_ms <= 0 || r->skipped || r->step_ms <= 0 || r->step_cpu_ms <= 0) continue;
+        rows++;
+        sa_table_cell(table, "%s", r->strategy.name);
+        sa_table_cell(table, "%s", sa_size_format_exact(r->predicted_bytes, exact));
+        sa_table_cell(table, "%s", sa_size_format_exact(r->measured_bytes, exact));
+        sa_table_cell(table, "%.0f", r->expected_ms);
+        sa_table_cell(table, "%.0f", r->step_ms);
+        sa_table_cell(table, "%+.1f", 100.0 * (r->expected_ms / r->step_ms - 1.0));
+        sa_table_cell(table, "%.0f", r->expected_cpu_ms);
+        sa_table_cell(table, "%.0f", r->step_cpu_ms);
+        sa_table_cell(table, "%+.1f", 100.0 * (r->expected_cpu_ms / r->step_cpu_ms - 1.0));
+    }
+    if (rows > 0 && sa_table_format(table, &text) == SA_OK) {
+        fprintf(out, "\npredicted and measured; predictions are for an otherwise idle machine\n\n%s", text);
+        free(text);
+    }
+    sa_table_free(table);
+}
+
 void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count)
 {
     static const sa_table_column COLUMNS[] = {
@@ -64,6 +97,7 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
         free(text);
     }
     sa_table_free(table);
+    print_predictions(out, results, count);
     for (int i = 0; i < count; i++)
         if (results[i]->skipped) fprintf(out, "%s was planned but not run: it %s\n", results[i]->strategy.name, results[i]->why);
     fputc('\n', out);
@@ -80,6 +114,10 @@ static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total
     cJSON_AddNumberToObject(row, "threads", r->threads);
     cJSON_AddNumberToObject(row, "predicted_bytes", (double)r->predicted_bytes);
     cJSON_AddBoolToObject(row, "skipped", r->skipped);
+    if (r->expected_ms > 0) {
+        cJSON_AddNumberToObject(row, "predicted_ms", r->expected_ms);
+        cJSON_AddNumberToObject(row, "predicted_cpu_ms", r->expected_cpu_ms);
+    }
     if (r->skipped) {
         cJSON_AddStringToObject(row, "reason", r->why);
         return row;

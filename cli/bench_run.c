@@ -3,6 +3,7 @@
 #include "cli/bench_run.h"
 
 #include "cli/bench_report.h"
+#include "cli/budget_option.h"
 #include "cli/commands.h"
 #include "cli/process_memory.h"
 #include "core/size_text.h"
@@ -60,9 +61,46 @@ static sa_status add_contender(bench *b, const char *name)
     return SA_OK;
 }
 
+/* The point of the frontier, as its contender. */
+static sa_status add_point(bench *b, const sa_frontier_point *point)
+{
+    SA_TRY(add_contender(b, point->strategy.name));
+    sa_bench_result *r = &b->contender[b->count - 1]->result;
+    r->expected_ms = point->cost.ms;
+    r->expected_cpu_ms = point->cost.cpu_ms;
+    return SA_OK;
+}
+
+static sa_status add_points(bench *b, const sa_frontier *f)
+{
+    size_t index[SA_BENCH_STRATEGIES_MAX], count = sa_frontier_pick(f, (size_t)b->options->frontier, index), chosen;
+    for (size_t i = 0; i < count; i++) SA_TRY(add_point(b, &f->point[index[i]]));
+    if (b->options->budget_bytes == 0) return SA_OK;
+    SA_TRY(sa_budget_solve(f, b->options->budget_bytes, &chosen));
+    sa_cli_budget_note("bench", f, chosen, b->options->budget_bytes);
+    for (size_t i = 0; i < count; i++)
+        if (index[i] == chosen) return SA_OK;
+    return add_point(b, &f->point[chosen]);
+}
+
+static sa_status plan_frontier(bench *b)
+{
+    const sa_bench_options *o = b->options;
+    sa_budget_request request = {.command = "bench", .program = session_options(b).program};
+    sa_frontier f;
+    SA_TRY(sa_conv_option_parse(o->conv, &request.conv));
+    SA_TRY(sa_costs_option_parse(o->costs, o->frontier > 0 ? SA_COSTS_MEASURE : SA_COSTS_AUTO, &request.costs));
+    SA_TRY(sa_cli_frontier(&request, b->net, b->device, &f, NULL));
+    sa_status status = add_points(b, &f);
+    sa_frontier_free(&f);
+    return status;
+}
+
 static sa_status plan_all(bench *b)
 {
     char list[1024];
+    if (b->options->frontier > 0 || b->options->budget_bytes > 0) SA_TRY(plan_frontier(b));
+    if (!b->options->strategies) return SA_OK;
     if (strlen(b->options->strategies) >= sizeof list) SA_FAIL(SA_INVALID, "list of strategies is too long");
     snprintf(list, sizeof list, "%s", b->options->strategies);
     char *rest = list, *name;

@@ -8,7 +8,10 @@ enum { SA_BENCH_STRATEGIES_MAX = 32, SA_BENCH_STEPS_MAX = 1000 };
 
 typedef struct sa_bench_options {
     const char *net; /* path of the prototxt */
-    const char *strategies; /* "caffe,shared" */
+    const char *strategies; /* "caffe,shared"; NULL: none beside those of budget and frontier */
+    size_t budget_bytes; /* > 0: the fastest strategy within it runs too */
+    int frontier; /* > 0: so many points of the frontier run too */
+    const char *costs; /* what predicted times come from, see cli/budget_option.h */
     const char *conv, *device;
     int threads, warmup, steps, batch;
     uint64_t seed;
@@ -22,6 +25,7 @@ typedef struct sa_bench_result {
     size_t predicted_bytes, measured_bytes, rss_over_base_bytes, device_allocations, free_bytes;
     int threads;
     char device[128];
+    double expected_ms, expected_cpu_ms; /* of a step, by the cost model; 0: not asked */
     double forward_ms, backward_ms, update_ms, step_ms, step_cpu_ms; /* medians */
     int steps;
     float loss[SA_BENCH_STEPS_MAX]; /* warm-up steps first */

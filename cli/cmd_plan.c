@@ -1,21 +1,28 @@
 /* `segarena plan NET.prototxt`: the arena of a training step under a strategy, as tables, JSON, CSV or a page to look at. */
+#include "cli/budget_option.h"
 #include "cli/commands.h"
 #include "cli/plan_output.h"
+#include "core/size_text.h"
 #include "memory/plan_csv.h"
 
 #include <argp.h>
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 
 typedef struct plan_options {
-    const char *net, *strategy, *conv, *csv, *html;
+    const char *net, *strategy, *conv, *csv, *html, *costs;
+    bool has_budget;
+    size_t budget_bytes;
     int batch; /* 0: the net's own */
     bool json;
 } plan_options;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_BATCH = 'b', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, BATCH_MAX = 65536 };
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_BATCH = 'b', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_BUDGET, KEY_COSTS, BATCH_MAX = 65536 };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
+    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy whose arena is at most so large, and what others would take", 0},
+    {"costs", KEY_COSTS, "C", 0, "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
@@ -43,20 +50,51 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_JSON: o->json = true; return 0;
     case KEY_CSV: o->csv = argument; return 0;
     case KEY_HTML: o->html = argument; return 0;
+    case KEY_COSTS: o->costs = argument; return 0;
+    case KEY_BUDGET:
+        if (sa_size_parse(argument, &o->budget_bytes) != SA_OK) argp_error(state, "--budget: %s", sa_error_message());
+        o->has_budget = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = argument;
         return 0;
     case ARGP_KEY_END:
         if (!o->net) argp_error(state, "a net is needed: NET.prototxt");
+        if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
+        if (!o->strategy) o->strategy = "fastest";
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
-static sa_status print_json(const sa_plan_report *report)
+/* What --budget chose from. */
+typedef struct budget_result {
+    sa_frontier frontier; /* count 0: no budget was given */
+    size_t chosen;
+} budget_result;
+
+/* The report's document with the frontier added to it. */
+static char *add_frontier(char *text, const sa_frontier *f)
+{
+    cJSON *root = text ? cJSON_Parse(text) : NULL, *array = cJSON_AddArrayToObject(root, "frontier");
+    free(text);
+    for (size_t i = 0; array && i < f->count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "strategy", f->point[i].strategy.name);
+        cJSON_AddNumberToObject(row, "total_bytes", (double)f->point[i].bytes);
+        cJSON_AddNumberToObject(row, "predicted_ms", f->point[i].cost.ms);
+        cJSON_AddItemToArray(array, row);
+    }
+    char *all = array ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    return all;
+}
+
+static sa_status print_json(const sa_plan_report *report, const budget_result *budget)
 {
     char *text = sa_plan_report_json(report);
+    if (budget->frontier.count > 0) text = add_frontier(text, &budget->frontier);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the JSON document");
     puts(text);
     free(text);
@@ -64,29 +102,55 @@ static sa_status print_json(const sa_plan_report *report)
 }
 
 /* Files first: a table on the screen then says that they are there. */
-static sa_status output(const plan_options *o, const sa_plan_report *report)
+static sa_status output(const plan_options *o, const sa_plan_report *report, const budget_result *budget)
 {
     const sa_layout *layout = report->layout;
     if (o->csv)
         SA_TRY(sa_plan_csv_write(o->csv, layout->program->buffer, layout->program->buffer_count, layout->plan.offset_bytes));
     if (o->html) SA_TRY(sa_plan_write_html(o->html, report));
-    if (o->json) return print_json(report);
+    if (o->json) return print_json(report, budget);
+    if (budget->frontier.count > 0) {
+        puts("no strategy beats one of these in bytes and predicted time:\n");
+        SA_TRY(sa_frontier_print(stdout, &budget->frontier, budget->chosen));
+        putchar('\n');
+    }
     return sa_plan_print(stdout, report);
 }
 
-static sa_status plan(const plan_options *o, const sa_net *net, const sa_strategy *strategy, const sa_device *device)
+static const sa_program_options PROGRAM = {.training = true};
+
+static sa_status plan(const plan_options *o, const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                      const budget_result *budget)
 {
-    const sa_program_options options = {.training = true};
+    sa_program_options options = PROGRAM;
+    if (o->has_budget) options.arena_limit_bytes = o->budget_bytes;
     sa_layout layout;
     sa_plan_report report;
     SA_TRY(sa_layout_create(net, strategy, device, &options, &layout));
     sa_status status = sa_plan_report_create(net, strategy, &layout, &report);
     if (status == SA_OK) {
-        status = output(o, &report);
+        status = output(o, &report, budget);
         sa_plan_report_free(&report);
     }
     sa_layout_free(&layout);
     return status;
+}
+
+static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_device *device, sa_strategy *strategy, budget_result *budget)
+{
+    sa_budget_request request = {.command = "plan", .program = PROGRAM};
+    SA_TRY(sa_conv_option_parse(o->conv, &request.conv));
+    SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &request.costs));
+    if (!o->has_budget) {
+        SA_TRY(sa_strategy_parse(o->strategy, strategy));
+        strategy->conv = request.conv;
+        return SA_OK;
+    }
+    SA_TRY(sa_cli_frontier(&request, net, device, &budget->frontier, NULL));
+    SA_TRY(sa_budget_solve(&budget->frontier, o->budget_bytes, &budget->chosen));
+    sa_cli_budget_note("plan", &budget->frontier, budget->chosen, o->budget_bytes);
+    *strategy = budget->frontier.point[budget->chosen].strategy;
+    return SA_OK;
 }
 
 static sa_status run(const plan_options *o)
@@ -95,14 +159,15 @@ static sa_status run(const plan_options *o)
     sa_device *device = NULL;
     sa_net *net = NULL;
     sa_strategy strategy;
-    SA_TRY(sa_strategy_parse(o->strategy, &strategy));
-    SA_TRY(sa_conv_option_parse(o->conv, &strategy.conv));
-    SA_TRY(sa_device_open_cpu(0, &device)); /* asked for workspace sizes only */
+    budget_result budget = {0};
+    SA_TRY(sa_device_open_cpu(0, &device)); /* asked for workspace sizes; only --costs measure runs anything */
     sa_status status = sa_net_load(o->net, &options, &net);
     if (status == SA_OK) {
         sa_cli_note("plan", net->note);
-        status = plan(o, net, &strategy, device);
+        status = choose_strategy(o, net, device, &strategy, &budget);
     }
+    if (status == SA_OK) status = plan(o, net, &strategy, device, &budget);
+    sa_frontier_free(&budget.frontier);
     sa_net_free(net);
     sa_device_close(device);
     return status;
@@ -112,7 +177,7 @@ int sa_cmd_plan(int argc, char **argv)
 {
     static const struct argp ARGP = {OPTIONS, parse, "NET.prototxt", "Places every buffer of a training step into one arena.", NULL,
                                      NULL,    NULL};
-    plan_options options = {.strategy = "fastest", .conv = "auto"};
+    plan_options options = {.conv = "auto"};
     argp_err_exit_status = 2;
     if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("plan");

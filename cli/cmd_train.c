@@ -2,13 +2,14 @@
 #include "cli/commands.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
+#include "core/size_text.h"
 
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_STEPS = 'n', KEY_BATCH = 'b', KEY_JSON = 'j' };
-enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME };
+enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS };
 
 /* A signal handler has no other way to reach the loop. */
 static volatile sig_atomic_t stop_signal;
@@ -51,12 +52,19 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_SNAPSHOT: o->snapshot = argument; return 0;
     case KEY_RESUME: o->resume = argument; return 0;
     case KEY_JSON: o->json = true; return 0;
+    case KEY_COSTS: o->costs = argument; return 0;
+    case KEY_BUDGET:
+        if (sa_size_parse(argument, &o->budget_bytes) != SA_OK) argp_error(state, "--budget: %s", sa_error_message());
+        if (o->budget_bytes == 0) argp_error(state, "--budget %s: nothing fits into 0 bytes", argument);
+        return 0;
     case ARGP_KEY_ARG:
         if (o->solver) argp_error(state, "unexpected argument '%s'", argument);
         o->solver = argument;
         return 0;
     case ARGP_KEY_END:
         if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");
+        if (o->strategy && o->budget_bytes > 0) argp_error(state, "--strategy and --budget: one or the other");
+        if (!o->strategy) o->strategy = "fastest";
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -64,6 +72,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "memory strategy (default fastest); see `segarena strategies`", 0},
+    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy whose arena is at most so large, in place of --strategy", 0},
+    {"costs", KEY_COSTS, "C", 0, "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
     {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda (default: as the solver's solver_mode says)", 0},
     {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
@@ -86,7 +96,7 @@ int sa_cmd_train(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    sa_train_options options = {.strategy = "fastest", .conv = "auto", .progress = stderr, .stop = &stop_signal};
+    sa_train_options options = {.conv = "auto", .progress = stderr, .stop = &stop_signal};
     sa_train_result result;
     argp_err_exit_status = 2;
     if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;

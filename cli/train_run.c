@@ -1,6 +1,7 @@
 /* The training loop: batch, step, loss, log line, snapshot. */
 #include "cli/train_run.h"
 
+#include "cli/budget_option.h"
 #include "cli/progress.h"
 #include "cli/train_state.h"
 #include "core/size_text.h"
@@ -76,10 +77,28 @@ static sa_status check_snapshots(const trainer *t)
     return by_prefix && s->snapshot_prefix[0] ? sa_train_check_writable(s->snapshot_prefix) : SA_OK;
 }
 
-static sa_status choose_strategy(const sa_train_options *options, sa_strategy *strategy)
+static sa_program_options program_options(const trainer *t)
 {
-    SA_TRY(sa_strategy_parse(options->strategy, strategy));
-    return sa_conv_option_parse(options->conv, &strategy->conv);
+    return (sa_program_options){.training = true,
+                                .momentum = t->solver.momentum,
+                                .weight_decay = t->solver.weight_decay,
+                                .arena_limit_bytes = t->options->budget_bytes};
+}
+
+/* A name that is wrong is told before anything is read. */
+static sa_status check_names(const sa_train_options *o, sa_strategy *strategy, sa_costs_option *costs)
+{
+    SA_TRY(sa_strategy_parse(o->strategy, strategy));
+    SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, costs));
+    return sa_conv_option_parse(o->conv, &strategy->conv);
+}
+
+static sa_status choose_for_budget(trainer *t, sa_costs_option costs)
+{
+    sa_strategy *strategy = &t->result->strategy;
+    sa_budget_request request = {.command = "train", .costs = costs, .conv = strategy->conv, .program = program_options(t)};
+    request.program.arena_limit_bytes = 0; /* the search looks at all sizes */
+    return sa_cli_budget(&request, t->net, t->device, t->options->budget_bytes, strategy);
 }
 
 /* Tells a missing list from one that is in another folder. */
@@ -109,8 +128,7 @@ static sa_status read_resume(trainer *t, sa_snapshot_state *from)
 static sa_status open_session(trainer *t)
 {
     sa_train_result *r = t->result;
-    sa_session_options options = {
-        .program = {.training = true, .momentum = t->solver.momentum, .weight_decay = t->solver.weight_decay}, .seed = r->seed};
+    sa_session_options options = {.program = program_options(t), .seed = r->seed};
     SA_TRY(sa_session_create(t->net, &r->strategy, t->device, &options, &t->session));
     snprintf(r->device, sizeof r->device, "%s", t->device->kind);
     r->threads = t->device->threads;
@@ -125,7 +143,8 @@ static sa_status open_trainer(trainer *t)
 {
     const sa_train_options *o = t->options;
     sa_snapshot_state from;
-    SA_TRY(choose_strategy(o, &t->result->strategy));
+    sa_costs_option costs;
+    SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
     SA_TRY(check_snapshots(t));
     SA_TRY(sa_train_state_create(t->net, &t->state));
@@ -135,6 +154,7 @@ static sa_status open_trainer(trainer *t)
     t->result->synthetic = sa_feed_is_synthetic(t->feed);
     const char *device = o->device ? o->device : t->solver.solver_mode == SA_SOLVER_CPU ? "cpu" : "auto";
     SA_TRY(sa_device_open(device, o->threads, &t->device));
+    if (o->budget_bytes > 0) SA_TRY(choose_for_budget(t, costs));
     SA_TRY(open_session(t));
     return o->resume ? sa_train_state_apply(t->state, t->session) : SA_OK;
 }

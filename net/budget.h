@@ -7,20 +7,21 @@
 
 typedef struct sa_frontier_point {
     sa_strategy strategy; /* its name is one that sa_strategy_parse takes */
-    size_t bytes; /* of the arena, as planned */
-    sa_cost cost; /* of a step, predicted */
+    size_t bytes;         /* of the arena, as planned */
+    sa_cost cost;         /* of a step, predicted */
 } sa_frontier_point;
 
 /* The strategies that no other one beats in both bytes and predicted time. */
 typedef struct sa_frontier {
     size_t count;
     sa_frontier_point *point; /* (count), owned: bytes descending, time ascending */
-    size_t candidate_count; /* combinations looked at */
-    double measured_share; /* of the predicted time of all points, that of ops with measured times */
+    size_t candidate_count;   /* combinations looked at */
+    double measured_share;    /* of the predicted time of all points, that of ops with measured times */
 } sa_frontier;
 
-/* Tries the sensible combinations of switches and values for this net with the convolution `conv` (auto: those that use no column matrix,
- * so that all give the same bits), prices them, plans those that are not beaten. The model's device is asked for workspace sizes. */
+/* Tries the sensible combinations of switches and values for this net with the convolution `conv` (auto: those that use no column
+ * matrix, so that all give the same bits), prices them, plans those that are not beaten. The model's device is asked for workspace
+ * sizes. */
 SA_CHECKED sa_status sa_frontier_create(const sa_net *net, const sa_cost_model *model, sa_conv_option conv,
                                         const sa_program_options *options, sa_frontier *frontier);
 void sa_frontier_free(sa_frontier *frontier); /* zeroed ones are allowed */

@@ -1,5 +1,5 @@
-/* Enumerates combinations: a rung of the ladder to start from, times the values of each further technique. What a net has no use for (a tail
- * by image at batch 1, bands without a cheap level) makes the same choices as without it and drops out. */
+/* Enumerates combinations: a rung of the ladder to start from, times the values of each further technique. What a net has no use
+ * for (a tail by image at batch 1, bands without a cheap level) makes the same choices as without it and drops out. */
 #include "net/budget_candidates.h"
 
 #include <stdio.h>
@@ -12,26 +12,21 @@ typedef struct axis {
     int count;
 } axis;
 
-static const char *const BASES[] = {"tiled", "virtual", "inplace"};
+static const char *const PLAIN[] = {"tiled", "virtual"}; /* for where storing more saves time; further techniques go on from: */
+static const char *const BASES[] = {"inplace"};
 static const char *const LRN[] = {"", "+relrn"};
 static const char *const BANDS[] = {"", "+banded=32", "+banded=16", "+banded=8", "+banded=4"};
-static const char *const RECOMPUTED[] = {
-    "",
-    "+recompute=1",
-    "+recompute=2",
-    "+recompute=3",
-    "+recompute=4",
-    "+recompute=5",
-    "+recompute=1+split-backward",
-    "+recompute=2+split-backward",
-    "+recompute=3+split-backward",
-    "+recompute=4+split-backward",
-    "+recompute=5+split-backward",
-};
+static const char *const REPOOLED[] = {"", "+repool"};
+static const char *const RECOMPUTED[] = {"", "+recompute=1", "+recompute=2", "+recompute=3", "+recompute=4", "+recompute=5"};
+static const char *const SPLIT[] = {"", "+split-backward"};
 static const char *const TAILS[] = {"", "+image-tail"};
-enum { AXES = 5 };
-#define AXIS(list) {list, sizeof(list) / sizeof *(list)}
-static const axis AXIS_LIST[AXES] = {AXIS(BASES), AXIS(LRN), AXIS(BANDS), AXIS(RECOMPUTED), AXIS(TAILS)};
+enum { AXES = 7 };
+#define AXIS(list)                          \
+    {                                       \
+        list, sizeof(list) / sizeof *(list) \
+    }
+static const axis AXIS_LIST[AXES] = {AXIS(BASES),      AXIS(LRN),   AXIS(BANDS), AXIS(REPOOLED),
+                                     AXIS(RECOMPUTED), AXIS(SPLIT), AXIS(TAILS)};
 
 /* ------------------------------------------------------------------ choices --------------------------------------- */
 
@@ -94,33 +89,29 @@ static sa_status try_name(const sa_net *net, const sa_device *device, sa_conv_op
     return append(c, &strategy, signature);
 }
 
-static void limit_text(size_t bytes, char text[48])
+/* All of the axes, like the digits of a counter. */
+static sa_status try_all(const sa_net *net, const sa_device *device, sa_conv_option conv, sa_candidates *c)
 {
-    if (bytes == 0) snprintf(text, 48, "+small-workspace");
-    else if (bytes % (1 << 20) == 0) snprintf(text, 48, "+small-workspace=%zuM", bytes >> 20);
-    else if (bytes % 1024 == 0) snprintf(text, 48, "+small-workspace=%zuK", bytes >> 10);
-    else snprintf(text, 48, "+small-workspace=%zu", bytes);
-}
-
-sa_status sa_candidates_create(const sa_net *net, const sa_device *device, sa_conv_option conv, const size_t *workspace_limit, int limit_count,
-                               sa_candidates *candidates)
-{
-    sa_candidates c = {0};
-    int place[AXES + 1] = {0}; /* the last: workspace limits, none first */
-    sa_status status = SA_OK;
-    while (status == SA_OK && place[0] < AXIS_LIST[0].count) {
-        char name[sizeof((sa_strategy *)0)->name] = "", limit[48] = "";
+    int place[AXES] = {0};
+    for (size_t i = 0; i < sizeof PLAIN / sizeof PLAIN[0]; i++) SA_TRY(try_name(net, device, conv, PLAIN[i], c));
+    while (place[0] < AXIS_LIST[0].count) {
+        char name[sizeof((sa_strategy *)0)->name] = "";
         for (int i = 0; i < AXES; i++) strncat(name, AXIS_LIST[i].text[place[i]], sizeof name - strlen(name) - 1);
-        if (place[AXES] > 0) limit_text(workspace_limit[place[AXES] - 1], limit);
-        strncat(name, limit, sizeof name - strlen(name) - 1);
-        status = try_name(net, device, conv, name, &c);
-        int i = AXES;
+        SA_TRY(try_name(net, device, conv, name, c));
+        int i = AXES - 1;
         place[i]++;
-        for (; i > 0 && place[i] == (i == AXES ? limit_count + 1 : AXIS_LIST[i].count); i--) {
+        for (; i > 0 && place[i] == AXIS_LIST[i].count; i--) {
             place[i] = 0;
             place[i - 1]++;
         }
     }
+    return SA_OK;
+}
+
+sa_status sa_candidates_create(const sa_net *net, const sa_device *device, sa_conv_option conv, sa_candidates *candidates)
+{
+    sa_candidates c = {0};
+    sa_status status = try_all(net, device, conv, &c);
     if (status != SA_OK) {
         sa_candidates_free(&c);
         return status;

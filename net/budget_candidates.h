@@ -7,13 +7,13 @@
 typedef struct sa_candidates {
     size_t count, capacity;
     sa_strategy *strategy; /* owned */
-    uint64_t *signature; /* owned: hash of the choices a strategy makes for the net */
+    uint64_t *signature;   /* owned: hash of the choices a strategy makes for the net */
 } sa_candidates;
 
-/* Strategies that make different choices for this net: of those that come to the same, the one with the fewest switches is kept.
- * workspace_limit (limit_count): the limits to try beside none. */
-SA_CHECKED sa_status sa_candidates_create(const sa_net *net, const sa_device *device, sa_conv_option conv, const size_t *workspace_limit,
-                                          int limit_count, sa_candidates *candidates);
+/* Strategies without a workspace limit that make different choices for this net: of those that come to the same, the one with the
+ * fewest switches is kept. */
+SA_CHECKED sa_status sa_candidates_create(const sa_net *net, const sa_device *device, sa_conv_option conv,
+                                          sa_candidates *candidates);
 void sa_candidates_free(sa_candidates *candidates); /* zeroed ones are allowed */
 
 #endif

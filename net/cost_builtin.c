@@ -1,5 +1,5 @@
-/* The built-in cost model: operations and bytes of each op over rates that were found on one machine (Zen 4, a core; for CUDA those of a
- * middling card). It orders strategies; measurements (net/cost_measure.h) put the numbers right. */
+/* The built-in cost model: operations and bytes of each op over rates that were found on one machine (Zen 4, a core; for CUDA those
+ * of a middling card). It orders strategies; measurements (net/cost_measure.h) put the numbers right. */
 #include "net/cost_builtin.h"
 
 #include <math.h>
@@ -7,9 +7,9 @@
 
 typedef struct rates {
     double conv_flops[SA_CONV_ALGORITHMS]; /* a millisecond */
-    double bytes; /* to and from memory, a millisecond */
-    double elements; /* of one arithmetic node, a millisecond */
-    double overhead_ms; /* of any op */
+    double bytes;                          /* to and from memory, a millisecond */
+    double elements;                       /* of one arithmetic node, a millisecond */
+    double overhead_ms;                    /* of any op */
 } rates;
 
 static const rates CPU_RATES = {{3.0e7, 3.0e7, 3.0e7}, 6.0e6, 1.5e6, 0.005};
@@ -66,7 +66,8 @@ typedef struct conv_work {
 static double plain_flops(const conv_work *w)
 {
     const sa_conv_shape *s = w->shape;
-    return 2.0 * w->products * w->images * w->out_channels * s->in_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
+    return 2.0 * w->products * w->images * w->out_channels * s->in_channels * s->kernel_h * s->kernel_w * s->out_height *
+           s->out_width;
 }
 
 /* Products of spectra, transforms, and the spectra of weights that stream through once a chunk of tiles. */
@@ -124,7 +125,8 @@ static double conv_backward_ms(const rates *r, const sa_conv_backward_args *a)
     work.out_channels = a->range.channel_end - a->range.channel_begin;
     double in = work.images * a->shape.in_channels * a->shape.in_height * a->shape.in_width;
     double out = range_elements(&a->range, (double)a->shape.out_height * a->shape.out_width);
-    return conv_ms(r, a->algorithm, &work) + source_ms(r, &a->x, in) + source_ms(r, &a->dy, out) + work.has_filter * in * 4.0 / r->bytes;
+    return conv_ms(r, a->algorithm, &work) + source_ms(r, &a->x, in) + source_ms(r, &a->dy, out) +
+           work.has_filter * in * 4.0 / r->bytes;
 }
 
 /* ------------------------------------------------------------------ the rest --------------------------------------- */
@@ -161,7 +163,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_POOL_FORWARD: return rows_ms(r, &a->pool_forward.range, &a->pool_forward.x, NULL, 2);
     case SA_OP_UNPOOL_SCATTER: return rows_ms(r, &a->unpool_scatter.range, &a->unpool_scatter.x, NULL, 24);
     case SA_OP_UNPOOL_GATHER:
-        return range_elements(&a->unpool_gather.range, (double)a->unpool_gather.dx.height * a->unpool_gather.dx.width) * 24.0 / r->bytes;
+        return range_elements(&a->unpool_gather.range, (double)a->unpool_gather.dx.height * a->unpool_gather.dx.width) * 24.0 /
+               r->bytes;
     case SA_OP_SOFTMAX: return classification_ms(r, &a->softmax.x);
     case SA_OP_SOFTMAX_LOSS: return classification_ms(r, &a->softmax_loss.scores);
     case SA_OP_SOFTMAX_LOSS_GRAD: return classification_ms(r, &a->softmax_loss_grad.scores);

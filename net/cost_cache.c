@@ -1,4 +1,5 @@
-/* The cost file: {"format": 1, "tables": [{"machine": "...", "costs": {"<op key>": [ms, cpu_ms, guess_ms]}}]}, newest table last. */
+/* The cost file: {"format": 1, "tables": [{"machine": "...", "costs": {"<op key>": [ms, cpu_ms, guess_ms]}}]}, newest table last.
+ */
 #include "net/cost_cache.h"
 
 #include "net/op_cost_key.h"
@@ -29,7 +30,8 @@ void sa_cost_cache_path(char path[SA_COST_PATH_MAX])
 
 static void machine_name(const sa_device *device, char name[MACHINE_MAX])
 {
-    snprintf(name, MACHINE_MAX, "%s: %s, threads %d, kernels %s", device->kind, device->description, device->threads, SA_KERNELS_ID);
+    snprintf(name, MACHINE_MAX, "%s: %s, threads %d, kernels %s", device->kind, device->description, device->threads,
+             SA_KERNELS_ID);
 }
 
 /* ------------------------------------------------------------------ reading ---------------------------------------- */
@@ -59,7 +61,8 @@ static cJSON *read_document(const char *path, bool *damaged)
     cJSON *root = cJSON_Parse(text);
     free(text);
     const cJSON *format = cJSON_GetObjectItemCaseSensitive(root, "format");
-    if (cJSON_IsNumber(format) && format->valueint == FORMAT && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "tables"))) return root;
+    if (cJSON_IsNumber(format) && format->valueint == FORMAT && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "tables")))
+        return root;
     cJSON_Delete(root);
     *damaged = true;
     return NULL;

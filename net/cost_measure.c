@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { HEADROOM_BYTES = 256 << 20 };
-static const double BUSY = 1.15; /* wall time over CPU time a thread from which on the machine counts as busy */
+static const double BUSY = 1.15;   /* wall time over CPU time a thread from which on the machine counts as busy */
 static const double LITTLE = 0.03; /* share of the time that may stay unknown */
 
 /* ------------------------------------------------------------------ one strategy ----------------------------------- */
@@ -80,8 +80,8 @@ sa_status sa_cost_measure(sa_cost_model *model, const sa_net *net, sa_device *de
 typedef struct cover {
     const sa_cost_model *model;
     sa_program **program; /* (count), owned */
-    size_t *bytes; /* (count): what an arena needs at least */
-    bool *done; /* (count) */
+    size_t *bytes;        /* (count): what an arena needs at least */
+    bool *done;           /* (count) */
     size_t count;
 } cover;
 

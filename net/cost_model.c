@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct cost_entry {
-    char *key; /* owned; NULL: free place */
+    char *key;  /* owned; NULL: free place */
     bool exact; /* an op's own time; else the sum over all ops whose keys begin with it */
     sa_cost cost;
     double guess_ms;

@@ -1,14 +1,14 @@
 /* What ops and programs cost in time on a device: measured where they were measured, guessed where not.
  *
- * An op that was measured costs what it cost then. Any other costs the built-in guess, scaled by measured over guessed of the ops nearest
- * to it: those that differ in workspace only, else those of the same class, of the same kind, all. */
+ * An op that was measured costs what it cost then. Any other costs the built-in guess, scaled by measured over guessed of the ops
+ * nearest to it: those that differ in workspace only, else those of the same class, of the same kind, all. */
 #ifndef SA_NET_COST_MODEL_H
 #define SA_NET_COST_MODEL_H
 
 #include "net/program.h"
 
 typedef struct sa_cost {
-    double ms; /* on a machine that does nothing else */
+    double ms;     /* on a machine that does nothing else */
     double cpu_ms; /* summed over threads */
 } sa_cost;
 

@@ -3,11 +3,20 @@
 
 #include <string.h>
 
-/* Buffers over the whole step need no search: without lifetimes no two may share. */
-static sa_status make_plan(const sa_program *program, bool lifetimes, sa_plan *plan)
+static const double TIMEOUT_SECONDS = 1.0, LIMITED_TIMEOUT_SECONDS = 20.0;
+
+/* Buffers over the whole step need no search: without lifetimes no two may share. A limit that was missed in the usual time, be it that
+ * the machine is busy, gets more of it. */
+static sa_status make_plan(const sa_program *program, bool lifetimes, size_t limit_bytes, sa_plan *plan)
 {
-    sa_plan_options options = {.planner = lifetimes ? SA_PLANNER_EXACT : SA_PLANNER_NAIVE, .timeout_seconds = 1.0};
+    sa_plan_options options = {.planner = lifetimes ? SA_PLANNER_EXACT : SA_PLANNER_NAIVE, .timeout_seconds = TIMEOUT_SECONDS};
     SA_TRY(sa_plan_make(program->buffer, program->buffer_count, &options, plan));
+    if (limit_bytes > 0 && plan->peak_bytes > limit_bytes) {
+        sa_plan_free(plan);
+        options.capacity_bytes = limit_bytes;
+        options.timeout_seconds = LIMITED_TIMEOUT_SECONDS;
+        SA_TRY(sa_plan_make(program->buffer, program->buffer_count, &options, plan));
+    }
     sa_status status = sa_plan_check(program->buffer, program->buffer_count, plan);
     if (status != SA_OK) sa_plan_free(plan);
     return status;
@@ -21,7 +30,7 @@ sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const
     SA_TRY(sa_strategy_apply(strategy, net, device, &r));
     sa_status status = sa_program_create(net, &r, device, options, &made.program);
     if (status == SA_OK) status = sa_program_check(made.program);
-    if (status == SA_OK) status = make_plan(made.program, r.lifetimes, &made.plan);
+    if (status == SA_OK) status = make_plan(made.program, r.lifetimes, options->arena_limit_bytes, &made.plan);
     sa_realizations_free(&r);
     if (status != SA_OK) {
         sa_program_free(made.program);

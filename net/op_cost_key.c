@@ -1,4 +1,5 @@
-/* Keys of ops for cost tables. What an op costs depends on its sizes and on the expressions it reads, not on where they are stored. */
+/* Keys of ops for cost tables. What an op costs depends on its sizes and on the expressions it reads, not on where they are stored.
+ */
 #include "net/op_cost_key.h"
 
 #include <stdarg.h>
@@ -43,11 +44,10 @@ static void add_window(key_text *key, const sa_window *w)
 static void add_node(key_text *key, const sa_source *source, int index)
 {
     static const char *const NAME[SA_NODE_KINDS] = {
-        [SA_NODE_DENSE] = "dense",         [SA_NODE_XHAT] = "xhat",       [SA_NODE_AFFINE] = "affine",
-        [SA_NODE_RELU] = "relu",           [SA_NODE_RELU_GRAD] = "drelu", [SA_NODE_SCALE] = "scale",
-        [SA_NODE_BN_GRAD] = "dbn",         [SA_NODE_ADD] = "add",         [SA_NODE_UNPOOL] = "unpool",
-        [SA_NODE_POOL_GRAD] = "dpool",     [SA_NODE_LRN_SCALE] = "lrns",  [SA_NODE_LRN] = "lrn",
-        [SA_NODE_LRN_GRAD] = "dlrn",       [SA_NODE_CHANNEL_MIX] = "mix", [SA_NODE_DROPOUT] = "drop",
+        [SA_NODE_DENSE] = "dense",     [SA_NODE_XHAT] = "xhat",       [SA_NODE_AFFINE] = "affine",  [SA_NODE_RELU] = "relu",
+        [SA_NODE_RELU_GRAD] = "drelu", [SA_NODE_SCALE] = "scale",     [SA_NODE_BN_GRAD] = "dbn",    [SA_NODE_ADD] = "add",
+        [SA_NODE_UNPOOL] = "unpool",   [SA_NODE_POOL_GRAD] = "dpool", [SA_NODE_LRN_SCALE] = "lrns", [SA_NODE_LRN] = "lrn",
+        [SA_NODE_LRN_GRAD] = "dlrn",   [SA_NODE_CHANNEL_MIX] = "mix", [SA_NODE_DROPOUT] = "drop",
     };
     const sa_node *node = &source->node[index];
     add(key, "%s", NAME[node->kind]);
@@ -57,7 +57,8 @@ static void add_node(key_text *key, const sa_source *source, int index)
         add(key, ":");
         add_window(key, &node->window);
     }
-    if (node->kind == SA_NODE_CHANNEL_MIX || node->kind == SA_NODE_LRN_SCALE || node->kind == SA_NODE_LRN_GRAD) add(key, "%d", node->i[0]);
+    if (node->kind == SA_NODE_CHANNEL_MIX || node->kind == SA_NODE_LRN_SCALE || node->kind == SA_NODE_LRN_GRAD)
+        add(key, "%d", node->i[0]);
     bool any = false;
     for (int i = 0; i < SA_NODE_CHILDREN; i++) {
         if (node->child[i] < 0) continue;
@@ -111,8 +112,8 @@ static void add_conv_forward(key_text *key, const sa_conv_forward_args *a)
 
 static void add_conv_backward(key_text *key, const sa_conv_backward_args *a)
 {
-    add(key, ":%s:k%dx%d%s%s", algorithm_name(a->algorithm), a->shape.kernel_h, a->shape.kernel_w, a->dx.at.buffer != SA_NO_BUFFER ? ":dx" : "",
-        a->dweight.buffer != SA_NO_BUFFER ? ":dw" : "");
+    add(key, ":%s:k%dx%d%s%s", algorithm_name(a->algorithm), a->shape.kernel_h, a->shape.kernel_w,
+        a->dx.at.buffer != SA_NO_BUFFER ? ":dx" : "", a->dweight.buffer != SA_NO_BUFFER ? ":dw" : "");
     add_conv(key, &a->shape, &a->range);
     if (a->gather) {
         add(key, " gather:%s:", encoding_name(a->mask.encoding));

@@ -39,6 +39,7 @@ typedef struct sa_program {
 typedef struct sa_program_options {
     bool training; /* backward and update too */
     float momentum, weight_decay;
+    size_t arena_limit_bytes; /* SA_CAPACITY if no placement within so many bytes is found; 0: no limit */
 } sa_program_options;
 
 /* Emits the program of one step. device: for workspace sizes and algorithms (borrowed during the call). */
