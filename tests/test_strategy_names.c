@@ -86,7 +86,7 @@ static void test_bad_names(void **state)
         {"caffe+fuse+banded", "'banded' makes no sense without 'lean': "},
         {"banded-fuse", "strategy 'banded-fuse': 'banded' makes no sense without 'fuse'"},
         {"caffe+inplace-grad", "'inplace-grad' makes no sense without 'lean': "},
-        {"caffe+virtual-lrn", "'virtual-lrn' makes no sense without 'lean': "},
+        {"caffe+relrn", "'relrn' makes no sense without 'lean': "},
         {"caffe+recompute", "'recompute' makes no sense without 'lifetimes': "},
         {"caffe+lifetimes+recompute", "'recompute' makes no sense without 'lean': "},
         {"caffe+lifetimes+repool", "'repool' makes no sense without 'lean': "},
