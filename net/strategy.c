@@ -36,7 +36,7 @@ static const sa_preset PRESETS[] = {
     {"recomputed", "rung 10: pooled values computed again, backward passes in two parts", "banded+repool+split-backward"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=28MiB"},
-    {"extreme", "whatever it costs: first levels computed again, the least workspace", "smallest+banded=16+recompute=2+small-workspace=0"},
+    {"extreme", "smaller still: the first levels are computed again", "smallest+banded=16+recompute=2"},
     {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
 };
