@@ -33,10 +33,10 @@ static const sa_preset PRESETS[] = {
     {"virtual", "rung 7: no stored Upsample", "tiled+virtual-upsample"},
     {"inplace", "rung 8: gradients in place", "virtual+inplace-grad+early-update"},
     {"banded", "rung 9: the first level in bands", "inplace+banded+relrn"},
-    {"recomputed", "rung 10: pooled values computed again, backward passes in two parts", "banded+repool+split-backward"},
+    {"recomputed", "rung 10: pooled values computed again", "banded+repool"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=28MiB"},
-    {"extreme", "smaller still: the first levels are computed again", "smallest+banded=16+recompute=2"},
+    {"extreme", "smaller still: the first levels are computed again", "smallest+split-backward+banded=16+recompute=2"},
     {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
 };
