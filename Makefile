@@ -64,7 +64,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 PROGRAMS := $(if $(wildcard cli/main.c),$(B)/segarena) $(BENCHES)
 # What `make test` runs: every test program, every test script, and what cuda.mk adds.
 SUITES := $(TESTS) $(wildcard tests/test_*.sh)
-LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-cppcheck
+LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-links lint-cppcheck
 CUDA_OBJECTS :=
 ifeq ($(HAVE_CUDA),1)
 include cuda.mk
@@ -217,10 +217,10 @@ build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/lib
 
 CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
 .PHONY: lint
-lint: setup-lint ## formatting, include layers, sizes, shell scripts, cppcheck
+lint: setup-lint ## formatting, include layers, sizes, shell scripts, links of documents, cppcheck
 	+@$(MAKE) --no-print-directory -k $(LINT_CHECKS) && echo 'lint: clean'
 
-.PHONY: lint-format lint-layers lint-sizes lint-shell lint-cppcheck
+.PHONY: lint-format lint-layers lint-sizes lint-shell lint-links lint-cppcheck
 lint-format:
 	@clang-format --dry-run -Werror $(CODE)
 lint-layers:
@@ -229,6 +229,8 @@ lint-sizes:
 	@tools/check_sizes.sh
 lint-shell:
 	@shellcheck -x -S warning .ci/run $(shell tools/sources.sh . sh)
+lint-links:
+	@tools/check_links.sh
 lint-cppcheck:
 	@tools/run_cppcheck.sh
 
