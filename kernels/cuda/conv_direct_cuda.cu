@@ -219,8 +219,10 @@ static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_req
     SA_TRY(plan(request, &parts));
     *bytes = parts.total;
     if (request->pass == SA_CONV_PASS_BACKWARD_WEIGHT || request->pass == SA_CONV_PASS_BACKWARD_BOTH) {
-        const size_t left = request->limit_bytes > parts.total ? request->limit_bytes - parts.total : 0;
-        *bytes += sa_direct_weight_bytes(&request->shape, request->out_channels_at_once, left);
+        const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT; /* the partial sums take the place of a library's part */
+        const size_t left = request->limit_bytes > others ? request->limit_bytes - others : 0;
+        const size_t sums = sa_direct_weight_bytes(&request->shape, request->out_channels_at_once, left);
+        *bytes = sums ? others + sums : parts.total;
     }
     return SA_OK;
 }

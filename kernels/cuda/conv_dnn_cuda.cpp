@@ -115,8 +115,9 @@ static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_req
     size_t library = 0;
     if (sa_conv_is_plain_1x1(&request->shape)) return sa_cuda_conv_gemm.workspace_bytes(device, request, bytes);
     SA_TRY(sa_conv_plan_parts(request, false, &parts));
-    SA_TRY(library_bytes(device, request, request->limit_bytes > parts.total ? request->limit_bytes - parts.total : 0, &library));
-    *bytes = parts.total + library;
+    const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
+    SA_TRY(library_bytes(device, request, request->limit_bytes > others ? request->limit_bytes - others : 0, &library));
+    *bytes = library ? others + library : parts.total;
     return SA_OK;
 }
 

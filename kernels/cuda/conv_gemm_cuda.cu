@@ -65,10 +65,11 @@ static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_req
     (void)device;
     sa_conv_parts parts;
     SA_TRY(plan(request, &parts));
-    size_t blas = request->limit_bytes > parts.total ? request->limit_bytes - parts.total : 0;
+    const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
+    size_t blas = request->limit_bytes > others ? request->limit_bytes - others : 0;
     blas = blas / 256 * 256;
     blas = blas < blas_least_bytes ? blas_least_bytes : blas > blas_most_bytes ? blas_most_bytes : blas;
-    *bytes = parts.total + blas;
+    *bytes = others + blas;
     return SA_OK;
 }
 
