@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#define PROGRAM "build/tests/step_program "
-#define REPORT "build/tests/step_program.report"
+#define PROGRAM "\"${SA_BUILD:-build}/tests/step_program\" "
+#define REPORT "build/tests/simt/step_program.report"
 #define ON_STAND_IN "SA_SIMT_REPORT=" REPORT " timeout 30 tests/simt/run " PROGRAM
 
 static char output[16384];

@@ -26,6 +26,14 @@ struct sa_cuda_allocation {
 /* A step is run as it is once, recorded in a graph the second time, and replayed from then on. */
 enum sa_cuda_graph_state { SA_CUDA_GRAPH_NONE, SA_CUDA_GRAPH_WARM, SA_CUDA_GRAPH_RECORDING, SA_CUDA_GRAPH_READY };
 
+/* The steps of one owner (sa_device.step_owner). */
+struct sa_cuda_recording {
+    struct sa_cuda_recording *next;
+    const void *owner;
+    enum sa_cuda_graph_state state;
+    cudaGraphExec_t graph; /* READY */
+};
+
 struct sa_cuda_device {
     sa_device base;
     cudaStream_t stream;
@@ -40,10 +48,8 @@ struct sa_cuda_device {
     sa_cuda_fault *fault;        /* host address */
     sa_cuda_fault *fault_device; /* the same, as kernels see it */
     sa_cuda_allocation *allocations;
-    enum sa_cuda_graph_state graph_state;
-    cudaGraphExec_t graph;
-    const void *graph_owner; /* sa_device.step_owner of the recording */
-    bool step_failed;        /* an op of this step returned an error: its recording is of no use */
+    sa_cuda_recording *recordings, *current; /* current: of the step between begin_step and end_step */
+    bool step_failed;                        /* an op of this step returned an error: its recording is of no use */
     bool use_graph, use_tf32;
 };
 
