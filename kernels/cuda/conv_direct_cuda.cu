@@ -147,7 +147,7 @@ static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, 
 {
     sa_eval_program program;
     SA_TRY(sa_compile_one(source, &program));
-    const size_t slot_bytes = sa_eval_shared_bytes(&program), shared_bytes = slot_bytes + tile_bytes(s);
+    const size_t slot_bytes = sa_eval_shared_bytes(&program, SA_EVAL_THREADS), shared_bytes = slot_bytes + tile_bytes(s);
     if (shared_bytes > SA_DIRECT_SHARED_BYTES)
         SA_FAIL(SA_UNSUPPORTED, "direct convolution: a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, %d are there",
                 s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DIRECT_SHARED_BYTES);

@@ -3,6 +3,7 @@
  * Inputs that are not stored are materialised one image at a time in the workspace. TF32 is off unless the device's option says so:
  * then only algorithms with float32 arithmetic (CUDNN_FMA_MATH) are taken. */
 #include "kernels/cuda/conv.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 
 enum { CHOICES = 12 };
 
@@ -46,7 +47,8 @@ static sa_status choose(const sa_cuda_device *device, const Choice *choices, int
     int best = -1;
     for (int i = 0; i < count; i++) {
         const Choice &c = choices[i];
-        const bool exact = device->use_tf32 || c.mathType == CUDNN_FMA_MATH;
+        /* the descriptor allows nothing but FMA arithmetic then, whichever of the two the ranking calls it */
+        const bool exact = device->use_tf32 || c.mathType == CUDNN_FMA_MATH || c.mathType == CUDNN_DEFAULT_MATH;
         if (c.status != CUDNN_STATUS_SUCCESS || c.determinism != CUDNN_DETERMINISTIC || !exact) continue;
         if (best >= 0 && (choices[best].memory <= limit_bytes || c.memory >= choices[best].memory)) continue;
         best = i;

@@ -4,6 +4,7 @@
  * cuBLAS is column-major: our row-major (R, C) is its C x R with leading dimension C. Its workspace is planned, so it allocates
  * nothing. Its sums may depend on the shape of a product, so bits may depend on the range of output channels. */
 #include "kernels/cuda/conv.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 
 /* cuBLAS: 16 KiB keep every routine working, 4 MiB is what it takes by default. */

@@ -5,9 +5,11 @@
 #include "core/device.h"
 #include "kernels/ops.h"
 
-#include <cublas_v2.h>
 #include <cuda_runtime.h>
-#include <cudnn.h>
+
+/* The libraries' handles; their headers are long, and most files need no more than this (cuda_libraries.cuh has them). */
+typedef struct cublasContext *cublasHandle_t;
+typedef struct cudnnContext *cudnnHandle_t;
 
 /* What a kernel found wrong, in pinned host memory that kernels can write; looked at after each synchronisation. */
 enum sa_cuda_fault_kind { SA_CUDA_FAULT_NONE, SA_CUDA_FAULT_LABEL, SA_CUDA_FAULT_MASK };
@@ -60,12 +62,8 @@ static inline sa_cuda_device *sa_cuda(sa_device *device)
 
 /* SA_OK, or the status and message of an error: NOMEM, NO_DEVICE, DEVICE. Clears CUDA's last error. */
 sa_status sa_cuda_check(cudaError_t error, const char *what);
-sa_status sa_cuda_check_blas(cublasStatus_t status, const char *what);
-sa_status sa_cuda_check_dnn(cudnnStatus_t status, const char *what);
 
 #define SA_CUDA_TRY(expression) SA_TRY(sa_cuda_check((expression), #expression))
-#define SA_BLAS_TRY(expression) SA_TRY(sa_cuda_check_blas((expression), #expression))
-#define SA_DNN_TRY(expression) SA_TRY(sa_cuda_check_dnn((expression), #expression))
 
 /* The kernels, members of sa_kernels (kernels/ops.h). */
 #define SA_CUDA_OP(kind, field) sa_status sa_cuda_##field(sa_device *device, const sa_##field##_args *args);

@@ -1,7 +1,7 @@
 /* The CUDA device: one stream, the libraries' handles, pinned staging for uploads, and the recording of steps.
  *
  * Device memory is only what alloc gives out (the arena); kernels report what they find wrong through a pinned host word. */
-#include "kernels/cuda/cuda_device.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 
 #include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
