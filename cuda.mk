@@ -76,6 +76,7 @@ $(S)/selftest: tests/simt/selftest/selftest.cu tests/simt/selftest/kernels.cuh k
 	    -Xlinker -rpath,$(CUDA_HOME)/lib64,--enable-new-dtags
 
 # What the suites run.
+build-check: simt
 SIMT_FAST := $(S)/kernels_fast.so $(S)/libsimt_dnn.so
 SIMT_SELFTEST := $(S)/selftest $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/selftest_%.so)
 $(B)/tests/test_simt: | $(SIMT_SELFTEST)
@@ -84,5 +85,22 @@ $(B)/tests/test_cuda_faults: | $(SIMT_FAST) $(B)/tests/step_program
 $(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O)/libsa_core.a
 	@mkdir -p $(@D)
 	$(link)
+
+# ------------------------------------------------------------------ checks, reports, cards
+LINT_CHECKS += lint-cuda
+.PHONY: lint-cuda cuda-report gpu-test gpu-bench
+lint-cuda: $(CUDA_OBJECTS)
+	@tools/cuda_resources.sh check $(B)
+
+GPU_BANDWIDTH ?= 1000
+cuda-report: $(CUDA_OBJECTS) ## CUDA: registers, shared memory and floor time of every kernel (GPU_BANDWIDTH=GB/s)
+	@tools/cuda_resources.sh report $(B) $(GPU_BANDWIDTH)
+
+gpu-test: setup-test ## CUDA: every suite on this machine's card; JSON
+	$(again) all $(B)/tests/test_cuda_parity $(B)/tests/test_golden $(B)/tests/step_program
+	@tools/gpu_acceptance.sh test $(B)
+gpu-bench: setup-build ## CUDA: both configurations in every preset on this machine's card; JSON
+	$(again) all $(B)/tests/step_program
+	@tools/gpu_acceptance.sh bench $(B)
 
 -include $(shell find $(S) -name '*.d' 2>/dev/null)

@@ -324,6 +324,7 @@ static sa_status run_recorded(sa_session *s, sa_step_times *times)
     uint64_t before = 0, after = 0;
     int replay = 0;
     SA_TRY(s->device->functions->time_ns(s->device, &before));
+    s->device->step_owner = s;
     SA_TRY(s->device->functions->begin_step(s->device, &replay));
     sa_status status = replay ? SA_OK : run_phases(s, NULL);
     sa_status ended = s->device->functions->end_step(s->device);

@@ -14,7 +14,8 @@ struct sa_cuda_conv_method {
 extern const sa_cuda_conv_method sa_cuda_conv_gemm, sa_cuda_conv_direct, sa_cuda_conv_dnn;
 
 /* How a workspace is divided; sizes in bytes, multiples of 256, 0 for parts that are not needed. The library's part (cuBLAS, cuDNN)
- * is what is left at the end. */
+ * is what is left at the end, less what its alignment may cost. */
+enum { SA_CONV_ALIGNMENT = 64 /* of a workspace */, SA_CONV_LIBRARY_ALIGNMENT = 256 };
 struct sa_conv_parts {
     size_t x, dy, dx, column, total; /* one image each; total without the library's part */
 };

@@ -50,8 +50,9 @@ sa_conv_workspace sa_conv_divide(const sa_conv_parts *parts, const sa_ref *works
     w.dy = next_part(&at, parts->dy);
     w.dx = next_part(&at, parts->dx);
     w.column = next_part(&at, parts->column);
-    w.library_bytes = workspace_bytes - parts->total;
-    w.library = w.library_bytes ? at : nullptr;
+    const size_t left = workspace_bytes - parts->total, library = SA_CONV_LIBRARY_ALIGNMENT;
+    w.library_bytes = left > library ? left - library : 0;
+    w.library = w.library_bytes ? (void *)(((size_t)at + library - 1) / library * library) : nullptr;
     return w;
 }
 
@@ -185,8 +186,8 @@ static sa_status check_workspace(const sa_device *device, const sa_conv_request 
     SA_TRY(sa_cuda_conv_workspace_bytes(device, request, &needed));
     if (needed > request->limit_bytes)
         SA_FAIL(SA_CAPACITY, "convolution workspace of %zu bytes, %zu needed", request->limit_bytes, needed);
-    if (needed > 0 && (!workspace->ptr || (size_t)workspace->ptr % 256 != 0))
-        SA_FAIL(SA_INVALID, "convolution workspace at %p is not aligned to 256 bytes", workspace->ptr);
+    if (needed > 0 && (!workspace->ptr || (size_t)workspace->ptr % SA_CONV_ALIGNMENT != 0))
+        SA_FAIL(SA_INVALID, "convolution workspace at %p is not aligned to %d bytes", workspace->ptr, SA_CONV_ALIGNMENT);
     return SA_OK;
 }
 

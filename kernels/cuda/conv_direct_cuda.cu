@@ -147,7 +147,7 @@ static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, 
 {
     sa_eval_program program;
     SA_TRY(sa_compile_one(source, &program));
-    const size_t slot_bytes = sa_eval_shared_bytes(&program), shared_bytes = slot_bytes + tile_bytes(s);
+    const size_t slot_bytes = sa_eval_shared_bytes(&program, SA_EVAL_THREADS), shared_bytes = slot_bytes + tile_bytes(s);
     if (shared_bytes > SA_DIRECT_SHARED_BYTES)
         SA_FAIL(SA_UNSUPPORTED, "direct convolution: a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, %d are there",
                 s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DIRECT_SHARED_BYTES);
@@ -219,8 +219,10 @@ static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_req
     SA_TRY(plan(request, &parts));
     *bytes = parts.total;
     if (request->pass == SA_CONV_PASS_BACKWARD_WEIGHT || request->pass == SA_CONV_PASS_BACKWARD_BOTH) {
-        const size_t left = request->limit_bytes > parts.total ? request->limit_bytes - parts.total : 0;
-        *bytes += sa_direct_weight_bytes(&request->shape, request->out_channels_at_once, left);
+        const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT; /* the partial sums take the place of a library's part */
+        const size_t left = request->limit_bytes > others ? request->limit_bytes - others : 0;
+        const size_t sums = sa_direct_weight_bytes(&request->shape, request->out_channels_at_once, left);
+        *bytes = sums ? others + sums : parts.total;
     }
     return SA_OK;
 }

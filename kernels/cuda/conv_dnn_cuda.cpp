@@ -3,6 +3,7 @@
  * Inputs that are not stored are materialised one image at a time in the workspace. TF32 is off unless the device's option says so:
  * then only algorithms with float32 arithmetic (CUDNN_FMA_MATH) are taken. */
 #include "kernels/cuda/conv.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 
 enum { CHOICES = 12 };
 
@@ -46,7 +47,8 @@ static sa_status choose(const sa_cuda_device *device, const Choice *choices, int
     int best = -1;
     for (int i = 0; i < count; i++) {
         const Choice &c = choices[i];
-        const bool exact = device->use_tf32 || c.mathType == CUDNN_FMA_MATH;
+        /* the descriptor allows nothing but FMA arithmetic then, whichever of the two the ranking calls it */
+        const bool exact = device->use_tf32 || c.mathType == CUDNN_FMA_MATH || c.mathType == CUDNN_DEFAULT_MATH;
         if (c.status != CUDNN_STATUS_SUCCESS || c.determinism != CUDNN_DETERMINISTIC || !exact) continue;
         if (best >= 0 && (choices[best].memory <= limit_bytes || c.memory >= choices[best].memory)) continue;
         best = i;
@@ -115,8 +117,9 @@ static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_req
     size_t library = 0;
     if (sa_conv_is_plain_1x1(&request->shape)) return sa_cuda_conv_gemm.workspace_bytes(device, request, bytes);
     SA_TRY(sa_conv_plan_parts(request, false, &parts));
-    SA_TRY(library_bytes(device, request, request->limit_bytes > parts.total ? request->limit_bytes - parts.total : 0, &library));
-    *bytes = parts.total + library;
+    const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
+    SA_TRY(library_bytes(device, request, request->limit_bytes > others ? request->limit_bytes - others : 0, &library));
+    *bytes = library ? others + library : parts.total;
     return SA_OK;
 }
 

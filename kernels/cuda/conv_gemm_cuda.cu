@@ -4,6 +4,7 @@
  * cuBLAS is column-major: our row-major (R, C) is its C x R with leading dimension C. Its workspace is planned, so it allocates
  * nothing. Its sums may depend on the shape of a product, so bits may depend on the range of output channels. */
 #include "kernels/cuda/conv.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 
 /* cuBLAS: 16 KiB keep every routine working, 4 MiB is what it takes by default. */
@@ -65,10 +66,11 @@ static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_req
     (void)device;
     sa_conv_parts parts;
     SA_TRY(plan(request, &parts));
-    size_t blas = request->limit_bytes > parts.total ? request->limit_bytes - parts.total : 0;
+    const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
+    size_t blas = request->limit_bytes > others ? request->limit_bytes - others : 0;
     blas = blas / 256 * 256;
     blas = blas < blas_least_bytes ? blas_least_bytes : blas > blas_most_bytes ? blas_most_bytes : blas;
-    *bytes = parts.total + blas;
+    *bytes = others + blas;
     return SA_OK;
 }
 

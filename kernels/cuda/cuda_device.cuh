@@ -5,9 +5,11 @@
 #include "core/device.h"
 #include "kernels/ops.h"
 
-#include <cublas_v2.h>
 #include <cuda_runtime.h>
-#include <cudnn.h>
+
+/* The libraries' handles; their headers are long, and most files need no more than this (cuda_libraries.cuh has them). */
+typedef struct cublasContext *cublasHandle_t;
+typedef struct cudnnContext *cudnnHandle_t;
 
 /* What a kernel found wrong, in pinned host memory that kernels can write; looked at after each synchronisation. */
 enum sa_cuda_fault_kind { SA_CUDA_FAULT_NONE, SA_CUDA_FAULT_LABEL, SA_CUDA_FAULT_MASK };
@@ -26,6 +28,14 @@ struct sa_cuda_allocation {
 /* A step is run as it is once, recorded in a graph the second time, and replayed from then on. */
 enum sa_cuda_graph_state { SA_CUDA_GRAPH_NONE, SA_CUDA_GRAPH_WARM, SA_CUDA_GRAPH_RECORDING, SA_CUDA_GRAPH_READY };
 
+/* The steps of one owner (sa_device.step_owner). */
+struct sa_cuda_recording {
+    struct sa_cuda_recording *next;
+    const void *owner;
+    enum sa_cuda_graph_state state;
+    cudaGraphExec_t graph; /* READY */
+};
+
 struct sa_cuda_device {
     sa_device base;
     cudaStream_t stream;
@@ -40,10 +50,8 @@ struct sa_cuda_device {
     sa_cuda_fault *fault;        /* host address */
     sa_cuda_fault *fault_device; /* the same, as kernels see it */
     sa_cuda_allocation *allocations;
-    enum sa_cuda_graph_state graph_state;
-    cudaGraphExec_t graph;
-    const void *graph_owner; /* sa_device.step_owner of the recording */
-    bool step_failed;        /* an op of this step returned an error: its recording is of no use */
+    sa_cuda_recording *recordings, *current; /* current: of the step between begin_step and end_step */
+    bool step_failed;                        /* an op of this step returned an error: its recording is of no use */
     bool use_graph, use_tf32;
 };
 
@@ -54,12 +62,8 @@ static inline sa_cuda_device *sa_cuda(sa_device *device)
 
 /* SA_OK, or the status and message of an error: NOMEM, NO_DEVICE, DEVICE. Clears CUDA's last error. */
 sa_status sa_cuda_check(cudaError_t error, const char *what);
-sa_status sa_cuda_check_blas(cublasStatus_t status, const char *what);
-sa_status sa_cuda_check_dnn(cudnnStatus_t status, const char *what);
 
 #define SA_CUDA_TRY(expression) SA_TRY(sa_cuda_check((expression), #expression))
-#define SA_BLAS_TRY(expression) SA_TRY(sa_cuda_check_blas((expression), #expression))
-#define SA_DNN_TRY(expression) SA_TRY(sa_cuda_check_dnn((expression), #expression))
 
 /* The kernels, members of sa_kernels (kernels/ops.h). */
 #define SA_CUDA_OP(kind, field) sa_status sa_cuda_##field(sa_device *device, const sa_##field##_args *args);

@@ -1,7 +1,7 @@
 /* The CUDA device: one stream, the libraries' handles, pinned staging for uploads, and the recording of steps.
  *
  * Device memory is only what alloc gives out (the arena); kernels report what they find wrong through a pinned host word. */
-#include "kernels/cuda/cuda_device.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 
 #include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
@@ -12,21 +12,46 @@ enum { STAGING_HALF_BYTES = 2 << 20, OLDEST_CAPABILITY = 75 };
 
 /* ------------------------------------------------------------------ steps ------------------------------------------ */
 
-static void forget_graph(sa_cuda_device *cuda)
+/* Recorded addresses may not be valid any more. */
+static void forget_recordings(sa_cuda_device *cuda)
 {
-    if (cuda->graph) cudaGraphExecDestroy(cuda->graph);
-    cuda->graph = nullptr;
-    cuda->graph_state = SA_CUDA_GRAPH_NONE;
+    while (cuda->recordings) {
+        sa_cuda_recording *recording = cuda->recordings;
+        cuda->recordings = recording->next;
+        if (recording->graph) cudaGraphExecDestroy(recording->graph);
+        free(recording);
+    }
+    cuda->current = nullptr;
+}
+
+static sa_status find_recording(sa_cuda_device *cuda, const void *owner, sa_cuda_recording **result)
+{
+    sa_cuda_recording *recording = cuda->recordings;
+    while (recording && recording->owner != owner) recording = recording->next;
+    if (!recording) {
+        recording = (sa_cuda_recording *)calloc(1, sizeof *recording);
+        if (!recording) SA_FAIL(SA_NOMEM, "cuda device: no host memory to note a recording");
+        recording->owner = owner;
+        recording->next = cuda->recordings;
+        cuda->recordings = recording;
+    }
+    *result = recording;
+    return SA_OK;
+}
+
+static bool is_recording(const sa_cuda_device *cuda)
+{
+    return cuda->current && cuda->current->state == SA_CUDA_GRAPH_RECORDING;
 }
 
 /* Ends a recording that went wrong. */
 static void abandon_recording(sa_cuda_device *cuda)
 {
     cudaGraph_t recorded = nullptr;
-    if (cuda->graph_state != SA_CUDA_GRAPH_RECORDING) return;
+    if (!is_recording(cuda)) return;
     if (cudaStreamEndCapture(cuda->stream, &recorded) == cudaSuccess && recorded) cudaGraphDestroy(recorded);
     (void)cudaGetLastError();
-    cuda->graph_state = SA_CUDA_GRAPH_NONE;
+    cuda->current->state = SA_CUDA_GRAPH_NONE;
 }
 
 static sa_status begin_step(sa_device *device, int *replay)
@@ -34,26 +59,28 @@ static sa_status begin_step(sa_device *device, int *replay)
     sa_cuda_device *cuda = sa_cuda(device);
     abandon_recording(cuda); /* a step that failed half-way may have no end_step */
     cuda->step_failed = false;
-    if (cuda->graph_owner != device->step_owner) forget_graph(cuda);
-    cuda->graph_owner = device->step_owner;
-    if (cuda->use_graph && cuda->graph_state == SA_CUDA_GRAPH_WARM) {
+    *replay = 0;
+    if (!cuda->use_graph) return SA_OK;
+    SA_TRY(find_recording(cuda, device->step_owner, &cuda->current));
+    if (cuda->current->state == SA_CUDA_GRAPH_WARM) {
         SA_CUDA_TRY(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal));
-        cuda->graph_state = SA_CUDA_GRAPH_RECORDING;
+        cuda->current->state = SA_CUDA_GRAPH_RECORDING;
     }
-    *replay = cuda->use_graph && cuda->graph_state == SA_CUDA_GRAPH_READY;
+    *replay = cuda->current->state == SA_CUDA_GRAPH_READY;
     return SA_OK;
 }
 
 static sa_status end_recording(sa_cuda_device *cuda)
 {
     cudaGraph_t recorded = nullptr;
-    cuda->graph_state = SA_CUDA_GRAPH_NONE;
+    sa_cuda_recording *recording = cuda->current;
+    recording->state = SA_CUDA_GRAPH_NONE;
     SA_CUDA_TRY(cudaStreamEndCapture(cuda->stream, &recorded));
-    cudaError_t error = cudaGraphInstantiate(&cuda->graph, recorded, 0);
+    cudaError_t error = cudaGraphInstantiate(&recording->graph, recorded, 0);
     cudaGraphDestroy(recorded);
-    if (error != cudaSuccess) cuda->graph = nullptr;
+    if (error != cudaSuccess) recording->graph = nullptr;
     SA_TRY(sa_cuda_check(error, "cudaGraphInstantiate"));
-    cuda->graph_state = SA_CUDA_GRAPH_READY;
+    recording->state = SA_CUDA_GRAPH_READY;
     return SA_OK;
 }
 
@@ -62,13 +89,13 @@ static sa_status end_step(sa_device *device)
 {
     sa_cuda_device *cuda = sa_cuda(device);
     if (cuda->step_failed) abandon_recording(cuda);
-    if (cuda->step_failed || !cuda->use_graph) return SA_OK;
-    if (cuda->graph_state == SA_CUDA_GRAPH_NONE) {
-        cuda->graph_state = SA_CUDA_GRAPH_WARM;
+    if (cuda->step_failed || !cuda->use_graph || !cuda->current) return SA_OK;
+    if (cuda->current->state == SA_CUDA_GRAPH_NONE) {
+        cuda->current->state = SA_CUDA_GRAPH_WARM;
         return SA_OK;
     }
-    if (cuda->graph_state == SA_CUDA_GRAPH_RECORDING) SA_TRY(end_recording(cuda));
-    if (cuda->graph_state == SA_CUDA_GRAPH_READY) SA_CUDA_TRY(cudaGraphLaunch(cuda->graph, cuda->stream));
+    if (is_recording(cuda)) SA_TRY(end_recording(cuda));
+    if (cuda->current->state == SA_CUDA_GRAPH_READY) SA_CUDA_TRY(cudaGraphLaunch(cuda->current->graph, cuda->stream));
     return SA_OK;
 }
 
@@ -76,7 +103,7 @@ static sa_status end_step(sa_device *device)
 
 static sa_status refuse_in_recording(const sa_cuda_device *cuda, const char *what)
 {
-    if (cuda->graph_state == SA_CUDA_GRAPH_RECORDING)
+    if (is_recording(cuda))
         SA_FAIL(SA_INVALID, "cuda device: %s between begin_step and end_step of a step that is being recorded", what);
     return SA_OK;
 }
@@ -97,7 +124,7 @@ static sa_status cuda_alloc(sa_device *device, size_t bytes, void **pointer)
     void *memory = nullptr;
     if (bytes == 0) SA_FAIL(SA_INVALID, "cuda device: an allocation of 0 bytes");
     SA_TRY(refuse_in_recording(cuda, "an allocation"));
-    forget_graph(cuda);
+    forget_recordings(cuda);
     sa_cuda_allocation *entry = (sa_cuda_allocation *)malloc(sizeof *entry);
     if (!entry) SA_FAIL(SA_NOMEM, "cuda device: no host memory to note an allocation of %zu bytes", bytes);
     cudaError_t error = cudaMalloc(&memory, bytes);
@@ -123,7 +150,7 @@ static void cuda_free(sa_device *device, void *pointer)
     sa_cuda_device *cuda = sa_cuda(device);
     if (!pointer) return;
     abandon_recording(cuda);
-    forget_graph(cuda);
+    forget_recordings(cuda);
     for (sa_cuda_allocation **link = &cuda->allocations; *link; link = &(*link)->next) {
         sa_cuda_allocation *entry = *link;
         if (entry->pointer != pointer) continue;
@@ -212,7 +239,7 @@ static sa_status cuda_set_option(sa_device *device, const char *name, int value)
 {
     sa_cuda_device *cuda = sa_cuda(device);
     SA_TRY(refuse_in_recording(cuda, "a change of options"));
-    forget_graph(cuda);
+    forget_recordings(cuda);
     if (!strcmp(name, "graph")) {
         cuda->use_graph = value != 0;
         return SA_OK;
@@ -231,7 +258,7 @@ static void cuda_close(sa_device *device)
     sa_cuda_device *cuda = sa_cuda(device);
     abandon_recording(cuda);
     while (cuda->allocations) cuda_free(device, cuda->allocations->pointer);
-    forget_graph(cuda);
+    forget_recordings(cuda);
     if (cuda->dnn) cudnnDestroy(cuda->dnn);
     if (cuda->blas) cublasDestroy(cuda->blas);
     cudaEvent_t events[] = {cuda->time_before, cuda->time_now, cuda->staging_free[0], cuda->staging_free[1]};

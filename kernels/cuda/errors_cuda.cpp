@@ -1,5 +1,5 @@
 /* How errors of CUDA, cuBLAS and cuDNN become statuses with messages. */
-#include "kernels/cuda/cuda_device.cuh"
+#include "kernels/cuda/cuda_libraries.cuh"
 
 sa_status sa_cuda_check(cudaError_t error, const char *what)
 {

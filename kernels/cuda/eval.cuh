@@ -32,10 +32,10 @@ __device__ __forceinline__ sa_lanes sa_row_lanes(int n, int c, int y, int x, int
     return at;
 }
 
-/* One slot is SA_EVAL_LANES planes of SA_EVAL_THREADS floats: neighbouring threads in neighbouring banks. */
+/* One slot is SA_EVAL_LANES planes of blockDim.x floats: neighbouring threads in neighbouring banks. */
 __device__ __forceinline__ float *sa_slot(float *slots, int slot)
 {
-    return slots + (size_t)slot * SA_EVAL_LANES * SA_EVAL_THREADS + threadIdx.x;
+    return slots + (unsigned)(slot * SA_EVAL_LANES) * blockDim.x + threadIdx.x;
 }
 
 __device__ __forceinline__ void sa_load_operand(int operand, float *slots, const float (&last)[SA_EVAL_LANES],
@@ -47,7 +47,7 @@ __device__ __forceinline__ void sa_load_operand(int operand, float *slots, const
     } else if (operand >= 0) {
         const float *slot = sa_slot(slots, operand);
 #pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++) value[e] = slot[e * SA_EVAL_THREADS];
+        for (int e = 0; e < SA_EVAL_LANES; e++) value[e] = slot[(unsigned)e * blockDim.x];
     }
 }
 
@@ -209,7 +209,7 @@ __device__ __forceinline__ void sa_step_here(const sa_eval_step &s, const sa_lan
     }
 }
 
-/* A step that has begun to visit places, put away while the group inside runs: words of shared memory, SA_EVAL_THREADS apart. */
+/* A step that has begun to visit places, put away while the group inside runs: words of shared memory, blockDim.x apart. */
 enum {
     FRAME_C,
     FRAME_VALID,
@@ -225,32 +225,32 @@ static_assert(FRAME_SUM + SA_EVAL_LANES <= SA_EVAL_FRAME_WORDS, "a frame is too 
 __device__ __forceinline__ void sa_put_away(int *frame, const sa_lanes &at, unsigned place_valid, int step, int j,
                                             const float (&sum)[SA_EVAL_LANES])
 {
-    frame[FRAME_C * SA_EVAL_THREADS] = at.c;
-    frame[FRAME_VALID * SA_EVAL_THREADS] = (int)at.valid;
-    frame[FRAME_PLACE_VALID * SA_EVAL_THREADS] = (int)place_valid;
-    frame[FRAME_STEP * SA_EVAL_THREADS] = step;
-    frame[FRAME_PLACE * SA_EVAL_THREADS] = j;
+    frame[FRAME_C * blockDim.x] = at.c;
+    frame[FRAME_VALID * blockDim.x] = (int)at.valid;
+    frame[FRAME_PLACE_VALID * blockDim.x] = (int)place_valid;
+    frame[FRAME_STEP * blockDim.x] = step;
+    frame[FRAME_PLACE * blockDim.x] = j;
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
-        frame[(FRAME_Y + e) * SA_EVAL_THREADS] = at.y[e];
-        frame[(FRAME_X + e) * SA_EVAL_THREADS] = at.x[e];
-        frame[(FRAME_SUM + e) * SA_EVAL_THREADS] = __float_as_int(sum[e]);
+        frame[(unsigned)(FRAME_Y + e) * blockDim.x] = at.y[e];
+        frame[(unsigned)(FRAME_X + e) * blockDim.x] = at.x[e];
+        frame[(unsigned)(FRAME_SUM + e) * blockDim.x] = __float_as_int(sum[e]);
     }
 }
 
 __device__ __forceinline__ void sa_take_back(const int *frame, sa_lanes &at, unsigned &place_valid, int &step, int &j,
                                              float (&sum)[SA_EVAL_LANES])
 {
-    at.c = frame[FRAME_C * SA_EVAL_THREADS];
-    at.valid = (unsigned)frame[FRAME_VALID * SA_EVAL_THREADS];
-    place_valid = (unsigned)frame[FRAME_PLACE_VALID * SA_EVAL_THREADS];
-    step = frame[FRAME_STEP * SA_EVAL_THREADS];
-    j = frame[FRAME_PLACE * SA_EVAL_THREADS];
+    at.c = frame[FRAME_C * blockDim.x];
+    at.valid = (unsigned)frame[FRAME_VALID * blockDim.x];
+    place_valid = (unsigned)frame[FRAME_PLACE_VALID * blockDim.x];
+    step = frame[FRAME_STEP * blockDim.x];
+    j = frame[FRAME_PLACE * blockDim.x];
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
-        at.y[e] = frame[(FRAME_Y + e) * SA_EVAL_THREADS];
-        at.x[e] = frame[(FRAME_X + e) * SA_EVAL_THREADS];
-        sum[e] = __int_as_float(frame[(FRAME_SUM + e) * SA_EVAL_THREADS]);
+        at.y[e] = frame[(unsigned)(FRAME_Y + e) * blockDim.x];
+        at.x[e] = frame[(unsigned)(FRAME_X + e) * blockDim.x];
+        sum[e] = __int_as_float(frame[(unsigned)(FRAME_SUM + e) * blockDim.x]);
     }
 }
 
@@ -272,7 +272,7 @@ __device__ __forceinline__ void sa_finish_step(const sa_eval_step &s, const sa_l
     if (s.store < 0) return;
     float *slot = sa_slot(slots, s.store);
 #pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++) slot[e * SA_EVAL_THREADS] = value[e];
+    for (int e = 0; e < SA_EVAL_LANES; e++) slot[(unsigned)e * blockDim.x] = value[e];
 }
 
 /* Evaluates the program at `at`; the last step's values are left in `last`. The flow of control depends on the program alone, not
@@ -303,7 +303,7 @@ __device__ __forceinline__ void sa_eval_nested(const sa_eval_program &program, c
         if (i == end) { /* the group's value is in last */
             if (depth == 0) return;
             unsigned place_valid;
-            sa_take_back(frames + --depth * SA_EVAL_FRAME_WORDS * SA_EVAL_THREADS, at, place_valid, i, j, value);
+            sa_take_back(frames + (unsigned)(--depth * SA_EVAL_FRAME_WORDS) * blockDim.x, at, place_valid, i, j, value);
             sa_collect(program.step[i], at, j, place_valid, last, value);
             end = program.end[program.step[i].group];
             j++;
@@ -312,7 +312,7 @@ __device__ __forceinline__ void sa_eval_nested(const sa_eval_program &program, c
         if (s.inside >= 0 && j < s.places) {
             sa_lanes place;
             sa_place(s, at, j, place);
-            sa_put_away(frames + depth++ * SA_EVAL_FRAME_WORDS * SA_EVAL_THREADS, at, place.valid, i, j, value);
+            sa_put_away(frames + (unsigned)(depth++ * SA_EVAL_FRAME_WORDS) * blockDim.x, at, place.valid, i, j, value);
             at = place;
             i = program.begin[s.inside];
             end = program.end[s.inside];

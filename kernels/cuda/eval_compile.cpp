@@ -189,8 +189,8 @@ sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_pr
         place_group(&c.groups[g], g, roots, g == 0 ? count : 0, program, &used);
     }
     const size_t limit = 48 * 1024 - 1024; /* the least that every card has, less what kernels declare themselves */
-    if (sa_eval_shared_bytes(program) > limit)
-        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %zu are there", sa_eval_shared_bytes(program),
-                limit);
+    if (sa_eval_shared_bytes(program, SA_EVAL_THREADS) > limit)
+        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %zu are there",
+                sa_eval_shared_bytes(program, SA_EVAL_THREADS), limit);
     return SA_OK;
 }

@@ -11,9 +11,10 @@
 
 /* Launches kernel<false> if the programs have no groups inside groups, which needs fewer registers, else kernel<true>. PAIR: for
  * two programs; they use the same slots one after the other. */
-#define SA_EVAL_LAUNCH(kernel, program, blocks, stream, ...)                                                                   \
-    SA_TRY(sa_cuda_check(sa_launch((program).levels == 1 ? kernel<false> : kernel<true>, dim3((unsigned)(blocks)),             \
-                                   dim3(SA_EVAL_THREADS), sa_eval_shared_bytes(&(program)), (stream), (program), __VA_ARGS__), \
+#define SA_EVAL_LAUNCH(kernel, program, blocks, stream, ...)                                                                      \
+    SA_TRY(sa_cuda_check(sa_launch((program).levels == 1 ? kernel<false> : kernel<true>, dim3((unsigned)(blocks)),                \
+                                   dim3(SA_EVAL_THREADS), sa_eval_shared_bytes(&(program), SA_EVAL_THREADS), (stream), (program), \
+                                   __VA_ARGS__),                                                                                  \
                          #kernel))
 #define SA_EVAL_LAUNCH_PAIR(kernel, first, second, blocks, stream, ...)                                                           \
     SA_TRY(sa_cuda_check(sa_launch((first).levels == 1 && (second).levels == 1 ? kernel<false> : kernel<true>,                    \
@@ -23,7 +24,7 @@
 
 static inline size_t sa_eval_shared_bytes_of(const sa_eval_program *first, const sa_eval_program *second)
 {
-    size_t a = sa_eval_shared_bytes(first), b = sa_eval_shared_bytes(second);
+    size_t a = sa_eval_shared_bytes(first, SA_EVAL_THREADS), b = sa_eval_shared_bytes(second, SA_EVAL_THREADS);
     return a > b ? a : b;
 }
 

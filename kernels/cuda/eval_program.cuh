@@ -12,7 +12,7 @@
 
 enum {
     SA_EVAL_LANES = 4,     /* elements a thread */
-    SA_EVAL_THREADS = 128, /* threads a block of every kernel that evaluates sources */
+    SA_EVAL_THREADS = 128, /* threads a block of kernels that evaluate sources, unless they say otherwise */
     SA_EVAL_LEVELS = 4,    /* groups within groups, the outermost included */
     SA_EVAL_FRAME_WORDS = 17,
     SA_EVAL_STEPS = 24,
@@ -54,11 +54,11 @@ struct sa_eval_program {
 /* Flattens `count` sources (1 or SA_EVAL_ROOTS) of planes of one size. SA_UNSUPPORTED if they nest too deep or are too long. */
 sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_program *program);
 
-/* Bytes of shared memory that a block of SA_EVAL_THREADS needs for a program's slots and frames. */
-static inline size_t sa_eval_shared_bytes(const sa_eval_program *program)
+/* Bytes of shared memory that a block of `threads` needs for a program's slots and frames. */
+static inline size_t sa_eval_shared_bytes(const sa_eval_program *program, int threads)
 {
     size_t words = (size_t)program->slots * SA_EVAL_LANES + (size_t)(program->levels - 1) * SA_EVAL_FRAME_WORDS;
-    return words * SA_EVAL_THREADS * sizeof(float);
+    return words * (size_t)threads * sizeof(float);
 }
 
 #endif

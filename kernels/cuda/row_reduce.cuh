@@ -9,7 +9,7 @@
 
 enum {
     SA_ROW_LANES = 16,
-    SA_ROWS_AT_ONCE = SA_EVAL_THREADS / SA_ROW_LANES, /* rows that a block sums at a time */
+    SA_ROWS_AT_ONCE = SA_EVAL_THREADS / SA_ROW_LANES, /* rows that a block of SA_EVAL_THREADS sums at a time */
 };
 
 /* The sum of one value a lane over the 16 lanes of this half warp, in order; every lane gets it. All 32 lanes must call. */

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The CUDA kernels on the stand-in under its checkers: races and uninitialised reads, AddressSanitizer, UBSan, thread orders, deferred
+# streams; and whole nets against Caffe's golden data. Each line is one run of a test program; prints counts as cmocka does.
+# Not the random cases at length: build/tests/test_cuda_parity does those without checkers.
+set -u
+build=${SA_BUILD:-build}
+parity=$build/tests/test_cuda_parity
+log=$build/tests/test_cuda_modes.log
+if ! [ -x "$parity" ] || ! [ -f build/tests/simt/kernels_fast.so ]; then
+    echo 'SKIP: this build has no CUDA (no nvcc, or CUDA=0)'
+    echo '[  SKIPPED ] 1 test(s).'
+    exit 0
+fi
+passed=0 failed=0
+
+run() # name, environment words, mode, command...
+{
+    local name=$1 environment=$2 mode=$3
+    shift 3
+    # shellcheck disable=SC2086 # the environment is words
+    if env $environment SA_SIMT_KERNELS= tests/simt/run --mode "$mode" "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        echo "[       OK ] $name"
+    else
+        failed=$((failed + 1))
+        echo "[  FAILED  ] $name: tests/simt/run --mode $mode $*"
+        tail -n 20 "$log"
+    fi
+}
+
+run 'checker, threads forwards' '' check "$parity" 12
+run 'checker, threads backwards, deferred streams' 'SA_SIMT_ORDER=reverse SA_SIMT_DEFER=1' check "$parity" 12
+run 'checker, threads in random order' 'SA_SIMT_ORDER=random:7' check "$parity" 12
+run 'address sanitizer' '' asan "$parity" 12
+run 'undefined behaviour sanitizer' '' ubsan "$parity" 12
+run 'no recording of steps' 'SA_NO_GRAPH=1' fast "$build/tests/test_golden" --device cuda tests/golden/tiny_old/
+run 'checker on whole nets' '' check "$build/tests/test_golden" --device cuda --strategy smallest tests/golden/tiny_new/
+# One device allocation a session, nothing left at the end, whatever the strategy; the same bits for all of them.
+bench_is_clean()
+{
+    local report=build/tests/simt/bench.report json
+    json=$(SA_SIMT_REPORT=$report SA_SIMT_KERNELS='' tests/simt/run "$build/segarena" bench tests/golden/tiny_old/net.prototxt --device cuda \
+        --strategy caffe,shared,fastest,smallest --warmup 1 --steps 4 --json) || return 1
+    grep -q '"malloc": 4, .*"graph": 4, .*"device_bytes_left": 0' "$report" || { cat "$report"; return 1; }
+    [ "$(echo "$json" | grep -c '"device_allocations":[[:space:]]*1,')" = 4 ] || { echo "$json"; return 1; }
+    [ "$(echo "$json" | grep '"state_hash"' | sort -u | wc -l)" = 1 ] || { echo "$json"; return 1; }
+}
+if bench_is_clean >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo '[       OK ] bench: one allocation, one recording and the same bits for four strategies'
+else
+    failed=$((failed + 1))
+    echo '[  FAILED  ] bench: one allocation, one recording and the same bits for four strategies'
+    tail -n 40 "$log"
+fi
+# Caffe's golden data: every case, every strategy; the worst share of a bound of each is in the log of this suite.
+run 'golden cases' '' fast "$build/tests/test_golden" --device cuda tests/golden/*/
+grep -E '^(ok|FAIL) ' "$log"
+echo "[  PASSED  ] $passed test(s)."
+[ "$failed" = 0 ] || echo "[  FAILED  ] $failed test(s)."
+[ "$failed" = 0 ]
