@@ -160,7 +160,7 @@ static int by_value(const void *a, const void *b)
 /* Median over the counted steps of what `pick` takes from each. */
 static double median(const contender *c, int phase)
 {
-    double value[SA_BENCH_STEPS_MAX];
+    double value[SA_BENCH_STEPS_MAX] = {0};
     for (int i = 0; i < c->result.steps; i++) {
         const sa_step_times *t = &c->times[i];
         double step = t->ms[SA_STEP_FORWARD] + t->ms[SA_STEP_BACKWARD] + t->ms[SA_STEP_UPDATE];

@@ -149,6 +149,7 @@ static sa_status check_combination(const sa_strategy *s)
         {SA_SWITCH_BANDED, SA_SWITCH_FUSE, "a band ends at the pooling only if nothing in between is stored"},
         {SA_SWITCH_BANDED, SA_SWITCH_LEAN, "BN's copies would store the level that a band never stores"},
         {SA_SWITCH_INPLACE_GRAD, SA_SWITCH_LEAN, "BN's dx can overwrite x only if x, not x_norm, is what BN keeps"},
+        {SA_SWITCH_RELRN, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
         {SA_SWITCH_RELRN, SA_SWITCH_LEAN, "Caffe's layout keeps LRN's scale anyway"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LEAN, "in Caffe's layout a convolution's output is overwritten by BN"},

@@ -170,8 +170,9 @@ static sa_status run_solver(run *r, const sa_solver_config *solver)
     SA_TRY(sa_golden_read(r->golden, "lr.npy", &lr));
     size_t steps = lr.count;
     sa_npy_free(&lr);
-    float *losses = calloc(2 * steps, sizeof *losses), *rates = losses + steps;
+    float *losses = calloc(2 * steps, sizeof *losses);
     if (!losses) SA_FAIL(SA_NOMEM, "no memory for %zu losses", steps);
+    float *rates = losses + steps;
     sa_status status = SA_OK;
     int loss = sa_net_blob_index(sa_session_net(r->session), "loss");
     for (size_t k = 0; k < steps && status == SA_OK; k++) {
