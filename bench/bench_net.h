@@ -34,7 +34,7 @@ static inline const char *sa_bench_find_net(const char *name, char path[PATH_MAX
 static inline int sa_bench_net(int argc, char **argv, const char *name)
 {
     char path[PATH_MAX];
-    sa_bench_options options;
+    sa_bench_options options = {0};
     int status = sa_bench_parse(argc, argv, sa_bench_find_net(name, path), &options);
     return status >= 0 ? status : sa_bench_command(&options);
 }

@@ -1,4 +1,5 @@
-/* The benchmark binary of the `new` configuration: `segarena bench` with its net. Run from the project's root, or with SA_NETS set to nets/. */
+/* The benchmark binary of the `new` configuration: `segarena bench` with its net. Run from the project's root, or with SA_NETS set
+ * to nets/. */
 #include "bench/bench_net.h"
 
 int main(int argc, char **argv)

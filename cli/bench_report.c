@@ -19,8 +19,8 @@ void sa_bench_progress(const sa_bench_options *options, const sa_bench_result *r
     }
     if (!live && step > 0) return; /* a log gets one line a strategy */
     char size[SA_SIZE_TEXT_BYTES];
-    fprintf(stderr, "%s%s: step %d of %d, arena %s%s", live ? "\r\033[K" : "", result->strategy.name, step + 1, options->warmup + options->steps,
-            sa_size_format(result->predicted_bytes, size), live ? "" : "\n");
+    fprintf(stderr, "%s%s: step %d of %d, arena %s%s", live ? "\r\033[K" : "", result->strategy.name, step + 1,
+            options->warmup + options->steps, sa_size_format(result->predicted_bytes, size), live ? "" : "\n");
 }
 
 static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench_result *first)
@@ -49,9 +49,9 @@ static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench
 static void print_predictions(FILE *out, const sa_bench_result *const *results, int count)
 {
     static const sa_table_column COLUMNS[] = {
-        {"strategy", NULL, SA_TABLE_LEFT},          {"predicted", "bytes", SA_TABLE_RIGHT},  {"measured", "bytes", SA_TABLE_RIGHT},
-        {"predicted", "ms", SA_TABLE_RIGHT},        {"measured", "ms", SA_TABLE_RIGHT},      {"off by", "%", SA_TABLE_RIGHT},
-        {"predicted CPU", "ms", SA_TABLE_RIGHT},    {"measured CPU", "ms", SA_TABLE_RIGHT},  {"off by", "%", SA_TABLE_RIGHT},
+        {"strategy", NULL, SA_TABLE_LEFT},       {"predicted", "bytes", SA_TABLE_RIGHT}, {"measured", "bytes", SA_TABLE_RIGHT},
+        {"predicted", "ms", SA_TABLE_RIGHT},     {"measured", "ms", SA_TABLE_RIGHT},     {"off by", "%", SA_TABLE_RIGHT},
+        {"predicted CPU", "ms", SA_TABLE_RIGHT}, {"measured CPU", "ms", SA_TABLE_RIGHT}, {"off by", "%", SA_TABLE_RIGHT},
     };
     sa_table *table;
     char *text, exact[SA_SIZE_TEXT_BYTES];
@@ -81,10 +81,10 @@ static void print_predictions(FILE *out, const sa_bench_result *const *results, 
 void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count)
 {
     static const sa_table_column COLUMNS[] = {
-        {"strategy", NULL, SA_TABLE_LEFT},      {"arena", "bytes", SA_TABLE_RIGHT},   {"measured", NULL, SA_TABLE_RIGHT},
-        {"of first", "%", SA_TABLE_RIGHT},      {"RSS over base", NULL, SA_TABLE_RIGHT}, {"forward", "ms", SA_TABLE_RIGHT},
-        {"backward", "ms", SA_TABLE_RIGHT},     {"update", "ms", SA_TABLE_RIGHT},     {"step", "ms", SA_TABLE_RIGHT},
-        {"step CPU", "ms", SA_TABLE_RIGHT},     {"loss", NULL, SA_TABLE_RIGHT},       {"state", NULL, SA_TABLE_RIGHT},
+        {"strategy", NULL, SA_TABLE_LEFT},  {"arena", "bytes", SA_TABLE_RIGHT},      {"measured", NULL, SA_TABLE_RIGHT},
+        {"of first", "%", SA_TABLE_RIGHT},  {"RSS over base", NULL, SA_TABLE_RIGHT}, {"forward", "ms", SA_TABLE_RIGHT},
+        {"backward", "ms", SA_TABLE_RIGHT}, {"update", "ms", SA_TABLE_RIGHT},        {"step", "ms", SA_TABLE_RIGHT},
+        {"step CPU", "ms", SA_TABLE_RIGHT}, {"loss", NULL, SA_TABLE_RIGHT},          {"state", NULL, SA_TABLE_RIGHT},
     };
     sa_table *table;
     char *text;
@@ -137,7 +137,8 @@ static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total
     return row;
 }
 
-void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_net *net, const sa_bench_result *const *results, int count)
+void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_net *net, const sa_bench_result *const *results,
+                         int count)
 {
     cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "results");
     for (int i = 0; i < count; i++) cJSON_AddItemToArray(array, result_json(net, results[i], options->warmup + options->steps));
@@ -149,8 +150,8 @@ void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_ne
 
 void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_result *result, int steps)
 {
-    static const sa_table_column COLUMNS[] = {{"op", NULL, SA_TABLE_LEFT}, {"kind", NULL, SA_TABLE_LEFT}, {"time", "ms", SA_TABLE_RIGHT},
-                                              {"share", "%", SA_TABLE_RIGHT}};
+    static const sa_table_column COLUMNS[] = {
+        {"op", NULL, SA_TABLE_LEFT}, {"kind", NULL, SA_TABLE_LEFT}, {"time", "ms", SA_TABLE_RIGHT}, {"share", "%", SA_TABLE_RIGHT}};
     const sa_program *program = sa_session_layout(session)->program;
     sa_table *table;
     char *text;

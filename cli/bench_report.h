@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count);
-void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_net *net, const sa_bench_result *const *results, int count);
+void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_net *net, const sa_bench_result *const *results,
+                         int count);
 /* Mean time of each op over `steps` steps, in order of the program. */
 void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_result *result, int steps);
 /* One line on stderr, rewritten on a terminal; result NULL ends it. */

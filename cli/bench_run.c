@@ -1,5 +1,5 @@
-/* Runs the strategies of a benchmark. All sessions that fit into memory together are opened first and then take turns, step by step, so that
- * a busy machine disturbs all of them alike; otherwise they run one after the other. */
+/* Runs the strategies of a benchmark. All sessions that fit into memory together are opened first and then take turns, step by
+ * step, so that a busy machine disturbs all of them alike; otherwise they run one after the other. */
 #include "cli/bench_run.h"
 
 #include "cli/bench_report.h"
@@ -137,7 +137,8 @@ static sa_status start(bench *b, contender *c)
     if (r->predicted_bytes + HEADROOM_BYTES > r->free_bytes) {
         char need[SA_SIZE_TEXT_BYTES], have[SA_SIZE_TEXT_BYTES];
         r->skipped = true;
-        snprintf(r->why, sizeof r->why, "needs %s, %s are free", sa_size_format(r->predicted_bytes, need), sa_size_format(r->free_bytes, have));
+        snprintf(r->why, sizeof r->why, "needs %s, %s are free", sa_size_format(r->predicted_bytes, need),
+                 sa_size_format(r->free_bytes, have));
         return SA_OK;
     }
     SA_TRY(sa_feed_open(b->net, NULL, b->options->seed, &c->feed));
@@ -160,7 +161,7 @@ static int by_value(const void *a, const void *b)
 /* Median over the counted steps of what `pick` takes from each. */
 static double median(const contender *c, int phase)
 {
-    double value[SA_BENCH_STEPS_MAX];
+    double value[SA_BENCH_STEPS_MAX] = {0};
     for (int i = 0; i < c->result.steps; i++) {
         const sa_step_times *t = &c->times[i];
         double step = t->ms[SA_STEP_FORWARD] + t->ms[SA_STEP_BACKWARD] + t->ms[SA_STEP_UPDATE];

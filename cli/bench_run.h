@@ -7,11 +7,11 @@
 enum { SA_BENCH_STRATEGIES_MAX = 32, SA_BENCH_STEPS_MAX = 1000 };
 
 typedef struct sa_bench_options {
-    const char *net; /* path of the prototxt */
+    const char *net;        /* path of the prototxt */
     const char *strategies; /* "caffe,shared"; NULL: none beside those of budget and frontier */
-    size_t budget_bytes; /* > 0: the fastest strategy within it runs too */
-    int frontier; /* > 0: so many points of the frontier run too */
-    const char *costs; /* what predicted times come from, see cli/budget_option.h */
+    size_t budget_bytes;    /* > 0: the fastest strategy within it runs too */
+    int frontier;           /* > 0: so many points of the frontier run too */
+    const char *costs;      /* what predicted times come from, see cli/budget_option.h */
     const char *conv, *device;
     int threads, warmup, steps, batch;
     uint64_t seed;
@@ -25,15 +25,15 @@ typedef struct sa_bench_result {
     size_t predicted_bytes, measured_bytes, rss_over_base_bytes, device_allocations, free_bytes;
     int threads;
     char device[128];
-    double expected_ms, expected_cpu_ms; /* of a step, by the cost model; 0: not asked */
+    double expected_ms, expected_cpu_ms;                             /* of a step, by the cost model; 0: not asked */
     double forward_ms, backward_ms, update_ms, step_ms, step_cpu_ms; /* medians */
     int steps;
     float loss[SA_BENCH_STEPS_MAX]; /* warm-up steps first */
     uint64_t state_hash;
 } sa_bench_result;
 
-/* The whole command: runs the strategies, one after the other (rounds of steps are interleaved if they fit together), prints a table or JSON.
- * Returns the exit status. */
+/* The whole command: runs the strategies, one after the other (rounds of steps are interleaved if they fit together), prints a
+ * table or JSON. Returns the exit status. */
 int sa_bench_command(const sa_bench_options *options);
 /* Parses argv for `bench`; fixed_net: the net of bench_old / bench_new, else NULL. Returns -1 to go on, else the exit status. */
 int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_options *options);

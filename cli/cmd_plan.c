@@ -17,12 +17,23 @@ typedef struct plan_options {
     bool json;
 } plan_options;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_BATCH = 'b', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_BUDGET, KEY_COSTS, BATCH_MAX = 65536 };
+enum {
+    KEY_STRATEGY = 's',
+    KEY_CONV = 'c',
+    KEY_BATCH = 'b',
+    KEY_JSON = 'j',
+    KEY_CSV = 256,
+    KEY_HTML,
+    KEY_BUDGET,
+    KEY_COSTS,
+    BATCH_MAX = 65536
+};
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
     {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy whose arena is at most so large, and what others would take", 0},
-    {"costs", KEY_COSTS, "C", 0, "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
+    {"costs", KEY_COSTS, "C", 0,
+     "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
@@ -136,7 +147,8 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     return status;
 }
 
-static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_device *device, sa_strategy *strategy, budget_result *budget)
+static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_device *device, sa_strategy *strategy,
+                                 budget_result *budget)
 {
     sa_budget_request request = {.command = "plan", .program = PROGRAM};
     SA_TRY(sa_conv_option_parse(o->conv, &request.conv));

@@ -18,7 +18,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static int print_json(void)
 {
-    cJSON *root = cJSON_CreateObject(), *presets = cJSON_AddArrayToObject(root, "presets"), *switches = cJSON_AddArrayToObject(root, "switches");
+    cJSON *root = cJSON_CreateObject(), *presets = cJSON_AddArrayToObject(root, "presets"),
+          *switches = cJSON_AddArrayToObject(root, "switches");
     for (int i = 0; sa_preset_at(i); i++) {
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", sa_preset_at(i)->name);
@@ -43,7 +44,8 @@ static int print_json(void)
 int sa_cmd_strategies(int argc, char **argv)
 {
     static const struct argp_option OPTIONS[] = {{"json", 'j', NULL, 0, "one JSON document on stdout", 0}, {0}};
-    static const struct argp ARGP = {OPTIONS, parse, NULL, "Lists the presets and switches that --strategy takes.", NULL, NULL, NULL};
+    static const struct argp ARGP = {OPTIONS, parse, NULL, "Lists the presets and switches that --strategy takes.",
+                                     NULL,    NULL,  NULL};
     bool json = false;
     argp_err_exit_status = 2;
     if (argp_parse(&ARGP, argc, argv, 0, NULL, &json)) return 2;

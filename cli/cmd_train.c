@@ -73,7 +73,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "memory strategy (default fastest); see `segarena strategies`", 0},
     {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy whose arena is at most so large, in place of --strategy", 0},
-    {"costs", KEY_COSTS, "C", 0, "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
+    {"costs", KEY_COSTS, "C", 0,
+     "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
     {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda (default: as the solver's solver_mode says)", 0},
     {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},

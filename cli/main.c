@@ -16,7 +16,8 @@ enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
 
 static void usage(FILE *stream)
 {
-    fprintf(stream, "segarena: where the memory of a SegNet goes, and where it need not\n\nusage: segarena COMMAND [OPTION...]\n\n");
+    fprintf(stream,
+            "segarena: where the memory of a SegNet goes, and where it need not\n\nusage: segarena COMMAND [OPTION...]\n\n");
     for (int i = 0; i < COMMAND_COUNT; i++) fprintf(stream, "  %-12s%s\n", COMMANDS[i].name, COMMANDS[i].help);
     fprintf(stream, "\n`segarena COMMAND --help` tells a command's options.\n");
 }

@@ -14,8 +14,8 @@
 typedef struct sa_train_options {
     const char *solver; /* path of the solver's prototxt */
     const char *strategy, *conv;
-    size_t budget_bytes; /* > 0: the fastest strategy whose arena is at most so large, in place of `strategy` */
-    const char *costs; /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
+    size_t budget_bytes;   /* > 0: the fastest strategy whose arena is at most so large, in place of `strategy` */
+    const char *costs;     /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
     const char *device;    /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */
     const char *data_root; /* NULL: the working directory */
     const char *snapshot;  /* NULL, or where the last state goes, in place of snapshot_prefix */

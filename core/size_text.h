@@ -10,8 +10,8 @@
 extern "C" {
 #endif
 
-/* "1048576", "512K", "8GiB", "1.5G": a number and nothing, K, M, G (or KB, MB, GB: 1000s) or Ki..., KiB, MiB, GiB (1024s). K, M, G alone
- * are 1024s, as in most tools that take sizes. SA_INVALID for anything else, negative, fractional bytes are rounded down. */
+/* "1048576", "512K", "8GiB", "1.5G": a number and nothing, K, M, G (or KB, MB, GB: 1000s) or Ki..., KiB, MiB, GiB (1024s). K, M, G
+ * alone are 1024s, as in most tools that take sizes. SA_INVALID for anything else, negative, fractional bytes are rounded down. */
 SA_CHECKED sa_status sa_size_parse(const char *text, size_t *bytes);
 
 enum { SA_SIZE_TEXT_BYTES = 32 };

@@ -1,5 +1,5 @@
-/* BN, SegNet's own batch normalisation: y = scale * (x - mean) / sqrt(var + 1e-9) + shift, with the statistics of this batch in LEARN
- * mode whatever the phase; y = scale * x + shift in INFERENCE mode. Not Caffe's BatchNorm. Caffe-SegNet: BNLayer. */
+/* BN, SegNet's own batch normalisation: y = scale * (x - mean) / sqrt(var + 1e-9) + shift, with the statistics of this batch in
+ * LEARN mode whatever the phase; y = scale * x + shift in INFERENCE mode. Not Caffe's BatchNorm. Caffe-SegNet: BNLayer. */
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
@@ -144,11 +144,13 @@ static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     const int32_t *dim = blobs[layer->bottom[0]].shape.dim;
-    size_t bytes = sa_blob_bytes(&blobs[layer->bottom[0]]), n = (size_t)dim[0], c = (size_t)dim[1], plane = (size_t)dim[2] * (size_t)dim[3];
+    size_t bytes = sa_blob_bytes(&blobs[layer->bottom[0]]), n = (size_t)dim[0], c = (size_t)dim[1],
+           plane = (size_t)dim[2] * (size_t)dim[3];
     list[0] = (sa_caffe_buffer){"buffer_blob", SA_CAFFE_BN_BUFFER, bytes, bytes};
     list[1] = (sa_caffe_buffer){"x_norm", SA_CAFFE_BN_XNORM, bytes, bytes};
     /* spatial and batch sum multipliers, batch and spatial statistics; CPU mode also touches gradients of some */
-    list[2] = (sa_caffe_buffer){"small", SA_CAFFE_BN_SMALL, 4 * (plane + n + 2 * n * c + 2 * c), 4 * (2 * plane + 2 * n + 4 * n * c + 2 * c)};
+    list[2] = (sa_caffe_buffer){"small", SA_CAFFE_BN_SMALL, 4 * (plane + n + 2 * n * c + 2 * c),
+                                4 * (2 * plane + 2 * n + 4 * n * c + 2 * c)};
     return 3;
 }
 

@@ -6,7 +6,7 @@
 enum { MIX_CHANNELS_MAX = 16 }; /* with more, the mix costs more than a matrix product */
 
 typedef struct conv_config {
-    sa_conv_param param; /* first: the field table fills it */
+    sa_conv_param param;    /* first: the field table fills it */
     sa_window_param window; /* resolved by setup */
 } conv_config;
 

@@ -1,5 +1,6 @@
-/* Dropout: y = x / (1 - ratio) where kept, else 0; the identity in the test phase (Bayesian SegNet may sample there too). The mask is never stored: a counter-based hash of
- * (seed, step, element) gives it forward and backward (Caffe draws it from mt19937, which is not reproduced). */
+/* Dropout: y = x / (1 - ratio) where kept, else 0; the identity in the test phase (Bayesian SegNet may sample there too). The mask
+ * is never stored: a counter-based hash of (seed, step, element) gives it forward and backward (Caffe draws it from mt19937, which
+ * is not reproduced). */
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 

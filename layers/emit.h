@@ -1,7 +1,7 @@
 /* What a layer may ask of the emitter while it emits its ops. Implemented in net/emit*.c.
  *
- * A layer asks for the source of a value and for the slab a value goes to; whether that value is stored, lives in another's buffer, is
- * computed by its reader or computed again is the strategy's business, not the layer's. */
+ * A layer asks for the source of a value and for the slab a value goes to; whether that value is stored, lives in another's buffer,
+ * is computed by its reader or computed again is the strategy's business, not the layer's. */
 #ifndef SA_LAYERS_EMIT_H
 #define SA_LAYERS_EMIT_H
 
@@ -12,8 +12,8 @@ typedef struct sa_emitter sa_emitter;
 /* What the strategy chose for private buffers of layers. */
 typedef struct sa_emit_choices {
     bool caffe_layout; /* Caffe's private buffers exist and are used */
-    bool bn_copies; /* BN keeps buffer_blob and x_norm */
-    bool stored_prob; /* SoftmaxWithLoss keeps its softmax */
+    bool bn_copies;    /* BN keeps buffer_blob and x_norm */
+    bool stored_prob;  /* SoftmaxWithLoss keeps its softmax */
 } sa_emit_choices;
 const sa_emit_choices *sa_emit_get_choices(const sa_emitter *emitter);
 const sa_layer *sa_emit_layers(const sa_emitter *emitter);
@@ -26,8 +26,8 @@ bool sa_emit_is_again(const sa_emitter *emitter);
 
 /* --- values of blobs --- */
 SA_CHECKED sa_status sa_emit_data(sa_emitter *emitter, int blob, sa_source *source); /* may emit a recomputation first */
-bool sa_emit_data_is_stored(const sa_emitter *emitter, int blob); /* has (or gets) memory: own or another's */
-bool sa_emit_data_is_present(const sa_emitter *emitter, int blob); /* can be read as DENSE right now */
+bool sa_emit_data_is_stored(const sa_emitter *emitter, int blob);                    /* has (or gets) memory: own or another's */
+bool sa_emit_data_is_present(const sa_emitter *emitter, int blob);                   /* can be read as DENSE right now */
 SA_CHECKED sa_status sa_emit_data_out(sa_emitter *emitter, int blob, sa_slab *slab); /* where to write it; makes the buffer */
 sa_encoding sa_emit_mask_encoding(const sa_emitter *emitter, int blob);
 /* A pooling's mask, as DENSE slab: of its mask top, or the private one of a pooling without mask top. */
@@ -54,8 +54,8 @@ sa_ref sa_emit_param(sa_emitter *emitter, const sa_layer *layer, int param);
 sa_ref sa_emit_param_grad(sa_emitter *emitter, const sa_layer *layer, int param);
 /* The buffer "<layer>.<suffix>", made at its first use. kind: sa_buffer_kind by name, so that layers need not know memory/. */
 typedef enum sa_emit_saved_kind { SA_EMIT_SAVED, SA_EMIT_SCALAR } sa_emit_saved_kind;
-SA_CHECKED sa_status sa_emit_saved(sa_emitter *emitter, const sa_layer *layer, const char *suffix, sa_emit_saved_kind kind, size_t bytes,
-                                   sa_ref *ref);
+SA_CHECKED sa_status sa_emit_saved(sa_emitter *emitter, const sa_layer *layer, const char *suffix, sa_emit_saved_kind kind,
+                                   size_t bytes, sa_ref *ref);
 bool sa_emit_has_saved(const sa_emitter *emitter, const sa_layer *layer, const char *suffix);
 sa_ref sa_emit_step_state(sa_emitter *emitter);
 /* Alive for the next op only, or the layer's own column buffer in Caffe's layout. bytes 0 gives an absent ref. */
@@ -68,18 +68,19 @@ size_t sa_emit_accuracy_workspace_bytes(sa_emitter *emitter, const int32_t nchw[
 
 /* How a convolution's backward pass is cut into ops. */
 typedef enum sa_conv_backward_form {
-    SA_CONV_BACKWARD_FUSED, /* one op */
-    SA_CONV_BACKWARD_SPLIT, /* dweight first, then dx: x is gone when dx comes */
+    SA_CONV_BACKWARD_FUSED,    /* one op */
+    SA_CONV_BACKWARD_SPLIT,    /* dweight first, then dx: x is gone when dx comes */
     SA_CONV_BACKWARD_BY_IMAGE, /* dweight first, then dx image by image */
 } sa_conv_backward_form;
 sa_conv_backward_form sa_emit_conv_backward_form(const sa_emitter *emitter, const sa_layer *layer);
 
 /* --- ops --- */
 /* Appends an op; what: "forward", "statistics". args is copied. */
-SA_CHECKED sa_status sa_emit_op(sa_emitter *emitter, const sa_layer *layer, const char *what, sa_op_kind kind, const sa_op_args *args);
+SA_CHECKED sa_status sa_emit_op(sa_emitter *emitter, const sa_layer *layer, const char *what, sa_op_kind kind,
+                                const sa_op_args *args);
 /* out = source over the current range. */
-SA_CHECKED sa_status sa_emit_materialize(sa_emitter *emitter, const sa_layer *layer, const char *what, const sa_source *source, int blob,
-                                         sa_slab out);
+SA_CHECKED sa_status sa_emit_materialize(sa_emitter *emitter, const sa_layer *layer, const char *what, const sa_source *source,
+                                         int blob, sa_slab out);
 
 /* emit_forward / emit_backward of layers that are nothing but their top_source / bottom_grad_source: materialise what is stored. */
 sa_status sa_emit_forward_from_source(sa_emitter *emitter, const sa_layer *layer);
@@ -90,7 +91,7 @@ sa_slab sa_slab_full(sa_ref at, const sa_shape *shape); /* float32, the whole va
 void sa_source_dense(sa_source *source, const sa_slab *slab, const sa_shape *shape);
 /* Appends a node whose children are the roots of a, b, c (each NULL if absent); its plane is that of `shape`. *source may be one of
  * them. SA_UNSUPPORTED if the tree gets too large. The node is returned for its slab, vectors and numbers to be set. */
-SA_CHECKED sa_status sa_source_join(sa_source *source, sa_node_kind kind, const sa_shape *shape, const sa_source *a, const sa_source *b,
-                                    const sa_source *c, sa_node **node);
+SA_CHECKED sa_status sa_source_join(sa_source *source, sa_node_kind kind, const sa_shape *shape, const sa_source *a,
+                                    const sa_source *b, const sa_source *c, sa_node **node);
 
 #endif

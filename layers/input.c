@@ -1,5 +1,5 @@
-/* Layers that feed the net: Input and DummyData state shapes, DenseImageData takes them from its configuration. Their tops are uploaded
- * before each step; data/ makes the batches. Caffe: InputLayer, DummyDataLayer, caffe-segnet: DenseImageDataLayer. */
+/* Layers that feed the net: Input and DummyData state shapes, DenseImageData takes them from its configuration. Their tops are
+ * uploaded before each step; data/ makes the batches. Caffe: InputLayer, DummyDataLayer, caffe-segnet: DenseImageDataLayer. */
 #include "layers/input.h"
 
 #include "layers/layer_common.h"
@@ -44,8 +44,8 @@ static sa_status dense_setup(sa_layer *layer, sa_blob *blobs)
     if (height < 1 || width < 1 || c->channels < 1)
         SA_FAIL(SA_INVALID, "the size of its images is not known: give new_height and new_width, or a readable source");
     blobs[layer->top[0]].shape = (sa_shape){4, {c->param.batch_size, c->channels, height, width}};
-    blobs[layer->top[1]].shape = (sa_shape){4, {c->param.batch_size, 1, c->label_height ? c->label_height : height,
-                                                c->label_width ? c->label_width : width}};
+    blobs[layer->top[1]].shape = (sa_shape){
+        4, {c->param.batch_size, 1, c->label_height ? c->label_height : height, c->label_width ? c->label_width : width}};
     return SA_OK;
 }
 

@@ -7,7 +7,7 @@
 typedef struct sa_dense_image_config_layer {
     sa_dense_image_data_param param; /* first: the field table fills it */
     sa_transform_param transform;
-    int32_t channels, height, width; /* of the stacked images; from the list's first line, set before setup */
+    int32_t channels, height, width;   /* of the stacked images; from the list's first line, set before setup */
     int32_t label_height, label_width; /* 0: as the data */
 } sa_dense_image_config_layer;
 

@@ -30,9 +30,9 @@ void sa_shape_nchw(const sa_shape *shape, int32_t nchw[4]);
 typedef struct sa_blob {
     char name[SA_NAME_MAX];
     sa_shape shape;
-    int producer, producer_top; /* the layer that makes it, as which top */
+    int producer, producer_top;    /* the layer that makes it, as which top */
     int consumer, consumer_bottom; /* the layer that reads it, -1: none (a net output) */
-    int previous; /* the version it overwrites in the file (top name = bottom name), or -1 */
+    int previous;                  /* the version it overwrites in the file (top name = bottom name), or -1 */
     bool last_version;
     bool needs_grad; /* d loss / d blob is computed */
 } sa_blob;
@@ -49,8 +49,8 @@ struct sa_layer_type;
 typedef struct sa_layer {
     char name[SA_NAME_MAX];
     const struct sa_layer_type *type;
-    int line; /* in the prototxt; 0 for inserted layers */
-    void *config; /* the type's own parameters, type->config_bytes, owned by the net */
+    int line;                                       /* in the prototxt; 0 for inserted layers */
+    void *config;                                   /* the type's own parameters, type->config_bytes, owned by the net */
     int bottom_count, bottom[SA_LAYER_BOTTOMS_MAX]; /* blob numbers */
     int top_count, top[SA_LAYER_TOPS_MAX];
     int param_count;
@@ -62,8 +62,8 @@ typedef struct sa_layer {
 
 /* Buffers that Caffe takes for a layer besides its tops: reported through this, both by `explain` and by the `caffe` strategy. */
 typedef struct sa_caffe_buffer {
-    const char *suffix; /* of the buffer's name: "<layer>.<suffix>" */
-    const char *category; /* a row of Caffe's memory table, SA_CAFFE_* */
+    const char *suffix;          /* of the buffer's name: "<layer>.<suffix>" */
+    const char *category;        /* a row of Caffe's memory table, SA_CAFFE_* */
     size_t gpu_bytes, cpu_bytes; /* in GPU mode without cuDNN, in CPU mode */
 } sa_caffe_buffer;
 enum { SA_CAFFE_BUFFERS_MAX = 6 };
@@ -89,21 +89,21 @@ enum { SA_CAFFE_BUFFERS_MAX = 6 };
 struct sa_emitter;
 
 typedef struct sa_layer_type {
-    const char *name; /* "Convolution" */
+    const char *name;         /* "Convolution" */
     const char *config_field; /* "convolution_param", or NULL */
     const sa_field *config_table;
     size_t config_bytes;
     void (*config_init)(void *config); /* defaults; NULL: zeroes */
-    const char *extra_field; /* a second message some types read ("transform_param", "softmax_param"), or NULL */
+    const char *extra_field;           /* a second message some types read ("transform_param", "softmax_param"), or NULL */
     const sa_field *extra_table;
     size_t extra_offset; /* of the struct it fills, inside config */
     int min_bottoms, max_bottoms, min_tops, max_tops;
     int grad_bottoms, grad_tops; /* so many first bottoms can get, first tops can pass on, a gradient */
-    bool in_place; /* a top may have the name of its bottom */
-    bool is_loss; /* has loss weight 1 by default */
-    bool is_input; /* its tops are fed from outside */
-    /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors state the
-     * cause only; the caller adds file, line and layer. */
+    bool in_place;               /* a top may have the name of its bottom */
+    bool is_loss;                /* has loss weight 1 by default */
+    bool is_input;               /* its tops are fed from outside */
+    /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors
+     * state the cause only; the caller adds file, line and layer. */
     sa_status (*setup)(sa_layer *layer, sa_blob *blobs);
     /* Fills at most SA_CAFFE_BUFFERS_MAX entries; returns their number. NULL: none. */
     int (*caffe_buffers)(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list);
@@ -125,8 +125,8 @@ const sa_layer_type *sa_layer_type_at(int i);
  * positions can stand for indices; else NULL. layers: the net's table. */
 const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs);
 sa_window sa_pooling_window(const sa_layer *pooling);
-/* Is the gradient of the Convolution's bottom a mix of few planes (a 1x1 classifier of few classes)? Then it is the expression CHANNEL_MIX
- * under every strategy and algorithm, so that whoever reads it may compute it. */
+/* Is the gradient of the Convolution's bottom a mix of few planes (a 1x1 classifier of few classes)? Then it is the expression
+ * CHANNEL_MIX under every strategy and algorithm, so that whoever reads it may compute it. */
 bool sa_convolution_mixes(const sa_layer *convolution);
 /* in, out: (N, C, H, W) of a Convolution's bottom and top. */
 sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4]);

@@ -19,8 +19,9 @@ static inline sa_status sa_layer_need_scores_and_label(const sa_layer *layer, co
     SA_TRY(sa_layer_need_nchw(layer, blobs, 1));
     const int32_t *s = blobs[layer->bottom[0]].shape.dim, *l = blobs[layer->bottom[1]].shape.dim;
     if (l[0] != s[0] || l[1] != 1 || l[2] != s[2] || l[3] != s[3])
-        SA_FAIL(SA_INVALID, "label '%s' is %dx%dx%dx%d, scores '%s' of %dx%dx%dx%d need a label of %dx1x%dx%d", blobs[layer->bottom[1]].name,
-                l[0], l[1], l[2], l[3], blobs[layer->bottom[0]].name, s[0], s[1], s[2], s[3], s[0], s[2], s[3]);
+        SA_FAIL(SA_INVALID, "label '%s' is %dx%dx%dx%d, scores '%s' of %dx%dx%dx%d need a label of %dx1x%dx%d",
+                blobs[layer->bottom[1]].name, l[0], l[1], l[2], l[3], blobs[layer->bottom[0]].name, s[0], s[1], s[2], s[3], s[0],
+                s[2], s[3]);
     return SA_OK;
 }
 

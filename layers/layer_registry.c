@@ -6,21 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAYER_TYPES(X)                                                                                                 \
-    X(sa_layer_input)                                                                                                  \
-    X(sa_layer_dummy_data)                                                                                             \
-    X(sa_layer_dense_image_data)                                                                                       \
-    X(sa_layer_lrn)                                                                                                    \
-    X(sa_layer_convolution)                                                                                            \
-    X(sa_layer_bn)                                                                                                     \
-    X(sa_layer_relu)                                                                                                   \
-    X(sa_layer_pooling)                                                                                                \
-    X(sa_layer_upsample)                                                                                               \
-    X(sa_layer_dropout)                                                                                                \
-    X(sa_layer_softmax)                                                                                                \
-    X(sa_layer_softmax_loss)                                                                                           \
-    X(sa_layer_accuracy)                                                                                               \
-    X(sa_layer_silence)                                                                                                \
+#define LAYER_TYPES(X)           \
+    X(sa_layer_input)            \
+    X(sa_layer_dummy_data)       \
+    X(sa_layer_dense_image_data) \
+    X(sa_layer_lrn)              \
+    X(sa_layer_convolution)      \
+    X(sa_layer_bn)               \
+    X(sa_layer_relu)             \
+    X(sa_layer_pooling)          \
+    X(sa_layer_upsample)         \
+    X(sa_layer_dropout)          \
+    X(sa_layer_softmax)          \
+    X(sa_layer_softmax_loss)     \
+    X(sa_layer_accuracy)         \
+    X(sa_layer_silence)          \
     X(sa_layer_split)
 
 #define DECLARE(type) extern const sa_layer_type type;
@@ -53,7 +53,8 @@ sa_status sa_shape_count(const sa_shape *shape, size_t *count)
         length += (size_t)snprintf(text + length, sizeof text - length, "%s%d", i ? "x" : "", shape->dim[i]);
     for (int i = 0; i < shape->axes; i++) {
         if (shape->dim[i] < 1) SA_FAIL(SA_INVALID, "a shape of %s is empty", text);
-        if (!sa_size_mul(product, (size_t)shape->dim[i], &product)) SA_FAIL(SA_INVALID, "a shape of %s is too large to address", text);
+        if (!sa_size_mul(product, (size_t)shape->dim[i], &product))
+            SA_FAIL(SA_INVALID, "a shape of %s is too large to address", text);
     }
     *count = product / 4;
     return SA_OK;

@@ -6,7 +6,7 @@
 
 typedef struct pooling_config {
     sa_pooling_param param; /* first: the field table fills it */
-    sa_window window; /* resolved by setup */
+    sa_window window;       /* resolved by setup */
 } pooling_config;
 
 static void config_init(void *config)

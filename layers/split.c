@@ -1,5 +1,5 @@
-/* Split: one blob for several readers, inserted by the net. Data is shared; the gradient is the sum of the tops' gradients, tops that
- * have none (Accuracy) count as zero. Caffe: SplitLayer, InsertSplits. */
+/* Split: one blob for several readers, inserted by the net. Data is shared; the gradient is the sum of the tops' gradients, tops
+ * that have none (Accuracy) count as zero. Caffe: SplitLayer, InsertSplits. */
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 

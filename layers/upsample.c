@@ -1,5 +1,5 @@
-/* Upsample: puts each pooled value back where its maximum was, zero elsewhere. With a mask made by a pooling of the same plane it is an
- * expression (UNPOOL) and need not be stored; with any other mask it scatters by index. Caffe-SegNet: UpsampleLayer. */
+/* Upsample: puts each pooled value back where its maximum was, zero elsewhere. With a mask made by a pooling of the same plane it
+ * is an expression (UNPOOL) and need not be stored; with any other mask it scatters by index. Caffe-SegNet: UpsampleLayer. */
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
@@ -13,8 +13,9 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     const int32_t *mask = blobs[layer->bottom[1]].shape.dim;
     for (int i = 0; i < 4; i++)
         if (mask[i] != shape.dim[i])
-            SA_FAIL(SA_INVALID, "mask '%s' is %dx%dx%dx%d, '%s' is %dx%dx%dx%d: shapes must be equal", blobs[layer->bottom[1]].name, mask[0],
-                    mask[1], mask[2], mask[3], blobs[layer->bottom[0]].name, shape.dim[0], shape.dim[1], shape.dim[2], shape.dim[3]);
+            SA_FAIL(SA_INVALID, "mask '%s' is %dx%dx%dx%d, '%s' is %dx%dx%dx%d: shapes must be equal", blobs[layer->bottom[1]].name,
+                    mask[0], mask[1], mask[2], mask[3], blobs[layer->bottom[0]].name, shape.dim[0], shape.dim[1], shape.dim[2],
+                    shape.dim[3]);
     SA_TRY(sa_upsample_param_size(layer->config, shape.dim[2], shape.dim[3], &shape.dim[2], &shape.dim[3]));
     blobs[layer->top[0]].shape = shape;
     return SA_OK;

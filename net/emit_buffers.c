@@ -23,7 +23,8 @@ static void make_unique(const sa_program *p, char *name)
     for (unsigned n = 2; name_is_taken(p, name); n++) snprintf(name, SA_BUFFER_NAME_MAX, "%.80s#%u", base, n);
 }
 
-sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer, const char *format, ...)
+sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer, const char *format,
+                            ...)
 {
     sa_program *p = e->program;
     if (p->buffer_count == p->buffer_capacity) {
@@ -87,7 +88,8 @@ static const char *caffe_category(const sa_emitter *e, const sa_layer *layer, co
     return NULL;
 }
 
-sa_status sa_emit_saved(sa_emitter *e, const sa_layer *layer, const char *suffix, sa_emit_saved_kind kind, size_t bytes, sa_ref *ref)
+sa_status sa_emit_saved(sa_emitter *e, const sa_layer *layer, const char *suffix, sa_emit_saved_kind kind, size_t bytes,
+                        sa_ref *ref)
 {
     const sa_saved *found = find_saved(e, layer, suffix);
     if (found) {
@@ -105,8 +107,11 @@ sa_status sa_emit_saved(sa_emitter *e, const sa_layer *layer, const char *suffix
     }
     sa_saved *saved = &e->saved[e->saved_count];
     bool column = !strcmp(suffix, "column") || !strcmp(suffix, "workspace");
-    SA_TRY(sa_emitter_buffer(e, kind == SA_EMIT_SCALAR ? SA_BUFFER_SCALAR : column ? SA_BUFFER_WORKSPACE : SA_BUFFER_SAVED, bytes,
-                             caffe_category(e, layer, suffix), &saved->buffer, "%.50s.%s", layer->name, suffix));
+    SA_TRY(sa_emitter_buffer(e,
+                             kind == SA_EMIT_SCALAR ? SA_BUFFER_SCALAR
+                             : column               ? SA_BUFFER_WORKSPACE
+                                                    : SA_BUFFER_SAVED,
+                             bytes, caffe_category(e, layer, suffix), &saved->buffer, "%.50s.%s", layer->name, suffix));
     saved->layer = (int)(layer - e->net->layer);
     snprintf(saved->suffix, sizeof saved->suffix, "%s", suffix);
     e->saved_count++;
@@ -172,7 +177,8 @@ size_t sa_emit_accuracy_workspace_bytes(sa_emitter *e, const int32_t nchw[4])
 static bool strategy_drops(const sa_emitter *e, int layer, const sa_caffe_buffer *wanted)
 {
     if (!strcmp(wanted->suffix, "column"))
-        return e->realizations->layer[layer].algorithm != SA_CONV_IM2COL || e->realizations->shared_workspace || e->realizations->lifetimes;
+        return e->realizations->layer[layer].algorithm != SA_CONV_IM2COL || e->realizations->shared_workspace ||
+               e->realizations->lifetimes;
     if (!strcmp(wanted->suffix, "mask")) return true; /* the emitter's own, see sa_emit_mask_out */
     return false;
 }

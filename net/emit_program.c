@@ -27,7 +27,8 @@ sa_status sa_emit_op(sa_emitter *e, const sa_layer *layer, const char *what, sa_
     return SA_OK;
 }
 
-sa_status sa_emit_materialize(sa_emitter *e, const sa_layer *layer, const char *what, const sa_source *source, int blob, sa_slab out)
+sa_status sa_emit_materialize(sa_emitter *e, const sa_layer *layer, const char *what, const sa_source *source, int blob,
+                              sa_slab out)
 {
     sa_op_args args = {.materialize = {.range = sa_emit_range(e, blob), .source = *source, .out = out}};
     return sa_emit_op(e, layer, what, SA_OP_MATERIALIZE, &args);
@@ -219,9 +220,11 @@ static sa_status make_params(sa_emitter *e)
             size_t bytes = sa_shape_elements(&layer->param[i].shape) * 4;
             SA_TRY(sa_emitter_buffer(e, SA_BUFFER_PARAM, bytes, SA_CAFFE_PARAMETERS, &buffers->param, "%.50s.%d", layer->name, i));
             if (!e->options->training || !layer->needs_backward) continue;
-            SA_TRY(sa_emitter_buffer(e, SA_BUFFER_GRAD, bytes, SA_CAFFE_PARAMETERS, &buffers->grad, "%.50s.%d.grad", layer->name, i));
+            SA_TRY(
+                sa_emitter_buffer(e, SA_BUFFER_GRAD, bytes, SA_CAFFE_PARAMETERS, &buffers->grad, "%.50s.%d.grad", layer->name, i));
             if (!layer->param[i].needs_grad) continue;
-            SA_TRY(sa_emitter_buffer(e, SA_BUFFER_HISTORY, bytes, SA_CAFFE_HISTORY, &buffers->history, "%.50s.%d.history", layer->name, i));
+            SA_TRY(sa_emitter_buffer(e, SA_BUFFER_HISTORY, bytes, SA_CAFFE_HISTORY, &buffers->history, "%.50s.%d.history",
+                                     layer->name, i));
         }
     }
     return sa_emitter_buffer(e, SA_BUFFER_SCALAR, sizeof(sa_step_state), NULL, &e->program->step_state_buffer, "step_state");

@@ -78,7 +78,8 @@ static void value_name(const sa_emitter *e, int blob, const char *suffix, char *
 {
     const sa_blob *b = &e->net->blob[blob];
     char band[32] = "";
-    if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer) snprintf(band, sizeof band, "[%d:%d]", e->band_begin, e->band_end);
+    if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer)
+        snprintf(band, sizeof band, "[%d:%d]", e->band_begin, e->band_end);
     if (b->previous < 0) snprintf(text, SA_BUFFER_NAME_MAX, "%.40s%.30s%.8s%s", b->name, band, suffix, e->again ? ".again" : "");
     else snprintf(text, SA_BUFFER_NAME_MAX, "%.24s.%.24s%.30s%.8s", b->name, e->net->layer[b->producer].name, band, suffix);
 }
@@ -196,8 +197,8 @@ sa_status sa_emit_mask_out(sa_emitter *e, const sa_layer *pooling, sa_slab *mask
         bool has_top = pooling->top_count == 2;
         int buffer;
         slot->slab = blob_slab(&e->net->blob[pooling->top[0]], encoding, SA_NO_BUFFER, 0);
-        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_MASK, sa_slab_bytes(&slot->slab), has_top ? SA_CAFFE_MASKS : SA_CAFFE_OTHER, &buffer, "%s%s",
-                                 has_top ? e->net->blob[pooling->top[1]].name : pooling->name, has_top ? "" : ".mask"));
+        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_MASK, sa_slab_bytes(&slot->slab), has_top ? SA_CAFFE_MASKS : SA_CAFFE_OTHER, &buffer,
+                                 "%s%s", has_top ? e->net->blob[pooling->top[1]].name : pooling->name, has_top ? "" : ".mask"));
         slot->slab.at = (sa_ref){.buffer = buffer, .value = has_top ? sa_value_of_data(pooling->top[1]) : 0};
         slot->present = slot->allocated = true;
         if (has_top) e->data[pooling->top[1]] = *slot; /* readers by index find it as data */
@@ -210,7 +211,8 @@ sa_status sa_emit_mask_out(sa_emitter *e, const sa_layer *pooling, sa_slab *mask
 
 bool sa_emit_grad_is_wanted(const sa_emitter *e, int blob)
 {
-    return e->net->blob[blob].needs_grad && e->realizations->blob[blob].grad != SA_GRAD_VIRTUAL && !is_present(e, &e->grad[blob], blob);
+    return e->net->blob[blob].needs_grad && e->realizations->blob[blob].grad != SA_GRAD_VIRTUAL &&
+           !is_present(e, &e->grad[blob], blob);
 }
 
 sa_status sa_emit_grad(sa_emitter *e, int blob, sa_source *source)
@@ -237,13 +239,15 @@ static int data_owner(const sa_emitter *e, int blob)
     return blob;
 }
 
-/* The gradient of an Upsample's bottom, at the very start of the buffer that holds the dy of the convolution above behind some room. */
+/* The gradient of an Upsample's bottom, at the very start of the buffer that holds the dy of the convolution above behind some
+ * room. */
 static sa_status grad_in_tail(sa_emitter *e, int blob, sa_value_slot *slot)
 {
     const sa_layer *upsample = &e->net->layer[e->net->blob[blob].consumer];
     const sa_layer *convolution = &e->net->layer[e->net->blob[upsample->top[0]].consumer];
     const sa_value_slot *dy = &e->grad[convolution->top[0]];
-    if (!dy->allocated) SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to follow a value that is not stored", e->net->blob[blob].name);
+    if (!dy->allocated)
+        SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to follow a value that is not stored", e->net->blob[blob].name);
     slot->slab = blob_slab(&e->net->blob[blob], SA_F32, dy->slab.at.buffer, sa_value_of_grad(blob));
     slot->slab.at.size_bytes = sa_slab_bytes(&slot->slab);
     return SA_OK;
@@ -261,8 +265,10 @@ sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
         return SA_OK;
     }
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
-        sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[data_owner(e, blob)] : &e->grad[e->net->layer[b->consumer].top[0]];
-        if (!victim->allocated) SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to overwrite a value that is not stored", b->name);
+        sa_value_slot *victim =
+            choice == SA_GRAD_IN_DATA ? &e->data[data_owner(e, blob)] : &e->grad[e->net->layer[b->consumer].top[0]];
+        if (!victim->allocated)
+            SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to overwrite a value that is not stored", b->name);
         slot->slab = victim->slab;
         slot->slab.at.value = sa_value_of_grad(blob);
         victim->present = false;

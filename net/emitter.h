@@ -1,4 +1,5 @@
-/* The emitter: walks a net forward and backward, asks each layer for its ops, and keeps track of where every value is. Private to net/. */
+/* The emitter: walks a net forward and backward, asks each layer for its ops, and keeps track of where every value is. Private to
+ * net/. */
 #ifndef SA_NET_EMITTER_H
 #define SA_NET_EMITTER_H
 
@@ -6,7 +7,7 @@
 
 /* Where a value is now. */
 typedef struct sa_value_slot {
-    bool present; /* the slab holds it */
+    bool present;   /* the slab holds it */
     bool allocated; /* slab.at names a buffer, whatever it holds */
     sa_slab slab;
 } sa_value_slot;
@@ -24,12 +25,12 @@ struct sa_emitter {
     const sa_program_options *options;
     sa_program *program;
     sa_value_slot *data, *grad; /* (blob_count) */
-    sa_value_slot *mask; /* (layer_count): Pooling */
+    sa_value_slot *mask;        /* (layer_count): Pooling */
     size_t saved_count, saved_capacity;
     sa_saved *saved;
     int shared_workspace; /* buffer number or -1 */
     sa_step_phase phase;
-    bool again; /* inside the recomputation of a value */
+    bool again;               /* inside the recomputation of a value */
     int band_begin, band_end; /* channels of the running band; band_end 0: none */
     int band_first_layer, band_last_layer;
 };
@@ -49,9 +50,10 @@ SA_CHECKED sa_status sa_emitter_buffer(sa_emitter *emitter, sa_buffer_kind kind,
                                        const char *format, ...) SA_PRINTF(6, 7);
 /* The first layer of the band that ends with layer `last`, or -1. */
 int sa_emitter_band_start(const sa_emitter *emitter, int last);
-/* Calls run for one group of channels after the other of the band that starts with layer `first`. Channels of the convolution's output are
- * independent up to the pooled value: statistics, normalisation and pooling stay within a channel. */
-SA_CHECKED sa_status sa_emitter_each_band(sa_emitter *emitter, int first, sa_status (*run)(sa_emitter *emitter, void *context), void *context);
+/* Calls run for one group of channels after the other of the band that starts with layer `first`. Channels of the convolution's
+ * output are independent up to the pooled value: statistics, normalisation and pooling stay within a channel. */
+SA_CHECKED sa_status sa_emitter_each_band(sa_emitter *emitter, int first, sa_status (*run)(sa_emitter *emitter, void *context),
+                                          void *context);
 bool sa_emitter_in_band(const sa_emitter *emitter, int blob);
 /* Emits the whole step into emitter->program. */
 SA_CHECKED sa_status sa_emitter_run(sa_emitter *emitter);

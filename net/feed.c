@@ -14,7 +14,7 @@ struct sa_feed {
     sa_data_source *source;
     bool synthetic;
     int data_blob, label_blob; /* label_blob -1: the net has none */
-    float *data, *label; /* host batch */
+    float *data, *label;       /* host batch */
 };
 
 /* The blob behind Splits. */
@@ -39,7 +39,8 @@ static sa_status find_inputs(sa_feed *feed, int32_t *classes)
         *classes = net->blob[net->layer[l].bottom[0]].shape.dim[1];
     }
     for (int b = net->blob_count - 1; b >= 0; b--)
-        if (net->layer[net->blob[b].producer].type->is_input && b != feed->label_blob && net->blob[b].shape.axes == 4) feed->data_blob = b;
+        if (net->layer[net->blob[b].producer].type->is_input && b != feed->label_blob && net->blob[b].shape.axes == 4)
+            feed->data_blob = b;
     if (feed->data_blob < 0) SA_FAIL(SA_UNSUPPORTED, "%s: the net has no image input (N, C, H, W)", net->path);
     return SA_OK;
 }
@@ -48,7 +49,8 @@ static sa_status open_synthetic(sa_feed *feed, int32_t classes, uint64_t seed)
 {
     const int32_t *d = feed->net->blob[feed->data_blob].shape.dim;
     const int32_t *l = feed->label_blob >= 0 ? feed->net->blob[feed->label_blob].shape.dim : d;
-    sa_synthetic_config config = {.shape = {d[0], d[1], d[2], d[3], l[2], l[3]}, .classes = classes, .seed = seed, .epoch_images = SYNTHETIC_EPOCH};
+    sa_synthetic_config config = {
+        .shape = {d[0], d[1], d[2], d[3], l[2], l[3]}, .classes = classes, .seed = seed, .epoch_images = SYNTHETIC_EPOCH};
     feed->synthetic = true;
     return sa_synthetic_open(&config, &feed->source);
 }
@@ -66,8 +68,8 @@ static sa_status open_source(sa_feed *feed, const char *data_root, uint64_t seed
         SA_TRY(sa_dense_image_open(&config, &feed->source));
     }
     size_t data = sa_shape_elements(&feed->net->blob[feed->data_blob].shape), label = (size_t)feed->source->shape.images *
-                                                                                     (size_t)feed->source->shape.label_height *
-                                                                                     (size_t)feed->source->shape.label_width;
+                                                                                      (size_t)feed->source->shape.label_height *
+                                                                                      (size_t)feed->source->shape.label_width;
     feed->data = malloc(data * sizeof *feed->data);
     feed->label = malloc(label * sizeof *feed->label);
     if (!feed->data || !feed->label) SA_FAIL(SA_NOMEM, "no host memory for a batch of %zu values", data + label);

@@ -7,5 +7,6 @@ sa_status sa_net_decode_layer_messages(const sa_proto_document *document, const 
     if (type->config_field)
         SA_TRY(sa_fields_decode_child(document, spec->message, type->config_field, type->config_table, where, config, NULL));
     if (!type->extra_field) return SA_OK;
-    return sa_fields_decode_child(document, spec->message, type->extra_field, type->extra_table, where, (char *)config + type->extra_offset, NULL);
+    return sa_fields_decode_child(document, spec->message, type->extra_field, type->extra_table, where,
+                                  (char *)config + type->extra_offset, NULL);
 }

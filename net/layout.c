@@ -5,8 +5,8 @@
 
 static const double TIMEOUT_SECONDS = 1.0, LIMITED_TIMEOUT_SECONDS = 20.0;
 
-/* Buffers over the whole step need no search: without lifetimes no two may share. A limit that was missed in the usual time, be it that
- * the machine is busy, gets more of it. */
+/* Buffers over the whole step need no search: without lifetimes no two may share. A limit that was missed in the usual time, be it
+ * that the machine is busy, gets more of it. */
 static sa_status make_plan(const sa_program *program, bool lifetimes, size_t limit_bytes, sa_plan *plan)
 {
     sa_plan_options options = {.planner = lifetimes ? SA_PLANNER_EXACT : SA_PLANNER_NAIVE, .timeout_seconds = TIMEOUT_SECONDS};
@@ -22,8 +22,8 @@ static sa_status make_plan(const sa_program *program, bool lifetimes, size_t lim
     return status;
 }
 
-sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device, const sa_program_options *options,
-                           sa_layout *layout)
+sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                           const sa_program_options *options, sa_layout *layout)
 {
     sa_realizations r;
     sa_layout made = {0};

@@ -87,7 +87,8 @@ static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type
     *type = sa_layer_type_find(spec->type);
     if (!*type) return unknown_type(spec->type);
     if (!strcmp(spec->type, "Split"))
-        SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name its bottom instead of its tops");
+        SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name "
+                                "its bottom instead of its tops");
     return SA_OK;
 }
 
@@ -154,11 +155,13 @@ static sa_status take_params(const sa_net *net, const sa_layer_spec *spec, sa_la
     if (layer->loss_weight != 0.0f && !layer->type->is_loss)
         SA_FAIL(SA_UNSUPPORTED, "loss_weight %g on a layer that is no loss", (double)layer->loss_weight);
     for (int i = 0; i < net->layer_count - 1; i++)
-        if (!strcmp(net->layer[i].name, layer->name)) SA_FAIL(SA_INVALID, "another layer of this name is at line %d", net->layer[i].line);
+        if (!strcmp(net->layer[i].name, layer->name))
+            SA_FAIL(SA_INVALID, "another layer of this name is at line %d", net->layer[i].line);
     return SA_OK;
 }
 
-static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec, const sa_net_options *options)
+static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec,
+                             const sa_net_options *options)
 {
     const sa_layer_type *type;
     SA_TRY(find_type(spec, &type));
@@ -178,7 +181,8 @@ static sa_status build_layer(sa_net *net, const sa_proto_document *document, con
 static sa_status with_place(const sa_proto_document *document, const sa_layer_spec *spec, sa_status status)
 {
     size_t length = strlen(document->path);
-    if (status == SA_OK || (!strncmp(sa_error_message(), document->path, length) && sa_error_message()[length] == ':')) return status;
+    if (status == SA_OK || (!strncmp(sa_error_message(), document->path, length) && sa_error_message()[length] == ':'))
+        return status;
     char where[SA_LAYER_WHERE_BYTES], cause[1024];
     sa_layer_where(spec->name, spec->type, where);
     snprintf(cause, sizeof cause, "%s", sa_error_message());
@@ -187,11 +191,13 @@ static sa_status with_place(const sa_proto_document *document, const sa_layer_sp
 
 /* ------------------------------------------------------------------ Splits ----------------------------------------- */
 
-/* Puts a Split behind each version with several readers: "<blob>_<layer>_<top>_split" with tops "..._split_0", ... Caffe: InsertSplits. */
+/* Puts a Split behind each version with several readers: "<blob>_<layer>_<top>_split" with tops "..._split_0", ... Caffe:
+ * InsertSplits. */
 static sa_status insert_split(sa_net *net, int blob, int readers)
 {
     char name[SA_NAME_MAX], top[SA_NAME_MAX + 16];
-    if (readers > SA_LAYER_TOPS_MAX) SA_FAIL(SA_UNSUPPORTED, "blob '%s' has %d readers, at most %d", net->blob[blob].name, readers, SA_LAYER_TOPS_MAX);
+    if (readers > SA_LAYER_TOPS_MAX)
+        SA_FAIL(SA_UNSUPPORTED, "blob '%s' has %d readers, at most %d", net->blob[blob].name, readers, SA_LAYER_TOPS_MAX);
     snprintf(name, sizeof name, "%.30s_%.30s_%d_split", net->blob[blob].name, net->layer[net->blob[blob].producer].name,
              net->blob[blob].producer_top);
     sa_layer *split = add_layer(net);

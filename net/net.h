@@ -6,10 +6,10 @@
 #include "proto/textformat.h"
 
 typedef struct sa_net_options {
-    bool test_phase; /* TRAIN unless told */
-    int32_t batch; /* > 0: replaces the first dimension of every input */
+    bool test_phase;       /* TRAIN unless told */
+    int32_t batch;         /* > 0: replaces the first dimension of every input */
     const char *data_root; /* for relative names in DenseImageData lists; may be NULL */
-    bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
+    bool grad_for_inputs;  /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 
 typedef struct sa_net {
@@ -20,7 +20,7 @@ typedef struct sa_net {
     int blob_count, blob_capacity;
     sa_blob *blob;
     char note[512]; /* something the user should know ("": nothing), e.g. that sizes were assumed */
-    int seed_blob; /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
+    int seed_blob;  /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".

@@ -1,7 +1,7 @@
 /* The shape of a DenseImageData layer: from the first line of its list, or from the prototxt alone if the list is not there. */
+#include "net/net_data.h"
 #include "data/dense_image.h"
 #include "layers/input.h"
-#include "net/net_data.h"
 #include "net/net_parts.h"
 
 #include <stdio.h>
@@ -55,8 +55,8 @@ sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const char *d
     bool sized = (c->param.new_height || c->param.crop_height) && (c->param.new_width || c->param.crop_width);
     c->height = ASSUMED_HEIGHT;
     c->width = ASSUMED_WIDTH;
-    snprintf(net->note, sizeof net->note, "layer '%s': %.300s; planned with %d channels%s", layer->name, sa_error_message(), c->channels,
-             sized ? "" : " of 360x480, as in the SegNet tutorial");
+    snprintf(net->note, sizeof net->note, "layer '%s': %.300s; planned with %d channels%s", layer->name, sa_error_message(),
+             c->channels, sized ? "" : " of 360x480, as in the SegNet tutorial");
     sa_error_clear();
     return SA_OK;
 }

@@ -6,9 +6,10 @@
 #include "net/net_spec.h"
 
 /* Decodes a layer's own messages (convolution_param, ...) into config; other layers' messages are errors. */
-SA_CHECKED sa_status sa_net_decode_layer_messages(const sa_proto_document *document, const sa_layer_spec *spec, const sa_layer_type *type,
-                                                  const char *where, void *config);
-/* Moves the Splits, appended behind the first `layers` layers, to their places behind their producers, renumbers, finds the readers. */
+SA_CHECKED sa_status sa_net_decode_layer_messages(const sa_proto_document *document, const sa_layer_spec *spec,
+                                                  const sa_layer_type *type, const char *where, void *config);
+/* Moves the Splits, appended behind the first `layers` layers, to their places behind their producers, renumbers, finds the
+ * readers. */
 SA_CHECKED sa_status sa_net_sort_splits(sa_net *net, int layers);
 /* DenseImageData: the size of its images, from the first line of its list. Other layers: nothing. */
 SA_CHECKED sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const char *data_root);

@@ -62,7 +62,8 @@ static void find_under(const sa_net *net, bool *under)
         under[l] = layer->loss_weight != 0.0f || (net->seed_blob >= 0 && net->blob[net->seed_blob].producer == l);
         for (int i = 0; i < layer->top_count && i < layer->type->grad_tops; i++) {
             const sa_blob *top = &net->blob[layer->top[i]];
-            if (top->consumer >= 0 && top->consumer_bottom < net->layer[top->consumer].type->grad_bottoms) under[l] |= under[top->consumer];
+            if (top->consumer >= 0 && top->consumer_bottom < net->layer[top->consumer].type->grad_bottoms)
+                under[l] |= under[top->consumer];
         }
     }
 }
@@ -73,15 +74,17 @@ static sa_status decide(sa_net *net, const bool *below, const bool *layer_below,
         sa_layer *layer = &net->layer[l];
         layer->needs_backward = under[l] && layer_below[l] && !layer->type->is_input;
         if (layer->needs_backward && !layer->type->emit_backward)
-            SA_FAIL(SA_UNSUPPORTED, "%s:%d: layer '%s' (%s): has no backward pass, but the loss depends on it and parameters lie below it", net->path,
-                    layer->line, layer->name, layer->type->name);
+            SA_FAIL(SA_UNSUPPORTED,
+                    "%s:%d: layer '%s' (%s): has no backward pass, but the loss depends on it and parameters lie below it",
+                    net->path, layer->line, layer->name, layer->type->name);
         for (int i = 0; i < layer->param_count; i++)
             layer->param[i].needs_grad = layer->needs_backward && layer->param[i].lr_mult != 0.0f;
     }
     for (int b = 0; b < net->blob_count; b++) {
         sa_blob *blob = &net->blob[b];
         const sa_layer *reader = blob->consumer >= 0 ? &net->layer[blob->consumer] : NULL;
-        blob->needs_grad = b == net->seed_blob || (below[b] && reader && reader->needs_backward && blob->consumer_bottom < reader->type->grad_bottoms);
+        blob->needs_grad = b == net->seed_blob ||
+                           (below[b] && reader && reader->needs_backward && blob->consumer_bottom < reader->type->grad_bottoms);
     }
     return SA_OK;
 }
@@ -89,7 +92,8 @@ static sa_status decide(sa_net *net, const bool *below, const bool *layer_below,
 sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options)
 {
     const sa_layer *last = &net->layer[net->layer_count - 1];
-    if (options->grad_for_inputs && last->type->emit_backward && !last->type->is_loss && last->top_count > 0) net->seed_blob = last->top[0];
+    if (options->grad_for_inputs && last->type->emit_backward && !last->type->is_loss && last->top_count > 0)
+        net->seed_blob = last->top[0];
     size_t layers = (size_t)net->layer_count;
     bool *flags = calloc((size_t)net->blob_count + 2 * layers, sizeof *flags);
     if (!flags) SA_FAIL(SA_NOMEM, "no memory for %d blobs", net->blob_count);

@@ -28,11 +28,11 @@ typedef struct sa_program {
     sa_buffer *buffer;
     size_t op_count, op_capacity;
     sa_op *op;
-    size_t phase_end[SA_STEP_PHASES]; /* op numbers */
+    size_t phase_end[SA_STEP_PHASES];               /* op numbers */
     sa_param_buffers (*param)[SA_LAYER_PARAMS_MAX]; /* (layer_count) */
-    int *input_buffer; /* (blob_count): the buffer a blob is uploaded to, or -1 */
-    int seed_buffer; /* of the gradient that is given from outside, or -1 */
-    int *output_buffer; /* (blob_count): the buffer that still holds the blob at the end of the step (scalars), or -1 */
+    int *input_buffer;                              /* (blob_count): the buffer a blob is uploaded to, or -1 */
+    int seed_buffer;                                /* of the gradient that is given from outside, or -1 */
+    int *output_buffer;    /* (blob_count): the buffer that still holds the blob at the end of the step (scalars), or -1 */
     int step_state_buffer; /* -1: nothing reads it */
 } sa_program;
 
@@ -47,9 +47,9 @@ SA_CHECKED sa_status sa_program_create(const sa_net *net, const sa_realizations 
                                        const sa_program_options *options, sa_program **program);
 void sa_program_free(sa_program *program); /* NULL is allowed */
 
-/* Checks, op by op, that every buffer an op reads holds the value it expects, that nothing is read before it is written, and that buffers
- * are large enough and used in their lifetimes only.
- * Shares no code with the emitter. SA_INVALID names op, buffer and value. */
+/* Checks, op by op, that every buffer an op reads holds the value it expects, that nothing is read before it is written, and that
+ * buffers are large enough and used in their lifetimes only. Shares no code with the emitter. SA_INVALID names op, buffer and
+ * value. */
 SA_CHECKED sa_status sa_program_check(const sa_program *program);
 
 #endif

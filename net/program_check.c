@@ -18,7 +18,7 @@ typedef struct content {
 typedef struct check_walk {
     const sa_program *program;
     const sa_op *op;
-    int64_t step; /* the op's number */
+    int64_t step;     /* the op's number */
     content *content; /* (buffer_count) */
     bool writing;
     sa_status status;
@@ -82,9 +82,10 @@ static void visit(void *context, sa_ref *ref, sa_access_mode mode)
     const sa_buffer *buffer = &walk->program->buffer[ref->buffer];
     size_t begin = ref->offset_bytes, end = ref->size_bytes ? begin + ref->size_bytes : buffer->size_bytes;
     if (walk->step < buffer->begin || walk->step >= buffer->end || end > buffer->size_bytes) {
-        walk->status = sa_error_set(SA_INVALID, "program: '%s' at step %lld uses bytes [%zu, %zu) of buffer '%s', which has %zu in steps [%lld, %lld)",
-                                    walk->op->name, (long long)walk->step, begin, end, buffer->name, buffer->size_bytes,
-                                    (long long)buffer->begin, (long long)buffer->end);
+        walk->status = sa_error_set(
+            SA_INVALID, "program: '%s' at step %lld uses bytes [%zu, %zu) of buffer '%s', which has %zu in steps [%lld, %lld)",
+            walk->op->name, (long long)walk->step, begin, end, buffer->name, buffer->size_bytes, (long long)buffer->begin,
+            (long long)buffer->end);
         return;
     }
     if (walk->writing) {
@@ -96,13 +97,15 @@ static void visit(void *context, sa_ref *ref, sa_access_mode mode)
     char wanted[128], found[128] = "nothing yet";
     value_text(walk->program, ref->value, wanted, sizeof wanted);
     if (wrong) value_text(walk->program, wrong->value, found, sizeof found);
-    walk->status = sa_error_set(SA_INVALID, "program: '%s' reads %s from buffer '%s', which holds %s", walk->op->name, wanted, buffer->name, found);
+    walk->status = sa_error_set(SA_INVALID, "program: '%s' reads %s from buffer '%s', which holds %s", walk->op->name, wanted,
+                                buffer->name, found);
 }
 
 static bool is_filled_before(const sa_program *program, size_t buffer)
 {
     sa_buffer_kind kind = program->buffer[buffer].kind;
-    return kind == SA_BUFFER_PARAM || kind == SA_BUFFER_HISTORY || kind == SA_BUFFER_INPUT || (int)buffer == program->step_state_buffer;
+    return kind == SA_BUFFER_PARAM || kind == SA_BUFFER_HISTORY || kind == SA_BUFFER_INPUT ||
+           (int)buffer == program->step_state_buffer;
 }
 
 static sa_status check_ops(const sa_program *program, check_walk *walk)
@@ -111,11 +114,14 @@ static sa_status check_ops(const sa_program *program, check_walk *walk)
         if (is_filled_before(program, i)) SA_TRY(write_piece(&walk->content[i], 0, program->buffer[i].size_bytes, 0));
     for (int b = 0; b < program->net->blob_count; b++)
         if (program->input_buffer[b] >= 0)
-            SA_TRY(write_piece(&walk->content[program->input_buffer[b]], 0, program->buffer[program->input_buffer[b]].size_bytes, 2 * b + 1));
+            SA_TRY(write_piece(&walk->content[program->input_buffer[b]], 0, program->buffer[program->input_buffer[b]].size_bytes,
+                               2 * b + 1));
     if (program->seed_buffer >= 0)
-        SA_TRY(write_piece(&walk->content[program->seed_buffer], 0, program->buffer[program->seed_buffer].size_bytes, 2 * program->net->seed_blob + 2));
+        SA_TRY(write_piece(&walk->content[program->seed_buffer], 0, program->buffer[program->seed_buffer].size_bytes,
+                           2 * program->net->seed_blob + 2));
     for (size_t i = 0; i < program->op_count; i++) {
-        sa_op_args args = program->op[i].args; /* a visitor may change what it visits; this one does not, but the walk cannot know */
+        sa_op_args args =
+            program->op[i].args; /* a visitor may change what it visits; this one does not, but the walk cannot know */
         walk->op = &program->op[i];
         walk->step = (int64_t)i;
         for (int pass = 0; pass < 2; pass++) {

@@ -1,5 +1,6 @@
-/* The realizations that every strategy starts from: Caffe's layout. Each blob has its own data and gradient, layers that work in place in
- * the file do so, masks are float indices, every private buffer exists, every convolution goes through its own column matrix. */
+/* The realizations that every strategy starts from: Caffe's layout. Each blob has its own data and gradient, layers that work in
+ * place in the file do so, masks are float indices, every private buffer exists, every convolution goes through its own column
+ * matrix. */
 #include "net/realization.h"
 
 #include <stdlib.h>
@@ -19,7 +20,8 @@ static bool gates_a_relu(const sa_net *net, int blob)
 }
 
 /* INFERENCE-mode BN reads its input again for the gradient of its scale, so it must not overwrite it. Nor may a ReLU's output be
- * overwritten, but by a Dropout: its output tells the same where it lets a gradient through. (Caffe would compute a wrong gradient.) */
+ * overwritten, but by a Dropout: its output tells the same where it lets a gradient through. (Caffe would compute a wrong
+ * gradient.) */
 static bool needs_own_input(const sa_net *net, const sa_layer *layer)
 {
     if (!layer->needs_backward) return false;
@@ -58,7 +60,8 @@ void sa_realizations_settle(const sa_net *net, sa_realizations *r)
     for (int b = net->blob_count - 1; b >= 0; b--) {
         const sa_blob *blob = &net->blob[b];
         const sa_layer *maker = &net->layer[blob->producer];
-        if (r->blob[b].data == SA_DATA_ALIASED && r->blob[maker->bottom[0]].data == SA_DATA_VIRTUAL) r->blob[b].data = SA_DATA_STORED;
+        if (r->blob[b].data == SA_DATA_ALIASED && r->blob[maker->bottom[0]].data == SA_DATA_VIRTUAL)
+            r->blob[b].data = SA_DATA_STORED;
         if (blob->consumer < 0 || r->blob[b].grad != SA_GRAD_IN_TOP) continue;
         if (r->blob[net->layer[blob->consumer].top[0]].grad == SA_GRAD_VIRTUAL) r->blob[b].grad = SA_GRAD_STORED;
     }

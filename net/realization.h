@@ -1,7 +1,8 @@
 /* Realizations: what a strategy decided about each value of a net. Plain data, made by net/passes, read by the emitter.
  *
- * A value is a version of a blob (its data) or the gradient of one. It is stored (a buffer of its own), aliased (in the buffer of the
- * value it replaces), virtual (an expression, computed by whoever reads it), or stored and computed again for the backward pass. */
+ * A value is a version of a blob (its data) or the gradient of one. It is stored (a buffer of its own), aliased (in the buffer of
+ * the value it replaces), virtual (an expression, computed by whoever reads it), or stored and computed again for the backward
+ * pass. */
 #ifndef SA_NET_REALIZATION_H
 #define SA_NET_REALIZATION_H
 
@@ -16,37 +17,38 @@ typedef enum sa_data_realization {
 
 typedef enum sa_grad_realization {
     SA_GRAD_STORED,
-    SA_GRAD_IN_TOP, /* overwrites the gradient of the reader's top 0 (layers that work in place) */
-    SA_GRAD_IN_DATA, /* overwrites the blob's own data */
-    SA_GRAD_VIRTUAL, /* the reader's bottom_grad_source */
-    SA_GRAD_IN_TAIL, /* of an Upsample's bottom: written image by image into the room that the images of the convolution's dy leave behind */
+    SA_GRAD_IN_TOP,   /* overwrites the gradient of the reader's top 0 (layers that work in place) */
+    SA_GRAD_IN_DATA,  /* overwrites the blob's own data */
+    SA_GRAD_VIRTUAL,  /* the reader's bottom_grad_source */
+    SA_GRAD_IN_TAIL,  /* of an Upsample's bottom: written image by image into the room that the images of the convolution's dy leave
+                         behind */
     SA_GRAD_GATHERED, /* of an Upsample's top: the convolution above writes the gradient of the Upsample's bottom straight away */
 } sa_grad_realization;
 
 typedef struct sa_blob_choice {
     sa_data_realization data;
     sa_encoding encoding; /* of stored data */
-    bool again; /* dropped after the forward pass and computed again in the backward pass */
+    bool again;           /* dropped after the forward pass and computed again in the backward pass */
     sa_grad_realization grad;
     size_t head_bytes; /* room in front of the stored data, for SA_GRAD_IN_TAIL */
 } sa_blob_choice;
 
 typedef struct sa_layer_choice {
-    sa_encoding mask_encoding; /* Pooling: of its mask, top or private */
-    sa_conv_algorithm algorithm; /* Convolution */
-    size_t workspace_limit_bytes; /* Convolution */
+    sa_encoding mask_encoding;      /* Pooling: of its mask, top or private */
+    sa_conv_algorithm algorithm;    /* Convolution */
+    size_t workspace_limit_bytes;   /* Convolution */
     sa_conv_backward_form backward; /* Convolution */
-    int32_t band_channels; /* Convolution: > 0: it and the BN, ReLU and Pooling above run for so many channels at a time */
-    int32_t band_end; /* the Pooling layer that ends the band */
+    int32_t band_channels;          /* Convolution: > 0: it and the BN, ReLU and Pooling above run for so many channels at a time */
+    int32_t band_end;               /* the Pooling layer that ends the band */
 } sa_layer_choice;
 
 typedef struct sa_realizations {
-    sa_blob_choice *blob; /* (net->blob_count), owned */
+    sa_blob_choice *blob;   /* (net->blob_count), owned */
     sa_layer_choice *layer; /* (net->layer_count), owned */
     sa_emit_choices choices;
     bool shared_workspace; /* one workspace for all layers */
-    bool lifetimes; /* buffers are alive from first to last use only; else over the whole step */
-    bool early_update; /* a parameter is updated as soon as its gradient is complete and it is not read any more */
+    bool lifetimes;        /* buffers are alive from first to last use only; else over the whole step */
+    bool early_update;     /* a parameter is updated as soon as its gradient is complete and it is not read any more */
 } sa_realizations;
 
 SA_CHECKED sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations);

@@ -14,7 +14,7 @@ struct sa_session {
     sa_layout layout;
     sa_arena *arena;
     sa_ledger *ledger;
-    bool open; /* the arena is in step 0 or later: inputs may be uploaded */
+    bool open;     /* the arena is in step 0 or later: inputs may be uploaded */
     bool finished; /* the last op has run */
     sa_op_probe probe;
     void *probe_context;
@@ -36,7 +36,8 @@ static sa_status fill_param(sa_session *s, int layer, int i, float *host)
     const sa_param *param = &l->param[i];
     const sa_filler_param *f = &param->filler;
     sa_filler filler = {(sa_filler_type)f->type, f->value, f->mean, f->std, f->min, f->max, (sa_variance_norm)f->variance_norm};
-    SA_TRY(sa_filler_fill(&filler, param->shape.axes, param->shape.dim, sa_random_key(s->options.seed, l->name, (uint32_t)i), host));
+    SA_TRY(
+        sa_filler_fill(&filler, param->shape.axes, param->shape.dim, sa_random_key(s->options.seed, l->name, (uint32_t)i), host));
     return sa_session_set_param(s, layer, i, host);
 }
 
@@ -278,7 +279,8 @@ static void touch(void *context, sa_ref *ref, sa_access_mode mode)
     (void)mode;
     touch_walk *walk = context;
     const sa_arena *arena = walk->session->arena;
-    sa_ledger_touch(walk->session->ledger, walk->step, (size_t)ref->buffer, sa_arena_base(arena), sa_arena_pointer(arena, (size_t)ref->buffer));
+    sa_ledger_touch(walk->session->ledger, walk->step, (size_t)ref->buffer, sa_arena_base(arena),
+                    sa_arena_pointer(arena, (size_t)ref->buffer));
 }
 
 static sa_status run_op(sa_session *s, size_t i)

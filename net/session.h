@@ -12,7 +12,7 @@
 /* A program with its plan: everything about memory, before any is taken. */
 typedef struct sa_layout {
     sa_program *program; /* owned */
-    sa_plan plan; /* owned */
+    sa_plan plan;        /* owned */
 } sa_layout;
 
 /* Emits, checks, plans and checks the plan. device is asked for workspace sizes only. */
@@ -24,18 +24,18 @@ typedef struct sa_session sa_session;
 
 typedef struct sa_session_options {
     sa_program_options program;
-    bool debug; /* red zones, NaN fill, poisoning: see memory/arena.h */
+    bool debug;    /* red zones, NaN fill, poisoning: see memory/arena.h */
     bool time_ops; /* measure each op (device time) */
     uint64_t seed; /* of the fillers */
 } sa_session_options;
 
-/* Takes the arena (the one device allocation), fills parameters by their fillers and momentum with 0. net and device are borrowed for
- * the session's life. SA_NOMEM names the arena's size. */
-SA_CHECKED sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device, const sa_session_options *options,
-                                       sa_session **session);
+/* Takes the arena (the one device allocation), fills parameters by their fillers and momentum with 0. net and device are borrowed
+ * for the session's life. SA_NOMEM names the arena's size. */
+SA_CHECKED sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device,
+                                       const sa_session_options *options, sa_session **session);
 /* The same with a layout that exists already. It is taken over, also on failure, and left zeroed; it has to be of this net. */
-SA_CHECKED sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device, const sa_session_options *options,
-                                               sa_session **session);
+SA_CHECKED sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device,
+                                               const sa_session_options *options, sa_session **session);
 void sa_session_destroy(sa_session *session); /* NULL is allowed */
 
 const sa_layout *sa_session_layout(const sa_session *session);

@@ -75,8 +75,10 @@ static sa_status unknown(const char *what, const char *text)
 {
     char known[1024] = "";
     size_t n = 0;
-    for (int i = 0; !strcmp(what, "preset") && sa_preset_at(i); i++) n += (size_t)snprintf(known + n, sizeof known - n, " %s", PRESETS[i].name);
-    for (int i = 0; strcmp(what, "preset") && i < SA_SWITCH_COUNT; i++) n += (size_t)snprintf(known + n, sizeof known - n, " %s", INFO[i].name);
+    for (int i = 0; !strcmp(what, "preset") && sa_preset_at(i); i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, " %s", PRESETS[i].name);
+    for (int i = 0; strcmp(what, "preset") && i < SA_SWITCH_COUNT; i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, " %s", INFO[i].name);
     SA_FAIL(SA_INVALID, "unknown %s '%.60s'; known:%s", what, text, known);
 }
 
@@ -149,6 +151,7 @@ static sa_status check_combination(const sa_strategy *s)
         {SA_SWITCH_BANDED, SA_SWITCH_FUSE, "a band ends at the pooling only if nothing in between is stored"},
         {SA_SWITCH_BANDED, SA_SWITCH_LEAN, "BN's copies would store the level that a band never stores"},
         {SA_SWITCH_INPLACE_GRAD, SA_SWITCH_LEAN, "BN's dx can overwrite x only if x, not x_norm, is what BN keeps"},
+        {SA_SWITCH_RELRN, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
         {SA_SWITCH_RELRN, SA_SWITCH_LEAN, "Caffe's layout keeps LRN's scale anyway"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LIFETIMES, "a value dropped saves nothing while every buffer lives for the whole step"},
         {SA_SWITCH_RECOMPUTE, SA_SWITCH_LEAN, "in Caffe's layout a convolution's output is overwritten by BN"},
@@ -156,7 +159,8 @@ static sa_status check_combination(const sa_strategy *s)
         {SA_SWITCH_REPOOL, SA_SWITCH_LEAN, "in Caffe's layout BN and ReLU overwrite what would be pooled again"},
         {SA_SWITCH_IMAGE_TAIL, SA_SWITCH_INPLACE_GRAD, "the images' room is that of BN's dx over x"},
         {SA_SWITCH_IMAGE_TAIL, SA_SWITCH_VIRTUAL_UPSAMPLE, "only a gathered gradient is small enough for the room of an image"},
-        {SA_SWITCH_EARLY_UPDATE, SA_SWITCH_LIFETIMES, "a gradient that dies early saves nothing while every buffer lives for the whole step"},
+        {SA_SWITCH_EARLY_UPDATE, SA_SWITCH_LIFETIMES,
+         "a gradient that dies early saves nothing while every buffer lives for the whole step"},
     };
     for (size_t i = 0; i < sizeof NEEDS / sizeof NEEDS[0]; i++)
         if (sa_strategy_has(s, NEEDS[i].which) && !sa_strategy_has(s, NEEDS[i].needs))
@@ -169,7 +173,8 @@ sa_status sa_strategy_parse(const char *text, sa_strategy *strategy)
 {
     sa_strategy s = {.switches = 0};
     for (int i = 0; i < SA_SWITCH_COUNT; i++) default_value(i, &s);
-    if (strlen(text) >= sizeof s.name) SA_FAIL(SA_INVALID, "strategy name of %zu characters: at most %zu", strlen(text), sizeof s.name - 1);
+    if (strlen(text) >= sizeof s.name)
+        SA_FAIL(SA_INVALID, "strategy name of %zu characters: at most %zu", strlen(text), sizeof s.name - 1);
     snprintf(s.name, sizeof s.name, "%s", text);
     SA_TRY(expand(text, &s));
     SA_TRY(check_combination(&s));
@@ -209,13 +214,15 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         if (!sa_layer_is(&net->layer[l], "Convolution")) continue;
         sa_layer_choice *choice = &r->layer[l];
         sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
-        sa_conv_request request = {.shape = shape, .algorithm = SA_CONV_FFT, .pass = SA_CONV_PASS_FORWARD, .out_channels_at_once = shape.out_channels};
+        sa_conv_request request = {
+            .shape = shape, .algorithm = SA_CONV_FFT, .pass = SA_CONV_PASS_FORWARD, .out_channels_at_once = shape.out_channels};
         size_t bytes;
         sa_status status;
         choice->workspace_limit_bytes = sa_strategy_has(s, SA_SWITCH_SMALL_WORKSPACE) ? s->workspace_limit_bytes : SIZE_MAX;
         switch (s->conv) {
         case SA_CONV_OPTION_AUTO:
-            choice->algorithm = sa_strategy_has(s, SA_SWITCH_NO_IM2COL) ? device->kernels->conv_choose(device, &shape) : SA_CONV_IM2COL;
+            choice->algorithm =
+                sa_strategy_has(s, SA_SWITCH_NO_IM2COL) ? device->kernels->conv_choose(device, &shape) : SA_CONV_IM2COL;
             break;
         case SA_CONV_OPTION_IM2COL: choice->algorithm = SA_CONV_IM2COL; break;
         case SA_CONV_OPTION_DIRECT: choice->algorithm = SA_CONV_DIRECT; break;

@@ -2,8 +2,8 @@
  *
  *   test_golden [--device D] [--strategy S] [--conv C] [--verbose] DIR...
  *
- * A DIR is a case or a folder of cases. Without --strategy and --conv each case runs under several of both. The strategy `caffe` stores
- * everything, so under it every line of tolerance.tsv has to be checked; others keep fewer values. */
+ * A DIR is a case or a folder of cases. Without --strategy and --conv each case runs under several of both. The strategy `caffe`
+ * stores everything, so under it every line of tolerance.tsv has to be checked; others keep fewer values. */
 #include "support/golden_case.h"
 
 #include "net/solver_config.h"
@@ -55,7 +55,8 @@ typedef struct fetch {
     sa_status status;
 } fetch;
 
-/* A value was written: out/ is the last version of a name, diff/ the gradient of the first. Bands and compact masks are no whole floats. */
+/* A value was written: out/ is the last version of a name, diff/ the gradient of the first. Bands and compact masks are no whole
+ * floats. */
 static void fetch_value(void *context, sa_ref *ref, sa_access_mode mode)
 {
     fetch *f = context;
@@ -116,7 +117,8 @@ static sa_status feed_inputs(run *r, const char *folder)
         if (!net->layer[net->blob[b].producer].type->is_input) continue;
         snprintf(file, sizeof file, "%.30s/%.80s.npy", folder, net->blob[b].name);
         SA_TRY(sa_golden_read(r->golden, file, &array));
-        sa_status status = array.count == sa_shape_elements(&net->blob[b].shape) ? sa_session_set_input(r->session, b, array.data) : SA_INVALID;
+        sa_status status =
+            array.count == sa_shape_elements(&net->blob[b].shape) ? sa_session_set_input(r->session, b, array.data) : SA_INVALID;
         sa_npy_free(&array);
         SA_TRY(status);
     }
@@ -170,8 +172,9 @@ static sa_status run_solver(run *r, const sa_solver_config *solver)
     SA_TRY(sa_golden_read(r->golden, "lr.npy", &lr));
     size_t steps = lr.count;
     sa_npy_free(&lr);
-    float *losses = calloc(2 * steps, sizeof *losses), *rates = losses + steps;
+    float *losses = calloc(2 * steps, sizeof *losses);
     if (!losses) SA_FAIL(SA_NOMEM, "no memory for %zu losses", steps);
+    float *rates = losses + steps;
     sa_status status = SA_OK;
     int loss = sa_net_blob_index(sa_session_net(r->session), "loss");
     for (size_t k = 0; k < steps && status == SA_OK; k++) {
@@ -237,8 +240,8 @@ static bool judge(const runner *u, const sa_golden_case *golden, const sa_strate
     for (size_t i = 0; i < golden->row_count; i++) {
         checked += golden->row[i].checked;
         if (u->verbose && golden->row[i].checked)
-            printf("    %-40s max %.3g of %.3g, rms %.3g of %.3g\n", golden->row[i].file, golden->row[i].max_error, golden->row[i].atol,
-                   golden->row[i].rms_error, golden->row[i].rms_atol);
+            printf("    %-40s max %.3g of %.3g, rms %.3g of %.3g\n", golden->row[i].file, golden->row[i].max_error,
+                   golden->row[i].atol, golden->row[i].rms_error, golden->row[i].rms_atol);
         if (all && !golden->row[i].checked && status == SA_OK) {
             printf("    %s was never compared\n", golden->row[i].file);
             good = false;
@@ -246,8 +249,9 @@ static bool judge(const runner *u, const sa_golden_case *golden, const sa_strate
     }
     double share = sa_golden_worst_share(golden, &worst);
     good = good && share <= 1.0 && checked > 0;
-    printf("%s %-44s %-24s %3zu/%-3zu quantities, worst %.3f of its bound (%s)%s%s\n", good ? "ok  " : "FAIL", golden->folder, strategy->name,
-           checked, golden->row_count, share, worst ? worst->file : "-", status == SA_OK ? "" : ": ", status == SA_OK ? "" : sa_error_message());
+    printf("%s %-44s %-24s %3zu/%-3zu quantities, worst %.3f of its bound (%s)%s%s\n", good ? "ok  " : "FAIL", golden->folder,
+           strategy->name, checked, golden->row_count, share, worst ? worst->file : "-", status == SA_OK ? "" : ": ",
+           status == SA_OK ? "" : sa_error_message());
     return good;
 }
 
@@ -269,7 +273,7 @@ static void run_one(runner *u, const char *folder, const char *strategy_name, co
 
 static void run_folder(runner *u, const char *folder)
 {
-    static const char *const RUNS[][2] = {{"caffe", "im2col"}, {"caffe", "direct"}, {"caffe", "fft"}, {"shared", "im2col"},
+    static const char *const RUNS[][2] = {{"caffe", "im2col"}, {"caffe", "direct"},    {"caffe", "fft"},  {"shared", "im2col"},
                                           {"fastest", "auto"}, {"smallest", "direct"}, {"extreme", "fft"}};
     if (sa_golden_is_case(folder)) {
         if (u->strategy || u->conv) {

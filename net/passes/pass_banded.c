@@ -1,14 +1,16 @@
-/* banded: a first level whose convolution is cheap (few input channels, no gradient to its input) runs for a few of its output channels at
- * a time. From the convolution to the pooling every channel is independent, so a band passes through statistics, normalisation and
- * pooling and is forgotten; the backward pass makes it once more. The level's largest value is never stored as a whole.
+/* banded: a first level whose convolution is cheap (few input channels, no gradient to its input) runs for a few of its output
+ * channels at a time. From the convolution to the pooling every channel is independent, so a band passes through statistics,
+ * normalisation and pooling and is forgotten; the backward pass makes it once more. The level's largest value is never stored as a
+ * whole.
  *
- * Not with im2col: the column matrix would be built again for each band, and a matrix product sums in an order that depends on how many
- * rows it has. */
+ * Not with im2col: the column matrix would be built again for each band, and a matrix product sums in an order that depends on how
+ * many rows it has. */
 #include "net/passes/passes.h"
 
 enum { CHEAP_IN_CHANNELS = 8 };
 
-/* The pooling that ends a chain conv, BN, ReLU, Pooling of consecutive layers starting at `first`, all but the ends virtual; -1: none. */
+/* The pooling that ends a chain conv, BN, ReLU, Pooling of consecutive layers starting at `first`, all but the ends virtual; -1:
+ * none. */
 static int chain_end(const sa_net *net, const sa_realizations *r, int first)
 {
     static const char *const CHAIN[] = {"Convolution", "BN", "ReLU", "Pooling"};

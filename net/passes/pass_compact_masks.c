@@ -1,5 +1,5 @@
-/* compact-masks: a pooling mask holds the position inside its window, in 2 or 4 bits, instead of a float index. Only where every reader
- * understands positions: the pooling's own backward pass, and Upsample layers of the same plane. */
+/* compact-masks: a pooling mask holds the position inside its window, in 2 or 4 bits, instead of a float index. Only where every
+ * reader understands positions: the pooling's own backward pass, and Upsample layers of the same plane. */
 #include "net/passes/passes.h"
 
 static bool reads_positions(const sa_net *net, int blob)

@@ -1,5 +1,5 @@
-/* fuse: BN, ReLU and Dropout outputs are computed by whoever reads them, and so are the gradients that pass through ReLU, Dropout and
- * Pooling. A level then keeps its convolution's output and the pooled value, nothing in between. */
+/* fuse: BN, ReLU and Dropout outputs are computed by whoever reads them, and so are the gradients that pass through ReLU, Dropout
+ * and Pooling. A level then keeps its convolution's output and the pooled value, nothing in between. */
 #include "net/passes/passes.h"
 
 enum { CHAIN_NODES_MAX = 5 }; /* longer expressions are cut by storing: they would be evaluated too often */

@@ -1,5 +1,5 @@
-/* inplace-grad: gradients that overwrite what their own computation is the last to read. BN's dx takes the place of x; the gradient of the
- * scores takes the place of the scores; a 1x1 classifier's dx is never stored, since it is a mix of few planes. */
+/* inplace-grad: gradients that overwrite what their own computation is the last to read. BN's dx takes the place of x; the gradient
+ * of the scores takes the place of the scores; a 1x1 classifier's dx is never stored, since it is a mix of few planes. */
 #include "net/passes/passes.h"
 
 /* The stored value behind Splits. */
@@ -17,8 +17,10 @@ sa_status sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, c
         if (!layer->needs_backward || layer->bottom_count == 0 || !net->blob[layer->bottom[0]].needs_grad) continue;
         int bottom = layer->bottom[0];
         const sa_layer *maker = sa_blob_maker(net, bottom);
-        bool stored = r->blob[unsplit(net, bottom)].data == SA_DATA_STORED && !sa_blob_maker(net, unsplit(net, bottom))->type->is_input;
-        if (sa_layer_is(layer, "BN") && !r->choices.bn_copies && stored && bottom == unsplit(net, bottom)) r->blob[bottom].grad = SA_GRAD_IN_DATA;
+        bool stored =
+            r->blob[unsplit(net, bottom)].data == SA_DATA_STORED && !sa_blob_maker(net, unsplit(net, bottom))->type->is_input;
+        if (sa_layer_is(layer, "BN") && !r->choices.bn_copies && stored && bottom == unsplit(net, bottom))
+            r->blob[bottom].grad = SA_GRAD_IN_DATA;
         if (sa_layer_is(layer, "SoftmaxWithLoss") && !r->choices.stored_prob && stored) r->blob[bottom].grad = SA_GRAD_IN_DATA;
         bool pulls = sa_layer_is(maker, "BN") || sa_layer_is(maker, "ReLU") || sa_layer_is(maker, "Dropout");
         if (sa_layer_is(layer, "Convolution") && sa_convolution_mixes(layer) && pulls) r->blob[bottom].grad = SA_GRAD_VIRTUAL;

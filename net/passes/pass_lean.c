@@ -1,5 +1,5 @@
-/* lean: nothing is saved that can be had again from what is kept anyway. BN keeps neither x_norm nor buffer_blob, but then its input
- * must survive, so its output gets a buffer of its own; the loss keeps no softmax; Caffe's other private buffers are gone. */
+/* lean: nothing is saved that can be had again from what is kept anyway. BN keeps neither x_norm nor buffer_blob, but then its
+ * input must survive, so its output gets a buffer of its own; the loss keeps no softmax; Caffe's other private buffers are gone. */
 #include "net/passes/passes.h"
 
 sa_status sa_pass_lean(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)

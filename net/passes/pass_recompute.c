@@ -1,5 +1,5 @@
-/* recompute: the largest values of the encoder, from the input on, are dropped after the forward pass and computed again in the backward
- * pass when they are first needed. The N of recompute=N is how many. */
+/* recompute: the largest values of the encoder, from the input on, are dropped after the forward pass and computed again in the
+ * backward pass when they are first needed. The N of recompute=N is how many. */
 #include "net/passes/passes.h"
 
 /* A convolution's output or a pooled value that is stored, is needed again by the backward pass, and was not overwritten. */

@@ -1,6 +1,6 @@
-/* split-backward: a convolution makes its weight gradient first, then, in an op of its own, the gradient of its input. Each needs less
- * workspace than both together, and an input that nobody else reads is dead when its gradient comes. The price: what is made of dy for
- * one is made for the other again. */
+/* split-backward: a convolution makes its weight gradient first, then, in an op of its own, the gradient of its input. Each needs
+ * less workspace than both together, and an input that nobody else reads is dead when its gradient comes. The price: what is made
+ * of dy for one is made for the other again. */
 #include "net/passes/passes.h"
 
 sa_status sa_pass_split_backward(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
