@@ -4,9 +4,9 @@
 #include "net/budget.h"
 
 #include "net/budget_candidates.h"
-#include "net/session.h"
 
 #include "core/size_text.h"
+#include "memory/plan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { WORKSPACE_LIMITS = 5 };
+static const double PLAN_SECONDS = 0.1;
 
 typedef struct priced {
     sa_strategy strategy;
@@ -161,10 +162,25 @@ static int by_time(const void *a, const void *b)
     return strcmp(x->strategy.name, y->strategy.name);
 }
 
+/* Bytes of a plan. The search for the best one gets little time here: there are many to make, and the layout that is made in the
+ * end, which gets more, can only be smaller. */
+static sa_status plan_bytes(const search *s, const sa_strategy *strategy, size_t *bytes)
+{
+    const sa_plan_options options = {.planner = SA_PLANNER_EXACT, .timeout_seconds = PLAN_SECONDS};
+    sa_program *program;
+    sa_plan plan;
+    SA_TRY(emit(s->net, s->device, strategy, s->options, &program));
+    sa_status status = sa_plan_make(program->buffer, program->buffer_count, &options, &plan);
+    if (status == SA_OK) *bytes = plan.peak_bytes;
+    if (status == SA_OK) sa_plan_free(&plan);
+    sa_program_free(program);
+    return status;
+}
+
 /* The sweep: by time ascending, so that a point belongs to the frontier if it is smaller than all before it. */
 static sa_status sweep(search *s, sa_frontier *f)
 {
-    size_t least = SIZE_MAX;
+    size_t least = SIZE_MAX, bytes;
     double total = 0, measured = 0;
     f->candidate_count = s->count;
     f->point = calloc(s->count + 1, sizeof *f->point);
@@ -172,11 +188,8 @@ static sa_status sweep(search *s, sa_frontier *f)
     qsort(s->list, s->count, sizeof *s->list, by_time);
     for (size_t i = 0; i < s->count; i++) {
         const priced *p = &s->list[i];
-        sa_layout layout;
         if (p->load_bytes >= least) continue;
-        SA_TRY(sa_layout_create(s->net, &p->strategy, s->device, s->options, &layout));
-        size_t bytes = layout.plan.peak_bytes;
-        sa_layout_free(&layout);
+        SA_TRY(plan_bytes(s, &p->strategy, &bytes));
         if (bytes >= least) continue;
         least = bytes;
         f->point[f->count++] = (sa_frontier_point){p->strategy, bytes, p->cost};
