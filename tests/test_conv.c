@@ -192,6 +192,10 @@ static void test_refusals(void **state)
     assert_non_null(strstr(sa_error_message(), "stride"));
     r.shape = (sa_conv_shape){1, 8, 8, 2, 8, 7, 3, 3, 1, 1, 1, 1};
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_INVALID);
+    r.shape = (sa_conv_shape){1 << 30, 8, 8, 1 << 30, 8, 8, 3, 3, 1, 1, 1, 1};
+    assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_CAPACITY);
+    r.shape = (sa_conv_shape){1, 1 << 20, 1 << 20, 2, 1 << 20, 1 << 20, 1, 1, 1, 1, 0, 0};
+    assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_CAPACITY);
     r.shape = (sa_conv_shape){1, 8, 8, 2, 8, 8, 3, 3, 1, 1, 1, 1};
     r.out_channels_at_once = 3;
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_INVALID);

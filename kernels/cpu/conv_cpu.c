@@ -9,6 +9,19 @@ static const sa_conv_method *const methods[SA_CONV_ALGORITHMS] = {
     [SA_CONV_FFT] = &sa_conv_fft_method,
 };
 
+/* Bounds under which no offset or size of the algorithms overflows. */
+static sa_status check_size(const sa_conv_shape *s)
+{
+    const double kernel_most = 4096, plane_most = 1 << 30, weights_most = 1e12;
+    double plane = ((double)s->in_height + 2.0 * s->pad_h) * ((double)s->in_width + 2.0 * s->pad_w);
+    double kernel = (double)s->kernel_h * s->kernel_w, in = s->in_channels, out = s->out_channels;
+    if (s->kernel_h > kernel_most || s->kernel_w > kernel_most || plane > plane_most || in * kernel > INT32_MAX ||
+        in * out * kernel > weights_most)
+        SA_FAIL(SA_CAPACITY, "convolution %dx%d of %dx%dx%d (pad %dx%d) to %d channels is too large", s->kernel_h, s->kernel_w,
+                s->in_channels, s->in_height, s->in_width, s->pad_h, s->pad_w, s->out_channels);
+    return SA_OK;
+}
+
 static sa_status check_shape(const sa_conv_shape *s)
 {
     if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->kernel_h < 1 || s->kernel_w < 1 ||
@@ -20,10 +33,7 @@ static sa_status check_shape(const sa_conv_shape *s)
     if (height < 0 || width < 0 || height / s->stride_h + 1 != s->out_height || width / s->stride_w + 1 != s->out_width)
         SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d on %dx%d does not give %dx%d", s->kernel_h, s->kernel_w,
                 s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->in_height, s->in_width, s->out_height, s->out_width);
-    if ((int64_t)s->out_height * s->out_width > INT32_MAX || (int64_t)s->in_channels * s->kernel_h * s->kernel_w > INT32_MAX)
-        SA_FAIL(SA_CAPACITY, "convolution of %dx%dx%d to %dx%dx%d is too large", s->in_channels, s->in_height, s->in_width,
-                s->out_channels, s->out_height, s->out_width);
-    return SA_OK;
+    return check_size(s);
 }
 
 static sa_status check_range(const sa_conv_shape *s, const sa_range *r)
