@@ -1,13 +1,14 @@
 /* bench_kernels: the kernels one by one at the layer shapes of the two networks.
  *
  *   build/bench_kernels [--threads N] [--repeat N] [--limit BYTES] [--only TEXT] [--algorithm im2col|direct|fft]
- *                       [--virtual 1]
+ *                       [--virtual 1] [--isa 0|1|2: portable, AVX2, AVX-512]
  *
  * Convolutions: milliseconds of wall and CPU time (medians), GFLOP/s as if computed directly, and that rate over the rate of
  * fused multiply-adds measured in the same run, which FFT tiles can exceed 100 % of. The jobs take turns, so that noise of the
  * machine falls on all alike. With --virtual 1, x is a normalised and unpooled value, dy the gradient of a BN, and dx goes
  * through the mask, as in a decoder that stores none of them. */
 #include "kernels/cpu/conv_cpu.h"
+#include "kernels/cpu/cpu_isa.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -298,12 +299,13 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--only")) o.only = value;
         else if (!strcmp(argv[i], "--algorithm")) o.algorithm = value;
         else if (!strcmp(argv[i], "--virtual")) o.is_virtual = atoi(value) != 0;
+        else if (!strcmp(argv[i], "--isa")) sa_cpu_isa_limit((sa_cpu_isa)atoi(value));
         else argc = 0;
     }
     if (argc == 0 || o.threads < 1 || o.repeats < 1 || o.repeats > REPEATS_MAX) {
         fprintf(stderr,
                 "usage: bench_kernels [--threads N] [--repeat N, at most %d] [--limit BYTES] [--only TEXT] "
-                "[--algorithm im2col|direct|fft] [--virtual 1]\n",
+                "[--algorithm im2col|direct|fft] [--virtual 1] [--isa 0|1|2]\n",
                 REPEATS_MAX);
         return 2;
     }
