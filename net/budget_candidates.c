@@ -71,17 +71,12 @@ static sa_status append(sa_candidates *c, const sa_strategy *strategy, uint64_t 
     return SA_OK;
 }
 
-/* A combination that makes no sense (sa_strategy_parse knows) is none. */
+/* All combinations make sense: `inplace` has what each technique needs. */
 static sa_status try_name(const sa_net *net, const sa_device *device, sa_conv_option conv, const char *name, sa_candidates *c)
 {
     sa_strategy strategy;
     sa_realizations r;
-    sa_status status = sa_strategy_parse(name, &strategy);
-    if (status == SA_INVALID) {
-        sa_error_clear();
-        return SA_OK;
-    }
-    SA_TRY(status);
+    SA_TRY(sa_strategy_parse(name, &strategy));
     strategy.conv = conv;
     SA_TRY(sa_strategy_apply(&strategy, net, device, &r));
     uint64_t signature = hash_choices(net, &r);

@@ -2,6 +2,7 @@
 #include "net/cost_measure.h"
 
 #include "net/feed.h"
+#include "net/op_cost_key.h"
 #include "net/session.h"
 
 #include <stdlib.h>
@@ -39,7 +40,30 @@ static sa_status run_steps(sa_session *session, sa_feed *feed, int steps, op_tim
     return SA_OK;
 }
 
-static sa_status record(sa_cost_model *model, const sa_program *program, const sa_device *device, op_times *times)
+/* Ops of one key, such as the bands of a level, are one op measured several times: it costs their mean. (The shortest of many would
+ * be shorter than the shortest of few, and so favour strategies of many small ops.) */
+static sa_status record_mean(sa_cost_model *model, const sa_program *program, const op_times *times, size_t first,
+                             double busy_threads)
+{
+    char key[SA_COST_KEY_MAX], other[SA_COST_KEY_MAX];
+    sa_cost sum = {0, 0};
+    size_t count = 0;
+    sa_op_cost_key(program->op[first].kind, &program->op[first].args, key);
+    for (size_t i = 0; i < program->op_count; i++) {
+        if (program->op[i].kind != program->op[first].kind) continue;
+        sa_op_cost_key(program->op[i].kind, &program->op[i].args, other);
+        if (strcmp(key, other) != 0) continue;
+        if (i < first) return SA_OK; /* done with the first of them */
+        sum.ms += times[i].shortest.ms;
+        sum.cpu_ms += times[i].shortest.cpu_ms;
+        count++;
+    }
+    sa_cost mean = {sum.ms / (double)count, sum.cpu_ms / (double)count};
+    if (busy_threads > 0) mean.ms = mean.cpu_ms / busy_threads;
+    return sa_cost_model_record(model, program->op[first].kind, &program->op[first].args, mean);
+}
+
+static sa_status record(sa_cost_model *model, const sa_program *program, const sa_device *device, const op_times *times)
 {
     sa_cost sum = {0, 0};
     for (size_t i = 0; i < program->op_count; i++) {
@@ -47,11 +71,7 @@ static sa_status record(sa_cost_model *model, const sa_program *program, const s
         sum.cpu_ms += times[i].shortest.cpu_ms;
     }
     bool busy = strcmp(device->kind, "cuda") != 0 && sum.ms > BUSY * sum.cpu_ms / device->threads;
-    for (size_t i = 0; i < program->op_count; i++) {
-        sa_cost cost = times[i].shortest;
-        if (busy) cost.ms = cost.cpu_ms / device->threads;
-        SA_TRY(sa_cost_model_record(model, program->op[i].kind, &program->op[i].args, cost));
-    }
+    for (size_t i = 0; i < program->op_count; i++) SA_TRY(record_mean(model, program, times, i, busy ? device->threads : 0));
     return SA_OK;
 }
 

@@ -39,7 +39,7 @@ static void equal_work_has_equal_keys(void **state)
     (void)state;
     char a[SA_COST_KEY_MAX], b[SA_COST_KEY_MAX];
     fixture f = open_fixture("nets/new.prototxt", 2);
-    sa_layout bands = make_layout(&f, "banded"), plain = make_layout(&f, "inplace"),
+    sa_layout bands = make_layout(&f, "inplace+banded=16"), plain = make_layout(&f, "inplace"),
               small = make_layout(&f, "inplace+small-workspace");
     key_of(find_op(bands.program, "conv0 forward", 0), a);
     key_of(find_op(bands.program, "conv0 forward", 3), b);
