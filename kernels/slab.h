@@ -21,8 +21,8 @@ extern "C" {
 
 enum { SA_NO_BUFFER = -1 };
 
-/* One buffer of the program, or a piece of it. `buffer` is its number (SA_NO_BUFFER: absent); `ptr` is NULL until bound. `value` says
- * which value of the net the piece has to hold for a read, or holds after a write; only the program check looks at it. */
+/* One buffer of the program, or a piece of it. `buffer` is its number (SA_NO_BUFFER: absent); `ptr` is NULL until bound. `value`
+ * says which value of the net the piece has to hold for a read, or holds after a write; only the program check looks at it. */
 typedef struct sa_ref {
     int32_t buffer;
     void *ptr;

@@ -197,9 +197,10 @@ static sa_status fetch_scores(void *context, sa_session *session, size_t op)
 /* -log softmax of the label's score */
 static double pixel_loss(const float *score, size_t stride, int classes, int label)
 {
-    double largest = -INFINITY, sum = 0;
-    for (int c = 0; c < classes; c++) largest = fmax(largest, (double)score[(size_t)c * stride]);
+    double largest = (double)score[0], sum = 0;
+    for (int c = 1; c < classes; c++) largest = fmax(largest, (double)score[(size_t)c * stride]);
     for (int c = 0; c < classes; c++) sum += exp((double)score[(size_t)c * stride] - largest);
+    /* cppcheck-suppress invalidFunctionArg ; sum is 1 at least: exp(largest - largest) is in it */
     return log(sum) + largest - (double)score[(size_t)label * stride];
 }
 

@@ -195,7 +195,9 @@ SA_CONV_INLINE const float *SA_NAME(start_column)(SA_NAME(tile_work) * w, const 
         w->row[1][ky] = *(const vec *)(at + s->imaginary);
     }
     for (int ky = count; ky < SA_T; ky++) {
+        /* cppcheck-suppress arrayIndexOutOfBounds ; ky > T/2 here, cppcheck thinks of 0 */
         w->row[0][ky] = w->row[0][SA_T - ky];
+        /* cppcheck-suppress arrayIndexOutOfBounds ; as above */
         w->row[1][ky] = -w->row[1][SA_T - ky];
     }
     SA_NAME(transform_full)(w->row[1], w->row[0], w->column[1][kx], w->column[0][kx]);

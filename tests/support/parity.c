@@ -169,7 +169,7 @@ static void compare(sa_parity *p, double bound)
     row->cases++;
     for (int o = 0; o < p->output_count; o++) {
         size_t offset = p->output[o].offset, count = p->output[o].count;
-        double error = compare_output(row, (float *)(p->cuda_result + offset), (float *)(p->cpu_result + offset), count);
+        double error = compare_output(row, (const void *)(p->cuda_result + offset), (const void *)(p->cpu_result + offset), count);
         if (error > row->worst) row->worst = error;
         if (error > bound)
             fail_msg("%s, case %llu: output %d of %zu values differs from the CPU's by %g of its root mean square, %g is allowed",

@@ -29,8 +29,8 @@ sa_ref sa_parity_vector(sa_parity *parity, int count, float low, float high);
 sa_slab sa_parity_slab(sa_parity *parity, sa_encoding encoding, int n, int c, int h, int w, bool filled);
 sa_window sa_parity_window(sa_parity *parity, int h, int w);
 int sa_parity_pooled(int size, int kernel, int stride, int pad);
-/* A mask of random window positions that lie inside the plane of h x w; some name none where the encoding can. */
-sa_slab sa_parity_mask(sa_parity *parity, const sa_window *window, int n, int c, int h, int w);
+/* A mask of random window positions that lie inside the plane of height x width; some name none where the encoding can. */
+sa_slab sa_parity_mask(sa_parity *parity, const sa_window *window, int n, int c, int height, int width);
 /* A random tree of nodes over stored data, of at most `nodes` nodes and `nested` nodes of those that read elsewhere in a row. */
 void sa_parity_source(sa_parity *parity, sa_source *source, int n, int c, int h, int w, int nodes, int nested);
 /* Stored data: float32, or now and then another encoding. */

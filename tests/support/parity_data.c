@@ -72,21 +72,23 @@ static int random_position(sa_parity *p, const sa_window *w, int py, int px, int
     return -1;
 }
 
-sa_slab sa_parity_mask(sa_parity *p, const sa_window *w, int n, int c, int h, int width)
+sa_slab sa_parity_mask(sa_parity *parity, const sa_window *window, int n, int c, int height, int width)
 {
-    int positions = w->kernel_h * w->kernel_w, ph = sa_parity_pooled(h, w->kernel_h, w->stride_h, w->pad_h);
-    int pw = sa_parity_pooled(width, w->kernel_w, w->stride_w, w->pad_w);
-    sa_encoding encoding = positions <= 4 && sa_parity_chance(p, 50)    ? SA_MASK2
-                           : positions <= 15 && sa_parity_chance(p, 50) ? SA_MASK4
-                                                                        : SA_F32;
-    sa_slab mask = sa_parity_slab(p, encoding, n, c, ph, pw, false);
+    int positions = window->kernel_h * window->kernel_w,
+        ph = sa_parity_pooled(height, window->kernel_h, window->stride_h, window->pad_h);
+    int pw = sa_parity_pooled(width, window->kernel_w, window->stride_w, window->pad_w);
+    sa_encoding encoding = positions <= 4 && sa_parity_chance(parity, 50)    ? SA_MASK2
+                           : positions <= 15 && sa_parity_chance(parity, 50) ? SA_MASK4
+                                                                             : SA_F32;
+    sa_slab mask = sa_parity_slab(parity, encoding, n, c, ph, pw, false);
     memset(mask.at.ptr, 0, sa_slab_bytes(&mask));
     for (int plane = 0; plane < n * c; plane++) {
         for (int i = 0; i < ph * pw; i++) {
-            int py = i / pw, px = i % pw, position = random_position(p, w, py, px, h, width);
+            int py = i / pw, px = i % pw, position = random_position(parity, window, py, px, height, width);
             void *row = sa_slab_row(&mask, plane / c, plane % c, py);
-            if (encoding != SA_MASK2 && sa_parity_chance(p, 5)) position = -1;
-            int y = py * w->stride_h - w->pad_h + position / w->kernel_w, x = px * w->stride_w - w->pad_w + position % w->kernel_w;
+            if (encoding != SA_MASK2 && sa_parity_chance(parity, 5)) position = -1;
+            int y = py * window->stride_h - window->pad_h + position / window->kernel_w,
+                x = px * window->stride_w - window->pad_w + position % window->kernel_w;
             if (encoding == SA_F32) ((float *)row)[px] = position < 0 ? -1.0f : (float)(y * width + x);
             else if (encoding == SA_MASK4) ((uint32_t *)row)[px / 8] |= (uint32_t)(position < 0 ? 15 : position) << (4 * (px % 8));
             else ((uint32_t *)row)[px / 16] |= (uint32_t)(position < 0 ? 0 : position) << (2 * (px % 16));
