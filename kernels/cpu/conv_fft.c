@@ -147,10 +147,53 @@ static void transform_run(const job *j, const cut *c, const run *r, int chunk_be
     for (int k = 0; k < r->tiles; k++, pixels.at += p->step) transform_tile(j, c, r, r->t + k - chunk_begin, &pixels, work);
 }
 
+/* Stages the pixels of packed tile t, all its channels, from lane `lane` on: (16, size, stage_pitch). A tile beyond the last one,
+ * and channels that there are not, are zero. */
+static void stage_packed(const job *j, const cut *c, const run *r, int lane, float *stage)
+{
+    _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
+    const sa_fft_plan *p = &j->plan;
+    int y, x, rows = r->tiles > 0 ? (c->extent + 1) / 2 * 2 : 0;
+    tile_origin(j, c, r->t, &y, &x);
+    for (int ch = 0; ch < SA_FFT_PACK_CHANNELS; ch++)
+        for (int i = 0; i < p->size; i++) {
+            float *target = stage + ((size_t)(lane + ch) * (size_t)p->size + (size_t)i) * p->stage_pitch;
+            if (ch < c->side->channels && i < rows)
+                sa_conv_load_row(c->source, r->n, c->channel_begin + ch, y + i, x, p->size, target, scratch);
+            else memset(target, 0, (size_t)p->size * sizeof *target);
+        }
+}
+
+/* Spectra of packed tiles [begin, end) of image n. Called by all threads of a parallel region. */
+static void transform_packed(const job *j, const cut *c, int n, int begin, int end)
+{
+    const sa_fft_plan *p = &j->plan;
+#pragma omp for schedule(dynamic)
+    for (int at = begin; at < end; at += SA_FFT_PACK) {
+        float *work = thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
+        for (int k = 0; k < SA_FFT_PACK; k++) {
+            run r = {.n = n, .t = at + k, .tiles = at + k < end ? 1 : 0};
+            stage_packed(j, c, &r, k * SA_FFT_PACK_CHANNELS, stage);
+        }
+        sa_fft_pixels pixels = {.at = stage,
+                                .channel_pitch = (size_t)p->size * p->stage_pitch,
+                                .row_pitch = p->stage_pitch,
+                                .rows = (c->extent + 1) / 2 * 2,
+                                .columns = c->extent};
+        sa_fft_spectrum spectrum = {c->spectra + (size_t)((at - begin) / SA_FFT_PACK) * c->side->tile_pitch,
+                                    c->side->frequency_pitch, c->side->imaginary, p->stream};
+        j->size->forward(&pixels, &spectrum, work);
+    }
+}
+
 /* Spectra of tiles [begin, end) of image n. Called by all threads of a parallel region. */
 static void transform_tiles(const job *j, const cut *c, int n, int begin, int end)
 {
     const sa_fft_plan *p = &j->plan;
+    if (c->side->pack > 1) {
+        transform_packed(j, c, n, begin, end);
+        return;
+    }
 #pragma omp for collapse(2) schedule(dynamic)
     for (int at = begin; at < end; at += SA_FFT_RUN)
         for (int group = 0; group < c->side->channels; group += SA_FFT_GROUP)
@@ -192,7 +235,14 @@ static void transform_filters(const job *j, const float *weight, bool turned)
 /* The frequency after the one at `at` of some tiles. */
 static sa_fft_ahead tiles_ahead(const float *at, const sa_fft_side *side, int tiles)
 {
-    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, tiles, (int)(side->frequency_pitch / 16)};
+    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, sa_fft_divide_up(tiles, side->pack),
+                          (int)(side->frequency_pitch / 16)};
+}
+
+/* From the last tile of a group on to the first of the next, beyond a tile's own distance. */
+static size_t pack_jump(const sa_fft_side *side)
+{
+    return side->pack > 1 ? side->tile_pitch - (size_t)(SA_FFT_PACK * SA_FFT_PACK_CHANNELS) : 0;
 }
 
 /* other = in * filters for `tiles` tiles. */
@@ -205,7 +255,8 @@ static void apply_filters(const job *j, int tiles)
             .a = j->workspace + p->in_at + (size_t)f * p->in.frequency_pitch,
             .b = j->workspace + p->filter_at + (size_t)f * p->filter_pitch,
             .c = j->workspace + p->other_at + (size_t)f * p->other.frequency_pitch,
-            .a_row = p->in.tile_pitch,
+            .a_row = p->in.pack > 1 ? SA_FFT_PACK_CHANNELS : p->in.tile_pitch,
+            .a_row_jump = pack_jump(&p->in),
             .a_step = 1,
             .a_imaginary = p->in.imaginary,
             .b_step = p->other.frequency_pitch,
@@ -236,7 +287,8 @@ static void add_gradient(const job *j, int tiles, bool add)
             .b = j->workspace + p->in_at + (size_t)f * p->in.frequency_pitch,
             .c = j->workspace + p->gradient_at + (size_t)f * p->gradient_pitch,
             .a_row = 1,
-            .a_step = p->other.tile_pitch,
+            .a_step = p->other.pack > 1 ? SA_FFT_PACK_CHANNELS : p->other.tile_pitch,
+            .a_step_jump = pack_jump(&p->other),
             .a_imaginary = p->other.imaginary,
             .b_step = p->in.tile_pitch,
             .b_imaginary = p->in.imaginary,

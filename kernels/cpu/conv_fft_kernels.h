@@ -13,10 +13,12 @@
 #include <stdint.h>
 
 enum {
-    SA_FFT_GROUP = 16,      /* channels transformed together */
-    SA_FFT_KERNEL_MAX = 11, /* odd sizes from 3 on */
-    SA_FFT_SIZES = 2,       /* T = 16, 32 */
-    SA_FFT_BLOCK = 8,       /* tiles whose products are summed before they are added to a gradient */
+    SA_FFT_GROUP = 16,        /* channels transformed together */
+    SA_FFT_KERNEL_MAX = 11,   /* odd sizes from 3 on */
+    SA_FFT_SIZES = 2,         /* T = 16, 32 */
+    SA_FFT_PACK = 4,          /* tiles transformed together if they have few channels, */
+    SA_FFT_PACK_CHANNELS = 4, /* at most so many */
+    SA_FFT_BLOCK = 8,         /* tiles whose products are summed before they are added to a gradient */
 };
 
 typedef struct sa_fft_spectrum {
@@ -49,12 +51,13 @@ typedef struct sa_fft_target {
     const float *bias;
 } sa_fft_target;
 
-/* C(i, o) = sum over k of A(i, k) * B(k, o), complex, for one frequency. A(i, k) is a[i * a_row + k * a_step]; vectors of
- * `channels` (a multiple of SA_FFT_GROUP) values o lie at b[k * b_step], c[i * c_row]. *_imaginary: distance to that part. */
+/* C(i, o) = sum over k of A(i, k) * B(k, o), complex, for one frequency. A(i, k) is a[i * a_row + k * a_step], and a_row_jump and
+ * a_step_jump further on for every SA_FFT_PACK rows or steps (packed tiles); vectors of `channels` (a multiple of SA_FFT_GROUP)
+ * values o lie at b[k * b_step], c[i * c_row]. *_imaginary: distance to that part. */
 typedef struct sa_fft_product {
     const float *a, *b;
     float *c;
-    size_t a_row, a_step, a_imaginary, b_step, b_imaginary, c_row, c_imaginary;
+    size_t a_row, a_row_jump, a_step, a_step_jump, a_imaginary, b_step, b_imaginary, c_row, c_imaginary;
     int rows, depth, channels;
 } sa_fft_product;
 

@@ -27,9 +27,15 @@ static sa_status check(const sa_conv_shape *s)
     return SA_OK;
 }
 
-static sa_fft_side make_side(const sa_fft_plan *p, int channels)
+/* The products of packed tiles want register tiles of SA_FFT_PACK rows. */
+static bool packs_tiles(void)
 {
-    sa_fft_side side = {.channels = channels};
+    return sa_cpu_isa_best() == SA_CPU_AVX512;
+}
+
+static sa_fft_side make_side(const sa_fft_plan *p, int channels, bool may_pack)
+{
+    sa_fft_side side = {.channels = channels, .pack = may_pack && channels <= SA_FFT_PACK_CHANNELS ? SA_FFT_PACK : 1};
     side.imaginary = (size_t)sa_fft_divide_up(channels, SA_FFT_GROUP) * SA_FFT_GROUP;
     side.frequency_pitch = 2 * side.imaginary;
     side.tile_pitch = side.frequency_pitch * (size_t)p->frequencies + TILE_SKEW;
@@ -54,7 +60,8 @@ static void plan_tiles(const sa_conv_shape *s, bool forward, sa_fft_plan *p)
  * and is larger for it; otherwise the fewer tiles, the better they stay in the caches. */
 static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t fixed, size_t limit, int *chunk)
 {
-    size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
+    size_t tile = p->in.tile_pitch / (size_t)p->in.pack + p->other.tile_pitch / (size_t)p->other.pack,
+           fit = limit > fixed ? (limit - fixed) / tile : 0;
     size_t useful = (filter * 5 + gradient * 6) / 8 / tile / SA_FFT_BLOCK * SA_FFT_BLOCK;
     int most = useful > CHUNK_MAX ? CHUNK_MAX : sa_max_int((int)useful, CHUNK_MIN);
     int blocks = fit >= (size_t)most ? most / SA_FFT_BLOCK : sa_max_int((int)fit / SA_FFT_BLOCK, 1);
@@ -69,19 +76,20 @@ static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size
 {
     bool filters = r->pass != SA_CONV_PASS_BACKWARD_WEIGHT;
     bool gradients = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
-    p->other = make_side(p, group);
+    p->other = make_side(p, group, packs_tiles() && r->pass == SA_CONV_PASS_BACKWARD_WEIGHT);
     p->filter_pitch = (size_t)p->in.channels * p->other.frequency_pitch + FREQUENCY_SKEW;
     p->gradient_pitch = (size_t)group * p->in.frequency_pitch + FREQUENCY_SKEW;
     size_t filter = filters ? p->filter_pitch * (size_t)p->frequencies : 0;
     size_t gradient = gradients ? p->gradient_pitch * (size_t)p->frequencies : 0;
     size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float);
     int most = choose_chunk(p, filter, gradient, filter + gradient + thread, limit, &p->chunk);
-    p->stream = (size_t)p->chunk * (p->in.tile_pitch + p->other.tile_pitch) > STREAM_FLOATS;
+    size_t in_floats = sa_fft_side_floats(&p->in, p->chunk), other_floats = sa_fft_side_floats(&p->other, p->chunk);
+    p->stream = in_floats + other_floats > STREAM_FLOATS;
     p->filter_at = 0;
     p->gradient_at = filter;
     p->in_at = p->gradient_at + gradient;
-    p->other_at = p->in_at + (size_t)p->chunk * p->in.tile_pitch;
-    p->thread_at = p->other_at + (size_t)p->chunk * p->other.tile_pitch;
+    p->other_at = p->in_at + in_floats;
+    p->thread_at = p->other_at + other_floats;
     p->end = p->thread_at + thread;
     return p->end <= limit && p->chunk >= sa_min_int(most, CHUNK_GOOD);
 }
@@ -93,7 +101,7 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
     bool forward = r->pass == SA_CONV_PASS_FORWARD;
     sa_fft_plan p = {0};
     plan_tiles(s, forward, &p);
-    p.in = make_side(&p, forward ? s->in_channels : r->out_channels_at_once);
+    p.in = make_side(&p, forward ? s->in_channels : r->out_channels_at_once, forward && packs_tiles());
     p.stage_pitch = (size_t)sa_fft_divide_up(p.step * (SA_FFT_RUN - 1) + p.size, LINE) * LINE;
     p.thread_pitch = SA_FFT_WORK_FLOATS + (size_t)SA_FFT_GROUP * (size_t)p.size * p.stage_pitch;
     int group = forward ? r->out_channels_at_once : s->in_channels;

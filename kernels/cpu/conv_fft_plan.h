@@ -9,9 +9,12 @@ enum {
     SA_FFT_RUN = 4, /* tiles of one tile row that are staged together */
 };
 
-/* Spectra of one side of the convolution: (tiles at once, frequencies, 2, channels rounded up to SA_FFT_GROUP). */
+/* Spectra of one side of the convolution: (tiles at once, frequencies, 2, channels rounded up to SA_FFT_GROUP).
+ * An image of few channels would leave most lanes of a transform empty. Its tiles are packed, SA_FFT_PACK to a group: channel c of
+ * tile t is lane SA_FFT_PACK_CHANNELS * (t % SA_FFT_PACK) + c of group t / SA_FFT_PACK, and tile_pitch is that of a group. */
 typedef struct sa_fft_side {
     int channels;
+    int pack;                                      /* tiles in a group: SA_FFT_PACK or 1 */
     size_t frequency_pitch, tile_pitch, imaginary; /* floats */
 } sa_fft_side;
 
@@ -29,6 +32,12 @@ typedef struct sa_fft_plan {
     /* Workspace, floats from its begin. */
     size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
 } sa_fft_plan;
+
+/* Floats of the spectra of `tiles` tiles. */
+static inline size_t sa_fft_side_floats(const sa_fft_side *side, int tiles)
+{
+    return (size_t)((tiles + side->pack - 1) / side->pack) * side->tile_pitch;
+}
 
 static inline int sa_fft_divide_up(int value, int by)
 {

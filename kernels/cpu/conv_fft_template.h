@@ -113,7 +113,9 @@ typedef struct tile_place {
 
 SA_CONV_INLINE tile_place place_of(const sa_fft_product *p, int i, int o)
 {
-    return (tile_place){p->a + (size_t)i * p->a_row, p->b + o, p->c + (size_t)i * p->c_row + o};
+    /* with packed tiles, register tiles have SA_FFT_PACK rows, so none lies across a jump */
+    return (tile_place){p->a + (size_t)i * p->a_row + (size_t)(i / SA_FFT_PACK) * p->a_row_jump, p->b + o,
+                        p->c + (size_t)i * p->c_row + o};
 }
 
 /* A complex product takes three real multiply-adds:
@@ -195,6 +197,7 @@ SA_CONV_INLINE void conjugate_tile(const sa_fft_product *p, tile_place at, const
         for (; k < end; k++, at.a += p->a_step, at.b += p->b_step) {
             prefetch_step(next);
             add_step(p, &sums, at.a, at.b, rows, vectors, true);
+            if (k % SA_FFT_PACK == SA_FFT_PACK - 1) at.a += p->a_step_jump;
         }
         if (add_to) store_sums(p, &sums, at.c, rows, vectors, true, true);
         else store_sums(p, &sums, at.c, rows, vectors, true, false);
