@@ -63,7 +63,7 @@ sa_status sa_emit_backward_from_source(sa_emitter *e, const sa_layer *layer)
 static sa_status forward_layer(sa_emitter *e, int index)
 {
     const sa_layer *layer = &e->net->layer[index];
-    if (layer->type->emit_forward) SA_TRY(layer->type->emit_forward(e, layer));
+    if (layer->type->emit_forward) SA_TRY(sa_emitter_forward(e, layer));
     return sa_emitter_caffe_rest(e, layer);
 }
 
@@ -199,6 +199,7 @@ static sa_status make_inputs(sa_emitter *e)
         if (!e->net->layer[e->net->blob[b].producer].type->is_input) continue;
         SA_TRY(sa_emit_data_out(e, b, &slab));
         e->program->input_buffer[b] = slab.at.buffer;
+        e->program->input_encoding[b] = slab.encoding;
     }
     if (e->net->seed_blob >= 0) {
         sa_slab slab;

@@ -73,13 +73,23 @@ static const char *blob_category(const sa_net *net, const sa_blob *blob, bool gr
     return grad ? SA_CAFFE_TOPS_DIFF : SA_CAFFE_TOPS_DATA;
 }
 
-/* "conv1" for the first version of a name, "conv1.conv1_bn" for one that a layer makes in place, "conv1[16:32]" for a band of it */
-static void value_name(const sa_emitter *e, int blob, const char *suffix, char *text)
+/* WIDE: data as float32, that will be narrowed */
+typedef enum slab_role { ROLE_DATA, ROLE_WIDE, ROLE_GRAD } slab_role;
+
+/* Is only the running band's part of the value in memory? */
+static bool is_part(const sa_emitter *e, int blob, slab_role role)
 {
+    return sa_emitter_in_band(e, blob) && (role == ROLE_WIDE || e->net->blob[blob].producer != e->band_last_layer);
+}
+
+/* "conv1" for the first version of a name, "conv1.conv1_bn" for one that a layer makes in place, "conv1[16:32]" for a band of it */
+static void value_name(const sa_emitter *e, int blob, slab_role role, char *text)
+{
+    static const char *const SUFFIX[] = {[ROLE_DATA] = "", [ROLE_WIDE] = ".wide", [ROLE_GRAD] = ".grad"};
     const sa_blob *b = &e->net->blob[blob];
+    const char *suffix = SUFFIX[role];
     char band[32] = "";
-    if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer)
-        snprintf(band, sizeof band, "[%d:%d]", e->band_begin, e->band_end);
+    if (is_part(e, blob, role)) snprintf(band, sizeof band, "[%d:%d]", e->band_begin, e->band_end);
     if (b->previous < 0) snprintf(text, SA_BUFFER_NAME_MAX, "%.40s%.30s%.8s%s", b->name, band, suffix, e->again ? ".again" : "");
     else snprintf(text, SA_BUFFER_NAME_MAX, "%.24s.%.24s%.30s%.8s", b->name, e->net->layer[b->producer].name, band, suffix);
 }
@@ -91,19 +101,21 @@ static sa_buffer_kind data_kind(const sa_net *net, const sa_blob *blob)
 }
 
 /* A new buffer for a blob's data or gradient, for the running band only if the value itself never exists as a whole. */
-static sa_status new_slab(sa_emitter *e, int blob, bool grad, sa_slab *slab)
+static sa_status new_slab(sa_emitter *e, int blob, slab_role role, sa_slab *slab)
 {
+    bool grad = role == ROLE_GRAD;
     const sa_blob *b = &e->net->blob[blob];
     const sa_blob_choice *choice = &e->realizations->blob[blob];
     char name[SA_BUFFER_NAME_MAX];
     int buffer;
-    *slab = blob_slab(b, grad ? SA_F32 : choice->encoding, SA_NO_BUFFER, grad ? sa_value_of_grad(blob) : sa_value_of_data(blob));
-    if (sa_emitter_in_band(e, blob) && b->producer != e->band_last_layer) {
+    *slab = blob_slab(b, role == ROLE_DATA ? choice->encoding : SA_F32, SA_NO_BUFFER,
+                      grad ? sa_value_of_grad(blob) : sa_value_of_data(blob));
+    if (is_part(e, blob, role)) {
         slab->channel_begin = e->band_begin;
         slab->channels = e->band_end - e->band_begin;
     }
-    value_name(e, blob, grad ? ".grad" : "", name);
-    size_t head = grad ? 0 : choice->head_bytes;
+    value_name(e, blob, role, name);
+    size_t head = role == ROLE_DATA ? choice->head_bytes : 0;
     SA_TRY(sa_emitter_buffer(e, grad ? SA_BUFFER_ACTIVATION_GRAD : data_kind(e->net, b), sa_slab_bytes(slab) + head,
                              blob_category(e->net, b, grad), &buffer, "%s", name));
     slab->at.buffer = buffer;
@@ -129,7 +141,7 @@ bool sa_emit_data_is_present(const sa_emitter *e, int blob)
 static sa_status recompute_layer(sa_emitter *e, void *context)
 {
     const sa_layer *layer = &e->net->layer[*(const int *)context];
-    return layer->type->emit_forward(e, layer);
+    return sa_emitter_forward(e, layer);
 }
 
 /* Lets the producer run once more; its statistics and masks are there already. */
@@ -141,7 +153,7 @@ static sa_status recompute(sa_emitter *e, int blob)
     sa_status status;
     e->again = true;
     if (first >= 0 && e->band_end == 0) status = sa_emitter_each_band(e, first, recompute_layer, &index);
-    else status = producer->type->emit_forward(e, producer);
+    else status = sa_emitter_forward(e, producer);
     e->again = outer;
     return status;
 }
@@ -171,11 +183,27 @@ sa_status sa_emit_data_out(sa_emitter *e, int blob, sa_slab *slab)
         slot->slab.at.value = sa_value_of_data(blob);
         e->data[bottom].present = false;
     } else if (!is_present(e, slot, blob)) {
-        SA_TRY(new_slab(e, blob, false, &slot->slab));
+        SA_TRY(new_slab(e, blob, ROLE_DATA, &slot->slab));
     }
     slot->present = slot->allocated = true;
     *slab = slot->slab;
+    if (slot->slab.encoding != SA_BF16) return SA_OK;
+    SA_TRY(new_slab(e, blob, ROLE_WIDE, &e->wide));
+    e->wide_blob = blob;
+    *slab = e->wide;
     return SA_OK;
+}
+
+sa_status sa_emitter_forward(sa_emitter *e, const sa_layer *layer)
+{
+    sa_source wide;
+    int blob;
+    SA_TRY(layer->type->emit_forward(e, layer));
+    if (e->wide_blob < 0) return SA_OK;
+    blob = e->wide_blob;
+    e->wide_blob = -1;
+    sa_source_dense(&wide, &e->wide, &e->net->blob[blob].shape);
+    return sa_emit_materialize(e, layer, "narrow", &wide, blob, e->data[blob].slab);
 }
 
 /* ------------------------------------------------------------------ masks ------------------------------------------ */
@@ -273,7 +301,7 @@ sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
         slot->slab.at.value = sa_value_of_grad(blob);
         victim->present = false;
     } else if (!is_present(e, slot, blob)) {
-        SA_TRY(new_slab(e, blob, true, &slot->slab));
+        SA_TRY(new_slab(e, blob, ROLE_GRAD, &slot->slab));
     }
     slot->present = slot->allocated = true;
     *slab = slot->slab;
@@ -289,7 +317,7 @@ sa_status sa_emit_grad_dense(sa_emitter *e, int blob, sa_slab *slab)
         return SA_OK;
     }
     const sa_blob *b = &e->net->blob[blob];
-    SA_TRY(new_slab(e, blob, true, &e->grad[blob].slab));
+    SA_TRY(new_slab(e, blob, ROLE_GRAD, &e->grad[blob].slab));
     e->grad[blob].present = e->grad[blob].allocated = true;
     *slab = e->grad[blob].slab;
     return sa_emit_materialize(e, &e->net->layer[b->consumer], "gradient", &source, blob, *slab);

@@ -31,6 +31,8 @@ struct sa_emitter {
     int shared_workspace; /* buffer number or -1 */
     sa_step_phase phase;
     bool again;               /* inside the recomputation of a value */
+    int wide_blob;            /* what the running layer writes as float32 and is to be narrowed behind it; -1: none */
+    sa_slab wide;             /* where */
     int band_begin, band_end; /* channels of the running band; band_end 0: none */
     int band_first_layer, band_last_layer;
 };
@@ -55,6 +57,9 @@ int sa_emitter_band_start(const sa_emitter *emitter, int last);
 SA_CHECKED sa_status sa_emitter_each_band(sa_emitter *emitter, int first, sa_status (*run)(sa_emitter *emitter, void *context),
                                           void *context);
 bool sa_emitter_in_band(const sa_emitter *emitter, int blob);
+/* Lets a layer emit its forward ops; a top that is kept narrow is narrowed behind them. Every reader sees the narrow value, so a
+ * value has the same bits wherever and however often it is computed from it. */
+SA_CHECKED sa_status sa_emitter_forward(sa_emitter *emitter, const sa_layer *layer);
 /* Emits the whole step into emitter->program. */
 SA_CHECKED sa_status sa_emitter_run(sa_emitter *emitter);
 /* What is left of Caffe's private buffers of a layer once its ops are emitted: made, and set as Caffe sets them. */

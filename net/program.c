@@ -60,11 +60,12 @@ static sa_status allocate(const sa_net *net, sa_program *p, sa_emitter *e)
     size_t blobs = (size_t)net->blob_count + 1, layers = (size_t)net->layer_count + 1;
     p->param = calloc(layers, sizeof *p->param);
     p->input_buffer = malloc(blobs * sizeof *p->input_buffer);
+    p->input_encoding = calloc(blobs, sizeof *p->input_encoding);
     p->output_buffer = malloc(blobs * sizeof *p->output_buffer);
     e->data = calloc(blobs, sizeof *e->data);
     e->grad = calloc(blobs, sizeof *e->grad);
     e->mask = calloc(layers, sizeof *e->mask);
-    if (!p->param || !p->input_buffer || !p->output_buffer || !e->data || !e->grad || !e->mask)
+    if (!p->param || !p->input_buffer || !p->input_encoding || !p->output_buffer || !e->data || !e->grad || !e->mask)
         SA_FAIL(SA_NOMEM, "no memory for a program of %d layers", net->layer_count);
     for (size_t b = 0; b < blobs; b++) p->input_buffer[b] = p->output_buffer[b] = -1;
     p->seed_buffer = p->step_state_buffer = -1;
@@ -74,7 +75,8 @@ static sa_status allocate(const sa_net *net, sa_program *p, sa_emitter *e)
 sa_status sa_program_create(const sa_net *net, const sa_realizations *realizations, const sa_device *device,
                             const sa_program_options *options, sa_program **program)
 {
-    sa_emitter e = {.net = net, .realizations = realizations, .device = device, .options = options, .shared_workspace = -1};
+    sa_emitter e = {
+        .net = net, .realizations = realizations, .device = device, .options = options, .shared_workspace = -1, .wide_blob = -1};
     sa_program *p = calloc(1, sizeof *p);
     if (!p) SA_FAIL(SA_NOMEM, "no memory for a program");
     p->net = net;
@@ -101,6 +103,7 @@ void sa_program_free(sa_program *program)
     free(program->op);
     free(program->param);
     free(program->input_buffer);
+    free(program->input_encoding);
     free(program->output_buffer);
     free(program);
 }

@@ -27,7 +27,7 @@ typedef enum sa_grad_realization {
 
 typedef struct sa_blob_choice {
     sa_data_realization data;
-    sa_encoding encoding; /* of stored data */
+    sa_encoding encoding; /* of stored data; SA_BF16: its layer writes float32 into a buffer that is narrowed and then gone */
     bool again;           /* dropped after the forward pass and computed again in the backward pass */
     sa_grad_realization grad;
     size_t head_bytes; /* room in front of the stored data, for SA_GRAD_IN_TAIL */

@@ -190,10 +190,36 @@ static sa_status open_step(sa_session *s)
     return SA_OK;
 }
 
+static sa_status to_bytes(const sa_blob *blob, const float *host, size_t count, uint8_t *byte)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool in_range = host[i] >= 0.0f && host[i] <= 255.0f; /* false for NaN */
+        byte[i] = in_range ? (uint8_t)host[i] : 0;
+        if (!in_range || (float)byte[i] != host[i])
+            SA_FAIL(SA_NUMERIC, "input '%s': value %zu is %.9g; under 'uint8-input' only whole numbers 0..255 fit", blob->name, i,
+                    (double)host[i]);
+    }
+    return SA_OK;
+}
+
+/* Refuses before the step is opened. */
+static sa_status upload_bytes(sa_session *s, int blob, const float *host)
+{
+    size_t count = sa_shape_elements(&s->net->blob[blob].shape);
+    uint8_t *byte = malloc(count);
+    if (!byte) SA_FAIL(SA_NOMEM, "no host memory for %zu bytes of input '%s'", count, s->net->blob[blob].name);
+    sa_status status = to_bytes(&s->net->blob[blob], host, count, byte);
+    if (status == SA_OK) status = open_step(s);
+    if (status == SA_OK) status = upload(s, s->layout.program->input_buffer[blob], byte);
+    free(byte);
+    return status;
+}
+
 sa_status sa_session_set_input(sa_session *s, int blob, const float *host)
 {
     int buffer = blob >= 0 && blob < s->net->blob_count ? s->layout.program->input_buffer[blob] : -1;
     if (buffer < 0) SA_FAIL(SA_INVALID, "blob %d is not an input of net '%s'", blob, s->net->name);
+    if (s->layout.program->input_encoding[blob] == SA_U8) return upload_bytes(s, blob, host);
     SA_TRY(open_step(s));
     return upload(s, buffer, host);
 }

@@ -21,6 +21,13 @@ const sa_switch_info *sa_switch_get_info(sa_switch which)
     return which >= 0 && which < SA_SWITCH_COUNT ? &INFO[which] : NULL;
 }
 
+bool sa_strategy_is_lossless(const sa_strategy *strategy)
+{
+    for (int i = 0; i < SA_SWITCH_COUNT; i++)
+        if (sa_strategy_has(strategy, (sa_switch)i) && !INFO[i].lossless) return false;
+    return true;
+}
+
 /* The ladder, each rung with what is below it, then the picks. `fastest` stores what is cheaper to store than to compute again. */
 static const sa_preset PRESETS[] = {
     {"caffe", "Caffe's own layout: data and gradient a blob, a column buffer a convolution, float masks, BN's private copies", ""},
@@ -39,6 +46,7 @@ static const sa_preset PRESETS[] = {
     {"extreme", "smaller still: the first levels are computed again", "smallest+split-backward+banded=16+recompute=2"},
     {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
+    {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16", "smallest+bf16+uint8-input"},
 };
 
 const sa_preset *sa_preset_at(int i)
@@ -161,6 +169,8 @@ static sa_status check_combination(const sa_strategy *s)
         {SA_SWITCH_IMAGE_TAIL, SA_SWITCH_VIRTUAL_UPSAMPLE, "only a gathered gradient is small enough for the room of an image"},
         {SA_SWITCH_EARLY_UPDATE, SA_SWITCH_LIFETIMES,
          "a gradient that dies early saves nothing while every buffer lives for the whole step"},
+        {SA_SWITCH_BF16, SA_SWITCH_LIFETIMES, "the float32 value that is rounded would live for the whole step too"},
+        {SA_SWITCH_BF16, SA_SWITCH_LEAN, "in Caffe's layout BN overwrites a convolution's output, and keeps float32 copies"},
     };
     for (size_t i = 0; i < sizeof NEEDS / sizeof NEEDS[0]; i++)
         if (sa_strategy_has(s, NEEDS[i].which) && !sa_strategy_has(s, NEEDS[i].needs))
@@ -254,6 +264,8 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
         {SA_SWITCH_RECOMPUTE, sa_pass_recompute},
         {SA_SWITCH_SPLIT_BACKWARD, sa_pass_split_backward},
         {SA_SWITCH_IMAGE_TAIL, sa_pass_image_tail},
+        {SA_SWITCH_UINT8_INPUT, sa_pass_uint8_input},
+        {SA_SWITCH_BF16, sa_pass_bf16},
     };
     sa_realizations r;
     SA_TRY(sa_realizations_create(net, &r));

@@ -26,7 +26,9 @@
     X(IMAGE_TAIL, "image-tail", true,                                                                                           \
       "the last decoder level sends its gradient down image by image, into the room of images done")                            \
     X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")        \
-    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")
+    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")       \
+    X(UINT8_INPUT, "uint8-input", true, "images stay bytes on the device; values that are no whole numbers 0..255 are refused") \
+    X(BF16, "bf16", false, "convolution outputs and pooled values that wait for the backward pass are rounded to bfloat16")
 
 typedef enum sa_switch {
 #define SA_SWITCH_ENUM(name, text, lossless, help) SA_SWITCH_##name,
@@ -61,6 +63,8 @@ typedef struct sa_switch_info {
     bool lossless;
 } sa_switch_info;
 const sa_switch_info *sa_switch_get_info(sa_switch which);
+/* Are all switches that are on lossless: does the strategy give the bits that any other such strategy gives? */
+bool sa_strategy_is_lossless(const sa_strategy *strategy);
 
 typedef struct sa_preset {
     const char *name, *help;

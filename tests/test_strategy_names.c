@@ -25,7 +25,9 @@ static void test_presets_are_ladders(void **state)
         assert_true(strlen(sa_preset_at(i)->help) > 0);
         /* rungs from `caffe` up to the smallest one add to the rung below */
         if ((s.switches & below) == below) below = s.switches;
-        else assert_true(!strcmp(s.name, "balanced") || !strcmp(s.name, "fastest") || !strcmp(s.name, "smallest"));
+        else
+            assert_true(!strcmp(s.name, "balanced") || !strcmp(s.name, "fastest") || !strcmp(s.name, "smallest") ||
+                        !strcmp(s.name, "lossy"));
     }
     assert_int_equal(parse("caffe").switches, 0);
     assert_null(sa_preset_at(-1));
@@ -94,6 +96,9 @@ static void test_bad_names(void **state)
         {"caffe+lean+repool", "'repool' makes no sense without 'lifetimes': "},
         {"caffe+virtual-upsample+image-tail", "'image-tail' makes no sense without 'inplace-grad': "},
         {"caffe+lean+inplace-grad+image-tail", "'image-tail' makes no sense without 'virtual-upsample': "},
+        {"caffe+lean+bf16", "'bf16' makes no sense without 'lifetimes': "},
+        {"caffe+lifetimes+bf16", "'bf16' makes no sense without 'lean': "},
+        {"lossy+bf16=2", "switch 'bf16' takes no value 2"},
         {"caffe+early-update", "'early-update' makes no sense without 'lifetimes': "},
     };
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {

@@ -19,6 +19,8 @@ sa_status sa_pass_repool(const sa_strategy *strategy, const sa_net *net, const s
 sa_status sa_pass_recompute(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_split_backward(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 sa_status sa_pass_image_tail(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
+sa_status sa_pass_uint8_input(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
+sa_status sa_pass_bf16(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
 
 static inline bool sa_layer_is(const sa_layer *layer, const char *type)
 {
