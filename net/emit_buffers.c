@@ -148,9 +148,11 @@ sa_status sa_emit_workspace(sa_emitter *e, const sa_layer *layer, size_t bytes, 
 sa_status sa_emit_conv_workspace(sa_emitter *e, const sa_layer *layer, sa_conv_request *request, sa_ref *ref, size_t *bytes)
 {
     const sa_layer_choice *choice = &e->realizations->layer[layer - e->net->layer];
-    size_t need;
+    const sa_realizations *r = e->realizations;
+    size_t need, nth = e->conv_count++;
     request->algorithm = choice->algorithm;
     request->limit_bytes = choice->workspace_limit_bytes;
+    if (nth < r->conv_room_count && r->conv_room_bytes[nth] > request->limit_bytes) request->limit_bytes = r->conv_room_bytes[nth];
     SA_TRY(e->device->kernels->conv_workspace_bytes(e->device, request, &need));
     SA_TRY(workspace(e, layer, choice->algorithm == SA_CONV_IM2COL ? "column" : "workspace", need, ref));
     *bytes = need;

@@ -29,6 +29,7 @@ struct sa_emitter {
     size_t saved_count, saved_capacity;
     sa_saved *saved;
     int shared_workspace; /* buffer number or -1 */
+    size_t conv_count;    /* convolution ops so far */
     sa_step_phase phase;
     bool again;               /* inside the recomputation of a value */
     int wide_blob;            /* what the running layer writes as float32 and is to be narrowed behind it; -1: none */

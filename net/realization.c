@@ -71,6 +71,8 @@ void sa_realizations_free(sa_realizations *realizations)
 {
     free(realizations->blob);
     free(realizations->layer);
+    free(realizations->conv_room_bytes);
     realizations->blob = NULL;
     realizations->layer = NULL;
+    realizations->conv_room_bytes = NULL;
 }

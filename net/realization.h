@@ -46,9 +46,12 @@ typedef struct sa_realizations {
     sa_blob_choice *blob;   /* (net->blob_count), owned */
     sa_layer_choice *layer; /* (net->layer_count), owned */
     sa_emit_choices choices;
-    bool shared_workspace; /* one workspace for all layers */
-    bool lifetimes;        /* buffers are alive from first to last use only; else over the whole step */
-    bool early_update;     /* a parameter is updated as soon as its gradient is complete and it is not read any more */
+    bool shared_workspace;   /* one workspace for all layers */
+    bool lifetimes;          /* buffers are alive from first to last use only; else over the whole step */
+    bool early_update;       /* a parameter is updated as soon as its gradient is complete and it is not read any more */
+    size_t *conv_room_bytes; /* (conv_room_count), owned: workspace that the n-th convolution op of the program may take whatever
+                              * its layer's limit, since so much is free beside it; NULL: unknown */
+    size_t conv_room_count;
 } sa_realizations;
 
 SA_CHECKED sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations);

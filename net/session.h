@@ -15,7 +15,8 @@ typedef struct sa_layout {
     sa_plan plan;        /* owned */
 } sa_layout;
 
-/* Emits, checks, plans and checks the plan. device is asked for workspace sizes only. */
+/* Emits, checks, plans and checks the plan. device is asked for workspace sizes only. Where workspaces are limited, a second round
+ * lets each convolution use what is free beside it without raising the peak. */
 SA_CHECKED sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                       const sa_program_options *options, sa_layout *layout);
 void sa_layout_free(sa_layout *layout); /* zeroed ones are allowed */
