@@ -10,6 +10,7 @@ enum {
     CHUNK_MIN = SA_FFT_BLOCK, /* tiles at once; a multiple of SA_FFT_BLOCK */
     CHUNK_MAX = 64,
     CHUNK_GOOD = 16,         /* rather smaller groups of channels than fewer tiles */
+    CACHED_FLOATS = 9 << 16, /* spectra of a chunk that two cores' caches hold */
     STREAM_FLOATS = 1 << 20, /* spectra of a chunk beyond which they are stored past the caches */
     LARGE_PLANE = 64 * 80,   /* output pixels from which on T = 32 is faster */
 };
@@ -63,6 +64,8 @@ static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, si
     size_t tile = p->in.tile_pitch / (size_t)p->in.pack + p->other.tile_pitch / (size_t)p->other.pack,
            fit = limit > fixed ? (limit - fixed) / tile : 0;
     size_t useful = (filter * 5 + gradient * 6) / 8 / tile / SA_FFT_BLOCK * SA_FFT_BLOCK;
+    size_t cached = CACHED_FLOATS / tile / SA_FFT_BLOCK * SA_FFT_BLOCK; /* no fewer than stay in the caches anyway */
+    if (useful < cached) useful = cached;
     int most = useful > CHUNK_MAX ? CHUNK_MAX : sa_max_int((int)useful, CHUNK_MIN);
     int blocks = fit >= (size_t)most ? most / SA_FFT_BLOCK : sa_max_int((int)fit / SA_FFT_BLOCK, 1);
     int rounds = sa_fft_divide_up(p->tiles, blocks * SA_FFT_BLOCK); /* all about equal */
