@@ -25,7 +25,7 @@ enum {
     KEY_BATCH = 'b'
 };
 
-enum { KEY_BUDGET = 256, KEY_FRONTIER, KEY_COSTS };
+enum { KEY_BUDGET = 256, KEY_FRONTIER, KEY_COSTS, KEY_WORKSPACE_LIMIT, KEY_NO_GRAPH };
 
 enum { FRONTIER_DEFAULT = 8 };
 
@@ -53,6 +53,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_BATCH: o->batch = number(state, "batch", argument, 1, 65536); return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_OPS: o->ops = true; return 0;
+    case KEY_NO_GRAPH: o->no_graph = true; return 0;
+    case KEY_WORKSPACE_LIMIT:
+        o->workspace_limited = true;
+        if (sa_size_parse(argument, &o->workspace_limit_bytes) != SA_OK)
+            argp_error(state, "--workspace-limit: %s", sa_error_message());
+        return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_FRONTIER:
         o->frontier = argument ? number(state, "frontier", argument, 1, SA_BENCH_STRATEGIES_MAX) : FRONTIER_DEFAULT;
@@ -84,6 +90,9 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
          "run N (8) strategies from the fastest to the smallest: predicted against measured", 0},
         {"costs", KEY_COSTS, "C", 0,
          "predicted times: builtin, auto (measured ones if there are any), or measure (--frontier's default)", 0},
+        {"workspace-limit", KEY_WORKSPACE_LIMIT, "SIZE", 0,
+         "at most so much workspace a convolution (0: the least possible), whatever the strategy says", 0},
+        {"no-graph", KEY_NO_GRAPH, NULL, 0, "cuda: launch every kernel instead of replaying a recorded step", 0},
         {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
         {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
         {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},

@@ -50,6 +50,7 @@ static sa_status add_contender(bench *b, const char *name)
     if (!c) SA_FAIL(SA_NOMEM, "no memory for a strategy");
     b->contender[b->count++] = c;
     SA_TRY(sa_strategy_parse(name, &c->result.strategy));
+    if (b->options->workspace_limited) sa_strategy_limit_workspace(&c->result.strategy, b->options->workspace_limit_bytes);
     SA_TRY(sa_conv_option_parse(b->options->conv, &c->result.strategy.conv));
     sa_session_options options = session_options(b);
     sa_layout layout;
@@ -236,6 +237,7 @@ static sa_status run_bench(bench *b)
 {
     sa_net_options net = {.batch = b->options->batch};
     SA_TRY(sa_device_open(b->options->device, b->options->threads, &b->device));
+    if (b->options->no_graph && b->device->functions->set_option) SA_TRY(b->device->functions->set_option(b->device, "graph", 0));
     SA_TRY(sa_net_load(b->options->net, &net, &b->net));
     sa_cli_note("bench", b->net->note);
     b->loss_blob = sa_net_blob_index(b->net, "loss");

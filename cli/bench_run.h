@@ -15,7 +15,8 @@ typedef struct sa_bench_options {
     const char *conv, *device;
     int threads, warmup, steps, batch;
     uint64_t seed;
-    bool json, ops;
+    bool json, ops, no_graph, workspace_limited;
+    size_t workspace_limit_bytes; /* workspace_limited: of every strategy */
 } sa_bench_options;
 
 typedef struct sa_bench_result {

@@ -4,6 +4,7 @@
 #include "net/budget.h"
 
 #include "net/budget_candidates.h"
+#include "net/session.h"
 
 #include "core/size_text.h"
 #include "memory/plan.h"
@@ -35,16 +36,6 @@ typedef struct search {
 
 /* ------------------------------------------------------------------ pricing ---------------------------------------- */
 
-static sa_status emit(const sa_net *net, const sa_device *device, const sa_strategy *strategy, const sa_program_options *options,
-                      sa_program **program)
-{
-    sa_realizations r;
-    SA_TRY(sa_strategy_apply(strategy, net, device, &r));
-    sa_status status = sa_program_create(net, &r, device, options, program);
-    sa_realizations_free(&r);
-    return status;
-}
-
 static sa_status price(search *s, const sa_strategy *strategy)
 {
     sa_program *program;
@@ -58,7 +49,7 @@ static sa_status price(search *s, const sa_strategy *strategy)
     }
     priced *p = &s->list[s->count];
     p->strategy = *strategy;
-    SA_TRY(emit(s->net, s->device, strategy, s->options, &program));
+    SA_TRY(sa_program_for_strategy(s->net, strategy, s->device, s->options, &program));
     sa_status status = sa_plan_max_load(program->buffer, program->buffer_count, &p->load_bytes);
     p->cost = sa_cost_predict(s->model, program, &share);
     p->measured_ms = share * p->cost.ms;
@@ -90,7 +81,7 @@ static sa_status largest_workspace(const search *s, const char *name, size_t *by
     sa_program *program;
     SA_TRY(sa_strategy_parse(name, &strategy));
     strategy.conv = s->conv;
-    SA_TRY(emit(s->net, s->device, &strategy, s->options, &program));
+    SA_TRY(sa_program_for_strategy(s->net, &strategy, s->device, s->options, &program));
     *bytes = 0;
     for (size_t i = 0; i < program->op_count; i++) {
         const sa_op *op = &program->op[i];
@@ -169,7 +160,7 @@ static sa_status plan_bytes(const search *s, const sa_strategy *strategy, size_t
     const sa_plan_options options = {.planner = SA_PLANNER_EXACT, .timeout_seconds = PLAN_SECONDS};
     sa_program *program;
     sa_plan plan;
-    SA_TRY(emit(s->net, s->device, strategy, s->options, &program));
+    SA_TRY(sa_program_for_strategy(s->net, strategy, s->device, s->options, &program));
     sa_status status = sa_plan_make(program->buffer, program->buffer_count, &options, &plan);
     if (status == SA_OK) *bytes = plan.peak_bytes;
     if (status == SA_OK) sa_plan_free(&plan);

@@ -15,11 +15,14 @@ typedef struct sa_layout {
     sa_plan plan;        /* owned */
 } sa_layout;
 
-/* Emits, checks, plans and checks the plan. device is asked for workspace sizes only. Where workspaces are limited, a second round
- * lets each convolution use what is free beside it without raising the peak. */
+/* Emits, checks, plans and checks the plan. device is asked for workspace sizes only. */
 SA_CHECKED sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                       const sa_program_options *options, sa_layout *layout);
 void sa_layout_free(sa_layout *layout); /* zeroed ones are allowed */
+
+/* The program of a net under a strategy, as sa_layout_create plans it. */
+SA_CHECKED sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                                             const sa_program_options *options, sa_program **program);
 
 typedef struct sa_session sa_session;
 

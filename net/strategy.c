@@ -192,6 +192,12 @@ sa_status sa_strategy_parse(const char *text, sa_strategy *strategy)
     return SA_OK;
 }
 
+void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes)
+{
+    strategy->switches |= 1u << SA_SWITCH_SMALL_WORKSPACE;
+    strategy->workspace_limit_bytes = limit_bytes;
+}
+
 static const char *const CONV_NAMES[] = {"auto", "im2col", "direct", "fft"};
 
 sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv)

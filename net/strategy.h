@@ -76,6 +76,8 @@ const sa_preset *sa_preset_at(int i);
 /* "preset", then any number of "+switch", "-switch" or "+switch=value". SA_INVALID says what is unknown and lists what is known, or
  * why a combination makes no sense. */
 SA_CHECKED sa_status sa_strategy_parse(const char *text, sa_strategy *strategy);
+/* Turns small-workspace on with this limit; 0: the least possible. */
+void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes);
 /* "auto", "im2col", "direct", "fft" */
 SA_CHECKED sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv);
 const char *sa_conv_option_name(sa_conv_option conv);
