@@ -157,7 +157,7 @@ again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(s
 
 ##@ Run
 # The layout of Caffe first, then what the arena makes of it. Strategies that do not fit the machine are planned and skipped.
-RUN_STRATEGIES ?= caffe,shared
+RUN_STRATEGIES ?= caffe,shared,fastest,smallest
 RUN_FLAGS ?= --warmup 0 --steps 2
 .PHONY: run
 run: setup-build ## set up, build, run both configurations at full size and tell where the memory goes
