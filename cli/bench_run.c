@@ -5,6 +5,7 @@
 #include "cli/bench_report.h"
 #include "cli/budget_option.h"
 #include "cli/commands.h"
+#include "cli/preset_plan.h"
 #include "cli/process_memory.h"
 #include "core/size_text.h"
 #include "net/feed.h"
@@ -136,15 +137,18 @@ static sa_status start(bench *b, contender *c)
     sa_bench_result *r = &c->result;
     SA_TRY(b->device->functions->mem_info(b->device, &r->free_bytes, &total));
     if (r->predicted_bytes + HEADROOM_BYTES > r->free_bytes) {
-        char need[SA_SIZE_TEXT_BYTES], have[SA_SIZE_TEXT_BYTES];
+        char need[SA_SIZE_TEXT_BYTES], have[SA_SIZE_TEXT_BYTES], advice[SA_FIT_ADVICE_BYTES];
+        size_t usable = r->free_bytes > HEADROOM_BYTES ? r->free_bytes - HEADROOM_BYTES : 0;
         r->skipped = true;
-        snprintf(r->why, sizeof r->why, "needs %s, %s are free", sa_size_format(r->predicted_bytes, need),
-                 sa_size_format(r->free_bytes, have));
+        sa_preset_fit_advice(b->net, r->strategy.conv, b->device, usable, advice);
+        snprintf(r->why, sizeof r->why, "needs %s, %s are free; %s", sa_size_format(r->predicted_bytes, need),
+                 sa_size_format(r->free_bytes, have), advice);
         return SA_OK;
     }
     SA_TRY(sa_feed_open(b->net, NULL, b->options->seed, &c->feed));
     size_t base = sa_process_reset_peak();
-    SA_TRY(sa_session_create(b->net, &r->strategy, b->device, &options, &c->session));
+    sa_status status = sa_session_create(b->net, &r->strategy, b->device, &options, &c->session);
+    SA_TRY(sa_preset_advise(status, b->net, r->strategy.conv, b->device));
     SA_TRY(run_step(b, c));
     size_t peak = sa_process_peak_bytes();
     r->rss_over_base_bytes = peak > base ? peak - base : 0;

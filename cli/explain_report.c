@@ -1,25 +1,13 @@
 /* `segarena explain`: the figures put together, as text and as JSON. */
 #include "cli/explain_report.h"
 
+#include "cli/preset_plan.h"
 #include "core/size_text.h"
-#include "net/session.h"
 #include "report/table.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
-
-static sa_status plan_preset(const sa_net *net, const sa_preset *preset, const sa_device *device, size_t *bytes)
-{
-    const sa_program_options options = {.training = true};
-    sa_strategy strategy;
-    sa_layout layout;
-    SA_TRY(sa_strategy_parse(preset->name, &strategy));
-    SA_TRY(sa_layout_create(net, &strategy, device, &options, &layout));
-    *bytes = layout.plan.peak_bytes;
-    sa_layout_free(&layout);
-    return SA_OK;
-}
 
 sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device, sa_explanation *explanation)
 {
@@ -32,7 +20,8 @@ sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_d
     for (int i = 1; sa_preset_at(i) && e.suggestion_count < SA_SUGGESTIONS_MAX; i++) {
         sa_suggestion *s = &e.suggestion[e.suggestion_count++];
         s->preset = sa_preset_at(i);
-        if (plan_preset(net, s->preset, device, &s->total_bytes) == SA_OK) s->fits = s->total_bytes <= e.capacity_bytes;
+        if (sa_preset_plan_bytes(net, s->preset->name, SA_CONV_OPTION_AUTO, device, &s->total_bytes) == SA_OK)
+            s->fits = s->total_bytes <= e.capacity_bytes;
         else snprintf(s->why_not, sizeof s->why_not, "%s", sa_error_message());
     }
     *explanation = e;

@@ -2,6 +2,7 @@
 #include "cli/train_run.h"
 
 #include "cli/budget_option.h"
+#include "cli/preset_plan.h"
 #include "cli/progress.h"
 #include "cli/train_state.h"
 #include "core/size_text.h"
@@ -129,7 +130,8 @@ static sa_status open_session(trainer *t)
 {
     sa_train_result *r = t->result;
     sa_session_options options = {.program = program_options(t), .seed = r->seed};
-    SA_TRY(sa_session_create(t->net, &r->strategy, t->device, &options, &t->session));
+    sa_status status = sa_session_create(t->net, &r->strategy, t->device, &options, &t->session);
+    SA_TRY(sa_preset_advise(status, t->net, r->strategy.conv, t->device));
     snprintf(r->device, sizeof r->device, "%s", t->device->kind);
     r->threads = t->device->threads;
     r->predicted_bytes = sa_session_layout(t->session)->plan.peak_bytes;

@@ -6,8 +6,8 @@ set -u
 build=${SA_BUILD:-build}
 parity=$build/tests/test_cuda_parity
 log=$build/tests/test_cuda_modes.log
-if ! [ -x "$parity" ] || ! [ -f build/tests/simt/kernels_fast.so ]; then
-    echo 'SKIP: this build has no CUDA (no nvcc, or CUDA=0)'
+if ! ldd "$parity" 2>/dev/null | grep -q libcudart || ! [ -f build/tests/simt/kernels_fast.so ]; then
+    echo 'SKIP: this build has no CUDA (no nvcc, CUDA=0, or a sanitizer build)'
     echo '[  SKIPPED ] 1 test(s).'
     exit 0
 fi
