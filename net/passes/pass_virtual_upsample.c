@@ -2,12 +2,20 @@
  * mask, and its backward pass picks the pooled gradient out of the map's gradient as it is made. */
 #include "net/passes/passes.h"
 
+/* Windows further apart than they are wide: the last may lie beyond the plane, with no pixel whose gradient could be gathered. */
+static bool has_gaps(const sa_layer *pooling)
+{
+    sa_window w = sa_pooling_window(pooling);
+    return w.stride_h > w.kernel_h || w.stride_w > w.kernel_w;
+}
+
 sa_status sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
 {
     (void)strategy, (void)device;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (!sa_upsample_pooling(layer, net->layer, net->blob)) continue;
+        const sa_layer *pooling = sa_upsample_pooling(layer, net->layer, net->blob);
+        if (!pooling || has_gaps(pooling)) continue;
         int top = layer->top[0];
         const sa_layer *reader = sa_blob_reader(net, top);
         if (!reader) continue;
