@@ -1,7 +1,7 @@
 /* bench_kernels: the kernels one by one at the layer shapes of the two networks.
  *
  *   build/bench_kernels [--threads N] [--repeat N] [--limit BYTES] [--only TEXT] [--algorithm im2col|direct|fft]
- *                       [--virtual 1] [--isa 0|1|2: portable, AVX2, AVX-512]
+ *                       [--pass forward|data|weight|both] [--virtual 1] [--isa 0|1|2: portable, AVX2, AVX-512]
  *
  * Convolutions: milliseconds of wall and CPU time (medians), GFLOP/s as if computed directly, and that rate over the rate of
  * fused multiply-adds measured in the same run, which FFT tiles can exceed 100 % of. The jobs take turns, so that noise of the
@@ -22,7 +22,7 @@ enum { REPEATS_MAX = 64, JOBS_MAX = 256 };
 typedef struct options {
     int threads, repeats;
     size_t limit_bytes;
-    const char *only, *algorithm;
+    const char *only, *algorithm, *pass;
     bool is_virtual;
 } options;
 
@@ -247,6 +247,7 @@ static int collect_jobs(const sa_device *device, const options *o, job *jobs, bu
                 request.virtual_dy = o->is_virtual && j.pass != SA_CONV_PASS_FORWARD;
                 request.gather_dx = o->is_virtual && (j.pass == SA_CONV_PASS_BACKWARD_DATA || j.pass == SA_CONV_PASS_BACKWARD_BOTH);
                 if (o->algorithm && strcmp(o->algorithm, algorithm_names[algorithm]) != 0) continue;
+                if (o->pass && !strstr(pass_names[pass], o->pass)) continue;
                 if (o->only && !strstr(layers[l].name, o->only)) continue;
                 if (sa_cpu_conv_workspace_bytes(device, &request, &j.workspace_bytes) != SA_OK) continue;
                 if (j.workspace_bytes > b->workspace_bytes) b->workspace_bytes = j.workspace_bytes;
@@ -298,6 +299,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--limit")) o.limit_bytes = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--only")) o.only = value;
         else if (!strcmp(argv[i], "--algorithm")) o.algorithm = value;
+        else if (!strcmp(argv[i], "--pass")) o.pass = value;
         else if (!strcmp(argv[i], "--virtual")) o.is_virtual = atoi(value) != 0;
         else if (!strcmp(argv[i], "--isa")) sa_cpu_isa_limit((sa_cpu_isa)atoi(value));
         else argc = 0;
@@ -305,7 +307,7 @@ int main(int argc, char **argv)
     if (argc == 0 || o.threads < 1 || o.repeats < 1 || o.repeats > REPEATS_MAX) {
         fprintf(stderr,
                 "usage: bench_kernels [--threads N] [--repeat N, at most %d] [--limit BYTES] [--only TEXT] "
-                "[--algorithm im2col|direct|fft] [--virtual 1] [--isa 0|1|2]\n",
+                "[--algorithm im2col|direct|fft] [--pass forward|data|weight|both] [--virtual 1] [--isa 0|1|2]\n",
                 REPEATS_MAX);
         return 2;
     }

@@ -75,41 +75,31 @@ typedef struct run {
     int n, t, tiles, group; /* group: first channel of 16 */
 } run;
 
-/* Rows of a tile at y that may not be zero, made even. */
+/* Rows of a tile at y that may not be zero. */
 static int live_rows(const cut *c, int y)
 {
-    int rows = sa_min_int(c->extent, sa_source_root(c->source)->height - y);
-    return rows <= 0 ? 0 : (rows + 1) / 2 * 2;
+    return sa_max_int(0, sa_min_int(c->extent, sa_source_root(c->source)->height - y));
 }
 
-static void transform_tile(const job *j, const cut *c, const run *r, int k, const sa_fft_pixels *pixels, float *work)
-{
-    /* `k`: place of the tile in the chunk */
-    sa_fft_spectrum spectrum = {c->spectra + (size_t)k * c->side->tile_pitch + r->group, c->side->frequency_pitch,
-                                c->side->imaginary, j->plan.stream};
-    j->size->forward(pixels, &spectrum, work);
-}
-
-/* Stages the run's pixels, (16, rows, stage_pitch). */
-static void stage_run(const job *j, const cut *c, const run *r, int y, int x, int rows, float *stage)
+/* Stages pixels from (y, x) on, `rows` x `columns` of `channels` channels: (channels, size, stage_pitch). */
+static void stage_pixels(const job *j, const cut *c, int n, int channel, int channels, int y, int x, int rows, int columns,
+                         float *stage)
 {
     _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
     const sa_fft_plan *p = &j->plan;
-    int width = p->step * (r->tiles - 1) + p->size, channels = sa_min_int(SA_FFT_GROUP, c->side->channels - r->group);
-    for (int ch = 0; ch < SA_FFT_GROUP; ch++)
+    for (int ch = 0; ch < channels; ch++)
         for (int i = 0; i < rows; i++) {
             float *target = stage + ((size_t)ch * (size_t)p->size + (size_t)i) * p->stage_pitch;
-            if (ch >= channels) memset(target, 0, (size_t)width * sizeof *target);
-            else sa_conv_load_row(c->source, r->n, c->channel_begin + r->group + ch, y + i, x, width, target, scratch);
+            sa_conv_load_row(c->source, n, c->channel_begin + channel + ch, y + i, x, columns, target, scratch);
         }
 }
 
 /* Whether a tile can be read straight from a dense slab. */
-static bool is_direct(const job *j, const cut *c, int group, int y, int x)
+static bool is_direct(const job *j, const cut *c, int y, int x)
 {
     const sa_node *root = sa_source_root(c->source);
-    return sa_source_is_dense_f32(c->source) && c->side->channels - group >= SA_FFT_GROUP && y >= 0 && x >= 0 &&
-           y + c->extent <= root->height && x + j->plan.size <= root->width;
+    return sa_source_is_dense_f32(c->source) && y >= 0 && x >= 0 && y + c->extent <= root->height &&
+           x + j->plan.size <= root->width;
 }
 
 static void tile_origin(const job *j, const cut *c, int t, int *y, int *x)
@@ -118,50 +108,46 @@ static void tile_origin(const job *j, const cut *c, int t, int *y, int *x)
     *x = t % j->plan.tiles_x * j->plan.step - c->pad_w;
 }
 
-static bool is_direct_tile(const job *j, const cut *c, int group, int t)
+static bool is_direct_tile(const job *j, const cut *c, int t)
 {
     int y, x;
     tile_origin(j, c, t, &y, &x);
-    return is_direct(j, c, group, y, x);
+    return is_direct(j, c, y, x);
+}
+
+/* Fills lanes [lane, lane + lanes) with the pixels at (y, x) of channels [channel, channel + channels), staged if need be, for
+ * `tiles` tiles side by side. Lanes beyond the channels repeat the first: nothing reads their spectra. */
+static void set_lanes(const job *j, const cut *c, sa_fft_pixels *pixels, int lane, int lanes, const run *r, int channels,
+                      float *stage)
+{
+    const sa_fft_plan *p = &j->plan;
+    const sa_slab *slab = &sa_source_root(c->source)->slab;
+    int y, x;
+    tile_origin(j, c, r->t, &y, &x);
+    bool direct = is_direct(j, c, y, x);
+    if (!direct) stage_pixels(j, c, r->n, r->group, channels, y, x, pixels->rows, p->step * (r->tiles - 1) + p->size, stage);
+    for (int l = 0; l < lanes; l++) {
+        int channel = l < channels ? l : 0;
+        pixels->row_pitch[lane + l] = direct ? (size_t)slab->width : p->stage_pitch;
+        pixels->at[lane + l] = direct ? (const float *)sa_slab_row(slab, r->n, c->channel_begin + r->group + channel, y) + x
+                                      : stage + (size_t)channel * (size_t)p->size * p->stage_pitch;
+    }
 }
 
 /* Spectra of a run of tiles that are all direct or all staged. */
 static void transform_run(const job *j, const cut *c, const run *r, int chunk_begin)
 {
-    const sa_fft_plan *p = &j->plan;
-    float *work = thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
+    float *work = thread_work(j);
     int y, x;
     tile_origin(j, c, r->t, &y, &x);
     sa_fft_pixels pixels = {.rows = live_rows(c, y), .columns = c->extent};
-    if (is_direct(j, c, r->group, y, x)) {
-        const sa_slab *slab = &sa_source_root(c->source)->slab;
-        pixels.at = (const float *)sa_slab_row(slab, r->n, c->channel_begin + r->group, y) + x;
-        pixels.channel_pitch = (size_t)slab->height * (size_t)slab->width;
-        pixels.row_pitch = (size_t)slab->width;
-    } else {
-        stage_run(j, c, r, y, x, pixels.rows, stage);
-        pixels.at = stage;
-        pixels.channel_pitch = (size_t)p->size * p->stage_pitch;
-        pixels.row_pitch = p->stage_pitch;
+    set_lanes(j, c, &pixels, 0, SA_FFT_GROUP, r, sa_min_int(SA_FFT_GROUP, c->side->channels - r->group), work + SA_FFT_WORK_FLOATS);
+    for (int t = r->t; t < r->t + r->tiles; t++) {
+        sa_fft_spectrum spectrum = {c->spectra + (size_t)(t - chunk_begin) * c->side->tile_pitch + r->group,
+                                    c->side->frequency_pitch, c->side->imaginary, j->plan.stream};
+        j->size->forward(&pixels, &spectrum, work);
+        for (int l = 0; l < SA_FFT_GROUP; l++) pixels.at[l] += j->plan.step;
     }
-    for (int k = 0; k < r->tiles; k++, pixels.at += p->step) transform_tile(j, c, r, r->t + k - chunk_begin, &pixels, work);
-}
-
-/* Stages the pixels of packed tile t, all its channels, from lane `lane` on: (16, size, stage_pitch). A tile beyond the last one,
- * and channels that there are not, are zero. */
-static void stage_packed(const job *j, const cut *c, const run *r, int lane, float *stage)
-{
-    _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
-    const sa_fft_plan *p = &j->plan;
-    int y, x, rows = r->tiles > 0 ? (c->extent + 1) / 2 * 2 : 0;
-    tile_origin(j, c, r->t, &y, &x);
-    for (int ch = 0; ch < SA_FFT_PACK_CHANNELS; ch++)
-        for (int i = 0; i < p->size; i++) {
-            float *target = stage + ((size_t)(lane + ch) * (size_t)p->size + (size_t)i) * p->stage_pitch;
-            if (ch < c->side->channels && i < rows)
-                sa_conv_load_row(c->source, r->n, c->channel_begin + ch, y + i, x, p->size, target, scratch);
-            else memset(target, 0, (size_t)p->size * sizeof *target);
-        }
 }
 
 /* Spectra of packed tiles [begin, end) of image n. Called by all threads of a parallel region. */
@@ -170,16 +156,15 @@ static void transform_packed(const job *j, const cut *c, int n, int begin, int e
     const sa_fft_plan *p = &j->plan;
 #pragma omp for schedule(dynamic)
     for (int at = begin; at < end; at += SA_FFT_PACK) {
-        float *work = thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
+        float *work = thread_work(j);
+        sa_fft_pixels pixels = {.rows = c->extent, .columns = c->extent};
         for (int k = 0; k < SA_FFT_PACK; k++) {
-            run r = {.n = n, .t = at + k, .tiles = at + k < end ? 1 : 0};
-            stage_packed(j, c, &r, k * SA_FFT_PACK_CHANNELS, stage);
+            /* no tile beyond the last one: its lanes repeat that */
+            run r = {.n = n, .t = sa_min_int(at + k, end - 1), .tiles = 1};
+            int lane = k * SA_FFT_PACK_CHANNELS;
+            float *stage = work + SA_FFT_WORK_FLOATS + (size_t)lane * (size_t)p->size * p->stage_pitch;
+            set_lanes(j, c, &pixels, lane, SA_FFT_PACK_CHANNELS, &r, c->side->channels, stage);
         }
-        sa_fft_pixels pixels = {.at = stage,
-                                .channel_pitch = (size_t)p->size * p->stage_pitch,
-                                .row_pitch = p->stage_pitch,
-                                .rows = (c->extent + 1) / 2 * 2,
-                                .columns = c->extent};
         sa_fft_spectrum spectrum = {c->spectra + (size_t)((at - begin) / SA_FFT_PACK) * c->side->tile_pitch,
                                     c->side->frequency_pitch, c->side->imaginary, p->stream};
         j->size->forward(&pixels, &spectrum, work);
@@ -200,8 +185,8 @@ static void transform_tiles(const job *j, const cut *c, int n, int begin, int en
             for (int t = at; t < sa_min_int(at + SA_FFT_RUN, end);) {
                 run r = {.n = n, .t = t, .tiles = 1, .group = group};
                 int most = sa_min_int(sa_min_int(at + SA_FFT_RUN, end) - t, p->tiles_x - t % p->tiles_x);
-                bool direct = is_direct_tile(j, c, group, t);
-                while (r.tiles < most && is_direct_tile(j, c, group, t + r.tiles) == direct) r.tiles++;
+                bool direct = is_direct_tile(j, c, t);
+                while (r.tiles < most && is_direct_tile(j, c, t + r.tiles) == direct) r.tiles++;
                 transform_run(j, c, &r, begin);
                 t += r.tiles;
             }

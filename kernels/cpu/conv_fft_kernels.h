@@ -27,11 +27,11 @@ typedef struct sa_fft_spectrum {
     bool stream; /* store past the caches */
 } sa_fft_spectrum;
 
-/* Pixels of SA_FFT_GROUP channels. Rows and columns beyond `rows` (even) and `columns` count as zero, but T floats of every
- * row are readable. */
+/* Pixels of SA_FFT_GROUP lanes, each of one channel of one tile. Rows and columns beyond `rows` and `columns` count as zero, but
+ * T floats of every row are readable. */
 typedef struct sa_fft_pixels {
-    const float *at;
-    size_t channel_pitch, row_pitch;
+    const float *at[SA_FFT_GROUP];
+    size_t row_pitch[SA_FFT_GROUP];
     int rows, columns;
 } sa_fft_pixels;
 
@@ -86,8 +86,8 @@ typedef struct sa_fft_kernels {
     void (*multiply_conjugate)(const sa_fft_product *product, const sa_fft_ahead *ahead, bool add);
 } sa_fft_kernels;
 
-/* Columns and rows of a T = 32 tile: (2, T / 2 + 1, T + 1), (2, T), (2, T) vectors of at most SA_FFT_GROUP. */
-enum { SA_FFT_WORK_FLOATS = (2 * 17 * 33 + 4 * 32) * SA_FFT_GROUP };
+/* A T = 32 tile (see conv_fft_tile_template.h): its columns, those of 8 rows, and two rows twice; vectors of SA_FFT_GROUP. */
+enum { SA_FFT_WORK_FLOATS = (2 * 17 * 32 + 2 * 17 * 8 + 4 * 32) * SA_FFT_GROUP };
 
 extern const sa_fft_kernels sa_fft_kernels_portable, sa_fft_kernels_avx2, sa_fft_kernels_avx512;
 

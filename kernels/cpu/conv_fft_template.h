@@ -6,6 +6,8 @@
 #include "kernels/cpu/conv_fft_kernels.h"
 #include "kernels/cpu/conv_vector.h"
 
+enum { SA_FFT_TO_L2 = 2 }; /* __builtin_prefetch's locality */
+
 typedef struct complex_vec {
     vec re, im;
 } complex_vec;
@@ -95,7 +97,7 @@ static prefetch start_prefetch(const sa_fft_product *p, const sa_fft_ahead *ahea
 SA_CONV_INLINE void prefetch_step(prefetch *p)
 {
     for (int i = 0; i < p->lines_a_step && p->piece != p->end; i++) {
-        __builtin_prefetch(p->row + p->line * 16, 0, 2);
+        __builtin_prefetch(p->row + p->line * 16, 0, SA_FFT_TO_L2);
         if (++p->line < p->piece->lines) continue;
         p->line = 0;
         p->row += p->piece->row_pitch;
@@ -147,14 +149,16 @@ SA_CONV_INLINE void add_step(const sa_fft_product *p, tile_sums *s, const float 
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {
-        vec a_re = vec_all(a[(size_t)r * p->a_row]), a_im = vec_all(a[(size_t)r * p->a_row + p->a_imaginary]);
-        vec a_both = conjugate ? a_re - a_im : a_re + a_im;
+        vec a_re = vec_broadcast(a + (size_t)r * p->a_row), a_im = vec_broadcast(a + (size_t)r * p->a_row + p->a_imaginary);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
             s->plain[r][v] += a_re * difference[v];
             s->crossed[r][v] += a_im * sum[v];
-            s->both[r][v] += a_both * b[v];
         }
+        /* no earlier, so that it takes the register of a_re: there is no 33rd one */
+        vec a_both = conjugate ? a_re - a_im : a_re + a_im;
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) s->both[r][v] += a_both * b[v];
     }
 }
 

@@ -51,6 +51,18 @@ SA_CONV_INLINE vec vec_all(float x)
     return x - (vec){0};
 }
 
+/* All lanes from memory; the compiler would rather load a scalar and spread it by a shuffle. */
+SA_CONV_INLINE vec vec_broadcast(const float *p)
+{
+#if defined(__AVX__)
+    vec v;
+    __asm__("vbroadcastss %1, %0" : "=v"(v) : "m"(*p));
+    return v;
+#else
+    return vec_all(*p);
+#endif
+}
+
 /* Lane l of row i and of row i + d after one step of a transposition: exchange of d x d blocks. */
 #define SA_LOW(l, d) ((l) & (d) ? SA_CONV_LANES + (l) - (d) : (l))
 #define SA_HIGH(l, d) ((l) & (d) ? SA_CONV_LANES + (l) : (l) + (d))
