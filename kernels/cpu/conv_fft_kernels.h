@@ -61,6 +61,13 @@ typedef struct sa_fft_product {
     int rows, depth, channels;
 } sa_fft_product;
 
+/* `count` products of SA_FFT_PACK rows and SA_FFT_GROUP channels: `first`, and others further on by these distances. */
+typedef struct sa_fft_series {
+    sa_fft_product first;
+    size_t a_pitch, b_pitch, c_pitch;
+    int count;
+} sa_fft_series;
+
 /* Memory that the next product will use: `rows` rows of `lines` cache lines. */
 typedef struct sa_fft_ahead {
     const float *at;
@@ -82,6 +89,8 @@ typedef struct sa_fft_kernels {
     sa_fft_size_kernels size[SA_FFT_SIZES];
     /* ahead: SA_FFT_AHEAD pieces to prefetch meanwhile. */
     void (*multiply)(const sa_fft_product *product, const sa_fft_ahead *ahead);
+    /* NULL without SA_FFT_PACK rows in a register tile. */
+    void (*multiply_packed)(const sa_fft_series *series);
     /* conj(A), set or added to C, SA_FFT_BLOCK steps of the depth at a time. */
     void (*multiply_conjugate)(const sa_fft_product *product, const sa_fft_ahead *ahead, bool add);
 } sa_fft_kernels;

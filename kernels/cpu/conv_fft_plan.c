@@ -87,6 +87,7 @@ static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size
     size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float);
     int most = choose_chunk(p, filter, gradient, filter + gradient + thread, limit, &p->chunk);
     size_t in_floats = sa_fft_side_floats(&p->in, p->chunk), other_floats = sa_fft_side_floats(&p->other, p->chunk);
+    if (p->by_packs) in_floats = other_floats = 0;
     p->stream = in_floats + other_floats > STREAM_FLOATS;
     p->filter_at = 0;
     p->gradient_at = filter;
@@ -94,7 +95,15 @@ static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size
     p->other_at = p->in_at + in_floats;
     p->thread_at = p->other_at + other_floats;
     p->end = p->thread_at + thread;
-    return p->end <= limit && p->chunk >= sa_min_int(most, CHUNK_GOOD);
+    return p->end <= limit && (p->by_packs || p->chunk >= sa_min_int(most, CHUNK_GOOD));
+}
+
+static void plan_packs(sa_fft_plan *p)
+{
+    p->pack_in_at = p->thread_pitch;
+    p->pack_out_at = p->pack_in_at + p->in.tile_pitch;
+    p->pack_out_pitch = (size_t)(2 * SA_FFT_GROUP) * (size_t)p->frequencies + TILE_SKEW;
+    p->thread_pitch = p->pack_out_at + SA_FFT_PACK * p->pack_out_pitch;
 }
 
 sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa_fft_plan *plan)
@@ -107,6 +116,8 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
     p.in = make_side(&p, forward ? s->in_channels : r->out_channels_at_once, forward && packs_tiles());
     p.stage_pitch = (size_t)sa_fft_divide_up(p.step * (SA_FFT_RUN - 1) + p.size, LINE) * LINE;
     p.thread_pitch = SA_FFT_WORK_FLOATS + (size_t)SA_FFT_GROUP * (size_t)p.size * p.stage_pitch;
+    p.by_packs = p.in.pack > 1;
+    if (p.by_packs) plan_packs(&p);
     int group = forward ? r->out_channels_at_once : s->in_channels;
     while (!plan_group(&p, r, group, (size_t)device->threads) && group > SA_FFT_GROUP)
         group = sa_fft_divide_up(sa_fft_divide_up(group, 2), SA_FFT_GROUP) * SA_FFT_GROUP;

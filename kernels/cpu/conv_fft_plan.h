@@ -29,6 +29,10 @@ typedef struct sa_fft_plan {
     sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
     sa_fft_side other;                   /* y; or x and dx: one group */
     size_t filter_pitch, gradient_pitch; /* of one frequency */
+    /* A forward pass over packed tiles: instead of chunks, each thread has the spectra of one pack of x and, from these floats of
+     * its room on, of the pack's part of one group of y's channels: (SA_FFT_PACK, frequencies, 2, SA_FFT_GROUP). */
+    bool by_packs;
+    size_t pack_in_at, pack_out_at, pack_out_pitch;
     /* Workspace, floats from its begin. */
     size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
 } sa_fft_plan;

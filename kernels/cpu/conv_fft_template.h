@@ -262,8 +262,30 @@ static void multiply_conjugate(const sa_fft_product *p, const sa_fft_ahead *ahea
     for_tiles(p, conjugate_rows, ahead, add_to);
 }
 
+#if SA_TILE_ROWS >= 4 /* SA_FFT_PACK */
+static void multiply_packed(const sa_fft_series *series)
+{
+    sa_fft_product p = series->first;
+    for (int i = 0; i < series->count; i++, p.a += series->a_pitch, p.b += series->b_pitch, p.c += series->c_pitch)
+        for (int o = 0; o < SA_FFT_GROUP; o += SA_CONV_LANES) {
+            tile_sums sums;
+            clear_sums(&sums, SA_FFT_PACK, 1);
+            for (int k = 0; k < p.depth; k++) {
+                const float *b = p.b + o + (size_t)k * p.b_step, *ahead = b + 4 * series->b_pitch;
+                __builtin_prefetch(ahead);
+                __builtin_prefetch(ahead + p.b_imaginary);
+                add_step(&p, &sums, p.a + (size_t)k * p.a_step, b, SA_FFT_PACK, 1, false);
+            }
+            store_sums(&p, &sums, p.c + o, SA_FFT_PACK, 1, false, false);
+        }
+}
+#endif
+
 const sa_fft_kernels SA_KERNELS_NAME = {
     .size = {{forward_16, filter_16, inverse_16}, {forward_32, filter_32, inverse_32}},
     .multiply = multiply,
+#if SA_TILE_ROWS >= 4
+    .multiply_packed = multiply_packed,
+#endif
     .multiply_conjugate = multiply_conjugate,
 };

@@ -1,0 +1,52 @@
+/* The tiles of an FFT-tile convolution (conv_fft.c): from a value to spectra, and from spectra to a value.
+ * Internal to kernels/cpu/conv_fft*.c. */
+#ifndef SA_KERNELS_CPU_CONV_FFT_TILES_H
+#define SA_KERNELS_CPU_CONV_FFT_TILES_H
+
+#include "kernels/cpu/conv_fft_plan.h"
+
+/* One op: its sizes, its parts of the workspace, and who does the hot loops. */
+typedef struct sa_fft_job {
+    const sa_device *device;
+    const sa_fft_kernels *kernels;
+    const sa_fft_size_kernels *size;
+    sa_fft_plan plan; /* other.channels: those of this group */
+    const sa_conv_shape *shape;
+    float *workspace;
+    int others, group_begin; /* channels of the other side in all; first of this group */
+} sa_fft_job;
+
+/* A value that is cut into tiles: tile (ty, tx) starts at (ty * step - pad_h, tx * step - pad_w). */
+typedef struct sa_fft_cut {
+    const sa_source *source;
+    int channel_begin, pad_h, pad_w;
+    int extent; /* pixels that count: T, or step for zero-padded blocks */
+    const sa_fft_side *side;
+    float *spectra;
+} sa_fft_cut;
+
+/* Where the tiles of a pass go: a slab from channel_begin on, or through a mask. */
+typedef struct sa_fft_sink {
+    const sa_slab *slab;
+    int channel_begin;
+    const float *bias;                   /* of all channels of the slab's value, or NULL */
+    const sa_conv_backward_args *gather; /* or NULL */
+} sa_fft_sink;
+
+/* This thread's part of the workspace: room for a transform, then pixels, then spectra of its own if the plan says so. */
+float *sa_fft_thread_work(const sa_fft_job *j);
+
+/* Spectra of tiles [begin, end) of image n. Called by all threads of a parallel region; ends with a barrier. */
+void sa_fft_transform_tiles(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end);
+
+/* The same for the SA_FFT_PACK tiles from `begin` on, of which there are none from `end` on, into c->spectra; one thread. */
+void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end, bool stream);
+
+/* Transforms tiles [begin, end) of image n back and stores them. Called by all threads of a parallel region; ends with a barrier.
+ */
+void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, int n, int begin, int end);
+
+/* The same for one tile and the channels of one group (group: its first channel among those of the sink); one thread. */
+void sa_fft_store_tile(const sa_fft_job *j, const sa_fft_sink *to, const sa_fft_spectrum *spectrum, int n, int t, int group);
+
+#endif
