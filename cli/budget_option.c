@@ -12,7 +12,7 @@
 
 /* Measuring: the points that stand for the frontier, how often it is made anew with better costs, and how long all of it may take.
  */
-enum { SURVEY_POINTS = 12, SURVEY_ROUNDS = 2, SURVEY_RUNS = 5, SURVEY_STEPS = 2 };
+enum { SURVEY_POINTS = 12, SURVEY_ROUNDS = 2, SURVEY_RUNS = 5, SURVEY_STEPS = 3 };
 
 sa_status sa_costs_option_parse(const char *text, sa_costs_option fallback, sa_costs_option *costs)
 {

@@ -14,35 +14,76 @@ static const double LITTLE = 0.03; /* share of the time that may stay unknown */
 
 /* ------------------------------------------------------------------ one strategy ----------------------------------- */
 
+/* What the ops took, step by step. */
 typedef struct op_times {
-    sa_cost shortest, sum; /* sum: over all steps so far, as the session keeps it */
+    size_t ops;
+    int steps;
+    sa_cost *step;  /* (ops, steps) */
+    sa_cost *total; /* (ops): over all steps so far, as the session keeps it; the medians in the end */
 } op_times;
 
-static void note_step(const sa_session *session, op_times *times, size_t count, bool first)
+static sa_status open_times(op_times *times, size_t ops, int steps)
 {
-    for (size_t i = 0; i < count; i++) {
-        sa_cost sum = {(double)sa_session_op_ns(session, i) * 1e-6, (double)sa_session_op_cpu_ns(session, i) * 1e-6};
-        sa_cost step = {sum.ms - times[i].sum.ms, sum.cpu_ms - times[i].sum.cpu_ms};
-        if (first || step.ms < times[i].shortest.ms) times[i].shortest.ms = step.ms;
-        if (first || step.cpu_ms < times[i].shortest.cpu_ms) times[i].shortest.cpu_ms = step.cpu_ms;
-        times[i].sum = sum;
+    *times = (op_times){.ops = ops, .steps = steps};
+    times->step = calloc(ops * (size_t)steps + 1, sizeof *times->step);
+    times->total = calloc(ops + 1, sizeof *times->total);
+    if (!times->step || !times->total) SA_FAIL(SA_NOMEM, "no memory for the times of %zu ops", ops);
+    return SA_OK;
+}
+
+static void close_times(op_times *times)
+{
+    free(times->step);
+    free(times->total);
+}
+
+/* step: -1 for the one that is not timed, since it touches memory for the first time */
+static void note_step(const sa_session *session, op_times *times, int step)
+{
+    for (size_t i = 0; i < times->ops; i++) {
+        sa_cost total = {(double)sa_session_op_ns(session, i) * 1e-6, (double)sa_session_op_cpu_ns(session, i) * 1e-6};
+        sa_cost last = {total.ms - times->total[i].ms, total.cpu_ms - times->total[i].cpu_ms};
+        if (step >= 0) times->step[i * (size_t)times->steps + (size_t)step] = last;
+        times->total[i] = total;
     }
 }
 
-static sa_status run_steps(sa_session *session, sa_feed *feed, int steps, op_times *times)
+static sa_status run_steps(sa_session *session, sa_feed *feed, op_times *times)
 {
-    size_t count = sa_session_layout(session)->program->op_count;
-    for (int step = 0; step <= steps; step++) {
+    for (int step = -1; step < times->steps; step++) {
         SA_TRY(sa_feed_next(feed, session));
-        SA_TRY(sa_session_run(session, 0.0f, (uint32_t)step, NULL));
-        note_step(session, times, count, step <= 1); /* the first step touches memory for the first time */
+        SA_TRY(sa_session_run(session, 0.0f, (uint32_t)(step + 1), NULL));
+        note_step(session, times, step);
     }
     return SA_OK;
 }
 
-/* Ops of one key, such as the bands of a level, are one op measured several times: it costs their mean. (The shortest of many would
- * be shorter than the shortest of few, and so favour strategies of many small ops.) */
-static sa_status record_mean(sa_cost_model *model, const sa_program *program, const op_times *times, size_t first,
+static int compare_ms(const void *a, const void *b)
+{
+    double x = ((const sa_cost *)a)->ms, y = ((const sa_cost *)b)->ms;
+    return (x > y) - (x < y);
+}
+
+static int compare_cpu_ms(const void *a, const void *b)
+{
+    double x = ((const sa_cost *)a)->cpu_ms, y = ((const sa_cost *)b)->cpu_ms;
+    return (x > y) - (x < y);
+}
+
+/* Medians, so that their sum is about a step's median; sums of shortest times are shorter than any step. Reorders the op's times.
+ */
+static sa_cost median(const op_times *times, size_t op)
+{
+    sa_cost *step = times->step + op * (size_t)times->steps, result;
+    qsort(step, (size_t)times->steps, sizeof *step, compare_ms);
+    result.ms = step[times->steps / 2].ms;
+    qsort(step, (size_t)times->steps, sizeof *step, compare_cpu_ms);
+    result.cpu_ms = step[times->steps / 2].cpu_ms;
+    return result;
+}
+
+/* Ops of one key, such as the bands of a level, are one op measured several times: it costs their mean. */
+static sa_status record_mean(sa_cost_model *model, const sa_program *program, const sa_cost *times, size_t first,
                              double busy_threads)
 {
     char key[SA_COST_KEY_MAX], other[SA_COST_KEY_MAX];
@@ -54,8 +95,8 @@ static sa_status record_mean(sa_cost_model *model, const sa_program *program, co
         sa_op_cost_key(program->op[i].kind, &program->op[i].args, other);
         if (strcmp(key, other) != 0) continue;
         if (i < first) return SA_OK; /* done with the first of them */
-        sum.ms += times[i].shortest.ms;
-        sum.cpu_ms += times[i].shortest.cpu_ms;
+        sum.ms += times[i].ms;
+        sum.cpu_ms += times[i].cpu_ms;
         count++;
     }
     sa_cost mean = {sum.ms / (double)count, sum.cpu_ms / (double)count};
@@ -63,12 +104,12 @@ static sa_status record_mean(sa_cost_model *model, const sa_program *program, co
     return sa_cost_model_record(model, program->op[first].kind, &program->op[first].args, mean);
 }
 
-static sa_status record(sa_cost_model *model, const sa_program *program, const sa_device *device, const op_times *times)
+static sa_status record(sa_cost_model *model, const sa_program *program, const sa_device *device, const sa_cost *times)
 {
     sa_cost sum = {0, 0};
     for (size_t i = 0; i < program->op_count; i++) {
-        sum.ms += times[i].shortest.ms;
-        sum.cpu_ms += times[i].shortest.cpu_ms;
+        sum.ms += times[i].ms;
+        sum.cpu_ms += times[i].cpu_ms;
     }
     bool busy = strcmp(device->kind, "cuda") != 0 && sum.ms > BUSY * sum.cpu_ms / device->threads;
     for (size_t i = 0; i < program->op_count; i++) SA_TRY(record_mean(model, program, times, i, busy ? device->threads : 0));
@@ -81,15 +122,16 @@ sa_status sa_cost_measure(sa_cost_model *model, const sa_net *net, sa_device *de
     sa_session_options session_options = {.program = options->program, .time_ops = true, .seed = 1};
     sa_session *session = NULL;
     sa_feed *feed = NULL;
-    op_times *times = NULL;
+    op_times times = {0};
     sa_status status = sa_feed_open(net, NULL, 1, &feed);
     if (status == SA_OK) status = sa_session_create(net, strategy, device, &session_options, &session);
+    if (status == SA_OK) status = open_times(&times, sa_session_layout(session)->program->op_count, options->steps);
+    if (status == SA_OK) status = run_steps(session, feed, &times);
     if (status == SA_OK) {
-        times = calloc(sa_session_layout(session)->program->op_count + 1, sizeof *times);
-        status = times ? run_steps(session, feed, options->steps, times) : sa_error_set(SA_NOMEM, "no memory for the times of ops");
+        for (size_t i = 0; i < times.ops; i++) times.total[i] = median(&times, i);
+        status = record(model, sa_session_layout(session)->program, device, times.total);
     }
-    if (status == SA_OK) status = record(model, sa_session_layout(session)->program, device, times);
-    free(times);
+    close_times(&times);
     sa_session_destroy(session);
     sa_feed_close(feed);
     return status;

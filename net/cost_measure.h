@@ -14,7 +14,7 @@ typedef struct sa_cost_measure_options {
     void *context;
 } sa_cost_measure_options;
 
-/* Runs `strategy` and records the shortest time of each of its ops. On a CPU that other processes keep busy, CPU time over threads
+/* Runs `strategy` and records the median time of each of its ops. On a CPU that other processes keep busy, CPU time over threads
  * stands in for wall time. SA_NOMEM if it does not fit into memory. */
 SA_CHECKED sa_status sa_cost_measure(sa_cost_model *model, const sa_net *net, sa_device *device, const sa_strategy *strategy,
                                      const sa_cost_measure_options *options);
