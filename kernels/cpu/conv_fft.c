@@ -31,11 +31,24 @@ static sa_status start_job(sa_fft_job *j, const sa_device *device, const sa_conv
     return SA_OK;
 }
 
+static sa_status pass_bytes(const sa_device *device, const sa_conv_request *request, sa_conv_pass pass, size_t *bytes)
+{
+    sa_conv_request of_pass = *request;
+    of_pass.pass = pass;
+    sa_fft_plan plan = {0};
+    SA_TRY(sa_fft_plan_make(device, &of_pass, &plan));
+    *bytes = plan.end * sizeof(float);
+    return SA_OK;
+}
+
 static sa_status workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
 {
-    sa_fft_plan plan = {0};
-    SA_TRY(sa_fft_plan_make(device, request, &plan));
-    *bytes = plan.end * sizeof(float);
+    if (request->pass != SA_CONV_PASS_BACKWARD_BOTH || !sa_fft_weights_apart(&request->shape))
+        return pass_bytes(device, request, request->pass, bytes);
+    size_t weight, data;
+    SA_TRY(pass_bytes(device, request, SA_CONV_PASS_BACKWARD_WEIGHT, &weight));
+    SA_TRY(pass_bytes(device, request, SA_CONV_PASS_BACKWARD_DATA, &data));
+    *bytes = weight > data ? weight : data;
     return SA_OK;
 }
 
@@ -140,7 +153,7 @@ static void add_gradient(const sa_fft_job *j, int tiles, bool add)
 }
 
 /* Transforms the gradient spectra of an image back: dweight (Cout, others, K, K) from channel o0 on is set or increased. Lag
- * (i, k) of the correlation is tap (K - 1 - i, K - 1 - k). */
+ * (i, k) of the correlation is tap (i, k) for windows of x, (K - 1 - i, K - 1 - k) for windows of dy. */
 static void store_gradient(const sa_fft_job *j, float *dweight, bool add)
 {
     const sa_fft_plan *p = &j->plan;
@@ -160,7 +173,7 @@ static void store_gradient(const sa_fft_job *j, float *dweight, bool add)
                 float *to = dweight + ((size_t)(o + c) * (size_t)j->others + (size_t)(j->group_begin + i)) * (size_t)(size * size);
                 const float *from = stage + (size_t)(c * size * size);
                 for (int t = 0; t < size * size; t++) {
-                    float value = from[size * size - 1 - t] * scale;
+                    float value = from[p->windows_of_x ? t : size * size - 1 - t] * scale;
                     to[t] = add ? to[t] + value : value;
                 }
             }
@@ -220,7 +233,7 @@ static void run_forward_by_packs(const sa_fft_job *j, const sa_conv_forward_args
             float *work = sa_fft_thread_work(j);
             sa_fft_cut pack = *x;
             pack.spectra = work + p->pack_in_at;
-            sa_fft_transform_pack(j, &pack, n, begin, p->tiles, false);
+            sa_fft_transform_pack(j, &pack, n, begin, p->tiles);
             for (int group = 0; group < p->other.channels; group += SA_FFT_GROUP) {
                 apply_filters_to_pack(j, group);
                 for (int k = 0; k < SA_FFT_PACK && begin + k < p->tiles; k++) {
@@ -238,7 +251,7 @@ static void run_forward(const sa_fft_job *j, const sa_conv_forward_args *args)
     const sa_fft_plan *p = &j->plan;
     size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
     const float *weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * filter;
-    sa_fft_cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, &p->in, j->workspace + p->in_at};
+    sa_fft_cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, false, &p->in, j->workspace + p->in_at};
     sa_fft_sink y = {&args->y, args->range.channel_begin + j->group_begin, args->bias.ptr, NULL};
     if (p->by_packs) {
         run_forward_by_packs(j, args, &x, &y, weight);
@@ -273,8 +286,14 @@ static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args,
     const sa_conv_shape *s = &args->shape;
     const sa_fft_plan *p = &j->plan;
     int size = s->kernel_h, o0 = args->range.channel_begin;
-    sa_fft_cut dy = {&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, &p->in, j->workspace + p->in_at};
-    sa_fft_cut x = {&args->x, j->group_begin, 0, 0, p->step, &p->other, j->workspace + p->other_at};
+    sa_fft_cut dy = {&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, j->workspace + p->in_at};
+    sa_fft_cut x = {&args->x, j->group_begin, 0, 0, p->step, false, &p->other, j->workspace + p->other_at};
+    if (p->windows_of_x) {
+        dy.pad_h = dy.pad_w = 0;
+        x.pad_h = s->pad_h, x.pad_w = s->pad_w;
+        dy.extent = p->step, x.extent = p->size;
+        dy.conjugate = x.conjugate = true; /* of x * conj(dy), add_gradient's product is the conjugate otherwise */
+    }
     sa_fft_sink dx = {&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
     float *dweight = NULL;
     if (weight) dweight = (float *)args->dweight.ptr + (size_t)o0 * (size_t)s->in_channels * (size_t)(size * size);
@@ -299,14 +318,26 @@ static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args,
     }
 }
 
-static sa_status backward(const sa_device *device, const sa_conv_backward_args *args)
+static sa_status run_backward_pass(const sa_device *device, const sa_conv_backward_args *args, sa_conv_pass pass)
 {
     sa_conv_request request = sa_conv_backward_request(args);
-    bool data = args->dx.at.ptr != NULL, weight = args->dweight.ptr != NULL;
+    request.pass = pass;
     sa_fft_job j;
     SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
     int group = j.plan.other.channels;
-    for (int begin = 0; (data || weight) && start_group(&j, begin, group); begin += group) run_backward(&j, args, data, weight);
+    for (int begin = 0; start_group(&j, begin, group); begin += group)
+        run_backward(&j, args, pass != SA_CONV_PASS_BACKWARD_WEIGHT, pass != SA_CONV_PASS_BACKWARD_DATA);
+    return SA_OK;
+}
+
+static sa_status backward(const sa_device *device, const sa_conv_backward_args *args)
+{
+    sa_conv_pass pass = sa_conv_backward_request(args).pass;
+    if (pass == SA_CONV_PASS_BACKWARD_BOTH && sa_fft_weights_apart(&args->shape)) {
+        SA_TRY(run_backward_pass(device, args, SA_CONV_PASS_BACKWARD_WEIGHT));
+        pass = SA_CONV_PASS_BACKWARD_DATA;
+    }
+    if (args->dx.at.ptr || args->dweight.ptr) SA_TRY(run_backward_pass(device, args, pass));
     if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
     return SA_OK;
 }

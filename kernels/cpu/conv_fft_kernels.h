@@ -24,7 +24,8 @@ enum {
 typedef struct sa_fft_spectrum {
     float *at;
     size_t frequency_pitch, imaginary;
-    bool stream; /* store past the caches */
+    bool stream;    /* store past the caches */
+    bool conjugate; /* store the conjugate */
 } sa_fft_spectrum;
 
 /* Pixels of SA_FFT_GROUP lanes, each of one channel of one tile. Rows and columns beyond `rows` and `columns` count as zero, but
@@ -78,7 +79,7 @@ typedef struct sa_fft_ahead {
 enum { SA_FFT_AHEAD = 3 };
 
 typedef struct sa_fft_size_kernels {
-    /* work: SA_FFT_WORK_FLOATS, aligned to 64 bytes. Spectra are unscaled. */
+    /* `stream` and `conjugate` are forward's alone. work: SA_FFT_WORK_FLOATS, aligned to 64 bytes. Spectra are unscaled. */
     void (*forward)(const sa_fft_pixels *pixels, const sa_fft_spectrum *spectrum, float *work);
     /* Conjugated and divided by T * T, so that spectra times it, transformed back, are correlations. */
     void (*filter)(const sa_fft_filter *filter, const sa_fft_spectrum *spectrum, float *work);

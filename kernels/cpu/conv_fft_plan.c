@@ -43,10 +43,11 @@ static sa_fft_side make_side(const sa_fft_plan *p, int channels, bool may_pack)
     return side;
 }
 
-static void plan_tiles(const sa_conv_shape *s, bool forward, sa_fft_plan *p)
+/* of_y: tiles cover y's plane, not x's */
+static void plan_tiles(const sa_conv_shape *s, bool of_y, sa_fft_plan *p)
 {
-    p->height = forward ? s->out_height : s->in_height;
-    p->width = forward ? s->out_width : s->in_width;
+    p->height = of_y ? s->out_height : s->in_height;
+    p->width = of_y ? s->out_width : s->in_width;
     p->size_index = (int64_t)s->out_height * s->out_width >= LARGE_PLANE ? 1 : 0;
     p->size = 16 << p->size_index;
     p->step = p->size - s->kernel_h + 1;
@@ -112,7 +113,8 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
     SA_TRY(check(s));
     bool forward = r->pass == SA_CONV_PASS_FORWARD;
     sa_fft_plan p = {0};
-    plan_tiles(s, forward, &p);
+    p.windows_of_x = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT && sa_fft_weights_apart(s);
+    plan_tiles(s, forward || p.windows_of_x, &p);
     p.in = make_side(&p, forward ? s->in_channels : r->out_channels_at_once, forward && packs_tiles());
     p.stage_pitch = (size_t)sa_fft_divide_up(p.step * (SA_FFT_RUN - 1) + p.size, LINE) * LINE;
     p.thread_pitch = SA_FFT_WORK_FLOATS + (size_t)SA_FFT_GROUP * (size_t)p.size * p.stage_pitch;

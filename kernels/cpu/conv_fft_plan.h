@@ -26,6 +26,7 @@ typedef struct sa_fft_plan {
     int height, width, tiles_y, tiles_x, tiles;
     int chunk;                           /* tiles at once */
     bool stream;                         /* spectra of tiles are too many for the caches */
+    bool windows_of_x;                   /* sa_fft_weights_apart */
     sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
     sa_fft_side other;                   /* y; or x and dx: one group */
     size_t filter_pitch, gradient_pitch; /* of one frequency */
@@ -36,6 +37,14 @@ typedef struct sa_fft_plan {
     /* Workspace, floats from its begin. */
     size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
 } sa_fft_plan;
+
+/* The weight gradient is the correlation of overlapping windows of the one with zero-padded blocks of the other. Windows of dy
+ * serve the data gradient too, but with few input channels windows of x are much less work. Decided by the shape alone: a gradient
+ * has the same bits whichever passes compute it. */
+static inline bool sa_fft_weights_apart(const sa_conv_shape *shape)
+{
+    return shape->in_channels <= SA_FFT_PACK_CHANNELS;
+}
 
 /* Floats of the spectra of `tiles` tiles. */
 static inline size_t sa_fft_side_floats(const sa_fft_side *side, int tiles)

@@ -242,8 +242,9 @@ static void SA_NAME(forward)(const sa_fft_pixels *p, const sa_fft_spectrum *s, f
             SA_NAME(clear_pairs)(w, pairs, SA_QUARTER / 2);
             SA_NAME(columns_full)(w, j);
         }
-        if (s->stream) SA_NAME(finish_columns)(w, s, c, 0.5f, 0.5f, true);
-        else SA_NAME(finish_columns)(w, s, c, 0.5f, 0.5f, false);
+        float im_scale = s->conjugate ? -0.5f : 0.5f;
+        if (s->stream) SA_NAME(finish_columns)(w, s, c, 0.5f, im_scale, true);
+        else SA_NAME(finish_columns)(w, s, c, 0.5f, im_scale, false);
     }
 }
 

@@ -84,13 +84,13 @@ static void transform_run(const sa_fft_job *j, const sa_fft_cut *c, const run *r
     set_lanes(j, c, &pixels, 0, SA_FFT_GROUP, r, sa_min_int(SA_FFT_GROUP, c->side->channels - r->group), work + SA_FFT_WORK_FLOATS);
     for (int t = r->t; t < r->t + r->tiles; t++) {
         sa_fft_spectrum spectrum = {c->spectra + (size_t)(t - chunk_begin) * c->side->tile_pitch + r->group,
-                                    c->side->frequency_pitch, c->side->imaginary, j->plan.stream};
+                                    c->side->frequency_pitch, c->side->imaginary, j->plan.stream, c->conjugate};
         j->size->forward(&pixels, &spectrum, work);
         for (int l = 0; l < SA_FFT_GROUP; l++) pixels.at[l] += j->plan.step;
     }
 }
 
-void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end, bool stream)
+void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end)
 {
     const sa_fft_plan *p = &j->plan;
     float *work = sa_fft_thread_work(j);
@@ -102,7 +102,7 @@ void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int 
         float *stage = work + SA_FFT_WORK_FLOATS + (size_t)lane * (size_t)p->size * p->stage_pitch;
         set_lanes(j, c, &pixels, lane, SA_FFT_PACK_CHANNELS, &r, c->side->channels, stage);
     }
-    sa_fft_spectrum spectrum = {c->spectra, c->side->frequency_pitch, c->side->imaginary, stream};
+    sa_fft_spectrum spectrum = {c->spectra, c->side->frequency_pitch, c->side->imaginary, p->stream, c->conjugate};
     j->size->forward(&pixels, &spectrum, work);
 }
 
@@ -113,7 +113,7 @@ static void transform_packs(const sa_fft_job *j, const sa_fft_cut *c, int n, int
     for (int at = begin; at < end; at += SA_FFT_PACK) {
         sa_fft_cut pack = *c;
         pack.spectra += (size_t)((at - begin) / SA_FFT_PACK) * c->side->tile_pitch;
-        sa_fft_transform_pack(j, &pack, n, at, end, j->plan.stream);
+        sa_fft_transform_pack(j, &pack, n, at, end);
     }
 }
 

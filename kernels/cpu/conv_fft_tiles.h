@@ -21,6 +21,7 @@ typedef struct sa_fft_cut {
     const sa_source *source;
     int channel_begin, pad_h, pad_w;
     int extent; /* pixels that count: T, or step for zero-padded blocks */
+    bool conjugate;
     const sa_fft_side *side;
     float *spectra;
 } sa_fft_cut;
@@ -40,7 +41,7 @@ float *sa_fft_thread_work(const sa_fft_job *j);
 void sa_fft_transform_tiles(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end);
 
 /* The same for the SA_FFT_PACK tiles from `begin` on, of which there are none from `end` on, into c->spectra; one thread. */
-void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end, bool stream);
+void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end);
 
 /* Transforms tiles [begin, end) of image n back and stores them. Called by all threads of a parallel region; ends with a barrier.
  */
