@@ -155,11 +155,7 @@ static sa_status open_cover(cover *c, const sa_net *net, const sa_device *device
     c->done = calloc(c->count + 1, sizeof *c->done);
     if (!c->program || !c->bytes || !c->done) SA_FAIL(SA_NOMEM, "no memory for %zu programs", c->count);
     for (size_t i = 0; i < c->count; i++) {
-        sa_realizations r;
-        SA_TRY(sa_strategy_apply(strategies[i], net, device, &r));
-        sa_status status = sa_program_create(net, &r, device, options, &c->program[i]);
-        sa_realizations_free(&r);
-        SA_TRY(status);
+        SA_TRY(sa_program_for_strategy(net, strategies[i], device, options, &c->program[i]));
         SA_TRY(sa_plan_max_load(c->program[i]->buffer, c->program[i]->buffer_count, &c->bytes[i]));
     }
     return SA_OK;

@@ -43,7 +43,7 @@ static const sa_preset PRESETS[] = {
     {"recomputed", "rung 10: pooled values computed again", "banded+repool"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=40MiB"},
-    {"extreme", "smaller still: the first levels are computed again", "smallest+split-backward+banded=16+recompute=2"},
+    {"extreme", "smaller still: the first levels are computed again", "smallest+split-backward+banded=16+recompute=auto"},
     {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
     {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16", "smallest+bf16+uint8-input"},
@@ -97,6 +97,10 @@ static sa_status switch_value(int which, const char *text, size_t length, sa_str
     if (length == 0 || length >= sizeof value) SA_FAIL(SA_INVALID, "switch '%s=': a value is expected", INFO[which].name);
     memcpy(value, text, length);
     value[length] = '\0';
+    if (which == SA_SWITCH_RECOMPUTE && !strcmp(value, "auto")) {
+        s->recompute_count = SA_RECOMPUTE_AUTO;
+        return SA_OK;
+    }
     sa_status status = sa_size_parse(value, &size);
     if (status != SA_OK) return sa_error_prefix(status, "switch '%s'", INFO[which].name);
     if (which == SA_SWITCH_SMALL_WORKSPACE) s->workspace_limit_bytes = size;

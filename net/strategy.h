@@ -6,28 +6,29 @@
 #include "net/realization.h"
 
 /* X(NAME, "name", lossless, "one line") in the order in which their passes run. */
-#define SA_SWITCHES(X)                                                                                                          \
-    X(SHARED_WORKSPACE, "shared-workspace", true, "one convolution workspace for all layers instead of one a layer")            \
-    X(LIFETIMES, "lifetimes", true, "buffers that are alive at different times share addresses (the planner)")                  \
-    X(LEAN, "lean", true, "BN keeps no x_norm and no copy, the loss no softmax: both are computed again from their input")      \
-    X(FUSE, "fuse", true, "BN, ReLU and pooling in one pass: the normalised map and its gradient are never stored")             \
-    X(COMPACT_MASKS, "compact-masks", true, "pooling masks of 2 bits (2x2 windows) or 4 bits (3x3) instead of float indices")   \
-    X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")             \
-    X(VIRTUAL_UPSAMPLE, "virtual-upsample", true,                                                                               \
-      "the zero-filled map is gathered by the convolution that reads it, never stored")                                         \
-    X(INPLACE_GRAD, "inplace-grad", true, "BN's dx overwrites x, the loss gradient its scores; the classifier's dx is virtual") \
-    X(RELRN, "relrn", true, "the normalised input is dropped after its convolution and normalised again for the backward pass") \
-    X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")   \
-    X(REPOOL, "repool", true,                                                                                                   \
-      "pooled values are dropped after the forward pass and pooled again from the kept convolution output")                     \
-    X(RECOMPUTE, "recompute", true,                                                                                             \
-      "outputs of the first levels are dropped after the forward pass and computed again (=N: how many)")                       \
-    X(SPLIT_BACKWARD, "split-backward", true, "dweight first, then dx: less workspace, and the input is dead when dx comes")    \
-    X(IMAGE_TAIL, "image-tail", true,                                                                                           \
-      "the last decoder level sends its gradient down image by image, into the room of images done")                            \
-    X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")        \
-    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")       \
-    X(UINT8_INPUT, "uint8-input", true, "images stay bytes on the device; values that are no whole numbers 0..255 are refused") \
+#define SA_SWITCHES(X)                                                                                                           \
+    X(SHARED_WORKSPACE, "shared-workspace", true, "one convolution workspace for all layers instead of one a layer")             \
+    X(LIFETIMES, "lifetimes", true, "buffers that are alive at different times share addresses (the planner)")                   \
+    X(LEAN, "lean", true, "BN keeps no x_norm and no copy, the loss no softmax: both are computed again from their input")       \
+    X(FUSE, "fuse", true, "BN, ReLU and pooling in one pass: the normalised map and its gradient are never stored")              \
+    X(COMPACT_MASKS, "compact-masks", true, "pooling masks of 2 bits (2x2 windows) or 4 bits (3x3) instead of float indices")    \
+    X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")              \
+    X(VIRTUAL_UPSAMPLE, "virtual-upsample", true,                                                                                \
+      "the zero-filled map is gathered by the convolution that reads it, never stored")                                          \
+    X(INPLACE_GRAD, "inplace-grad", true, "BN's dx overwrites x, the loss gradient its scores; the classifier's dx is virtual")  \
+    X(RELRN, "relrn", true, "the normalised input is dropped after its convolution and normalised again for the backward pass")  \
+    X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")    \
+    X(REPOOL, "repool", true,                                                                                                    \
+      "pooled values are dropped after the forward pass and pooled again from the kept convolution output")                      \
+    X(RECOMPUTE, "recompute", true,                                                                                              \
+      "outputs of the first levels are dropped after the forward pass and computed again (=N: how many; =auto: as few as bring " \
+      "the peak near the least)")                                                                                                \
+    X(SPLIT_BACKWARD, "split-backward", true, "dweight first, then dx: less workspace, and the input is dead when dx comes")     \
+    X(IMAGE_TAIL, "image-tail", true,                                                                                            \
+      "the last decoder level sends its gradient down image by image, into the room of images done")                             \
+    X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")         \
+    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")        \
+    X(UINT8_INPUT, "uint8-input", true, "images stay bytes on the device; values that are no whole numbers 0..255 are refused")  \
     X(BF16, "bf16", false, "convolution outputs and pooled values that wait for the backward pass are rounded to bfloat16")
 
 typedef enum sa_switch {
@@ -44,12 +45,16 @@ typedef enum sa_conv_option {
     SA_CONV_OPTION_FFT
 } sa_conv_option;
 
+/* recompute=auto: as few values as bring the peak within an eighth of the least, with small-workspace's limit or half of it.
+ * sa_program_for_strategy finds out how many. */
+enum { SA_RECOMPUTE_AUTO = -1 };
+
 typedef struct sa_strategy {
     char name[256];    /* as given, "" if built by hand */
     uint32_t switches; /* bit sa_switch */
     sa_conv_option conv;
     int32_t band_channels;        /* BANDED: channels at a time */
-    int32_t recompute_count;      /* RECOMPUTE: values dropped */
+    int32_t recompute_count;      /* RECOMPUTE: values dropped, or SA_RECOMPUTE_AUTO */
     size_t workspace_limit_bytes; /* SMALL_WORKSPACE: the limit; 0: the least possible */
 } sa_strategy;
 
@@ -82,7 +87,8 @@ void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes);
 SA_CHECKED sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv);
 const char *sa_conv_option_name(sa_conv_option conv);
 
-/* Decides how each value of the net is realized: Caffe's layout, changed by one pass a switch. */
+/* Decides how each value of the net is realized: Caffe's layout, changed by one pass a switch. Of recompute=auto nothing is done:
+ * how many is decided by programs. */
 SA_CHECKED sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, const sa_device *device,
                                        sa_realizations *realizations);
 

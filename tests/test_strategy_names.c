@@ -53,6 +53,8 @@ static void test_values(void **state)
     assert_int_equal(s.band_channels, 3);
     assert_int_equal(s.recompute_count, 2);
     assert_int_equal(s.workspace_limit_bytes, 102400);
+    s = parse("caffe+lean+lifetimes+recompute=auto");
+    assert_int_equal(s.recompute_count, SA_RECOMPUTE_AUTO);
     s = parse("caffe+small-workspace=1.5MiB-small-workspace+small-workspace"); /* taken away with its value */
     assert_int_equal(s.workspace_limit_bytes, 0);
     s = parse("caffe+small-workspace=1K+small-workspace=2K"); /* the last one counts */

@@ -1,7 +1,9 @@
-/* The program of a strategy. Where workspaces are limited, a second round of emission lets each convolution use what is free beside
+/* The program of a strategy, and what only whole programs tell: how many values recompute=auto drops, and how much room there is.
+ * Where workspaces are limited, a second round of emission lets each convolution use what is free beside
  * it without raising the load of any step above the highest: only the ops at the peak have to be short of room. */
 #include "net/session.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 static const sa_ref *conv_workspace(const sa_op *op)
@@ -49,8 +51,9 @@ static sa_status use_room(const sa_net *net, sa_realizations *r, const sa_device
     return status;
 }
 
-sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
-                                  const sa_program_options *options, sa_program **program)
+/* A strategy that says everything itself. */
+static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                                 const sa_program_options *options, sa_program **program)
 {
     sa_realizations r;
     sa_program *made = NULL;
@@ -65,4 +68,45 @@ sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy
     }
     *program = made;
     return SA_OK;
+}
+
+/* One way to do what recompute=auto leaves open. */
+typedef struct variant {
+    sa_strategy told;
+    sa_program *program; /* owned */
+    size_t load;
+} variant;
+
+/* recompute=auto: tried with 0, 1, 2, ... values dropped, each with the workspaces allowed and with half of that. The first that
+ * comes near the least load of all is taken: a value computed again costs more time than a convolution short of room. */
+static sa_status with_few_recomputed(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                                     const sa_program_options *options, sa_program **program)
+{
+    enum { VARIANTS = 12 };
+    const double near = 1.125;
+    variant v[VARIANTS] = {0};
+    size_t least = SIZE_MAX;
+    sa_status status = SA_OK;
+    for (int i = 0; i < VARIANTS && status == SA_OK; i++) {
+        v[i].told = *strategy;
+        v[i].told.recompute_count = i / 2;
+        v[i].told.workspace_limit_bytes >>= i % 2;
+        status = program_as_told(net, &v[i].told, device, options, &v[i].program);
+        if (status == SA_OK) status = sa_plan_max_load(v[i].program->buffer, v[i].program->buffer_count, &v[i].load);
+        if (status == SA_OK && v[i].load < least) least = v[i].load;
+    }
+    int chosen = 0;
+    while (status == SA_OK && (double)v[chosen].load > near * (double)least) chosen++;
+    if (status == SA_OK) *program = v[chosen].program;
+    for (int i = 0; i < VARIANTS; i++)
+        if (status != SA_OK || i != chosen) sa_program_free(v[i].program);
+    return status;
+}
+
+sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                                  const sa_program_options *options, sa_program **program)
+{
+    if (sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count == SA_RECOMPUTE_AUTO)
+        return with_few_recomputed(net, strategy, device, options, program);
+    return program_as_told(net, strategy, device, options, program);
 }
