@@ -1,8 +1,10 @@
-/* The CPU device's non-convolution kernels at the size of a SegNet-basic level (1 x 64 x 384 x 512): time and memory traffic.
+/* The CPU device's non-convolution kernels at the size of a SegNet-basic level (1 x 64 x 384 x 512): time and memory traffic. What
+ * stands around a pooling also at the size of a first level at full resolution (64 x 769 x 1025, with "wide" in its name).
  *
  * Rounds go over all ops in turn, so that a disturbance hits all alike. ms is the median, best the least; rates are of the best,
  * since the machine may be shared. Bytes are those that have to move: every input once, every output once. They are set against a
- * copy (memcpy on all threads) of the same run. Memory is touched before timing. `bench_rows [ROUNDS] [THREADS]`. */
+ * copy (memcpy on all threads) of the same run. Memory is touched before timing.
+ * `bench_rows [ROUNDS] [THREADS]`. */
 #include "core/device.h"
 #include "kernels/ops.h"
 
@@ -14,6 +16,12 @@
 
 enum { C = 64, H = 384, W = 512, CLASSES = 3, CASES_MAX = 64, ROUNDS_MAX = 101 };
 static const size_t plane_floats = (size_t)C * H * W;
+
+typedef struct map_size {
+    int height, width;
+} map_size;
+static const map_size wide = {769, 1025};
+static map_size map = {H, W}; /* of the cases that are being added */
 
 typedef struct bench_case {
     const char *name;
@@ -64,6 +72,12 @@ static int dense(sa_source *source, void *at, int channels, int height, int widt
     return source->count++;
 }
 
+/* a stored value of the size that is being added */
+static int dense_map(sa_source *source, void *at)
+{
+    return dense(source, at, C, map.height, map.width);
+}
+
 static float *vectors; /* (4, C): gamma, beta and the like */
 
 static int node(sa_source *source, sa_node_kind kind, int a, int b)
@@ -75,7 +89,7 @@ static int node(sa_source *source, sa_node_kind kind, int a, int b)
                        .channels = child->channels,
                        .height = child->height,
                        .width = child->width,
-                       .f = {(float)H * W, 2.0f, 1.0f}};
+                       .f = {(float)map.height * (float)map.width, 2.0f, 1.0f}};
     for (int k = 0; k < SA_NODE_VECTORS; k++) added->vector[k].ptr = vectors + k * C;
     return source->count++;
 }
@@ -83,10 +97,10 @@ static int node(sa_source *source, sa_node_kind kind, int a, int b)
 /* UNPOOL or POOL_GRAD of a stored pooled value */
 static int spread(sa_source *source, sa_node_kind kind, float *pooled, void *mask, sa_encoding encoding, sa_window window)
 {
-    int added = node(source, kind, dense(source, pooled, C, H / 2, W / 2), -1);
-    source->node[added].height = H;
-    source->node[added].width = W;
-    source->node[added].slab = slab(mask, encoding, C, H / 2, W / 2);
+    int added = node(source, kind, dense(source, pooled, C, map.height / 2, map.width / 2), -1);
+    source->node[added].height = map.height;
+    source->node[added].width = map.width;
+    source->node[added].slab = slab(mask, encoding, C, map.height / 2, map.width / 2);
     source->node[added].window = window;
     return added;
 }
@@ -108,7 +122,7 @@ static void add_materialize(const char *name, const sa_source *source, float *ou
 }
 
 /* megabytes of a map, a pooled map, and the masks of a pooled map */
-#define FULL ((double)C * H * W * 4e-6)
+#define FULL ((double)C * map.height * map.width * 4e-6)
 #define QUARTER (FULL / 4)
 #define MASK2 (FULL / 64)
 #define MASK4 (FULL / 32)
@@ -116,35 +130,44 @@ static float *x, *dy, *out, *pooled, *small;
 static void *masks[5]; /* by encoding; 2x2 windows but MASK4's, which are 3x3 */
 static const sa_window two = {2, 2, 2, 2, 0, 0}, three = {3, 3, 2, 2, 0, 0};
 
+static void allocate_maps(void)
+{
+    const size_t floats = (size_t)C * (size_t)map.height * (size_t)map.width, pooled_floats = floats / 4;
+    x = memory(floats, -1.0f, 1.0f);
+    pooled = memory(pooled_floats, -1.0f, 1.0f);
+    masks[SA_F32] = memory(pooled_floats, 0.0f, 1.0f);
+    masks[SA_MASK2] = memory(pooled_floats / 16, 0.0f, 1.0f);
+    masks[SA_MASK4] = memory(pooled_floats / 8, 0.0f, 1.0f);
+}
+
+static void add_pool(const char *name, const sa_source *source, sa_window window, sa_encoding encoding, double mask_megabytes)
+{
+    const int height = map.height / 2, width = map.width / 2;
+    add_case(name, SA_OP_POOL_FORWARD, FULL + QUARTER + mask_megabytes)->args.pool_forward = (sa_pool_forward_args){
+        {0, 1, 0, C}, window, *source, slab(pooled, SA_F32, C, height, width), slab(masks[encoding], encoding, C, height, width)};
+}
+
+/* relu(affine(xhat(x))) */
+static sa_source bn_relu(void)
+{
+    sa_source chain = {0};
+    node(&chain, SA_NODE_RELU, node(&chain, SA_NODE_AFFINE, node(&chain, SA_NODE_XHAT, dense_map(&chain, x), -1), -1), -1);
+    return chain;
+}
+
 static void add_pools(void)
 {
-    sa_source plain = {0}, chain = {0};
-    dense(&plain, x, C, H, W);
-    node(&chain, SA_NODE_RELU, node(&chain, SA_NODE_AFFINE, node(&chain, SA_NODE_XHAT, dense(&chain, x, C, H, W), -1), -1), -1);
-    const struct {
-        const char *name;
-        const sa_source *source;
-        sa_window window;
-        sa_encoding encoding;
-        double mask_megabytes;
-    } pools[] = {{"pool 2x2, float mask", &plain, two, SA_F32, QUARTER},
-                 {"pool 2x2 of bn+relu, MASK2", &chain, two, SA_MASK2, MASK2},
-                 {"pool 3x3 of bn+relu, MASK4", &chain, three, SA_MASK4, MASK4}};
-    for (int i = 0; i < 3; i++) {
-        sa_encoding e = pools[i].encoding;
-        add_case(pools[i].name, SA_OP_POOL_FORWARD, FULL + QUARTER + pools[i].mask_megabytes)->args.pool_forward =
-            (sa_pool_forward_args){{0, 1, 0, C},
-                                   pools[i].window,
-                                   *pools[i].source,
-                                   slab(pooled, SA_F32, C, H / 2, W / 2),
-                                   slab(masks[e], e, C, H / 2, W / 2)};
-    }
+    sa_source plain = {0}, chain = bn_relu();
+    dense_map(&plain, x);
+    add_pool("pool 2x2, float mask", &plain, two, SA_F32, QUARTER);
+    add_pool("pool 2x2 of bn+relu, MASK2", &chain, two, SA_MASK2, MASK2);
+    add_pool("pool 3x3 of bn+relu, MASK4", &chain, three, SA_MASK4, MASK4);
 }
 
 /* The gradient that reaches BN's output, from the pooled gradient: RELU_GRAD(AFFINE(XHAT(x)), POOL_GRAD). Returns xhat's node. */
 static int gradient_chain(sa_source *source, bool with_three)
 {
-    int xhat = node(source, SA_NODE_XHAT, dense(source, x, C, H, W), -1);
+    int xhat = node(source, SA_NODE_XHAT, dense(source, x, C, map.height, map.width), -1);
     int affine = node(source, SA_NODE_AFFINE, xhat, -1);
     sa_encoding encoding = with_three ? SA_MASK4 : SA_MASK2;
     node(source, SA_NODE_RELU_GRAD, affine,
@@ -152,32 +175,50 @@ static int gradient_chain(sa_source *source, bool with_three)
     return xhat;
 }
 
+/* bn_reduce, and bn_grad in place, of a gradient that comes through a pooling and a ReLU */
+static void add_pooled_gradient(const char *reduce_name, const char *grad_name, bool with_three)
+{
+    sa_source xhat = {0}, chain = {0};
+    node(&xhat, SA_NODE_XHAT, dense_map(&xhat, x), -1);
+    int xhat_node = gradient_chain(&chain, with_three);
+    double read = FULL + QUARTER + (with_three ? MASK4 : MASK2);
+    add_case(reduce_name, SA_OP_BN_REDUCE, read)->args.bn_reduce =
+        (sa_bn_reduce_args){{0, 1, 0, C}, xhat, chain, {.ptr = small}, {.ptr = small + C}};
+    node(&chain, SA_NODE_BN_GRAD, xhat_node, chain.count - 1);
+    add_materialize(grad_name, &chain, x, read + FULL);
+}
+
+static void add_statistics(const char *name)
+{
+    sa_source plain = {0};
+    dense_map(&plain, x);
+    add_case(name, SA_OP_BN_STATISTICS, FULL)->args.bn_statistics =
+        (sa_bn_statistics_args){{0, 1, 0, C}, plain, 1e-9f, {.ptr = small}, {.ptr = small + C}, {.ptr = NULL}};
+}
+
 static void add_batch_norm(void)
 {
-    sa_source plain = {0}, xhat = {0}, gradient = {0};
-    dense(&plain, x, C, H, W);
-    node(&xhat, SA_NODE_XHAT, dense(&xhat, x, C, H, W), -1);
-    dense(&gradient, dy, C, H, W);
-    add_case("bn_statistics", SA_OP_BN_STATISTICS, FULL)->args.bn_statistics =
-        (sa_bn_statistics_args){{0, 1, 0, C}, plain, 1e-9f, {.ptr = small}, {.ptr = small + C}, {.ptr = NULL}};
+    sa_source xhat = {0}, gradient = {0}, bn_grad = {0};
+    add_statistics("bn_statistics");
+    node(&xhat, SA_NODE_XHAT, dense_map(&xhat, x), -1);
+    dense_map(&gradient, dy);
     add_case("bn_reduce, dense dy", SA_OP_BN_REDUCE, 2 * FULL)->args.bn_reduce =
         (sa_bn_reduce_args){{0, 1, 0, C}, xhat, gradient, {.ptr = small}, {.ptr = small + C}};
-    static const char *const reduce_names[] = {"bn_reduce, dy by pool 2x2 and relu", "bn_reduce, dy by pool 3x3 and relu"};
-    static const char *const grad_names[] = {"bn_grad in place, dy by pool 2x2 and relu",
-                                             "bn_grad in place, dy by pool 3x3 and relu"};
-    for (int i = 0; i < 2; i++) {
-        sa_source chain = {0};
-        int xhat_node = gradient_chain(&chain, i);
-        double read = FULL + QUARTER + (i ? MASK4 : MASK2);
-        add_case(reduce_names[i], SA_OP_BN_REDUCE, read)->args.bn_reduce =
-            (sa_bn_reduce_args){{0, 1, 0, C}, xhat, chain, {.ptr = small}, {.ptr = small + C}};
-        node(&chain, SA_NODE_BN_GRAD, xhat_node, chain.count - 1);
-        add_materialize(grad_names[i], &chain, x, read + FULL);
-    }
-    sa_source bn_grad = {0};
-    int a = node(&bn_grad, SA_NODE_XHAT, dense(&bn_grad, x, C, H, W), -1);
-    node(&bn_grad, SA_NODE_BN_GRAD, a, dense(&bn_grad, dy, C, H, W));
+    add_pooled_gradient("bn_reduce, dy by pool 2x2 and relu", "bn_grad in place, dy by pool 2x2 and relu", false);
+    add_pooled_gradient("bn_reduce, dy by pool 3x3 and relu", "bn_grad in place, dy by pool 3x3 and relu", true);
+    int a = node(&bn_grad, SA_NODE_XHAT, dense_map(&bn_grad, x), -1);
+    node(&bn_grad, SA_NODE_BN_GRAD, a, dense_map(&bn_grad, dy));
     add_materialize("bn_grad, dense dy", &bn_grad, out, 3 * FULL);
+}
+
+static void add_wide(void)
+{
+    map = wide;
+    allocate_maps();
+    sa_source chain = bn_relu();
+    add_statistics("wide bn_statistics");
+    add_pool("wide pool 3x3 of bn+relu, MASK4", &chain, three, SA_MASK4, MASK4);
+    add_pooled_gradient("wide bn_reduce, dy by pool 3x3 and relu", "wide bn_grad in place, dy by pool 3x3 and relu", true);
 }
 
 static void add_materializations(void)
@@ -323,13 +364,9 @@ int main(int argc, char **argv)
         return 2;
     }
     check(sa_device_open_cpu(threads, &device));
-    x = memory(plane_floats, -1.0f, 1.0f);
+    allocate_maps();
     dy = memory(plane_floats, -1.0f, 1.0f);
     out = memory(plane_floats, 0.0f, 1.0f);
-    pooled = memory(plane_floats / 4, -1.0f, 1.0f);
-    masks[SA_F32] = memory(plane_floats / 4, 0.0f, 1.0f);
-    masks[SA_MASK2] = memory(plane_floats / 64, 0.0f, 1.0f);
-    masks[SA_MASK4] = memory(plane_floats / 32, 0.0f, 1.0f);
     small = memory(16 * C, 0.5f, 1.5f);
     vectors = memory(4 * C, 0.5f, 1.5f);
     add_case("copy", SA_OP_KINDS, 2 * FULL)->copy = true;
@@ -339,14 +376,15 @@ int main(int argc, char **argv)
     add_unpools();
     add_classification();
     add_update();
+    add_wide();
     run_rounds(rounds);
-    printf("%s; %d rounds\n%-44s %9s %9s %9s %9s %9s\n", device->description, rounds, "op", "ms", "best ms", "cpu ms", "GB/s",
+    printf("%s; %d rounds\n%-48s %9s %9s %9s %9s %9s\n", device->description, rounds, "op", "ms", "best ms", "cpu ms", "GB/s",
            "of copy");
     for (int i = 0; i < case_count; i++) qsort(cases[i].ns, (size_t)rounds, sizeof(double), compare);
     double copy_rate = cases[0].bytes / cases[0].ns[0];
     for (int i = 0; i < case_count; i++) {
         double best = cases[i].ns[0], rate = cases[i].bytes / best;
-        printf("%-44s %9.3f %9.3f %9.3f %9.2f %8.0f%%\n", cases[i].name, cases[i].ns[rounds / 2] * 1e-6, best * 1e-6,
+        printf("%-48s %9.3f %9.3f %9.3f %9.2f %8.0f%%\n", cases[i].name, cases[i].ns[rounds / 2] * 1e-6, best * 1e-6,
                cases[i].cpu_ns / device->threads * 1e-6, rate, 100.0 * rate / copy_rate);
     }
     sa_device_close(device);
