@@ -24,8 +24,9 @@ typedef struct reduction {
 static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, double result[2])
 {
     sa_row_lanes sum = {{0}, {0}}, product = {{0}, {0}};
-    for (int x = 0; x < r->width; x += SA_CPU_SEGMENT) {
-        int count = sa_min_int(SA_CPU_SEGMENT, r->width - x);
+    const int length = sa_cpu_piece_length(r->width, SA_CPU_SEGMENT);
+    for (int x = 0; x < r->width; x += length) {
+        int count = sa_min_int(length, r->width - x);
         const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch);
         if (!r->factor) {
             sa_row_add_square(&sum, &product, a, count);

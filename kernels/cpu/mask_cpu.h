@@ -5,6 +5,7 @@
 #ifndef SA_KERNELS_CPU_MASK_CPU_H
 #define SA_KERNELS_CPU_MASK_CPU_H
 
+#include "core/checked.h"
 #include "kernels/cpu/vector.h"
 #include "kernels/slab.h"
 
@@ -61,7 +62,24 @@ static inline bool sa_mask_target(const void *row, sa_encoding encoding, const s
     return *y >= 0 && *y < height && *x >= 0 && *x < width;
 }
 
-/* Writes windows px .. px + count - 1; px a multiple of 16. token: the index (-1: none) for SA_F32, else the code. */
+/* The lowest `bits` (2 or 4) of 16 codes side by side, those of lane 0 lowest. */
+SA_INLINE uint64_t sa_mask_pack(sa_i32x16 code, int bits)
+{
+#if SA_AVX512 && defined(__BMI2__)
+    const uint64_t used = bits == 2 ? 0x0303030303030303u : 0x0f0f0f0f0f0f0f0fu;
+    __m128i bytes = _mm512_cvtepi32_epi8((__m512i)code);
+    uint64_t low = _pext_u64((uint64_t)_mm_cvtsi128_si64(bytes), used);
+    uint64_t high = _pext_u64((uint64_t)_mm_extract_epi64(bytes, 1), used);
+    return low | high << (8 * bits);
+#else
+    uint64_t packed = 0;
+    for (int i = 0; i < SA_LANES; i++) packed |= (uint64_t)(uint32_t)code[i] << (bits * i);
+    return packed;
+#endif
+}
+
+/* Writes windows px .. px + count - 1; px a multiple of 16. token: the index (-1: none) for SA_F32, else the code;
+ * readable up to a multiple of 16. */
 static inline void sa_mask_write(void *row, sa_encoding encoding, int px, int count, const int32_t *token)
 {
     if (encoding == SA_F32) {
@@ -69,12 +87,16 @@ static inline void sa_mask_write(void *row, sa_encoding encoding, int px, int co
         for (int i = 0; i < count; i++) index[i] = (float)token[i];
         return;
     }
-    int bits = encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits;
-    uint32_t *word = (uint32_t *)row + px / per_word;
-    for (int i = 0; i < count; i += per_word) {
-        uint32_t packed = 0;
-        for (int k = 0; k < per_word && i + k < count; k++) packed |= (uint32_t)token[i + k] << (bits * k);
-        *word++ = packed;
+    const int bits = encoding == SA_MASK2 ? 2 : 4;
+    uint8_t *target = (uint8_t *)row + (size_t)px * (size_t)bits / 8;
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_i32x16 code;
+        memcpy(&code, token + i, sizeof code);
+        if (count - i < SA_LANES) code = sa_i32x16_select(sa_i32x16_lanes() < count - i, code, sa_i32x16_splat(0));
+        uint64_t packed = sa_mask_pack(code, bits);
+        int words = (sa_min_int(SA_LANES, count - i) * bits + 31) / 32;
+        memcpy(target, &packed, (size_t)words * sizeof(uint32_t));
+        target += SA_LANES * bits / 8;
     }
 }
 

@@ -36,8 +36,9 @@ static bool should_stream(const sa_materialize_args *args)
 static void materialize_row(const sa_materialize_args *args, int n, int c, int y, bool stream, float *scratch)
 {
     void *row = sa_slab_row(&args->out, n, c, y);
-    for (int x = 0; x < args->out.width; x += SA_CPU_SEGMENT) {
-        int count = sa_min_int(SA_CPU_SEGMENT, args->out.width - x);
+    const int length = sa_cpu_piece_length(args->out.width, SA_CPU_SEGMENT);
+    for (int x = 0; x < args->out.width; x += length) {
+        int count = sa_min_int(length, args->out.width - x);
         if (stream || args->out.encoding == SA_BF16) {
             const float *value = sa_cpu_pull(&args->source, args->source.count - 1, n, c, y, x, count, scratch);
             if (stream) sa_stream((float *)row + x, value, count);

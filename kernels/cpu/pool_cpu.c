@@ -1,7 +1,8 @@
 /* Max pooling with its mask on the CPU.
  *
- * A strip of up to STRIP windows of one row is scanned row by row of the plane below, column by column of the window, so that the
- * first of equal values wins. SegNet's windows (2 or 3 columns, stride 2, no padding) go 16 at a time. */
+ * A strip of up to STRIP windows goes down several rows of windows. The first of equal values in row-major order of a window wins.
+ * SegNet's windows (2 or 3 columns, stride 2, no padding) go 16 at a time in two steps: the greatest of a window's columns for each
+ * row of the plane below, once for all the window rows that share it, then the greatest of these. Other windows are scanned. */
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/mask_cpu.h"
 #include "kernels/cpu/rows_cpu.h"
@@ -11,14 +12,27 @@
 
 #include <float.h>
 
-enum { STRIP = 256 }; /* a multiple of 16, so that a strip's mask starts with a whole word; 2 * STRIP + 1 columns fit a segment */
+enum {
+    STRIP = SA_CPU_SEGMENT / 2 / SA_CPU_PIECE_UNIT * SA_CPU_PIECE_UNIT, /* its mask starts with a whole word */
+    BLOCK_ROWS = 16,                                                    /* window rows that a thread goes down at once */
+    PAIR_ROWS = 3,                                                      /* most rows of a window that is not scanned */
+};
+_Static_assert(2 * STRIP + 1 <= SA_CPU_SEGMENT, "a strip's columns are one piece of a row");
 
-/* Windows [first, first + count) of row py of plane (n, c), and their best values so far. A token is what the mask stores: an index
+/* For each window of a strip, the greatest of its columns in row y of the plane below, the first of equals; -FLT_MAX: none. */
+typedef struct row_maxima {
+    int y; /* -1: not yet of any row */
+    _Alignas(64) float best[STRIP];
+    sa_bool16 second[STRIP / SA_LANES], third[STRIP / SA_LANES]; /* is it the second, the third column? third goes first */
+} row_maxima;
+
+/* Windows [first, first + count) of row py of plane (n, c), and their best values. A token is what the mask stores: an index
  * for a float mask, else a position in the window. */
 typedef struct strip {
     int n, c, py, first, count;
     _Alignas(64) float best[STRIP];
     _Alignas(64) int32_t token[STRIP];
+    row_maxima maxima[PAIR_ROWS]; /* row y in y % PAIR_ROWS */
 } strip;
 
 static int32_t no_token(sa_encoding encoding)
@@ -37,38 +51,58 @@ SA_INLINE void load_windows(const float *column, int available, sa_f32x16 *first
     *third = __builtin_shufflevector(*first, next, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
 }
 
-SA_INLINE void take_greater(sa_f32x16 value, sa_i32x16 token, sa_f32x16 *best, sa_i32x16 *best_token)
+/* The maxima of row y. */
+SA_INLINE void find_maxima(const sa_pool_forward_args *args, const strip *s, int y, bool three, float *scratch, row_maxima *m)
 {
-    sa_i32x16 greater = value > *best;
-    *best = sa_f32x16_select(greater, value, *best);
-    *best_token = sa_i32x16_select(greater, token, *best_token);
+    const int x = 2 * s->first;
+    const int columns = sa_min_int(2 * s->count + 1, sa_source_root(&args->x)->width - x);
+    const float *row = sa_cpu_pull(&args->x, args->x.count - 1, s->n, s->c, y, x, columns, scratch);
+    for (int i = 0; i < s->count; i += SA_LANES) {
+        sa_f32x16 first, second, third;
+        load_windows(row + 2 * i, columns - 2 * i, &first, &second, &third);
+        sa_f32x16 best = sa_f32x16_max(first, sa_f32x16_splat(-FLT_MAX));
+        m->second[i / SA_LANES] = sa_f32x16_greater(second, best);
+        best = sa_f32x16_max(second, best);
+        if (three) {
+            m->third[i / SA_LANES] = sa_f32x16_greater(third, best);
+            best = sa_f32x16_max(third, best);
+        }
+        sa_f32x16_store(m->best + i, best);
+    }
+    m->y = y;
 }
 
-/* One row (y) of the plane below, for windows of 2 or 3 columns at stride 2 without padding. */
-SA_INLINE void scan_pairs(const sa_pool_forward_args *args, strip *s, int y, bool three, float *scratch)
+/* Windows of 2 or 3 columns at stride 2 without padding, of at most PAIR_ROWS rows [y, y_end) within the plane. */
+SA_INLINE void pool_pairs(const sa_pool_forward_args *args, strip *s, int y, int y_end, bool three, float *scratch)
 {
-    const int width = sa_source_root(&args->x)->width, x = 2 * s->first;
-    const int columns = sa_min_int(2 * s->count + 1, width - x);
-    const float *row = sa_cpu_pull(&args->x, args->x.count - 1, s->n, s->c, y, x, columns, scratch);
     const bool indexed = args->mask.encoding == SA_F32;
-    const int window_row = y - (s->py * args->window.stride_h - args->window.pad_h);
+    const int rows = y_end - y, width = sa_source_root(&args->x)->width, top = s->py * args->window.stride_h - args->window.pad_h;
+    const row_maxima *maxima[PAIR_ROWS];
+    int32_t token_base[PAIR_ROWS];
+    for (int r = 0; r < rows; r++) {
+        row_maxima *m = &s->maxima[(y + r) % PAIR_ROWS];
+        if (m->y != y + r) find_maxima(args, s, y + r, three, scratch, m);
+        maxima[r] = m;
+        token_base[r] = indexed ? (y + r) * width + 2 * s->first : (y + r - top) * args->window.kernel_w;
+    }
     for (int i = 0; i < s->count; i += SA_LANES) {
-        sa_f32x16 first, second, third, best = sa_f32x16_load(s->best + i);
-        load_windows(row + 2 * i, columns - 2 * i, &first, &second, &third);
-        sa_i32x16 token =
-            indexed ? y * width + x + 2 * i + 2 * sa_i32x16_lanes() : sa_i32x16_splat(window_row * args->window.kernel_w);
-        sa_i32x16 best_token;
-        memcpy(&best_token, s->token + i, sizeof best_token);
-        take_greater(first, token, &best, &best_token);
-        take_greater(second, token + 1, &best, &best_token);
-        if (three) take_greater(third, token + 2, &best, &best_token);
+        sa_f32x16 best = sa_f32x16_splat(-FLT_MAX);
+        sa_i32x16 token = sa_i32x16_splat(no_token(args->mask.encoding)), base = {0};
+        if (indexed) base = 2 * i + 2 * sa_i32x16_lanes();
+        for (int r = 0; r < rows; r++) {
+            sa_f32x16 value = sa_f32x16_load(maxima[r]->best + i);
+            sa_i32x16 column = sa_i32x16_where(maxima[r]->second[i / SA_LANES], sa_i32x16_splat(1), sa_i32x16_splat(0));
+            if (three) column = sa_i32x16_where(maxima[r]->third[i / SA_LANES], sa_i32x16_splat(2), column);
+            token = sa_i32x16_where(sa_f32x16_greater(value, best), base + token_base[r] + column, token);
+            best = sa_f32x16_max(value, best);
+        }
         sa_f32x16_store(s->best + i, best);
-        memcpy(s->token + i, &best_token, sizeof best_token);
+        memcpy(s->token + i, &token, sizeof token);
     }
 }
 
-/* The same for any window: the row comes in segments. */
-static void scan_general(const sa_pool_forward_args *args, strip *s, int y, float *scratch)
+/* One row (y) of the plane below, for any window: the row comes in segments. */
+static void scan_row(const sa_pool_forward_args *args, strip *s, int y, float *scratch)
 {
     const sa_window *w = &args->window;
     const int width = sa_source_root(&args->x)->width;
@@ -90,25 +124,39 @@ static void scan_general(const sa_pool_forward_args *args, strip *s, int y, floa
     }
 }
 
-static void pool_strip(const sa_pool_forward_args *args, strip *s, float *scratch)
+static void scan_window_rows(const sa_pool_forward_args *args, strip *s, int y, int y_end, float *scratch)
 {
-    const sa_window *w = &args->window;
-    const bool pairs = w->stride_w == 2 && w->pad_w == 0 && (w->kernel_w == 2 || w->kernel_w == 3);
-    const int top = s->py * w->stride_h - w->pad_h;
-    const int y_end = sa_min_int(top + w->kernel_h, sa_source_root(&args->x)->height);
-    for (int i = 0; i < STRIP; i++) {
+    for (int i = 0; i < s->count; i++) {
         s->best[i] = -FLT_MAX;
         s->token[i] = no_token(args->mask.encoding);
     }
-    for (int y = sa_max_int(0, top); y < y_end; y++) {
-        if (pairs && w->kernel_w == 2) scan_pairs(args, s, y, false, scratch);
-        else if (pairs) scan_pairs(args, s, y, true, scratch);
-        else scan_general(args, s, y, scratch);
-    }
+    for (; y < y_end; y++) scan_row(args, s, y, scratch);
+}
+
+static void pool_strip(const sa_pool_forward_args *args, strip *s, float *scratch)
+{
+    const sa_window *w = &args->window;
+    const bool pairs = w->stride_w == 2 && w->pad_w == 0 && w->kernel_h <= PAIR_ROWS;
+    const int top = s->py * w->stride_h - w->pad_h;
+    const int y = sa_max_int(0, top), y_end = sa_min_int(top + w->kernel_h, sa_source_root(&args->x)->height);
+    if (pairs && w->kernel_w == 2) pool_pairs(args, s, y, y_end, false, scratch);
+    else if (pairs && w->kernel_w == 3) pool_pairs(args, s, y, y_end, true, scratch);
+    else scan_window_rows(args, s, y, y_end, scratch);
     float *out = (float *)sa_slab_row(&args->out, s->n, s->c, s->py) + s->first;
     memcpy(out, s->best, (size_t)s->count * sizeof *out);
     if (!args->mask.at.ptr) return;
     sa_mask_write(sa_slab_row(&args->mask, s->n, s->c, s->py), args->mask.encoding, s->first, s->count, s->token);
+}
+
+/* Window rows [begin, end) of plane (n, c). */
+static void pool_rows(const sa_pool_forward_args *args, strip *s, int begin, int end, float *scratch)
+{
+    const int length = sa_cpu_piece_length(args->out.width, STRIP);
+    for (s->first = 0; s->first < args->out.width; s->first += length) {
+        s->count = sa_min_int(length, args->out.width - s->first);
+        for (int i = 0; i < PAIR_ROWS; i++) s->maxima[i].y = -1;
+        for (s->py = begin; s->py < end; s->py++) pool_strip(args, s, scratch);
+    }
 }
 
 static sa_status check_mask(const sa_pool_forward_args *args)
@@ -124,18 +172,17 @@ static sa_status check_mask(const sa_pool_forward_args *args)
 sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *args)
 {
     SA_TRY(check_mask(args));
-    const int64_t rows = sa_range_rows(&args->range, args->out.height);
+    const int height = args->out.height, plane_blocks = (height + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    const int64_t blocks = sa_range_rows(&args->range, plane_blocks);
 #pragma omp parallel num_threads(device->threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
+        strip s;
 #pragma omp for schedule(static)
-        for (int64_t row = 0; row < rows; row++) {
-            strip s;
-            sa_range_row(&args->range, args->out.height, row, &s.n, &s.c, &s.py);
-            for (s.first = 0; s.first < args->out.width; s.first += STRIP) {
-                s.count = sa_min_int(STRIP, args->out.width - s.first);
-                pool_strip(args, &s, scratch);
-            }
+        for (int64_t i = 0; i < blocks; i++) {
+            int block;
+            sa_range_row(&args->range, plane_blocks, i, &s.n, &s.c, &block);
+            pool_rows(args, &s, block * BLOCK_ROWS, sa_min_int((block + 1) * BLOCK_ROWS, height), scratch);
         }
     }
     return SA_OK;

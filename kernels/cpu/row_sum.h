@@ -13,35 +13,26 @@ typedef struct sa_row_lanes {
 
 SA_INLINE void sa_row_halves(sa_f32x16 v, sa_f64x8 *low, sa_f64x8 *high)
 {
+#if SA_AVX512
+    *low = (sa_f64x8)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
+    *high = (sa_f64x8)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
+#else
     sa_f32x8 half[2];
     memcpy(half, &v, sizeof v);
     *low = __builtin_convertvector(half[0], sa_f64x8);
     *high = __builtin_convertvector(half[1], sa_f64x8);
+#endif
 }
 
-SA_INLINE void sa_row_add(sa_row_lanes *sum, const float *value, int count)
+SA_INLINE void sa_row_add_vector(sa_row_lanes *sum, sa_f32x16 a)
 {
-    for (int i = 0; i < count; i += SA_LANES) {
-        sa_f64x8 low, high;
-        sa_row_halves(sa_f32x16_load_part(value + i, count - i, 0.0f), &low, &high);
-        sum->low += low;
-        sum->high += high;
-    }
+    sa_f64x8 low, high;
+    sa_row_halves(a, &low, &high);
+    sum->low += low;
+    sum->high += high;
 }
 
-/* sum += a, square += a * a */
-SA_INLINE void sa_row_add_square(sa_row_lanes *sum, sa_row_lanes *square, const float *a, int count)
-{
-    for (int i = 0; i < count; i += SA_LANES) {
-        sa_f64x8 low, high;
-        sa_row_halves(sa_f32x16_load_part(a + i, count - i, 0.0f), &low, &high);
-        sum->low += low;
-        sum->high += high;
-        square->low += low * low;
-        square->high += high * high;
-    }
-}
-
+/* sum += a, product += a * b */
 SA_INLINE void sa_row_add_products(sa_row_lanes *sum, sa_row_lanes *product, sa_f32x16 a, sa_f32x16 b)
 {
     sa_f64x8 a_low, a_high, b_low, b_high;
@@ -53,21 +44,47 @@ SA_INLINE void sa_row_add_products(sa_row_lanes *sum, sa_row_lanes *product, sa_
     product->high += a_high * b_high;
 }
 
+/* The loops work on copies of the sums, which the compiler keeps in registers. */
+SA_INLINE void sa_row_add(sa_row_lanes *sum, const float *value, int count)
+{
+    sa_row_lanes s = *sum;
+    for (int i = 0; i < count; i += SA_LANES) sa_row_add_vector(&s, sa_f32x16_load_part(value + i, count - i, 0.0f));
+    *sum = s;
+}
+
+/* sum += a, square += a * a */
+SA_INLINE void sa_row_add_square(sa_row_lanes *sum, sa_row_lanes *square, const float *a, int count)
+{
+    sa_row_lanes s = *sum, p = *square;
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f32x16 v = sa_f32x16_load_part(a + i, count - i, 0.0f);
+        sa_row_add_products(&s, &p, v, v);
+    }
+    *sum = s;
+    *square = p;
+}
+
 /* sum += a, product += a * b */
 SA_INLINE void sa_row_add_pair(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *b, int count)
 {
+    sa_row_lanes s = *sum, p = *product;
     for (int i = 0; i < count; i += SA_LANES)
-        sa_row_add_products(sum, product, sa_f32x16_load_part(a + i, count - i, 0.0f), sa_f32x16_load_part(b + i, count - i, 0.0f));
+        sa_row_add_products(&s, &p, sa_f32x16_load_part(a + i, count - i, 0.0f), sa_f32x16_load_part(b + i, count - i, 0.0f));
+    *sum = s;
+    *product = p;
 }
 
 /* sum += a, product += a * ((x - mean) * inv_std), the latter in float32: the source node XHAT without a pass of its own */
 SA_INLINE void sa_row_add_xhat(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *x, float mean, float inv_std,
                                int count)
 {
+    sa_row_lanes s = *sum, p = *product;
     for (int i = 0; i < count; i += SA_LANES) {
         sa_f32x16 xhat = (sa_f32x16_load_part(x + i, count - i, mean) - mean) * inv_std;
-        sa_row_add_products(sum, product, sa_f32x16_load_part(a + i, count - i, 0.0f), xhat);
+        sa_row_add_products(&s, &p, sa_f32x16_load_part(a + i, count - i, 0.0f), xhat);
     }
+    *sum = s;
+    *product = p;
 }
 
 SA_INLINE double sa_row_total(const sa_row_lanes *lanes)

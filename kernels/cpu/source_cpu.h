@@ -4,8 +4,19 @@
 
 #include "kernels/source.h"
 
-/* The longest piece of a row, and the floats of scratch that each node owns. */
-enum { SA_CPU_SEGMENT = 1024, SA_CPU_SCRATCH_FLOATS = SA_SOURCE_NODES_MAX * SA_CPU_SEGMENT };
+/* The longest piece of a row, and the floats of scratch that each node owns. Pieces of a row that is cut start at multiples of
+ * SA_CPU_PIECE_UNIT: whole vectors, and whole words of the mask of a pooling by 2. */
+enum { SA_CPU_PIECE_UNIT = 32, SA_CPU_SEGMENT = 35 * SA_CPU_PIECE_UNIT };
+enum { SA_CPU_SCRATCH_FLOATS = SA_SOURCE_NODES_MAX * SA_CPU_SEGMENT };
+
+/* How long the pieces (but the last) of a row of `width` are: the fewest of at most `longest`, a multiple of SA_CPU_PIECE_UNIT, and
+ * about equally long, so that none is a few columns. */
+static inline int sa_cpu_piece_length(int width, int longest)
+{
+    int pieces = (width + longest - 1) / longest;
+    int length = (width + pieces - 1) / pieces;
+    return (length + SA_CPU_PIECE_UNIT - 1) / SA_CPU_PIECE_UNIT * SA_CPU_PIECE_UNIT;
+}
 
 /* `count` (at most SA_CPU_SEGMENT) floats of row y, channel c, image n, columns [x, x + count) of the node's value; the piece lies
  * inside the node's plane. scratch: SA_CPU_SCRATCH_FLOATS floats, aligned to 64 bytes; the result is valid until the next pull with

@@ -30,14 +30,19 @@ SA_INLINE sa_f32x16 sa_f32x16_load(const float *from)
     return v;
 }
 
-/* The first `count` (at most 16) values; `rest` in the other lanes. */
+/* The first `count` (at most 16, or none) values; `rest` in the other lanes. */
 SA_INLINE sa_f32x16 sa_f32x16_load_part(const float *from, int count, float rest)
 {
     if (count >= SA_LANES) return sa_f32x16_load(from);
+#if SA_AVX512
+    __mmask16 lanes = (__mmask16)((1u << (count > 0 ? count : 0)) - 1);
+    return (sa_f32x16)_mm512_mask_loadu_ps(_mm512_set1_ps(rest), lanes, from);
+#else
     float part[SA_LANES];
     for (int i = 0; i < SA_LANES; i++) part[i] = rest;
     for (int i = 0; i < count; i++) part[i] = from[i];
     return sa_f32x16_load(part);
+#endif
 }
 
 SA_INLINE void sa_f32x16_store(float *to, sa_f32x16 v)
@@ -91,6 +96,56 @@ SA_INLINE sa_i32x16 sa_i32x16_select(sa_i32x16 mask, sa_i32x16 a, sa_i32x16 b)
 SA_INLINE sa_f32x16 sa_f32x16_select(sa_i32x16 mask, sa_f32x16 a, sa_f32x16 b)
 {
     return (sa_f32x16)sa_i32x16_select(mask, (sa_i32x16)a, (sa_i32x16)b);
+}
+
+/* A truth value a lane; & and | are defined. */
+#if SA_AVX512
+typedef __mmask16 sa_bool16;
+#else
+typedef sa_i32x16 sa_bool16; /* all ones or all zeros */
+#endif
+
+SA_INLINE sa_bool16 sa_f32x16_greater(sa_f32x16 a, sa_f32x16 b)
+{
+#if SA_AVX512
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+#else
+    return a > b;
+#endif
+}
+
+SA_INLINE sa_bool16 sa_i32x16_equal(sa_i32x16 a, sa_i32x16 b)
+{
+#if SA_AVX512
+    return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+#else
+    return a == b;
+#endif
+}
+
+/* a where true, b elsewhere */
+SA_INLINE sa_i32x16 sa_i32x16_where(sa_bool16 where, sa_i32x16 a, sa_i32x16 b)
+{
+#if SA_AVX512
+    return (sa_i32x16)_mm512_mask_mov_epi32((__m512i)b, where, (__m512i)a);
+#else
+    return sa_i32x16_select(where, a, b);
+#endif
+}
+
+SA_INLINE sa_f32x16 sa_f32x16_where(sa_bool16 where, sa_f32x16 a, sa_f32x16 b)
+{
+    return (sa_f32x16)sa_i32x16_where(where, (sa_i32x16)a, (sa_i32x16)b);
+}
+
+/* a > b ? a : b, so b where either is NaN or both are zeros */
+SA_INLINE sa_f32x16 sa_f32x16_max(sa_f32x16 a, sa_f32x16 b)
+{
+#if SA_AVX512
+    return (sa_f32x16)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return sa_f32x16_select(a > b, a, b);
+#endif
 }
 
 /* from[index] in lanes where mask is all ones, 0 in the others (whose places are not read) */
