@@ -28,19 +28,15 @@ SA_INLINE uint32_t sa_mask_bits(const uint32_t *row, int words, size_t bit)
     return (uint32_t)((low | high << 32) >> (bit % 32));
 }
 
-/* The codes of windows px .. px + 15 of a row of `width` windows; unspecified beyond the row. */
+/* The codes of windows px .. px + 15 of a row of `width` windows, px a multiple of 16; unspecified beyond the row. */
 SA_INLINE sa_i32x16 sa_mask_codes(const void *row, sa_encoding encoding, int width, int px)
 {
-    if (encoding == SA_MASK2) {
-        uint32_t bits = sa_mask_bits(row, (width + 15) / 16, (size_t)px * 2);
-        sa_u32x16 shift = (sa_u32x16)sa_i32x16_lanes() * 2;
-        return (sa_i32x16)(((sa_u32x16){0} + bits) >> shift & 3);
-    }
-    int words = (width + 7) / 8;
-    uint32_t low = sa_mask_bits(row, words, (size_t)px * 4);
-    uint32_t high = px + 8 < width ? sa_mask_bits(row, words, (size_t)(px + 8) * 4) : 0;
-    sa_i32x16 lanes = sa_i32x16_lanes();
-    sa_u32x16 bits = (sa_u32x16)sa_i32x16_select(lanes < 8, sa_i32x16_splat((int32_t)low), sa_i32x16_splat((int32_t)high));
+    const uint32_t *word = row;
+    const sa_i32x16 lanes = sa_i32x16_lanes();
+    if (encoding == SA_MASK2) return (sa_i32x16)(((sa_u32x16){0} + word[px / 16]) >> (sa_u32x16)(lanes * 2) & 3);
+    word += px / 8;
+    int32_t low = (int32_t)word[0], high = px + 8 < width ? (int32_t)word[1] : 0;
+    sa_u32x16 bits = (sa_u32x16)sa_i32x16_select(lanes < 8, sa_i32x16_splat(low), sa_i32x16_splat(high));
     return (sa_i32x16)(bits >> (sa_u32x16)((lanes & 7) * 4) & 15);
 }
 

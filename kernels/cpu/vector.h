@@ -138,6 +138,41 @@ SA_INLINE sa_f32x16 sa_f32x16_where(sa_bool16 where, sa_f32x16 a, sa_f32x16 b)
     return (sa_f32x16)sa_i32x16_where(where, (sa_i32x16)a, (sa_i32x16)b);
 }
 
+/* The first `count` lanes, all if there are more than 16. */
+SA_INLINE sa_bool16 sa_bool16_first(int count)
+{
+#if SA_AVX512
+    return (sa_bool16)(count >= SA_LANES ? 0xffffu : (1u << (count > 0 ? count : 0)) - 1);
+#else
+    return sa_i32x16_lanes() < count;
+#endif
+}
+
+/* lane 15 of `before`, then lanes 0..14 of `now` */
+SA_INLINE sa_bool16 sa_bool16_shift_in(sa_bool16 before, sa_bool16 now)
+{
+#if SA_AVX512
+    return (sa_bool16)((unsigned)now << 1 | (unsigned)before >> 15);
+#else
+    return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+#endif
+}
+
+SA_INLINE sa_f32x16 sa_f32x16_shift_in(sa_f32x16 before, sa_f32x16 now)
+{
+    return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+}
+
+/* a + b where true, a elsewhere */
+SA_INLINE sa_f32x16 sa_f32x16_add_where(sa_bool16 where, sa_f32x16 a, sa_f32x16 b)
+{
+#if SA_AVX512
+    return (sa_f32x16)_mm512_mask_add_ps((__m512)a, where, (__m512)a, (__m512)b);
+#else
+    return sa_f32x16_select(where, a + b, a);
+#endif
+}
+
 /* a > b ? a : b, so b where either is NaN or both are zeros */
 SA_INLINE sa_f32x16 sa_f32x16_max(sa_f32x16 a, sa_f32x16 b)
 {

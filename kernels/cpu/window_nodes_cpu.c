@@ -1,7 +1,8 @@
 /* The source nodes that spread a pooled value over its windows by a mask: UNPOOL and POOL_GRAD.
  *
  * Both visit the windows that reach row y in row-major order; UNPOOL keeps the last value that points at a place, POOL_GRAD adds.
- * Windows of 2 or 3 columns at stride 2 without padding, all that SegNet has, go 16 at a time; others one by one. */
+ * Windows of 2 or 3 columns at stride 2 without padding, all that SegNet has, go 16 at a time: the even and the odd columns that
+ * they cover are two vectors. Others go one by one. */
 #include "kernels/cpu/source_cpu.h"
 
 #include "core/checked.h"
@@ -9,7 +10,7 @@
 
 #include <string.h>
 
-enum { PAIRS = SA_CPU_SEGMENT / 2 + 2 * SA_LANES };
+enum { PAIR_ROWS = 2 }; /* most window rows that reach a row, for windows that go 16 at a time */
 
 static int divide_up(int a, int b)
 {
@@ -24,114 +25,121 @@ static void window_rows(const sa_node *node, int y, int *first, int *last)
     *last = sa_min_int(node->slab.height, (y + w->pad_h) / w->stride_h + 1);
 }
 
-/* For windows px .. px + 15 of window row py: the column within the window where the mask points if that is in row y; otherwise,
- * and for windows beyond the last, something outside [0, kernel_w). */
-SA_INLINE sa_i32x16 window_columns(const sa_node *node, const void *row, int py, int y, int px)
+/* One of the window rows that reach row y. */
+typedef struct window_row {
+    const float *value; /* of window `first` on */
+    const void *mask;
+    int first;
+    int32_t target; /* the mask's code if it points at row y and its window's first column; a float mask: y * width */
+} window_row;
+
+/* The windows of a vector that point at row y and their first, second, third column. */
+typedef struct column_hits {
+    sa_bool16 column[3];
+} column_hits;
+
+/* Windows px .. px + 15 of the row; px a multiple of 16, at least one window is there. */
+SA_INLINE column_hits find_hits(const sa_node *node, const window_row *w, sa_encoding encoding, int columns, int px)
 {
-    const sa_window *w = &node->window;
-    int left = node->slab.width - px;
-    if (left <= 0) return sa_i32x16_splat(-1);
-    sa_i32x16 lanes = sa_i32x16_lanes(), column;
-    if (node->slab.encoding == SA_F32) {
-        sa_f32x16 index = sa_f32x16_load_part((const float *)row + px, left, -1.0f);
-        /* A window's indices in another row differ from this row's columns by more than kernel_w, or name columns beyond the plane.
-         */
-        column = __builtin_convertvector(index, sa_i32x16) - (y * node->width + px * w->stride_w) - lanes * w->stride_w;
+    const int left = node->slab.width - px;
+    sa_i32x16 token, target = sa_i32x16_splat(w->target);
+    if (encoding == SA_F32) {
+        token = __builtin_convertvector(sa_f32x16_load_part((const float *)w->mask + px, left, -1.0f), sa_i32x16);
+        target += 2 * px + 2 * sa_i32x16_lanes();
     } else {
-        int window_row = y - (py * w->stride_h - w->pad_h);
-        column = sa_mask_codes(row, node->slab.encoding, node->slab.width, px) - window_row * w->kernel_w;
+        token = sa_mask_codes(w->mask, encoding, node->slab.width, px);
     }
-    return left >= SA_LANES ? column : sa_i32x16_select(lanes < left, column, sa_i32x16_splat(-1));
+    column_hits hits;
+    for (int k = 0; k < columns; k++) {
+        hits.column[k] = sa_i32x16_equal(token, target + k);
+        if (left < SA_LANES) hits.column[k] &= sa_bool16_first(left);
+    }
+    return hits;
 }
 
-/* The column pairs (2k, 2k + 1) that cover a piece, k from `pair` on; `out` is the piece, whose first column may be odd. */
-typedef struct pair_row {
-    int pair, pairs, phase, count;
-    float *out;
-    _Alignas(64) float even[PAIRS], odd[PAIRS]; /* sums between the window rows that reach this row */
-} pair_row;
-
-/* Pairs k .. k + 15 of the piece. */
-SA_INLINE void store_pairs(const pair_row *p, int k, sa_f32x16 even, sa_f32x16 odd)
+/* Columns `at` .. `at` + 31 of the piece, of which some may lie outside of it. */
+SA_INLINE void store_pairs(float *out, int count, int at, sa_f32x16 even, sa_f32x16 odd)
 {
-    int at = 2 * k - p->phase;
-    if (at >= 0 && at + 2 * SA_LANES <= p->count) {
-        sa_f32x16_interleave(p->out + at, even, odd);
+    if (at >= 0 && at + 2 * SA_LANES <= count) {
+        sa_f32x16_interleave(out + at, even, odd);
         return;
     }
     float both[2 * SA_LANES];
     sa_f32x16_interleave(both, even, odd);
-    int from = sa_max_int(0, -at), to = sa_min_int(2 * SA_LANES, p->count - at);
-    for (int i = from; i < to; i++) p->out[at + i] = both[i];
+    int from = sa_max_int(0, -at), to = sa_min_int(2 * SA_LANES, count - at);
+    for (int i = from; i < to; i++) out[at + i] = both[i];
 }
 
-/* The windows of row py whose values are at hand: `count` from number `first` on. */
-typedef struct window_row {
-    int py, first, count;
-    const float *value;
-    const void *mask;
-    bool begins, ends; /* the first, the last of the window rows that reach this row of the plane */
-} window_row;
-
-/* Adds one window row to the pairs. */
-SA_INLINE void spread_row(const sa_node *node, bool add, bool three, int y, const window_row *w, pair_row *p)
+SA_INLINE sa_f32x16 put(bool add, sa_bool16 hit, sa_f32x16 value, sa_f32x16 target)
 {
-    const sa_f32x16 zero = {0};
-    sa_f32x16 before = zero; /* lane 15: the value of the window before the block, and whether it points at its third column */
-    sa_i32x16 before_hit = {0};
-    if (three && p->pair > w->first) {
-        before[SA_LANES - 1] = w->value[p->pair - 1 - w->first];
-        before_hit[SA_LANES - 1] = window_columns(node, w->mask, w->py, y, p->pair - 1)[0] == 2 ? -1 : 0;
+    return add ? sa_f32x16_add_where(hit, target, value) : sa_f32x16_where(hit, value, target);
+}
+
+/* All window rows that reach the piece, from window `begin` on, a multiple of 16. */
+SA_INLINE void spread_rows(const sa_cpu_piece *piece, const sa_node *node, const window_row *row, int rows, sa_encoding encoding,
+                           bool add, int columns, int begin, float *out)
+{
+    sa_f32x16 before[PAIR_ROWS] = {{0}}; /* lane 15: the value of the window before, and whether it points at its third column */
+    sa_bool16 before_hit[PAIR_ROWS] = {0};
+    for (int r = 0; r < rows && columns == 3 && begin > 0; r++) {
+        before[r] = sa_f32x16_splat(row[r].value[begin - 1 - row[r].first]);
+        before_hit[r] = find_hits(node, &row[r], encoding, columns, begin - SA_LANES).column[2];
     }
-    for (int k = 0; k < p->pairs; k += SA_LANES) {
-        int offset = p->pair + k - w->first;
-        sa_f32x16 v = sa_f32x16_load_part(w->value + offset, sa_max_int(0, w->count - offset), 0.0f);
-        sa_i32x16 column = window_columns(node, w->mask, w->py, y, p->pair + k);
-        sa_f32x16 e = w->begins ? zero : sa_f32x16_load(p->even + k), o = w->begins ? zero : sa_f32x16_load(p->odd + k);
-        if (three) {
-            sa_i32x16 hit = column == 2;
-            sa_i32x16 shifted_hit =
-                __builtin_shufflevector(before_hit, hit, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-            sa_f32x16 shifted = __builtin_shufflevector(before, v, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-            e = add ? e + sa_f32x16_select(shifted_hit, shifted, zero) : sa_f32x16_select(shifted_hit, shifted, e);
-            before = v;
-            before_hit = hit;
+    for (int px = begin; 2 * px < piece->x + piece->count; px += SA_LANES) {
+        const int left = node->slab.width - px;
+        sa_f32x16 even = {0}, odd = {0};
+        for (int r = 0; r < rows; r++) {
+            sa_f32x16 value = {0};
+            column_hits hits = {{0}};
+            if (left > 0) {
+                value = sa_f32x16_load_part(row[r].value + (px - row[r].first), left, 0.0f);
+                hits = find_hits(node, &row[r], encoding, columns, px);
+            }
+            if (columns == 3) {
+                even = put(add, sa_bool16_shift_in(before_hit[r], hits.column[2]), sa_f32x16_shift_in(before[r], value), even);
+                before[r] = value;
+                before_hit[r] = hits.column[2];
+            }
+            even = put(add, hits.column[0], value, even);
+            odd = put(add, hits.column[1], value, odd);
         }
-        e = add ? e + sa_f32x16_select(column == 0, v, zero) : sa_f32x16_select(column == 0, v, e);
-        o = add ? o + sa_f32x16_select(column == 1, v, zero) : sa_f32x16_select(column == 1, v, o);
-        if (w->ends) {
-            store_pairs(p, k, e, o);
-        } else {
-            sa_f32x16_store(p->even + k, e);
-            sa_f32x16_store(p->odd + k, o);
-        }
+        store_pairs(out, piece->count, 2 * px - piece->x, even, odd);
     }
 }
 
-/* stride_w 2, kernel_w 2 or 3, pad_w 0 */
-SA_INLINE void spread_pairs(const sa_cpu_piece *piece, const sa_node *node, bool add, bool three, float *out)
+/* stride_w 2, pad_w 0, kernel_w 2 or 3 (`columns`), at most PAIR_ROWS window rows reach a row */
+SA_INLINE void spread_pairs(const sa_cpu_piece *piece, const sa_node *node, bool add, int columns, float *out)
 {
-    pair_row p;
-    p.pair = piece->x / 2;
-    p.pairs = (piece->x + piece->count + 1) / 2 - p.pair;
-    p.phase = piece->x % 2;
-    p.count = piece->count;
-    p.out = out;
-    window_row w;
-    w.first = three ? sa_max_int(0, p.pair - 1) : p.pair;
-    w.count = sa_min_int(node->slab.width, p.pair + p.pairs) - w.first;
-    int begin, end;
-    window_rows(node, piece->y, &begin, &end);
-    if (begin >= end || w.count <= 0) memset(out, 0, (size_t)piece->count * sizeof *out);
-    for (w.py = begin; w.py < end && w.count > 0; w.py++) {
-        w.value = sa_cpu_pull(piece->source, node->child[0], piece->n, piece->c, w.py, w.first, w.count, piece->scratch);
-        w.mask = sa_slab_row(&node->slab, piece->n, piece->c, w.py);
-        w.begins = w.py == begin;
-        w.ends = w.py == end - 1;
-        if (w.begins && w.ends) /* apart, so that its loop has no branches */
-            spread_row(node, add, three, piece->y, &(window_row){w.py, w.first, w.count, w.value, w.mask, true, true}, &p);
-        else spread_row(node, add, three, piece->y, &w, &p);
+    const sa_window *w = &node->window;
+    const sa_encoding encoding = node->slab.encoding;
+    const int begin = piece->x / 2 / SA_LANES * SA_LANES, first = columns == 3 ? sa_max_int(0, begin - 1) : begin;
+    const int count = sa_min_int(node->slab.width, (piece->x + piece->count + 1) / 2) - first;
+    int py, last;
+    window_rows(node, piece->y, &py, &last);
+    if (py >= last || count <= 0) {
+        memset(out, 0, (size_t)piece->count * sizeof *out);
+        return;
     }
+    window_row row[PAIR_ROWS];
+    _Alignas(64) float held[SA_CPU_SEGMENT]; /* the first row, which the pull of the second may overwrite */
+    const int rows = last - py;
+    for (int r = 0; r < rows; r++, py++) {
+        row[r].value = sa_cpu_pull(piece->source, node->child[0], piece->n, piece->c, py, first, count, piece->scratch);
+        if (r + 1 < rows && piece->source->node[node->child[0]].kind != SA_NODE_DENSE)
+            row[r].value = memcpy(held, row[r].value, (size_t)count * sizeof *held);
+        row[r].mask = sa_slab_row(&node->slab, piece->n, piece->c, py);
+        row[r].first = first;
+        row[r].target = encoding == SA_F32 ? piece->y * node->width : (piece->y - (py * w->stride_h - w->pad_h)) * w->kernel_w;
+    }
+#define SPREAD_ROWS(encoding)                                                                \
+    do {                                                                                     \
+        if (rows == 1) spread_rows(piece, node, row, 1, encoding, add, columns, begin, out); \
+        else spread_rows(piece, node, row, PAIR_ROWS, encoding, add, columns, begin, out);   \
+    } while (0)
+    if (encoding == SA_MASK2) SPREAD_ROWS(SA_MASK2);
+    else if (encoding == SA_MASK4) SPREAD_ROWS(SA_MASK4);
+    else SPREAD_ROWS(SA_F32);
+#undef SPREAD_ROWS
 }
 
 /* any window */
@@ -161,9 +169,9 @@ static void spread_general(const sa_cpu_piece *piece, const sa_node *node, bool 
 SA_INLINE void spread(const sa_cpu_piece *piece, const sa_node *node, bool add, float *out)
 {
     const sa_window *w = &node->window;
-    bool pairs = w->stride_w == 2 && w->pad_w == 0;
-    if (pairs && w->kernel_w == 2) spread_pairs(piece, node, add, false, out);
-    else if (pairs && w->kernel_w == 3) spread_pairs(piece, node, add, true, out);
+    bool pairs = w->stride_w == 2 && w->pad_w == 0 && divide_up(w->kernel_h, w->stride_h) <= PAIR_ROWS;
+    if (pairs && w->kernel_w == 2) spread_pairs(piece, node, add, 2, out);
+    else if (pairs && w->kernel_w == 3) spread_pairs(piece, node, add, 3, out);
     else spread_general(piece, node, add, out);
 }
 
