@@ -38,18 +38,17 @@ typedef struct column_hits {
     sa_bool16 column[3];
 } column_hits;
 
-/* Windows px .. px + 15 of the row; px a multiple of 16, at least one window is there. */
-SA_INLINE column_hits find_hits(const sa_node *node, const window_row *w, sa_encoding encoding, int columns, int px)
+/* Windows px .. px + 15 of a row, of which `left` are there, at least one; px a multiple of 16. */
+SA_INLINE column_hits find_hits(const window_row *w, sa_encoding encoding, int columns, int px, int left)
 {
-    const int left = node->slab.width - px;
     sa_i32x16 token, target = sa_i32x16_splat(w->target);
     if (encoding == SA_F32) {
         token = __builtin_convertvector(sa_f32x16_load_part((const float *)w->mask + px, left, -1.0f), sa_i32x16);
         target += 2 * px + 2 * sa_i32x16_lanes();
     } else {
-        token = sa_mask_codes(w->mask, encoding, node->slab.width, px);
+        token = sa_mask_codes(w->mask, encoding, px + left, px);
     }
-    column_hits hits;
+    column_hits hits = {{0}};
     for (int k = 0; k < columns; k++) {
         hits.column[k] = sa_i32x16_equal(token, target + k);
         if (left < SA_LANES) hits.column[k] &= sa_bool16_first(left);
@@ -75,35 +74,56 @@ SA_INLINE sa_f32x16 put(bool add, sa_bool16 hit, sa_f32x16 value, sa_f32x16 targ
     return add ? sa_f32x16_add_where(hit, target, value) : sa_f32x16_where(hit, value, target);
 }
 
-/* All window rows that reach the piece, from window `begin` on, a multiple of 16. */
-SA_INLINE void spread_rows(const sa_cpu_piece *piece, const sa_node *node, const window_row *row, int rows, sa_encoding encoding,
-                           bool add, int columns, int begin, float *out)
+/* In lane 15: the value of the window before a vector, and whether it points at its third column. */
+typedef struct carried {
+    sa_f32x16 value;
+    sa_bool16 hit;
+} carried;
+
+SA_INLINE carried carried_to(const window_row *w, sa_encoding encoding, int columns, int px)
 {
-    sa_f32x16 before[PAIR_ROWS] = {{0}}; /* lane 15: the value of the window before, and whether it points at its third column */
-    sa_bool16 before_hit[PAIR_ROWS] = {0};
-    for (int r = 0; r < rows && columns == 3 && begin > 0; r++) {
-        before[r] = sa_f32x16_splat(row[r].value[begin - 1 - row[r].first]);
-        before_hit[r] = find_hits(node, &row[r], encoding, columns, begin - SA_LANES).column[2];
+    if (columns < 3 || px == 0) return (carried){0};
+    return (carried){sa_f32x16_splat(w->value[px - 1 - w->first]),
+                     find_hits(w, encoding, columns, px - SA_LANES, SA_LANES).column[2]};
+}
+
+/* Puts windows px .. px + 15 of a row, of which `left` are there, into the even and odd columns that they cover. */
+SA_INLINE void spread_vector(const window_row *w, sa_encoding encoding, bool add, int columns, int px, int left, carried *before,
+                             sa_f32x16 *even, sa_f32x16 *odd)
+{
+    sa_f32x16 value = sa_f32x16_splat(0.0f);
+    column_hits hits = {{0}};
+    if (left > 0) {
+        value = sa_f32x16_load_part(w->value + (px - w->first), left, 0.0f);
+        hits = find_hits(w, encoding, columns, px, left);
     }
-    for (int px = begin; 2 * px < piece->x + piece->count; px += SA_LANES) {
-        const int left = node->slab.width - px;
-        sa_f32x16 even = {0}, odd = {0};
-        for (int r = 0; r < rows; r++) {
-            sa_f32x16 value = {0};
-            column_hits hits = {{0}};
-            if (left > 0) {
-                value = sa_f32x16_load_part(row[r].value + (px - row[r].first), left, 0.0f);
-                hits = find_hits(node, &row[r], encoding, columns, px);
-            }
-            if (columns == 3) {
-                even = put(add, sa_bool16_shift_in(before_hit[r], hits.column[2]), sa_f32x16_shift_in(before[r], value), even);
-                before[r] = value;
-                before_hit[r] = hits.column[2];
-            }
-            even = put(add, hits.column[0], value, even);
-            odd = put(add, hits.column[1], value, odd);
+    if (columns == 3) {
+        *even = put(add, sa_bool16_shift_in(before->hit, hits.column[2]), sa_f32x16_shift_in(before->value, value), *even);
+        before->value = value;
+        before->hit = hits.column[2];
+    }
+    *even = put(add, hits.column[0], value, *even);
+    *odd = put(add, hits.column[1], value, *odd);
+}
+
+/* The window rows that reach a piece of `count` columns from column x on; lower NULL: only one. width: windows of a row. */
+SA_INLINE void spread_rows(const window_row *upper, const window_row *lower, sa_encoding encoding, bool add, int columns, int width,
+                           int x, int count, float *out)
+{
+    int px = x / 2 / SA_LANES * SA_LANES;
+    const window_row one = *upper, two = lower ? *lower : (window_row){0};
+    carried before_one = carried_to(&one, encoding, columns, px), before_two = {0};
+    if (lower) before_two = carried_to(&two, encoding, columns, px);
+    for (; 2 * px < x + count; px += SA_LANES) {
+        sa_f32x16 even = sa_f32x16_splat(0.0f), odd = even;
+        if (px + SA_LANES <= width) { /* apart, so that the loop has no branches */
+            spread_vector(&one, encoding, add, columns, px, SA_LANES, &before_one, &even, &odd);
+            if (lower) spread_vector(&two, encoding, add, columns, px, SA_LANES, &before_two, &even, &odd);
+        } else {
+            spread_vector(&one, encoding, add, columns, px, width - px, &before_one, &even, &odd);
+            if (lower) spread_vector(&two, encoding, add, columns, px, width - px, &before_two, &even, &odd);
         }
-        store_pairs(out, piece->count, 2 * px - piece->x, even, odd);
+        store_pairs(out, count, 2 * px - x, even, odd);
     }
 }
 
@@ -131,14 +151,14 @@ SA_INLINE void spread_pairs(const sa_cpu_piece *piece, const sa_node *node, bool
         row[r].first = first;
         row[r].target = encoding == SA_F32 ? piece->y * node->width : (piece->y - (py * w->stride_h - w->pad_h)) * w->kernel_w;
     }
-#define SPREAD_ROWS(encoding)                                                                \
-    do {                                                                                     \
-        if (rows == 1) spread_rows(piece, node, row, 1, encoding, add, columns, begin, out); \
-        else spread_rows(piece, node, row, PAIR_ROWS, encoding, add, columns, begin, out);   \
-    } while (0)
-    if (encoding == SA_MASK2) SPREAD_ROWS(SA_MASK2);
-    else if (encoding == SA_MASK4) SPREAD_ROWS(SA_MASK4);
-    else SPREAD_ROWS(SA_F32);
+#define SPREAD_ROWS(encoding)                                                                                     \
+    if (rows == 1) spread_rows(row, NULL, encoding, add, columns, node->slab.width, piece->x, piece->count, out); \
+    else spread_rows(row, row + 1, encoding, add, columns, node->slab.width, piece->x, piece->count, out)
+    switch (encoding) {
+    case SA_MASK2: SPREAD_ROWS(SA_MASK2); break;
+    case SA_MASK4: SPREAD_ROWS(SA_MASK4); break;
+    default: SPREAD_ROWS(SA_F32); break;
+    }
 #undef SPREAD_ROWS
 }
 
