@@ -322,7 +322,7 @@ static void copy_all(void)
 #pragma omp parallel num_threads(device->threads)
     {
         size_t share = plane_floats / (size_t)omp_get_num_threads(), begin = share * (size_t)omp_get_thread_num();
-        memcpy(out + begin, x + begin, share * sizeof *out);
+        memcpy(out + begin, dy + begin, share * sizeof *out);
     }
 }
 

@@ -71,9 +71,14 @@ static inline int32_t sa_source_images(const sa_source *source, int32_t *begin)
     return source->node[0].slab.images;
 }
 
+static inline bool sa_node_is_dense_f32(const sa_node *node)
+{
+    return node->kind == SA_NODE_DENSE && node->slab.encoding == SA_F32;
+}
+
 static inline bool sa_source_is_dense_f32(const sa_source *source)
 {
-    return source->count == 1 && source->node[0].kind == SA_NODE_DENSE && source->node[0].slab.encoding == SA_F32;
+    return source->count == 1 && sa_node_is_dense_f32(&source->node[0]);
 }
 
 /* Lives in a SCALAR buffer that is uploaded before each step, so that a recorded step can be replayed unchanged. */

@@ -3,8 +3,8 @@
  * Both are a sum over the rows of a channel of two canonical row sums. Enough channels: one thread sums a whole channel. Few: the
  * threads share a block of rows and the row sums are added in order afterwards. Same additions in the same order either way. */
 #include "kernels/cpu/kernels_cpu.h"
+#include "kernels/cpu/operand_cpu.h"
 #include "kernels/cpu/row_sum.h"
-#include "kernels/cpu/source_cpu.h"
 
 #include "core/checked.h"
 
@@ -21,27 +21,38 @@ typedef struct reduction {
     const void *args;
 } reduction;
 
+/* Adds dy to `sum` and dy * xhat to `product`. */
+SA_INLINE void add_gradient(const sa_gradient *dy, sa_steps gate_steps, const sa_operand *xhat, sa_steps steps, int count,
+                            sa_row_lanes *sum, sa_row_lanes *product)
+{
+    sa_row_lanes s = *sum, p = *product; /* copies, which the compiler keeps in registers */
+    for (int i = 0; i < count; i += SA_LANES)
+        sa_row_add_products(&s, &p, sa_gradient_load(dy, gate_steps, i, count - i), sa_operand_load(xhat, steps, i, count - i));
+    *sum = s;
+    *product = p;
+}
+
+SA_INLINE void add_gradient_of_gate(const sa_operand *xhat, sa_steps steps, const sa_gradient *dy, int count, sa_row_lanes *sum,
+                                    sa_row_lanes *product)
+{
+    SA_FOR_GATE(add_gradient, dy, xhat, steps, count, sum, product)
+}
+
 static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, double result[2])
 {
     sa_row_lanes sum = {{0}, {0}}, product = {{0}, {0}};
     const int length = sa_cpu_piece_length(r->width, SA_CPU_SEGMENT);
     for (int x = 0; x < r->width; x += length) {
-        int count = sa_min_int(length, r->width - x);
-        const float *a = sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch);
+        const int count = sa_min_int(length, r->width - x);
         if (!r->factor) {
-            sa_row_add_square(&sum, &product, a, count);
+            sa_row_add_square(&sum, &product, sa_cpu_pull(r->sum, r->sum->count - 1, n, c, y, x, count, scratch), count);
             continue;
         }
-        float *factor_scratch = scratch + SA_CPU_SCRATCH_FLOATS;
-        const sa_node *factor = sa_source_root(r->factor);
-        if (factor->kind == SA_NODE_XHAT) {
-            const float *value = sa_cpu_pull(r->factor, factor->child[0], n, c, y, x, count, factor_scratch);
-            float mean = ((const float *)factor->vector[0].ptr)[c], inv_std = ((const float *)factor->vector[1].ptr)[c];
-            sa_row_add_xhat(&sum, &product, a, value, mean, inv_std, count);
-        } else {
-            const float *value = sa_cpu_pull(r->factor, r->factor->count - 1, n, c, y, x, count, factor_scratch);
-            sa_row_add_pair(&sum, &product, a, value, count);
-        }
+        const sa_cpu_piece dy_piece = {r->sum, n, c, y, x, count, scratch};
+        const sa_cpu_piece factor_piece = {r->factor, n, c, y, x, count, scratch + SA_CPU_SCRATCH_FLOATS};
+        const sa_gradient dy = sa_cpu_pull_gradient(&dy_piece, r->sum->count - 1);
+        const sa_operand factor = sa_cpu_pull_operand(&factor_piece, r->factor->count - 1);
+        SA_FOR_STEPS(add_gradient_of_gate, &factor, &dy, count, &sum, &product)
     }
     result[0] = sa_row_total(&sum);
     result[1] = sa_row_total(&product);

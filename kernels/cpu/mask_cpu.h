@@ -31,13 +31,18 @@ SA_INLINE uint32_t sa_mask_bits(const uint32_t *row, int words, size_t bit)
 /* The codes of windows px .. px + 15 of a row of `width` windows, px a multiple of 16; unspecified beyond the row. */
 SA_INLINE sa_i32x16 sa_mask_codes(const void *row, sa_encoding encoding, int width, int px)
 {
-    const uint32_t *word = row;
+    const uint32_t *word = (const uint32_t *)row + (size_t)px / (encoding == SA_MASK2 ? 16 : 8);
     const sa_i32x16 lanes = sa_i32x16_lanes();
-    if (encoding == SA_MASK2) return (sa_i32x16)(((sa_u32x16){0} + word[px / 16]) >> (sa_u32x16)(lanes * 2) & 3);
-    word += px / 8;
-    int32_t low = (int32_t)word[0], high = px + 8 < width ? (int32_t)word[1] : 0;
-    sa_u32x16 bits = (sa_u32x16)sa_i32x16_select(lanes < 8, sa_i32x16_splat(low), sa_i32x16_splat(high));
-    return (sa_i32x16)(bits >> (sa_u32x16)((lanes & 7) * 4) & 15);
+    if (encoding == SA_MASK2) return (sa_i32x16)(((sa_u32x16){0} + *word) >> (sa_u32x16)(lanes * 2) & 3);
+    uint64_t bits = 0;
+    memcpy(&bits, word, px + 8 < width ? sizeof bits : sizeof *word);
+#if SA_AVX512 && defined(__AVX512VBMI__)
+    __m512i shifted = _mm512_multishift_epi64_epi8((__m512i)(lanes * 4), _mm512_set1_epi64((long long)bits)); /* lowest bytes */
+    return (sa_i32x16)shifted & 15;
+#else
+    sa_u32x16 half = (sa_u32x16)sa_i32x16_select(lanes < 8, sa_i32x16_splat((int32_t)bits), sa_i32x16_splat((int32_t)(bits >> 32)));
+    return (sa_i32x16)(half >> (sa_u32x16)((lanes & 7) * 4) & 15);
+#endif
 }
 
 /* Where the mask of window (py, px) points: true and its place, if that is within the plane (height, width). */

@@ -64,29 +64,6 @@ SA_INLINE void sa_row_add_square(sa_row_lanes *sum, sa_row_lanes *square, const 
     *square = p;
 }
 
-/* sum += a, product += a * b */
-SA_INLINE void sa_row_add_pair(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *b, int count)
-{
-    sa_row_lanes s = *sum, p = *product;
-    for (int i = 0; i < count; i += SA_LANES)
-        sa_row_add_products(&s, &p, sa_f32x16_load_part(a + i, count - i, 0.0f), sa_f32x16_load_part(b + i, count - i, 0.0f));
-    *sum = s;
-    *product = p;
-}
-
-/* sum += a, product += a * ((x - mean) * inv_std), the latter in float32: the source node XHAT without a pass of its own */
-SA_INLINE void sa_row_add_xhat(sa_row_lanes *sum, sa_row_lanes *product, const float *a, const float *x, float mean, float inv_std,
-                               int count)
-{
-    sa_row_lanes s = *sum, p = *product;
-    for (int i = 0; i < count; i += SA_LANES) {
-        sa_f32x16 xhat = (sa_f32x16_load_part(x + i, count - i, mean) - mean) * inv_std;
-        sa_row_add_products(&s, &p, sa_f32x16_load_part(a + i, count - i, 0.0f), xhat);
-    }
-    *sum = s;
-    *product = p;
-}
-
 SA_INLINE double sa_row_total(const sa_row_lanes *lanes)
 {
     double total = lanes->low[0];

@@ -3,7 +3,7 @@
  * Loops are written so that an output may be the very row of an input: every element is read before it is written. */
 #include "kernels/cpu/source_cpu.h"
 
-#include "kernels/cpu/vector.h"
+#include "kernels/cpu/operand_cpu.h"
 #include "kernels/vector_math.h"
 
 #include <assert.h>
@@ -27,102 +27,73 @@ static void node_dense(const sa_cpu_piece *piece, const sa_node *node, float *ou
     }
 }
 
-/* XHAT and AFFINE nodes right below a node are computed in that node's own loop, with the same operations in the same order: a pass
- * less each. STEPS_NONE: the child's value as it is; the others name what is applied to the value of the node further down. */
-typedef enum operand_steps { STEPS_NONE, STEPS_XHAT, STEPS_AFFINE, STEPS_BOTH } operand_steps;
-
-typedef struct operand {
-    const float *value;
-    operand_steps steps;
-    float mean, inv_std, gamma, beta;
-} operand;
-
-static operand pull_operand(const sa_cpu_piece *piece, const sa_node *node, int k)
+sa_operand sa_cpu_pull_operand(const sa_cpu_piece *piece, int number)
 {
     const sa_node *nodes = piece->source->node;
-    operand result = {.steps = STEPS_NONE};
-    int number = node->child[k];
+    sa_operand result = {.steps = SA_STEPS_NONE};
     if (nodes[number].kind == SA_NODE_AFFINE) {
         result.gamma = vector_element(&nodes[number], 0, piece->c);
         result.beta = vector_element(&nodes[number], 1, piece->c);
-        result.steps = STEPS_AFFINE;
+        result.steps = SA_STEPS_AFFINE;
         number = nodes[number].child[0];
     }
     if (nodes[number].kind == SA_NODE_XHAT) {
         result.mean = vector_element(&nodes[number], 0, piece->c);
         result.inv_std = vector_element(&nodes[number], 1, piece->c);
-        result.steps = result.steps == STEPS_AFFINE ? STEPS_BOTH : STEPS_XHAT;
+        result.steps = result.steps == SA_STEPS_AFFINE ? SA_STEPS_BOTH : SA_STEPS_XHAT;
         number = nodes[number].child[0];
     }
     result.value = sa_cpu_pull(piece->source, number, piece->n, piece->c, piece->y, piece->x, piece->count, piece->scratch);
     return result;
 }
 
-SA_INLINE float operand_at(const operand *a, operand_steps steps, int i)
+sa_gradient sa_cpu_pull_gradient(const sa_cpu_piece *piece, int number)
 {
-    float value = a->value[i];
-    if (steps == STEPS_XHAT || steps == STEPS_BOTH) value = (value - a->mean) * a->inv_std;
-    if (steps == STEPS_AFFINE || steps == STEPS_BOTH) value = a->gamma * value + a->beta;
-    return value;
-}
-
-/* Runs the loop `name(..., steps, ...)`, always inlined, with steps a constant. */
-#define FOR_STEPS(name, operand, ...)                                   \
-    switch ((operand)->steps) {                                         \
-    case STEPS_NONE: name(operand, STEPS_NONE, __VA_ARGS__); break;     \
-    case STEPS_XHAT: name(operand, STEPS_XHAT, __VA_ARGS__); break;     \
-    case STEPS_AFFINE: name(operand, STEPS_AFFINE, __VA_ARGS__); break; \
-    case STEPS_BOTH: name(operand, STEPS_BOTH, __VA_ARGS__); break;     \
+    const sa_node *node = &piece->source->node[number];
+    sa_gradient result = {.gate = {.steps = SA_STEPS_OPEN}};
+    if (node->kind == SA_NODE_RELU_GRAD) {
+        result.gate = sa_cpu_pull_operand(piece, node->child[0]);
+        number = node->child[1];
     }
-
-static void node_xhat(const sa_cpu_piece *piece, const sa_node *node, float *out)
-{
-    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
-    const float mean = vector_element(node, 0, piece->c), inv_std = vector_element(node, 1, piece->c);
-#pragma omp simd
-    for (int i = 0; i < piece->count; i++) out[i] = (a[i] - mean) * inv_std;
+    result.value = sa_cpu_pull(piece->source, number, piece->n, piece->c, piece->y, piece->x, piece->count, piece->scratch);
+    return result;
 }
 
-SA_INLINE void affine_loop(const operand *a, operand_steps steps, float gamma, float beta, int count, float *out)
+SA_INLINE void copy_loop(const sa_operand *a, sa_steps steps, int count, float *out)
 {
-#pragma omp simd
-    for (int i = 0; i < count; i++) out[i] = gamma * operand_at(a, steps, i) + beta;
+    for (int i = 0; i < count; i += SA_LANES) sa_f32x16_store_part(out + i, count - i, sa_operand_load(a, steps, i, count - i));
 }
 
-static void node_affine(const sa_cpu_piece *piece, const sa_node *node, float *out)
+/* XHAT, AFFINE, and one of the other */
+static void node_normalised(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const operand a = pull_operand(piece, node, 0);
-    FOR_STEPS(affine_loop, &a, vector_element(node, 0, piece->c), vector_element(node, 1, piece->c), piece->count, out)
+    const sa_operand a = sa_cpu_pull_operand(piece, (int)(node - piece->source->node));
+    SA_FOR_STEPS(copy_loop, &a, piece->count, out)
 }
 
-SA_INLINE void relu_loop(const operand *a, operand_steps steps, int count, float *out)
+SA_INLINE void relu_loop(const sa_operand *a, sa_steps steps, int count, float *out)
 {
-#pragma omp simd
-    for (int i = 0; i < count; i++) {
-        float value = operand_at(a, steps, i);
-        out[i] = value > 0.0f ? value : 0.0f;
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f32x16 value = sa_operand_load(a, steps, i, count - i);
+        sa_f32x16_store_part(out + i, count - i, sa_f32x16_max(value, sa_f32x16_splat(0.0f)));
     }
 }
 
 static void node_relu(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const operand a = pull_operand(piece, node, 0);
-    FOR_STEPS(relu_loop, &a, piece->count, out)
+    const sa_operand a = sa_cpu_pull_operand(piece, node->child[0]);
+    SA_FOR_STEPS(relu_loop, &a, piece->count, out)
 }
 
-SA_INLINE void relu_grad_loop(const operand *a, operand_steps steps, const float *b, int count, float *out)
+SA_INLINE void relu_grad_loop(const sa_gradient *g, sa_steps steps, int count, float *out)
 {
-#pragma omp simd
-    for (int i = 0; i < count; i++) {
-        float gradient = b[i];
-        out[i] = operand_at(a, steps, i) > 0.0f ? gradient : 0.0f;
-    }
+    for (int i = 0; i < count; i += SA_LANES) sa_f32x16_store_part(out + i, count - i, sa_gradient_load(g, steps, i, count - i));
 }
 
 static void node_relu_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const operand a = pull_operand(piece, node, 0);
-    FOR_STEPS(relu_grad_loop, &a, sa_cpu_pull_child(piece, node, 1, piece->c), piece->count, out)
+    const sa_gradient g = sa_cpu_pull_gradient(piece, (int)(node - piece->source->node));
+    SA_FOR_GATE(relu_grad_loop, &g, piece->count, out)
 }
 
 static void node_scale(const sa_cpu_piece *piece, const sa_node *node, float *out)
@@ -137,24 +108,32 @@ typedef struct bn_grad_factors {
     float scale, mean_dy, mean_product;
 } bn_grad_factors;
 
-SA_INLINE void bn_grad_loop(const operand *xhat, operand_steps steps, const float *dy, const bn_grad_factors *f, int count,
-                            float *out)
+SA_INLINE void bn_grad_loop(const sa_gradient *dy, sa_steps gate_steps, const sa_operand *xhat, sa_steps steps,
+                            const bn_grad_factors *f, int count, float *out)
 {
     const float scale = f->scale, mean_dy = f->mean_dy, mean_product = f->mean_product;
-#pragma omp simd
-    for (int i = 0; i < count; i++) out[i] = scale * ((dy[i] - mean_dy) - operand_at(xhat, steps, i) * mean_product);
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f32x16 gradient = sa_gradient_load(dy, gate_steps, i, count - i), a = sa_operand_load(xhat, steps, i, count - i);
+        sa_f32x16_store_part(out + i, count - i, scale * ((gradient - mean_dy) - a * mean_product));
+    }
+}
+
+SA_INLINE void bn_grad_of_gate(const sa_operand *xhat, sa_steps steps, const sa_gradient *dy, const bn_grad_factors *f, int count,
+                               float *out)
+{
+    SA_FOR_GATE(bn_grad_loop, dy, xhat, steps, f, count, out)
 }
 
 static void node_bn_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const float *dy = sa_cpu_pull_child(piece, node, 1, piece->c);
-    const operand xhat = pull_operand(piece, node, 0);
+    const sa_gradient dy = sa_cpu_pull_gradient(piece, node->child[1]);
+    const sa_operand xhat = sa_cpu_pull_operand(piece, node->child[0]);
     const bn_grad_factors factors = {
         .scale = vector_element(node, 0, piece->c) * vector_element(node, 1, piece->c),
         .mean_dy = vector_element(node, 3, piece->c) / node->f[0],
         .mean_product = vector_element(node, 2, piece->c) / node->f[0],
     };
-    FOR_STEPS(bn_grad_loop, &xhat, dy, &factors, piece->count, out)
+    SA_FOR_STEPS(bn_grad_of_gate, &xhat, &dy, &factors, piece->count, out)
 }
 
 static void node_add(const sa_cpu_piece *piece, const sa_node *node, float *out)
@@ -182,8 +161,8 @@ static void node_dropout(const sa_cpu_piece *piece, const sa_node *node, float *
 
 static sa_cpu_node_function *const node_functions[SA_NODE_KINDS] = {
     [SA_NODE_DENSE] = node_dense,
-    [SA_NODE_XHAT] = node_xhat,
-    [SA_NODE_AFFINE] = node_affine,
+    [SA_NODE_XHAT] = node_normalised,
+    [SA_NODE_AFFINE] = node_normalised,
     [SA_NODE_RELU] = node_relu,
     [SA_NODE_RELU_GRAD] = node_relu_grad,
     [SA_NODE_SCALE] = node_scale,
@@ -202,7 +181,7 @@ static const float *evaluate(const sa_cpu_piece *piece, const sa_node *node, flo
 {
     assert(piece->count > 0 && piece->count <= SA_CPU_SEGMENT);
     assert(piece->x >= 0 && piece->x + piece->count <= node->width && piece->y >= 0 && piece->y < node->height);
-    if (node->kind == SA_NODE_DENSE && node->slab.encoding == SA_F32)
+    if (sa_node_is_dense_f32(node))
         return (const float *)sa_slab_row(&node->slab, piece->n, piece->c, piece->y) + piece->x;
     node_functions[node->kind](piece, node, target);
     return target;

@@ -50,6 +50,13 @@ SA_INLINE void sa_f32x16_store(float *to, sa_f32x16 v)
     memcpy(to, &v, sizeof v);
 }
 
+/* The first `count` values, at most 16. */
+SA_INLINE void sa_f32x16_store_part(float *to, int count, sa_f32x16 v)
+{
+    if (count >= SA_LANES) sa_f32x16_store(to, v);
+    else memcpy(to, &v, (size_t)count * sizeof *to);
+}
+
 /* A copy whose target goes straight to memory where the processor can do that: for outputs larger than the caches. Ordinary stores
  * would read the target first. sa_stream_end before another thread may read it. */
 static inline void sa_stream(float *to, const float *from, int count)

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-enum { PAIR_ROWS = 2 }; /* most window rows that reach a row, for windows that go 16 at a time */
-
 static int divide_up(int a, int b)
 {
     return a >= 0 ? (a + b - 1) / b : -(-a / b);
@@ -25,28 +23,28 @@ static void window_rows(const sa_node *node, int y, int *first, int *last)
     *last = sa_min_int(node->slab.height, (y + w->pad_h) / w->stride_h + 1);
 }
 
-/* One of the window rows that reach row y. */
+/* One of the window rows that reach row y, from a window on whose number is a multiple of 16. */
 typedef struct window_row {
-    const float *value; /* of window `first` on */
+    const float *value;
     const void *mask;
-    int first;
-    int32_t target; /* the mask's code if it points at row y and its window's first column; a float mask: y * width */
+    int32_t target;   /* what the mask holds if it points at row y and its window's first column; a float mask's first window */
+    bool before_hits; /* whether the window before points at row y and its third column; its value is value[-1] then */
 } window_row;
 
-/* The windows of a vector that point at row y and their first, second, third column. */
+/* For windows i .. i + 15 of a row, of which `left` are there: whether they point at row y and their first, second, third column.
+ */
 typedef struct column_hits {
     sa_bool16 column[3];
 } column_hits;
 
-/* Windows px .. px + 15 of a row, of which `left` are there, at least one; px a multiple of 16. */
-SA_INLINE column_hits find_hits(const window_row *w, sa_encoding encoding, int columns, int px, int left)
+SA_INLINE column_hits find_hits(const window_row *w, sa_encoding encoding, int columns, int i, int left)
 {
     sa_i32x16 token, target = sa_i32x16_splat(w->target);
     if (encoding == SA_F32) {
-        token = __builtin_convertvector(sa_f32x16_load_part((const float *)w->mask + px, left, -1.0f), sa_i32x16);
-        target += 2 * px + 2 * sa_i32x16_lanes();
+        token = __builtin_convertvector(sa_f32x16_load_part((const float *)w->mask + i, left, -1.0f), sa_i32x16) - 2 * i;
+        target += 2 * sa_i32x16_lanes();
     } else {
-        token = sa_mask_codes(w->mask, encoding, px + left, px);
+        token = sa_mask_codes(w->mask, encoding, i + left, i);
     }
     column_hits hits = {{0}};
     for (int k = 0; k < columns; k++) {
@@ -80,22 +78,21 @@ typedef struct carried {
     sa_bool16 hit;
 } carried;
 
-SA_INLINE carried carried_to(const window_row *w, sa_encoding encoding, int columns, int px)
+SA_INLINE carried carried_in(const window_row *w)
 {
-    if (columns < 3 || px == 0) return (carried){0};
-    return (carried){sa_f32x16_splat(w->value[px - 1 - w->first]),
-                     find_hits(w, encoding, columns, px - SA_LANES, SA_LANES).column[2]};
+    if (!w->before_hits) return (carried){0};
+    return (carried){sa_f32x16_splat(w->value[-1]), sa_bool16_first(SA_LANES)};
 }
 
-/* Puts windows px .. px + 15 of a row, of which `left` are there, into the even and odd columns that they cover. */
-SA_INLINE void spread_vector(const window_row *w, sa_encoding encoding, bool add, int columns, int px, int left, carried *before,
+/* Puts windows i .. i + 15 of a row, of which `left` are there, into the even and odd columns that they cover. */
+SA_INLINE void spread_vector(const window_row *w, sa_encoding encoding, bool add, int columns, int i, int left, carried *before,
                              sa_f32x16 *even, sa_f32x16 *odd)
 {
     sa_f32x16 value = sa_f32x16_splat(0.0f);
     column_hits hits = {{0}};
     if (left > 0) {
-        value = sa_f32x16_load_part(w->value + (px - w->first), left, 0.0f);
-        hits = find_hits(w, encoding, columns, px, left);
+        value = sa_f32x16_load_part(w->value + i, left, 0.0f);
+        hits = find_hits(w, encoding, columns, i, left);
     }
     if (columns == 3) {
         *even = put(add, sa_bool16_shift_in(before->hit, hits.column[2]), sa_f32x16_shift_in(before->value, value), *even);
@@ -106,55 +103,64 @@ SA_INLINE void spread_vector(const window_row *w, sa_encoding encoding, bool add
     *odd = put(add, hits.column[1], value, *odd);
 }
 
-/* The window rows that reach a piece of `count` columns from column x on; lower NULL: only one. width: windows of a row. */
-SA_INLINE void spread_rows(const window_row *upper, const window_row *lower, sa_encoding encoding, bool add, int columns, int width,
-                           int x, int count, float *out)
+/* Spreads one or two window rows (lower NULL: one) of `windows` each over `count` columns; the first is column `phase` of those
+ * that the windows cover. */
+SA_INLINE void spread_rows(const window_row *upper, const window_row *lower, sa_encoding encoding, bool add, int columns,
+                           int windows, int phase, int count, float *out)
 {
-    int px = x / 2 / SA_LANES * SA_LANES;
     const window_row one = *upper, two = lower ? *lower : (window_row){0};
-    carried before_one = carried_to(&one, encoding, columns, px), before_two = {0};
-    if (lower) before_two = carried_to(&two, encoding, columns, px);
-    for (; 2 * px < x + count; px += SA_LANES) {
+    carried before_one = carried_in(&one), before_two = carried_in(&two);
+    for (int i = 0; 2 * i < phase + count; i += SA_LANES) {
         sa_f32x16 even = sa_f32x16_splat(0.0f), odd = even;
-        if (px + SA_LANES <= width) { /* apart, so that the loop has no branches */
-            spread_vector(&one, encoding, add, columns, px, SA_LANES, &before_one, &even, &odd);
-            if (lower) spread_vector(&two, encoding, add, columns, px, SA_LANES, &before_two, &even, &odd);
+        if (i + SA_LANES <= windows) { /* apart, so that the loop has no branches */
+            spread_vector(&one, encoding, add, columns, i, SA_LANES, &before_one, &even, &odd);
+            if (lower) spread_vector(&two, encoding, add, columns, i, SA_LANES, &before_two, &even, &odd);
         } else {
-            spread_vector(&one, encoding, add, columns, px, width - px, &before_one, &even, &odd);
-            if (lower) spread_vector(&two, encoding, add, columns, px, width - px, &before_two, &even, &odd);
+            spread_vector(&one, encoding, add, columns, i, windows - i, &before_one, &even, &odd);
+            if (lower) spread_vector(&two, encoding, add, columns, i, windows - i, &before_two, &even, &odd);
         }
-        store_pairs(out, count, 2 * px - x, even, odd);
+        store_pairs(out, count, 2 * i - phase, even, odd);
     }
 }
 
-/* stride_w 2, pad_w 0, kernel_w 2 or 3 (`columns`), at most PAIR_ROWS window rows reach a row */
+/* Windows from `begin` on, a multiple of 16, of window row py. held: NULL, or where to copy what the next pull may overwrite. */
+SA_INLINE window_row pull_window_row(const sa_cpu_piece *piece, const sa_node *node, int columns, int py, int begin, int windows,
+                                     float *held)
+{
+    const sa_encoding encoding = node->slab.encoding;
+    const int before = columns == 3 && begin > 0 ? 1 : 0; /* the window before is pulled too */
+    const char *mask = sa_slab_row(&node->slab, piece->n, piece->c, py);
+    const int window_y = piece->y - (py * node->window.stride_h - node->window.pad_h);
+    window_row row = {.target = window_y * columns, .mask = mask + sa_encoding_row_bytes(encoding, begin)};
+    if (encoding == SA_F32) row.target = piece->y * node->width + 2 * begin;
+    if (before && encoding == SA_F32) row.before_hits = ((const float *)mask)[begin - 1] == (float)row.target;
+    else if (before) row.before_hits = sa_mask_code(mask, encoding, begin - 1) == row.target + 2;
+    row.value =
+        sa_cpu_pull(piece->source, node->child[0], piece->n, piece->c, py, begin - before, windows + before, piece->scratch);
+    if (held) row.value = memcpy(held, row.value, (size_t)(windows + before) * sizeof *held);
+    row.value += before;
+    return row;
+}
+
+/* stride_w 2, pad_w 0, kernel_w 2 or 3 (`columns`), at most two window rows reach a row */
 SA_INLINE void spread_pairs(const sa_cpu_piece *piece, const sa_node *node, bool add, int columns, float *out)
 {
-    const sa_window *w = &node->window;
-    const sa_encoding encoding = node->slab.encoding;
-    const int begin = piece->x / 2 / SA_LANES * SA_LANES, first = columns == 3 ? sa_max_int(0, begin - 1) : begin;
-    const int count = sa_min_int(node->slab.width, (piece->x + piece->count + 1) / 2) - first;
-    int py, last;
-    window_rows(node, piece->y, &py, &last);
-    if (py >= last || count <= 0) {
-        memset(out, 0, (size_t)piece->count * sizeof *out);
+    const int begin = piece->x / 2 / SA_LANES * SA_LANES, count = piece->count, phase = piece->x - 2 * begin;
+    const int windows = sa_min_int(node->slab.width - begin, (phase + count + 1) / 2);
+    int py, py_end;
+    window_rows(node, piece->y, &py, &py_end);
+    if (py >= py_end || windows + (columns == 3 && begin > 0) <= 0) {
+        memset(out, 0, (size_t)count * sizeof *out);
         return;
     }
-    window_row row[PAIR_ROWS];
-    _Alignas(64) float held[SA_CPU_SEGMENT]; /* the first row, which the pull of the second may overwrite */
-    const int rows = last - py;
-    for (int r = 0; r < rows; r++, py++) {
-        row[r].value = sa_cpu_pull(piece->source, node->child[0], piece->n, piece->c, py, first, count, piece->scratch);
-        if (r + 1 < rows && piece->source->node[node->child[0]].kind != SA_NODE_DENSE)
-            row[r].value = memcpy(held, row[r].value, (size_t)count * sizeof *held);
-        row[r].mask = sa_slab_row(&node->slab, piece->n, piece->c, py);
-        row[r].first = first;
-        row[r].target = encoding == SA_F32 ? piece->y * node->width : (piece->y - (py * w->stride_h - w->pad_h)) * w->kernel_w;
-    }
-#define SPREAD_ROWS(encoding)                                                                                     \
-    if (rows == 1) spread_rows(row, NULL, encoding, add, columns, node->slab.width, piece->x, piece->count, out); \
-    else spread_rows(row, row + 1, encoding, add, columns, node->slab.width, piece->x, piece->count, out)
-    switch (encoding) {
+    _Alignas(64) float held[SA_CPU_SEGMENT];
+    const bool two = py_end - py == 2, stored = sa_node_is_dense_f32(&piece->source->node[node->child[0]]);
+    window_row upper = pull_window_row(piece, node, columns, py, begin, windows, two && !stored ? held : NULL), lower;
+    if (two) lower = pull_window_row(piece, node, columns, py + 1, begin, windows, NULL);
+#define SPREAD_ROWS(encoding)                                                                 \
+    if (two) spread_rows(&upper, &lower, encoding, add, columns, windows, phase, count, out); \
+    else spread_rows(&upper, NULL, encoding, add, columns, windows, phase, count, out)
+    switch (node->slab.encoding) {
     case SA_MASK2: SPREAD_ROWS(SA_MASK2); break;
     case SA_MASK4: SPREAD_ROWS(SA_MASK4); break;
     default: SPREAD_ROWS(SA_F32); break;
@@ -189,7 +195,7 @@ static void spread_general(const sa_cpu_piece *piece, const sa_node *node, bool 
 SA_INLINE void spread(const sa_cpu_piece *piece, const sa_node *node, bool add, float *out)
 {
     const sa_window *w = &node->window;
-    bool pairs = w->stride_w == 2 && w->pad_w == 0 && divide_up(w->kernel_h, w->stride_h) <= PAIR_ROWS;
+    bool pairs = w->stride_w == 2 && w->pad_w == 0 && w->kernel_h <= 2 * w->stride_h;
     if (pairs && w->kernel_w == 2) spread_pairs(piece, node, add, 2, out);
     else if (pairs && w->kernel_w == 3) spread_pairs(piece, node, add, 3, out);
     else spread_general(piece, node, add, out);
