@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { STREAM_BYTES = 32 << 20 }; /* about a last-level cache */
-
 /* The upper half of the nearest representable value, ties to even; NaN stays NaN. */
 static void store_bf16(uint16_t *out, const float *value, int count)
 {
@@ -27,7 +25,7 @@ static bool should_stream(const sa_materialize_args *args)
     const sa_slab *out = &args->out;
     if (out->encoding != SA_F32) return false;
     size_t row_bytes = sa_encoding_row_bytes(out->encoding, out->width);
-    if (row_bytes * (size_t)sa_range_rows(&args->range, out->height) < STREAM_BYTES) return false;
+    if (!sa_should_stream(row_bytes * (size_t)sa_range_rows(&args->range, out->height))) return false;
     for (int i = 0; i < args->source.count; i++)
         if (args->source.node[i].kind == SA_NODE_DENSE && args->source.node[i].slab.at.ptr == out->at.ptr) return false;
     return true;

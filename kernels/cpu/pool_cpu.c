@@ -30,6 +30,7 @@ typedef struct row_maxima {
  * for a float mask, else a position in the window. */
 typedef struct strip {
     int n, c, py, first, count;
+    bool stream; /* whether the output is too large for the caches */
     _Alignas(64) float best[STRIP];
     _Alignas(64) int32_t token[STRIP];
     row_maxima maxima[PAIR_ROWS]; /* row y in y % PAIR_ROWS */
@@ -143,7 +144,8 @@ static void pool_strip(const sa_pool_forward_args *args, strip *s, float *scratc
     else if (pairs && w->kernel_w == 3) pool_pairs(args, s, y, y_end, true, scratch);
     else scan_window_rows(args, s, y, y_end, scratch);
     float *out = (float *)sa_slab_row(&args->out, s->n, s->c, s->py) + s->first;
-    memcpy(out, s->best, (size_t)s->count * sizeof *out);
+    if (s->stream) sa_stream(out, s->best, s->count);
+    else memcpy(out, s->best, (size_t)s->count * sizeof *out);
     if (!args->mask.at.ptr) return;
     sa_mask_write(sa_slab_row(&args->mask, s->n, s->c, s->py), args->mask.encoding, s->first, s->count, s->token);
 }
@@ -178,12 +180,14 @@ sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *arg
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         strip s;
-#pragma omp for schedule(static)
+        s.stream = sa_should_stream(sa_encoding_row_bytes(SA_F32, args->out.width) * (size_t)sa_range_rows(&args->range, height));
+#pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < blocks; i++) {
             int block;
             sa_range_row(&args->range, plane_blocks, i, &s.n, &s.c, &block);
             pool_rows(args, &s, block * BLOCK_ROWS, sa_min_int((block + 1) * BLOCK_ROWS, height), scratch);
         }
+        sa_stream_end();
     }
     return SA_OK;
 }

@@ -32,6 +32,16 @@ SA_INLINE void sa_row_add_vector(sa_row_lanes *sum, sa_f32x16 a)
     sum->high += high;
 }
 
+/* sum + a * b, where the product is exact: fused or not makes no difference */
+SA_INLINE sa_f64x8 sa_row_add_product(sa_f64x8 sum, sa_f64x8 a, sa_f64x8 b)
+{
+#if SA_AVX512
+    return (sa_f64x8)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)sum);
+#else
+    return sum + a * b;
+#endif
+}
+
 /* sum += a, product += a * b */
 SA_INLINE void sa_row_add_products(sa_row_lanes *sum, sa_row_lanes *product, sa_f32x16 a, sa_f32x16 b)
 {
@@ -40,8 +50,8 @@ SA_INLINE void sa_row_add_products(sa_row_lanes *sum, sa_row_lanes *product, sa_
     sa_row_halves(b, &b_low, &b_high);
     sum->low += a_low;
     sum->high += a_high;
-    product->low += a_low * b_low;
-    product->high += a_high * b_high;
+    product->low = sa_row_add_product(product->low, a_low, b_low);
+    product->high = sa_row_add_product(product->high, a_high, b_high);
 }
 
 /* The loops work on copies of the sums, which the compiler keeps in registers. */

@@ -4,6 +4,8 @@
 #ifndef SA_KERNELS_CPU_VECTOR_H
 #define SA_KERNELS_CPU_VECTOR_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
@@ -69,6 +71,12 @@ static inline void sa_stream(float *to, const float *from, int count)
 #else
     memcpy(to, from, (size_t)count * sizeof *to);
 #endif
+}
+
+/* Whether an output of so many bytes is: more than about a last-level cache. */
+static inline bool sa_should_stream(size_t bytes)
+{
+    return bytes >= (size_t)32 << 20;
 }
 
 static inline void sa_stream_end(void)
