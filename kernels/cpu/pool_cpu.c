@@ -5,8 +5,8 @@
  * row of the plane below, once for all the window rows that share it, then the greatest of these. Other windows are scanned. */
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/mask_cpu.h"
+#include "kernels/cpu/operand_cpu.h"
 #include "kernels/cpu/rows_cpu.h"
-#include "kernels/cpu/source_cpu.h"
 
 #include "core/checked.h"
 
@@ -41,35 +41,51 @@ static int32_t no_token(sa_encoding encoding)
     return encoding == SA_F32 ? -1 : encoding == SA_MASK4 ? SA_MASK4_NONE : 0;
 }
 
-/* 33 columns from `column` on as the first, second and third columns of 16 windows; those beyond the row never win. */
-SA_INLINE void load_windows(const float *column, int available, sa_f32x16 *first, sa_f32x16 *second, sa_f32x16 *third)
+/* The first and the second columns of 16 windows. */
+typedef struct column_pair {
+    sa_f32x16 first, second;
+} column_pair;
+
+/* Columns i .. i + 31 of a piece, of which `left` are there; the others never win. */
+SA_INLINE column_pair load_pairs(const sa_operand *a, sa_steps steps, int i, int left)
 {
-    sa_f32x16 low = sa_f32x16_load_part(column, available, -FLT_MAX);
-    sa_f32x16 high = sa_f32x16_load_part(column + SA_LANES, sa_max_int(0, available - SA_LANES), -FLT_MAX);
-    sa_f32x16 next = sa_f32x16_splat(available > 2 * SA_LANES ? column[2 * SA_LANES] : -FLT_MAX);
-    *first = sa_f32x16_even(low, high);
-    *second = sa_f32x16_odd(low, high);
-    *third = __builtin_shufflevector(*first, next, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+    sa_f32x16 low = sa_operand_load(a, steps, i, left), high = sa_operand_load(a, steps, i + SA_LANES, left - SA_LANES);
+    if (left < 2 * SA_LANES) {
+        const sa_f32x16 least = sa_f32x16_splat(-FLT_MAX);
+        low = sa_f32x16_where(sa_bool16_first(left), low, least);
+        high = sa_f32x16_where(sa_bool16_first(left - SA_LANES), high, least);
+    }
+    return (column_pair){sa_f32x16_even(low, high), sa_f32x16_odd(low, high)};
 }
 
-/* The maxima of row y. */
-SA_INLINE void find_maxima(const sa_pool_forward_args *args, const strip *s, int y, bool three, float *scratch, row_maxima *m)
+/* least: what every value is raised to. A third column is the first of the next window. */
+SA_INLINE void maxima_loop(const sa_operand *a, sa_steps steps, float least, int columns, int windows, bool three, row_maxima *m)
 {
-    const int x = 2 * s->first;
-    const int columns = sa_min_int(2 * s->count + 1, sa_source_root(&args->x)->width - x);
-    const float *row = sa_cpu_pull(&args->x, args->x.count - 1, s->n, s->c, y, x, columns, scratch);
-    for (int i = 0; i < s->count; i += SA_LANES) {
-        sa_f32x16 first, second, third;
-        load_windows(row + 2 * i, columns - 2 * i, &first, &second, &third);
-        sa_f32x16 best = sa_f32x16_max(first, sa_f32x16_splat(-FLT_MAX));
-        m->second[i / SA_LANES] = sa_f32x16_greater(second, best);
-        best = sa_f32x16_max(second, best);
+    column_pair next = load_pairs(a, steps, 0, columns);
+    for (int i = 0; i < windows; i += SA_LANES) {
+        const column_pair pair = next;
+        if (three || i + SA_LANES < windows) next = load_pairs(a, steps, 2 * (i + SA_LANES), columns - 2 * (i + SA_LANES));
+        sa_f32x16 best = sa_f32x16_max(pair.first, sa_f32x16_splat(least));
+        m->second[i / SA_LANES] = sa_f32x16_greater(pair.second, best);
+        best = sa_f32x16_max(pair.second, best);
         if (three) {
+            const sa_f32x16 third = sa_f32x16_shift_out(pair.first, next.first);
             m->third[i / SA_LANES] = sa_f32x16_greater(third, best);
             best = sa_f32x16_max(third, best);
         }
         sa_f32x16_store(m->best + i, best);
     }
+}
+
+/* The maxima of row y. A ReLU on top of the source needs no step of its own: what it raises to 0 would not win against 0. */
+SA_INLINE void find_maxima(const sa_pool_forward_args *args, const strip *s, int y, bool three, float *scratch, row_maxima *m)
+{
+    const sa_node *root = sa_source_root(&args->x);
+    const bool relu = root->kind == SA_NODE_RELU;
+    const int x = 2 * s->first, columns = sa_min_int(2 * s->count + 1, root->width - x);
+    const sa_cpu_piece piece = {&args->x, s->n, s->c, y, x, columns, scratch};
+    const sa_operand a = sa_cpu_pull_operand(&piece, relu ? root->child[0] : args->x.count - 1);
+    SA_FOR_STEPS(maxima_loop, &a, relu ? 0.0f : -FLT_MAX, columns, s->count, three, m)
     m->y = y;
 }
 

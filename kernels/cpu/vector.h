@@ -178,6 +178,12 @@ SA_INLINE sa_f32x16 sa_f32x16_shift_in(sa_f32x16 before, sa_f32x16 now)
     return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }
 
+/* lanes 1..15 of `now`, then lane 0 of `next` */
+SA_INLINE sa_f32x16 sa_f32x16_shift_out(sa_f32x16 now, sa_f32x16 next)
+{
+    return __builtin_shufflevector(now, next, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+}
+
 /* a + b where true, a elsewhere */
 SA_INLINE sa_f32x16 sa_f32x16_add_where(sa_bool16 where, sa_f32x16 a, sa_f32x16 b)
 {
