@@ -52,11 +52,18 @@ SA_INLINE void sa_f32x16_store(float *to, sa_f32x16 v)
     memcpy(to, &v, sizeof v);
 }
 
-/* The first `count` values, at most 16. */
+/* The first `count` values, all if there are more than 16. */
 SA_INLINE void sa_f32x16_store_part(float *to, int count, sa_f32x16 v)
 {
-    if (count >= SA_LANES) sa_f32x16_store(to, v);
-    else memcpy(to, &v, (size_t)count * sizeof *to);
+    if (count >= SA_LANES) {
+        sa_f32x16_store(to, v);
+        return;
+    }
+#if SA_AVX512
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)v);
+#else
+    memcpy(to, &v, (size_t)count * sizeof *to);
+#endif
 }
 
 /* A copy whose target goes straight to memory where the processor can do that: for outputs larger than the caches. Ordinary stores
@@ -228,12 +235,13 @@ SA_INLINE sa_f32x16 sa_f32x16_odd(sa_f32x16 a, sa_f32x16 b)
     return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
-/* even[0], odd[0], even[1], odd[1], ... */
-SA_INLINE void sa_f32x16_interleave(float *to, sa_f32x16 even, sa_f32x16 odd)
+/* The first `count` (at least 1), all if there are more than 32, of even[0], odd[0], even[1], odd[1], ... */
+SA_INLINE void sa_f32x16_interleave(float *to, int count, sa_f32x16 even, sa_f32x16 odd)
 {
-    sa_f32x16_store(to, __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    sa_f32x16_store(to + SA_LANES,
-                    __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+    sa_f32x16_store_part(to, count, __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    if (count <= SA_LANES) return;
+    sa_f32x16_store_part(to + SA_LANES, count - SA_LANES,
+                         __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
 }
 
 #endif

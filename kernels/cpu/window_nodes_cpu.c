@@ -64,17 +64,16 @@ SA_INLINE column_hits find_hits(const window_row *w, const column_tokens *tokens
     return hits;
 }
 
-/* Columns `at` .. `at` + 31 of the piece, of which some may lie outside of it. */
+/* Columns `at` .. `at` + 31 of a piece, of which some may lie outside of it. */
 SA_INLINE void store_pairs(float *out, int count, int at, sa_f32x16 even, sa_f32x16 odd)
 {
-    if (at >= 0 && at + 2 * SA_LANES <= count) {
-        sa_f32x16_interleave(out + at, even, odd);
+    if (at >= 0) {
+        sa_f32x16_interleave(out + at, count - at, even, odd);
         return;
     }
     float both[2 * SA_LANES];
-    sa_f32x16_interleave(both, even, odd);
-    int from = sa_max_int(0, -at), to = sa_min_int(2 * SA_LANES, count - at);
-    for (int i = from; i < to; i++) out[at + i] = both[i];
+    sa_f32x16_interleave(both, 2 * SA_LANES, even, odd);
+    for (int i = -at; i < sa_min_int(2 * SA_LANES, count - at); i++) out[at + i] = both[i];
 }
 
 SA_INLINE sa_f32x16 put(bool add, sa_bool16 hit, sa_f32x16 value, sa_f32x16 target)
