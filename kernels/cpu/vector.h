@@ -171,16 +171,12 @@ SA_INLINE sa_bool16 sa_bool16_first(int count)
 }
 
 /* lane 15 of `before`, then lanes 0..14 of `now` */
-SA_INLINE sa_bool16 sa_bool16_shift_in(sa_bool16 before, sa_bool16 now)
+SA_INLINE sa_f32x16 sa_f32x16_shift_in(sa_f32x16 before, sa_f32x16 now)
 {
-#if SA_AVX512
-    return (sa_bool16)((unsigned)now << 1 | (unsigned)before >> 15);
-#else
     return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-#endif
 }
 
-SA_INLINE sa_f32x16 sa_f32x16_shift_in(sa_f32x16 before, sa_f32x16 now)
+SA_INLINE sa_i32x16 sa_i32x16_shift_in(sa_i32x16 before, sa_i32x16 now)
 {
     return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }

@@ -31,37 +31,16 @@ typedef struct window_row {
     bool before_hits; /* whether the window before points at row y and its third column; its value is value[-1] then */
 } window_row;
 
-/* For 16 windows: what the mask holds where they point at row y and their first, second, third column. */
-typedef struct column_tokens {
-    sa_i32x16 column[3];
-} column_tokens;
-
-SA_INLINE column_tokens tokens_of(const window_row *w, sa_encoding encoding)
+/* What the masks of 16 windows hold, those of a float mask less 2 a window; -1 (or less): there is no window. */
+SA_INLINE sa_i32x16 load_tokens(const window_row *w, sa_encoding encoding, int i, int left)
 {
-    sa_i32x16 first = sa_i32x16_splat(w->target);
-    if (encoding == SA_F32) first += 2 * sa_i32x16_lanes();
-    return (column_tokens){{first, first + 1, first + 2}};
-}
-
-/* For windows i .. i + 15 of a row, of which `left` are there: whether they point at row y and their first, second, third column.
- */
-typedef struct column_hits {
-    sa_bool16 column[3];
-} column_hits;
-
-SA_INLINE column_hits find_hits(const window_row *w, const column_tokens *tokens, sa_encoding encoding, int columns, int i,
-                                int left)
-{
-    sa_i32x16 token;
-    if (encoding == SA_F32)
-        token = __builtin_convertvector(sa_f32x16_load_part((const float *)w->mask + i, left, -1.0f), sa_i32x16) - 2 * i;
-    else token = sa_mask_codes(w->mask, encoding, i + left, i);
-    column_hits hits = {{0}};
-    for (int k = 0; k < columns; k++) {
-        hits.column[k] = sa_i32x16_equal(token, tokens->column[k]);
-        if (left < SA_LANES) hits.column[k] &= sa_bool16_first(left);
+    if (left <= 0) return sa_i32x16_splat(-1);
+    if (encoding == SA_F32) {
+        sa_f32x16 index = sa_f32x16_load_part((const float *)w->mask + i, left, -1.0f);
+        return __builtin_convertvector(index, sa_i32x16) - 2 * i - 2 * sa_i32x16_lanes();
     }
-    return hits;
+    sa_i32x16 code = sa_mask_codes(w->mask, encoding, i + left, i);
+    return left >= SA_LANES ? code : sa_i32x16_where(sa_bool16_first(left), code, sa_i32x16_splat(-1));
 }
 
 /* Columns `at` .. `at` + 31 of a piece, of which some may lie outside of it. */
@@ -81,35 +60,31 @@ SA_INLINE sa_f32x16 put(bool add, sa_bool16 hit, sa_f32x16 value, sa_f32x16 targ
     return add ? sa_f32x16_add_where(hit, target, value) : sa_f32x16_where(hit, value, target);
 }
 
-/* In lane 15: the value of the window before a vector, and whether it points at its third column. */
+/* Windows of a row as far as they reach the next vector: lane 15 only. */
 typedef struct carried {
     sa_f32x16 value;
-    sa_bool16 hit;
+    sa_i32x16 token;
 } carried;
 
 SA_INLINE carried carried_in(const window_row *w)
 {
-    if (!w->before_hits) return (carried){0};
-    return (carried){sa_f32x16_splat(w->value[-1]), sa_bool16_first(SA_LANES)};
+    if (!w->before_hits) return (carried){sa_f32x16_splat(0.0f), sa_i32x16_splat(-1)};
+    return (carried){sa_f32x16_splat(w->value[-1]), sa_i32x16_splat(w->target + 2)};
 }
 
 /* Puts windows i .. i + 15 of a row, of which `left` are there, into the even and odd columns that they cover. */
-SA_INLINE void spread_vector(const window_row *w, const column_tokens *tokens, sa_encoding encoding, bool add, int columns, int i,
-                             int left, carried *before, sa_f32x16 *even, sa_f32x16 *odd)
+SA_INLINE void spread_vector(const window_row *w, sa_encoding encoding, bool add, int columns, int i, int left, carried *before,
+                             sa_f32x16 *even, sa_f32x16 *odd)
 {
-    sa_f32x16 value = sa_f32x16_splat(0.0f);
-    column_hits hits = {{0}};
-    if (left > 0) {
-        value = sa_f32x16_load_part(w->value + i, left, 0.0f);
-        hits = find_hits(w, tokens, encoding, columns, i, left);
-    }
+    const sa_f32x16 value = sa_f32x16_load_part(w->value + i, left, 0.0f);
+    const sa_i32x16 token = load_tokens(w, encoding, i, left);
     if (columns == 3) {
-        *even = put(add, sa_bool16_shift_in(before->hit, hits.column[2]), sa_f32x16_shift_in(before->value, value), *even);
-        before->value = value;
-        before->hit = hits.column[2];
+        sa_bool16 hit = sa_i32x16_equal(sa_i32x16_shift_in(before->token, token), sa_i32x16_splat(w->target + 2));
+        *even = put(add, hit, sa_f32x16_shift_in(before->value, value), *even);
+        *before = (carried){value, token};
     }
-    *even = put(add, hits.column[0], value, *even);
-    *odd = put(add, hits.column[1], value, *odd);
+    *even = put(add, sa_i32x16_equal(token, sa_i32x16_splat(w->target)), value, *even);
+    *odd = put(add, sa_i32x16_equal(token, sa_i32x16_splat(w->target + 1)), value, *odd);
 }
 
 /* Spreads one or two window rows (lower NULL: one) of `windows` each over `count` columns; the first is column `phase` of those
@@ -118,16 +93,15 @@ SA_INLINE void spread_rows(const window_row *upper, const window_row *lower, sa_
                            int windows, int phase, int count, float *out)
 {
     const window_row one = *upper, two = lower ? *lower : (window_row){0};
-    const column_tokens tokens_one = tokens_of(&one, encoding), tokens_two = tokens_of(&two, encoding);
     carried before_one = carried_in(&one), before_two = carried_in(&two);
     for (int i = 0; 2 * i < phase + count; i += SA_LANES) {
         sa_f32x16 even = sa_f32x16_splat(0.0f), odd = even;
         if (i + SA_LANES <= windows) { /* apart, so that the loop has no branches */
-            spread_vector(&one, &tokens_one, encoding, add, columns, i, SA_LANES, &before_one, &even, &odd);
-            if (lower) spread_vector(&two, &tokens_two, encoding, add, columns, i, SA_LANES, &before_two, &even, &odd);
+            spread_vector(&one, encoding, add, columns, i, SA_LANES, &before_one, &even, &odd);
+            if (lower) spread_vector(&two, encoding, add, columns, i, SA_LANES, &before_two, &even, &odd);
         } else {
-            spread_vector(&one, &tokens_one, encoding, add, columns, i, windows - i, &before_one, &even, &odd);
-            if (lower) spread_vector(&two, &tokens_two, encoding, add, columns, i, windows - i, &before_two, &even, &odd);
+            spread_vector(&one, encoding, add, columns, i, windows - i, &before_one, &even, &odd);
+            if (lower) spread_vector(&two, encoding, add, columns, i, windows - i, &before_two, &even, &odd);
         }
         store_pairs(out, count, 2 * i - phase, even, odd);
     }
