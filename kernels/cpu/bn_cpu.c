@@ -26,8 +26,10 @@ SA_INLINE void add_gradient(const sa_gradient *dy, sa_steps gate_steps, const sa
                             sa_row_lanes *sum, sa_row_lanes *product)
 {
     sa_row_lanes s = *sum, p = *product; /* copies, which the compiler keeps in registers */
-    for (int i = 0; i < count; i += SA_LANES)
-        sa_row_add_products(&s, &p, sa_gradient_load(dy, gate_steps, i, count - i), sa_operand_load(xhat, steps, i, count - i));
+    for (int i = 0; i < count; i += SA_LANES) {
+        sa_f32x16 factor = sa_operand_load(xhat, steps, i, count - i);
+        sa_row_add_products(&s, &p, sa_gradient_load(dy, gate_steps, i, count - i, factor), factor);
+    }
     *sum = s;
     *product = p;
 }
@@ -50,8 +52,9 @@ static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, 
         }
         const sa_cpu_piece dy_piece = {r->sum, n, c, y, x, count, scratch};
         const sa_cpu_piece factor_piece = {r->factor, n, c, y, x, count, scratch + SA_CPU_SCRATCH_FLOATS};
-        const sa_gradient dy = sa_cpu_pull_gradient(&dy_piece, r->sum->count - 1);
+        sa_gradient dy = sa_cpu_pull_gradient(&dy_piece, r->sum->count - 1);
         const sa_operand factor = sa_cpu_pull_operand(&factor_piece, r->factor->count - 1);
+        sa_gradient_share(&dy, &factor);
         SA_FOR_STEPS(add_gradient_of_gate, &factor, &dy, count, &sum, &product)
     }
     result[0] = sa_row_total(&sum);

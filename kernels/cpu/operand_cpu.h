@@ -7,8 +7,16 @@
 #include "kernels/cpu/source_cpu.h"
 #include "kernels/cpu/vector.h"
 
-/* What is applied to the value of the node further down; NONE: that value is the operand. OPEN (of a gate): no gate. */
-typedef enum sa_steps { SA_STEPS_NONE, SA_STEPS_XHAT, SA_STEPS_AFFINE, SA_STEPS_BOTH, SA_STEPS_OPEN } sa_steps;
+/* What is applied to the value of the node further down; NONE: that value is the operand. Only of gates: OPEN, no gate; OTHER,
+ * AFFINE of another operand that the reader has at hand. */
+typedef enum sa_steps {
+    SA_STEPS_NONE,
+    SA_STEPS_XHAT,
+    SA_STEPS_AFFINE,
+    SA_STEPS_BOTH,
+    SA_STEPS_OPEN,
+    SA_STEPS_OTHER,
+} sa_steps;
 
 typedef struct sa_operand {
     const float *value;
@@ -37,12 +45,22 @@ SA_INLINE sa_f32x16 sa_operand_load(const sa_operand *a, sa_steps steps, int i, 
     return value;
 }
 
-/* The same; columns that are not there are 0. steps: g->gate.steps, as a constant. */
-SA_INLINE sa_f32x16 sa_gradient_load(const sa_gradient *g, sa_steps steps, int i, int left)
+/* The same; columns that are not there are 0. steps: g->gate.steps, as a constant. other: that of OTHER. */
+SA_INLINE sa_f32x16 sa_gradient_load(const sa_gradient *g, sa_steps steps, int i, int left, sa_f32x16 other)
 {
     const sa_f32x16 zero = sa_f32x16_splat(0.0f), value = sa_f32x16_load_part(g->value + i, left, 0.0f);
     if (steps == SA_STEPS_OPEN) return value;
-    return sa_f32x16_where(sa_f32x16_greater(sa_operand_load(&g->gate, steps, i, left), zero), value, zero);
+    sa_f32x16 gate = steps == SA_STEPS_OTHER ? g->gate.gamma * other + g->gate.beta : sa_operand_load(&g->gate, steps, i, left);
+    return sa_f32x16_where(sa_f32x16_greater(gate, zero), value, zero);
+}
+
+/* Makes the gate OTHER if it is AFFINE of the operand. */
+static inline void sa_gradient_share(sa_gradient *g, const sa_operand *operand)
+{
+    const sa_operand *gate = &g->gate;
+    if (gate->steps == SA_STEPS_BOTH && operand->steps == SA_STEPS_XHAT && gate->value == operand->value &&
+        gate->mean == operand->mean && gate->inv_std == operand->inv_std)
+        g->gate.steps = SA_STEPS_OTHER;
 }
 
 /* Runs the loop `name(operand, steps, ...)`, always inlined, with steps a constant. */
@@ -52,7 +70,8 @@ SA_INLINE sa_f32x16 sa_gradient_load(const sa_gradient *g, sa_steps steps, int i
     case SA_STEPS_XHAT: name(operand, SA_STEPS_XHAT, __VA_ARGS__); break;     \
     case SA_STEPS_AFFINE: name(operand, SA_STEPS_AFFINE, __VA_ARGS__); break; \
     case SA_STEPS_BOTH: name(operand, SA_STEPS_BOTH, __VA_ARGS__); break;     \
-    case SA_STEPS_OPEN: break;                                                \
+    case SA_STEPS_OPEN:                                                       \
+    case SA_STEPS_OTHER: break;                                               \
     }
 
 /* Runs the loop `name(gradient, steps, ...)`, always inlined, with the steps of the gate a constant. */
@@ -63,6 +82,7 @@ SA_INLINE sa_f32x16 sa_gradient_load(const sa_gradient *g, sa_steps steps, int i
     case SA_STEPS_AFFINE: name(gradient, SA_STEPS_AFFINE, __VA_ARGS__); break; \
     case SA_STEPS_BOTH: name(gradient, SA_STEPS_BOTH, __VA_ARGS__); break;     \
     case SA_STEPS_OPEN: name(gradient, SA_STEPS_OPEN, __VA_ARGS__); break;     \
+    case SA_STEPS_OTHER: name(gradient, SA_STEPS_OTHER, __VA_ARGS__); break;   \
     }
 
 #endif

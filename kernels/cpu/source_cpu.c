@@ -87,7 +87,8 @@ static void node_relu(const sa_cpu_piece *piece, const sa_node *node, float *out
 
 SA_INLINE void relu_grad_loop(const sa_gradient *g, sa_steps steps, int count, float *out)
 {
-    for (int i = 0; i < count; i += SA_LANES) sa_f32x16_store_part(out + i, count - i, sa_gradient_load(g, steps, i, count - i));
+    for (int i = 0; i < count; i += SA_LANES)
+        sa_f32x16_store_part(out + i, count - i, sa_gradient_load(g, steps, i, count - i, sa_f32x16_splat(0.0f)));
 }
 
 static void node_relu_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
@@ -113,7 +114,7 @@ SA_INLINE void bn_grad_loop(const sa_gradient *dy, sa_steps gate_steps, const sa
 {
     const float scale = f->scale, mean_dy = f->mean_dy, mean_product = f->mean_product;
     for (int i = 0; i < count; i += SA_LANES) {
-        sa_f32x16 gradient = sa_gradient_load(dy, gate_steps, i, count - i), a = sa_operand_load(xhat, steps, i, count - i);
+        sa_f32x16 a = sa_operand_load(xhat, steps, i, count - i), gradient = sa_gradient_load(dy, gate_steps, i, count - i, a);
         sa_f32x16_store_part(out + i, count - i, scale * ((gradient - mean_dy) - a * mean_product));
     }
 }
@@ -126,8 +127,9 @@ SA_INLINE void bn_grad_of_gate(const sa_operand *xhat, sa_steps steps, const sa_
 
 static void node_bn_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const sa_gradient dy = sa_cpu_pull_gradient(piece, node->child[1]);
+    sa_gradient dy = sa_cpu_pull_gradient(piece, node->child[1]);
     const sa_operand xhat = sa_cpu_pull_operand(piece, node->child[0]);
+    sa_gradient_share(&dy, &xhat);
     const bn_grad_factors factors = {
         .scale = vector_element(node, 0, piece->c) * vector_element(node, 1, piece->c),
         .mean_dy = vector_element(node, 3, piece->c) / node->f[0],
@@ -181,8 +183,7 @@ static const float *evaluate(const sa_cpu_piece *piece, const sa_node *node, flo
 {
     assert(piece->count > 0 && piece->count <= SA_CPU_SEGMENT);
     assert(piece->x >= 0 && piece->x + piece->count <= node->width && piece->y >= 0 && piece->y < node->height);
-    if (sa_node_is_dense_f32(node))
-        return (const float *)sa_slab_row(&node->slab, piece->n, piece->c, piece->y) + piece->x;
+    if (sa_node_is_dense_f32(node)) return (const float *)sa_slab_row(&node->slab, piece->n, piece->c, piece->y) + piece->x;
     node_functions[node->kind](piece, node, target);
     return target;
 }
