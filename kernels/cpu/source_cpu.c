@@ -179,23 +179,20 @@ static sa_cpu_node_function *const node_functions[SA_NODE_KINDS] = {
     [SA_NODE_DROPOUT] = node_dropout,
 };
 
-static const float *evaluate(const sa_cpu_piece *piece, const sa_node *node, float *target)
+const float *sa_cpu_compute(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch)
 {
-    assert(piece->count > 0 && piece->count <= SA_CPU_SEGMENT);
-    assert(piece->x >= 0 && piece->x + piece->count <= node->width && piece->y >= 0 && piece->y < node->height);
-    if (sa_node_is_dense_f32(node)) return (const float *)sa_slab_row(&node->slab, piece->n, piece->c, piece->y) + piece->x;
-    node_functions[node->kind](piece, node, target);
-    return target;
-}
-
-const float *sa_cpu_pull(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch)
-{
-    sa_cpu_piece piece = {source, n, c, y, x, count, scratch};
-    return evaluate(&piece, &source->node[node], scratch + (size_t)node * SA_CPU_SEGMENT);
+    const sa_cpu_piece piece = {source, n, c, y, x, count, scratch};
+    float *out = scratch + (size_t)node * SA_CPU_SEGMENT;
+    node_functions[source->node[node].kind](&piece, &source->node[node], out);
+    return out;
 }
 
 const float *sa_cpu_pull_into(const sa_source *source, int n, int c, int y, int x, int count, float *scratch, float *target)
 {
-    sa_cpu_piece piece = {source, n, c, y, x, count, scratch};
-    return evaluate(&piece, sa_source_root(source), target);
+    const sa_node *root = sa_source_root(source);
+    assert(count > 0 && count <= SA_CPU_SEGMENT);
+    if (sa_node_is_dense_f32(root)) return sa_cpu_pull(source, source->count - 1, n, c, y, x, count, scratch);
+    const sa_cpu_piece piece = {source, n, c, y, x, count, scratch};
+    node_functions[root->kind](&piece, root, target);
+    return target;
 }

@@ -4,13 +4,15 @@
 
 #include "kernels/source.h"
 
+#include <assert.h>
+
 /* The longest piece of a row, and the floats of scratch that each node owns. Pieces of a row that is cut start at multiples of
  * SA_CPU_PIECE_UNIT: whole vectors, and whole words of the mask of a pooling by 2. */
 enum { SA_CPU_PIECE_UNIT = 32, SA_CPU_SEGMENT = 35 * SA_CPU_PIECE_UNIT };
 enum { SA_CPU_SCRATCH_FLOATS = SA_SOURCE_NODES_MAX * SA_CPU_SEGMENT };
 
 /* How long the pieces (but the last) of a row of `width` are: the fewest of at most `longest`, a multiple of SA_CPU_PIECE_UNIT, and
- * about equally long, so that none is a few columns. */
+ * about equally long, so that the last is not a few columns. */
 static inline int sa_cpu_piece_length(int width, int longest)
 {
     int pieces = (width + longest - 1) / longest;
@@ -18,11 +20,20 @@ static inline int sa_cpu_piece_length(int width, int longest)
     return (length + SA_CPU_PIECE_UNIT - 1) / SA_CPU_PIECE_UNIT * SA_CPU_PIECE_UNIT;
 }
 
+/* sa_cpu_pull of a node that is not DENSE float32: apart, since most pulls only look up where a row is. */
+const float *sa_cpu_compute(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch);
+
 /* `count` (at most SA_CPU_SEGMENT) floats of row y, channel c, image n, columns [x, x + count) of the node's value; the piece lies
  * inside the node's plane. scratch: SA_CPU_SCRATCH_FLOATS floats, aligned to 64 bytes; the result is valid until the next pull with
  * the same scratch, and is a pointer into the slab itself for DENSE float32. Two parents may share a node only if they read it at
  * the same place. */
-const float *sa_cpu_pull(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch);
+static inline const float *sa_cpu_pull(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch)
+{
+    const sa_node *from = &source->node[node];
+    assert(count > 0 && count <= SA_CPU_SEGMENT && x >= 0 && x + count <= from->width && y >= 0 && y < from->height);
+    if (sa_node_is_dense_f32(from)) return (const float *)sa_slab_row(&from->slab, n, c, y) + x;
+    return sa_cpu_compute(source, node, n, c, y, x, count, scratch);
+}
 
 /* The same for the root, computed straight into target (count floats) unless it is DENSE float32: returns where the values are.
  * target may be the piece of a DENSE slab that the root or its ancestors read at the same place. */
