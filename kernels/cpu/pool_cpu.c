@@ -31,7 +31,8 @@ typedef struct row_maxima {
 typedef struct strip {
     int n, c, py, first, count;
     bool stream; /* whether the output is too large for the caches */
-    _Alignas(64) float best[STRIP];
+    float *best; /* (count), the output's row itself unless that is streamed */
+    _Alignas(64) float held[STRIP];
     _Alignas(64) int32_t token[STRIP];
     row_maxima maxima[PAIR_ROWS]; /* row y in y % PAIR_ROWS */
 } strip;
@@ -113,7 +114,7 @@ SA_INLINE void pool_pairs(const sa_pool_forward_args *args, strip *s, int y, int
             token = sa_i32x16_where(sa_f32x16_greater(value, best), base + token_base[r] + column, token);
             best = sa_f32x16_max(value, best);
         }
-        sa_f32x16_store(s->best + i, best);
+        sa_f32x16_store_part(s->best + i, s->count - i, best);
         memcpy(s->token + i, &token, sizeof token);
     }
 }
@@ -156,12 +157,12 @@ static void pool_strip(const sa_pool_forward_args *args, strip *s, float *scratc
     const bool pairs = w->stride_w == 2 && w->pad_w == 0 && w->kernel_h <= PAIR_ROWS;
     const int top = s->py * w->stride_h - w->pad_h;
     const int y = sa_max_int(0, top), y_end = sa_min_int(top + w->kernel_h, sa_source_root(&args->x)->height);
+    float *out = (float *)sa_slab_row(&args->out, s->n, s->c, s->py) + s->first;
+    s->best = s->stream ? s->held : out;
     if (pairs && w->kernel_w == 2) pool_pairs(args, s, y, y_end, false, scratch);
     else if (pairs && w->kernel_w == 3) pool_pairs(args, s, y, y_end, true, scratch);
     else scan_window_rows(args, s, y, y_end, scratch);
-    float *out = (float *)sa_slab_row(&args->out, s->n, s->c, s->py) + s->first;
     if (s->stream) sa_stream(out, s->best, s->count);
-    else memcpy(out, s->best, (size_t)s->count * sizeof *out);
     if (!args->mask.at.ptr) return;
     sa_mask_write(sa_slab_row(&args->mask, s->n, s->c, s->py), args->mask.encoding, s->first, s->count, s->token);
 }
