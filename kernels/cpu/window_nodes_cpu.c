@@ -113,9 +113,9 @@ SA_INLINE window_row pull_window_row(const sa_cpu_piece *piece, const sa_node *n
 {
     const sa_encoding encoding = node->slab.encoding;
     const int before = columns == 3 && begin > 0 ? 1 : 0; /* the window before is pulled too */
-    const char *mask = sa_slab_row(&node->slab, piece->n, piece->c, py);
+    const void *mask = sa_slab_row(&node->slab, piece->n, piece->c, py);
     const int window_y = piece->y - (py * node->window.stride_h - node->window.pad_h);
-    window_row row = {.target = window_y * columns, .mask = mask + sa_encoding_row_bytes(encoding, begin)};
+    window_row row = {.target = window_y * columns, .mask = (const char *)mask + sa_encoding_row_bytes(encoding, begin)};
     if (encoding == SA_F32) row.target = piece->y * node->width + 2 * begin;
     if (before && encoding == SA_F32) row.before_hits = ((const float *)mask)[begin - 1] == (float)row.target;
     else if (before) row.before_hits = sa_mask_code(mask, encoding, begin - 1) == row.target + 2;
