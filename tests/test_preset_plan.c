@@ -67,11 +67,11 @@ static void it_stands_behind_the_cause(void **state)
     sa_device device = *f->device;
     functions.mem_info = few_bytes;
     device.functions = &functions;
-    sa_status status = sa_preset_advise(sa_error_set(SA_NOMEM, "the cause"), f->net, SA_CONV_OPTION_AUTO, &device);
-    assert_int_equal(status, SA_NOMEM);
     char expected[256], text[SA_SIZE_TEXT_BYTES];
     snprintf(expected, sizeof expected, "the cause; --strategy smallest needs %s bytes and fits",
              sa_size_format_exact(bytes_of(f, "smallest"), text));
+    sa_status status = sa_preset_advise(sa_error_set(SA_NOMEM, "the cause"), f->net, SA_CONV_OPTION_AUTO, &device);
+    assert_int_equal(status, SA_NOMEM);
     assert_string_equal(sa_error_message(), expected);
     status = sa_preset_advise(sa_error_set(SA_DEVICE, "another cause"), f->net, SA_CONV_OPTION_AUTO, &device);
     assert_int_equal(status, SA_DEVICE);
