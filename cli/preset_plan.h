@@ -9,7 +9,7 @@ SA_CHECKED sa_status sa_preset_plan_bytes(const sa_net *net, const char *strateg
                                           size_t *bytes);
 
 enum { SA_FIT_ADVICE_BYTES = 192 };
-/* "--strategy smallest needs 257,473,024 bytes and fits": the fastest preset within free_bytes, or that none fits. */
+/* "--strategy smallest needs 257,503,488 bytes and fits": the fastest preset within free_bytes, or that none fits. */
 void sa_preset_fit_advice(const sa_net *net, sa_conv_option conv, const sa_device *device, size_t free_bytes,
                           char advice[SA_FIT_ADVICE_BYTES]);
 
