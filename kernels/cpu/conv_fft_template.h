@@ -271,6 +271,7 @@ static void multiply_packed(const sa_fft_series *series)
             tile_sums sums;
             clear_sums(&sums, SA_FFT_PACK, 1);
             for (int k = 0; k < p.depth; k++) {
+                /* the filters come from the second level cache: those of a few frequencies on are fetched */
                 const float *b = p.b + o + (size_t)k * p.b_step, *ahead = b + 4 * series->b_pitch;
                 __builtin_prefetch(ahead);
                 __builtin_prefetch(ahead + p.b_imaginary);
