@@ -6,6 +6,10 @@
  * zero-padded blocks of x, and is transformed back once an image; dy's tiles are those of the data gradient, so that both
  * share them. Numbers do not depend on how many tiles or channels are done at once. */
 #include "kernels/cpu/conv_fft_tiles.h"
+#include "kernels/cpu/work_share.h"
+
+#include <omp.h>
+#include <string.h>
 
 static const sa_fft_kernels *kernels(void)
 {
@@ -80,28 +84,19 @@ static void transform_filters(const sa_fft_job *j, const float *weight, bool tur
 /* The frequency after the one at `at` of some tiles. */
 static sa_fft_ahead tiles_ahead(const float *at, const sa_fft_side *side, int tiles)
 {
-    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, sa_fft_divide_up(tiles, side->pack),
-                          (int)(side->frequency_pitch / 16)};
+    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, tiles, (int)(side->frequency_pitch / 16)};
 }
 
-/* From the last tile of a group on to the first of the next, beyond a tile's own distance. */
-static size_t pack_jump(const sa_fft_side *side)
-{
-    return side->pack > 1 ? side->tile_pitch - (size_t)(SA_FFT_PACK * SA_FFT_PACK_CHANNELS) : 0;
-}
-
-/* other = in * filters for `tiles` tiles. */
-static void apply_filters(const sa_fft_job *j, int tiles)
+/* other = in * filters for `tiles` tiles; one thread. */
+static void apply_filters(const sa_fft_job *j, const float *in, float *other, int tiles)
 {
     const sa_fft_plan *p = &j->plan;
-#pragma omp for schedule(dynamic, 16)
     for (int f = 0; f < p->frequencies; f++) {
         sa_fft_product product = {
-            .a = j->workspace + p->in_at + (size_t)f * p->in.frequency_pitch,
+            .a = in + (size_t)f * p->in.frequency_pitch,
             .b = j->workspace + p->filter_at + (size_t)f * p->filter_pitch,
-            .c = j->workspace + p->other_at + (size_t)f * p->other.frequency_pitch,
-            .a_row = p->in.pack > 1 ? SA_FFT_PACK_CHANNELS : p->in.tile_pitch,
-            .a_row_jump = pack_jump(&p->in),
+            .c = other + (size_t)f * p->other.frequency_pitch,
+            .a_row = p->in.tile_pitch,
             .a_step = 1,
             .a_imaginary = p->in.imaginary,
             .b_step = p->other.frequency_pitch,
@@ -121,19 +116,19 @@ static void apply_filters(const sa_fft_job *j, int tiles)
     }
 }
 
-/* Gradient spectra (frequency, Cin, 2, Cout) set to, or increased by, conj(x) * dy over `tiles` tiles. */
+/* Gradient spectra (frequency, Cin, 2, Cout) set to, or increased by, conj(x) * dy over `tiles` tiles. All threads, each
+ * always with the same frequencies; ends with a barrier. */
 static void add_gradient(const sa_fft_job *j, int tiles, bool add)
 {
     const sa_fft_plan *p = &j->plan;
-#pragma omp for schedule(dynamic, 16)
+#pragma omp for schedule(static)
     for (int f = 0; f < p->frequencies; f++) {
         sa_fft_product product = {
             .a = j->workspace + p->other_at + (size_t)f * p->other.frequency_pitch,
             .b = j->workspace + p->in_at + (size_t)f * p->in.frequency_pitch,
             .c = j->workspace + p->gradient_at + (size_t)f * p->gradient_pitch,
             .a_row = 1,
-            .a_step = p->other.pack > 1 ? SA_FFT_PACK_CHANNELS : p->other.tile_pitch,
-            .a_step_jump = pack_jump(&p->other),
+            .a_step = p->other.tile_pitch,
             .a_imaginary = p->other.imaginary,
             .b_step = p->in.tile_pitch,
             .b_imaginary = p->in.imaginary,
@@ -152,6 +147,17 @@ static void add_gradient(const sa_fft_job *j, int tiles, bool add)
     }
 }
 
+/* Of input channel i and a group of output channels from o on. */
+static sa_fft_spectrum gradient_spectrum(const sa_fft_job *j, int i, int o)
+{
+    const sa_fft_plan *p = &j->plan;
+    float *sums = j->workspace + p->gradient_at;
+    if (!p->windows_of_x)
+        return (sa_fft_spectrum){sums + (size_t)i * p->in.frequency_pitch + o, p->gradient_pitch, p->in.imaginary, false, false};
+    sums += (size_t)(o / SA_FFT_GROUP) * p->strip_sum_pitch + (size_t)(i * 2 * SA_FFT_GROUP);
+    return (sa_fft_spectrum){sums, SA_FFT_STRIP_SUM, SA_FFT_GROUP, false, false};
+}
+
 /* Transforms the gradient spectra of an image back: dweight (Cout, others, K, K) from channel o0 on is set or increased. Lag
  * (i, k) of the correlation is tap (i, k) for windows of x, (K - 1 - i, K - 1 - k) for windows of dy. */
 static void store_gradient(const sa_fft_job *j, float *dweight, bool add)
@@ -166,8 +172,7 @@ static void store_gradient(const sa_fft_job *j, float *dweight, bool add)
             sa_fft_target target = {.at = stage, .channel_pitch = (size_t)(size * size), .row_pitch = (size_t)size};
             target.rows = target.columns = size;
             target.channels = sa_min_int(SA_FFT_GROUP, out - o);
-            sa_fft_spectrum spectrum = {j->workspace + p->gradient_at + (size_t)i * p->in.frequency_pitch + o, p->gradient_pitch,
-                                        p->in.imaginary, false};
+            sa_fft_spectrum spectrum = gradient_spectrum(j, i, o);
             j->size->inverse(&spectrum, &target, work);
             for (int c = 0; c < target.channels; c++) {
                 float *to = dweight + ((size_t)(o + c) * (size_t)j->others + (size_t)(j->group_begin + i)) * (size_t)(size * size);
@@ -178,6 +183,82 @@ static void store_gradient(const sa_fft_job *j, float *dweight, bool add)
                 }
             }
         }
+}
+
+/* ------------------------------------------------------------------ strips ------------------------------------------ */
+
+/* A group's sums of conj(x) * dy over `tiles` <= SA_FFT_BLOCK tiles. */
+static void add_to_strip(const sa_fft_job *j, const float *x, const float *dy, float *sum, int tiles, bool add)
+{
+    const sa_fft_plan *p = &j->plan;
+    const sa_fft_series series = {
+        .first = {.a = x,
+                  .b = dy,
+                  .c = sum,
+                  .a_row = 1,
+                  .a_step = p->other.pack > 1 ? SA_FFT_PACK_CHANNELS : p->other.tile_pitch,
+                  .a_imaginary = p->other.imaginary,
+                  .b_step = p->strip_dy.tile_pitch,
+                  .b_imaginary = p->strip_dy.imaginary,
+                  .c_row = 2 * SA_FFT_GROUP,
+                  .c_imaginary = SA_FFT_GROUP,
+                  .rows = SA_FFT_PACK_CHANNELS,
+                  .depth = tiles,
+                  .channels = SA_FFT_GROUP},
+        .a_pitch = p->other.frequency_pitch,
+        .b_pitch = p->strip_dy.frequency_pitch,
+        .c_pitch = SA_FFT_STRIP_SUM,
+        .a_step_jump = p->other.pack > 1 ? p->other.tile_pitch - (size_t)(SA_FFT_PACK * SA_FFT_PACK_CHANNELS) : 0,
+        .count = p->frequencies,
+    };
+    j->kernels->conjugate_series(&series, add);
+}
+
+/* The sums over tiles [begin, end) of image n, in the thread's own room. */
+static void sum_strip(const sa_fft_job *j, const sa_fft_cut *dy, const sa_fft_cut *x, int n, int begin, int end)
+{
+    const sa_fft_plan *p = &j->plan;
+    float *work = sa_fft_thread_work(j);
+    sa_fft_cut own_x = *x, own_dy = *dy;
+    sa_fft_side side = p->strip_dy;
+    own_x.spectra = work + p->strip_x_at;
+    own_dy.spectra = work + p->strip_dy_at;
+    own_dy.side = &side;
+    for (int at = begin; at < end; at += SA_FFT_BLOCK) {
+        int until = sa_min_int(at + SA_FFT_BLOCK, end);
+        sa_fft_transform_tiles(j, &own_x, n, at, until);
+        for (int group = 0; group < p->in.channels; group += SA_FFT_GROUP) {
+            side.channels = sa_min_int(SA_FFT_GROUP, p->in.channels - group);
+            own_dy.channel_begin = dy->channel_begin + group;
+            sa_fft_transform_tiles(j, &own_dy, n, at, until);
+            float *sum = work + p->strip_sum_at + (size_t)(group / SA_FFT_GROUP) * p->strip_sum_pitch;
+            add_to_strip(j, own_x.spectra, own_dy.spectra, sum, until - at, at > begin);
+        }
+    }
+}
+
+/* The image's sums are set to, or increased by, the thread's. */
+static void add_strip(const sa_fft_job *j, bool add)
+{
+    const sa_fft_plan *p = &j->plan;
+    const float *strip = sa_fft_thread_work(j) + p->strip_sum_at;
+    float *sum = j->workspace + p->gradient_at;
+    const size_t floats = (size_t)sa_fft_divide_up(p->in.channels, SA_FFT_GROUP) * p->strip_sum_pitch;
+    if (!add) memcpy(sum, strip, floats * sizeof *sum);
+    else
+        for (size_t i = 0; i < floats; i++) sum[i] += strip[i];
+}
+
+/* Gradient spectra of image n: the strips' sums, added in order. */
+static void sum_strips(const sa_fft_job *j, const sa_fft_cut *dy, const sa_fft_cut *x, int n)
+{
+    const sa_fft_plan *p = &j->plan;
+#pragma omp for ordered schedule(dynamic)
+    for (int begin = 0; begin < p->tiles; begin += SA_FFT_STRIP) {
+        sum_strip(j, dy, x, n, begin, sa_min_int(begin + SA_FFT_STRIP, p->tiles));
+#pragma omp ordered
+        add_strip(j, begin > 0);
+    }
 }
 
 /* ------------------------------------------------------------------ passes ------------------------------------------ */
@@ -217,31 +298,74 @@ static void apply_filters_to_pack(const sa_fft_job *j, int group)
     j->kernels->multiply_packed(&series);
 }
 
-/* With few input channels, a pack of tiles and the filters of a group fit into a core's own cache: each thread takes its packs from
- * x to y alone. */
-static void run_forward_by_packs(const sa_fft_job *j, const sa_conv_forward_args *args, const sa_fft_cut *x, const sa_fft_sink *y,
-                                 const float *weight)
+/* Tiles [begin, end) of image n, from the value that they are cut from to the one that they are put together to. */
+typedef struct sa_fft_span {
+    int n, begin, end;
+} sa_fft_span;
+
+/* Item number `item` of the spans of at most `tiles` tiles that the images from `first` on are made of. */
+static sa_fft_span span_of(const sa_fft_plan *p, int first, int tiles, int item)
+{
+    int spans = sa_fft_divide_up(p->tiles, tiles), begin = item % spans * tiles;
+    return (sa_fft_span){first + item / spans, begin, sa_min_int(begin + tiles, p->tiles)};
+}
+
+static void share_spans(const sa_fft_job *j, const sa_range *range, int tiles, sa_work_share *share)
+{
+    sa_work_share_start(share, sa_range_images(range) * sa_fft_divide_up(j->plan.tiles, tiles), j->device->threads);
+}
+
+/* With few input channels, a pack of tiles and the filters of a group fit into a core's own cache. */
+static void run_pack(const sa_fft_job *j, const sa_fft_cut *from, const sa_fft_sink *to, const sa_fft_span *s)
 {
     const sa_fft_plan *p = &j->plan;
-    int images = args->range.image_end - args->range.image_begin, packs = sa_fft_divide_up(p->tiles, SA_FFT_PACK);
+    float *work = sa_fft_thread_work(j);
+    sa_fft_cut pack = *from;
+    pack.spectra = work + p->pack_in_at;
+    sa_fft_transform_pack(j, &pack, s->n, s->begin, p->tiles);
+    for (int group = 0; group < p->other.channels; group += SA_FFT_GROUP) {
+        apply_filters_to_pack(j, group);
+        for (int t = s->begin; t < s->end; t++) {
+            float *at = work + p->pack_out_at + (size_t)(t - s->begin) * p->pack_out_pitch;
+            sa_fft_spectrum spectrum = {at, 2 * SA_FFT_GROUP, SA_FFT_GROUP, false, false};
+            sa_fft_store_tile(j, to, &spectrum, s->n, t, group);
+        }
+    }
+}
+
+/* The thread's place for p->own tiles on one side. */
+static float *own_spectra(const sa_fft_job *j, size_t at, const sa_fft_side *side)
+{
+    return j->workspace + at + (size_t)omp_get_thread_num() * (size_t)j->plan.own * side->tile_pitch;
+}
+
+static void run_span(const sa_fft_job *j, const sa_fft_cut *from, const sa_fft_sink *to, const sa_fft_span *s)
+{
+    const sa_fft_plan *p = &j->plan;
+    sa_fft_cut cut = *from;
+    cut.spectra = own_spectra(j, p->in_at, &p->in);
+    float *other = own_spectra(j, p->other_at, &p->other);
+    sa_fft_transform_tiles(j, &cut, s->n, s->begin, s->end);
+    apply_filters(j, cut.spectra, other, s->end - s->begin);
+    sa_fft_store_tiles(j, to, other, s->n, s->begin, s->end);
+}
+
+/* A pass without a weight gradient: the threads need nothing of each other's tiles. */
+static void run_spans(const sa_fft_job *j, const sa_range *range, const sa_fft_cut *from, const sa_fft_sink *to,
+                      const float *weight, bool turned)
+{
+    const sa_fft_plan *p = &j->plan;
+    const int tiles = p->by_packs ? SA_FFT_PACK : p->own;
+    sa_work_share share;
+    share_spans(j, range, tiles, &share);
 #pragma omp parallel num_threads(j->device->threads)
     {
-        transform_filters(j, weight, false);
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < (int64_t)images * packs; i++) {
-            int n = args->range.image_begin + (int)(i / packs), begin = (int)(i % packs) * SA_FFT_PACK;
-            float *work = sa_fft_thread_work(j);
-            sa_fft_cut pack = *x;
-            pack.spectra = work + p->pack_in_at;
-            sa_fft_transform_pack(j, &pack, n, begin, p->tiles);
-            for (int group = 0; group < p->other.channels; group += SA_FFT_GROUP) {
-                apply_filters_to_pack(j, group);
-                for (int k = 0; k < SA_FFT_PACK && begin + k < p->tiles; k++) {
-                    sa_fft_spectrum spectrum = {work + p->pack_out_at + (size_t)k * p->pack_out_pitch, 2 * SA_FFT_GROUP,
-                                                SA_FFT_GROUP, false};
-                    sa_fft_store_tile(j, y, &spectrum, n, begin + k, group);
-                }
-            }
+        transform_filters(j, weight, turned);
+        int item;
+        while (sa_work_share_take(&share, &item)) {
+            sa_fft_span span = span_of(p, range->image_begin, tiles, item);
+            if (p->by_packs) run_pack(j, from, to, &span);
+            else run_span(j, from, to, &span);
         }
     }
 }
@@ -251,23 +375,9 @@ static void run_forward(const sa_fft_job *j, const sa_conv_forward_args *args)
     const sa_fft_plan *p = &j->plan;
     size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
     const float *weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * filter;
-    sa_fft_cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, false, &p->in, j->workspace + p->in_at};
+    sa_fft_cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, false, &p->in, NULL};
     sa_fft_sink y = {&args->y, args->range.channel_begin + j->group_begin, args->bias.ptr, NULL};
-    if (p->by_packs) {
-        run_forward_by_packs(j, args, &x, &y, weight);
-        return;
-    }
-#pragma omp parallel num_threads(j->device->threads)
-    {
-        transform_filters(j, weight, false);
-        for (int n = args->range.image_begin; n < args->range.image_end; n++)
-            for (int begin = 0; begin < p->tiles; begin += p->chunk) {
-                int end = sa_min_int(begin + p->chunk, p->tiles);
-                sa_fft_transform_tiles(j, &x, n, begin, end);
-                apply_filters(j, end - begin);
-                sa_fft_store_tiles(j, &y, n, begin, end);
-            }
-    }
+    run_spans(j, &args->range, &x, &y, weight, false);
 }
 
 static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
@@ -280,14 +390,37 @@ static sa_status forward(const sa_device *device, const sa_conv_forward_args *ar
     return SA_OK;
 }
 
-/* dx, dweight or both, from one set of dy's spectra. */
+/* The weight gradient, and dx unless it is NULL, of a chunk of tiles from `begin` on, from one set of dy's spectra. Called by all
+ * threads of a parallel region. Tiles are a thread's own, but for the sum over them: there, frequencies are. */
+static void run_backward_chunk(const sa_fft_job *j, const sa_fft_cut *dy, const sa_fft_cut *x, const sa_fft_sink *dx, int n,
+                               int begin)
+{
+    const sa_fft_plan *p = &j->plan;
+    int tiles = sa_min_int(p->chunk, p->tiles - begin), thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    int first = sa_work_part_begin(tiles, thread, threads), last = sa_work_part_begin(tiles, thread + 1, threads);
+    sa_fft_cut own_dy = *dy, own_x = *x;
+    if (tiles < p->chunk) {
+#pragma omp barrier /* other shares of the tiles' places than those in the chunk before */
+    }
+    own_dy.spectra = j->workspace + p->in_at + (size_t)first * p->in.tile_pitch;
+    own_x.spectra = j->workspace + p->other_at + (size_t)first * p->other.tile_pitch;
+    sa_fft_transform_tiles(j, &own_dy, n, begin + first, begin + last);
+    sa_fft_transform_tiles(j, &own_x, n, begin + first, begin + last);
+#pragma omp barrier
+    add_gradient(j, tiles, begin > 0);
+    if (!dx || first == last) return;
+    apply_filters(j, own_dy.spectra, own_x.spectra, last - first);
+    sa_fft_store_tiles(j, dx, own_x.spectra, n, begin + first, begin + last);
+}
+
+/* dx, dweight or both. */
 static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args, bool data, bool weight)
 {
     const sa_conv_shape *s = &args->shape;
     const sa_fft_plan *p = &j->plan;
     int size = s->kernel_h, o0 = args->range.channel_begin;
-    sa_fft_cut dy = {&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, j->workspace + p->in_at};
-    sa_fft_cut x = {&args->x, j->group_begin, 0, 0, p->step, false, &p->other, j->workspace + p->other_at};
+    sa_fft_cut dy = {&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, NULL};
+    sa_fft_cut x = {&args->x, j->group_begin, 0, 0, p->step, false, &p->other, NULL};
     if (p->windows_of_x) {
         dy.pad_h = dy.pad_w = 0;
         x.pad_h = s->pad_h, x.pad_w = s->pad_w;
@@ -295,25 +428,19 @@ static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args,
         dy.conjugate = x.conjugate = true; /* of x * conj(dy), add_gradient's product is the conjugate otherwise */
     }
     sa_fft_sink dx = {&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
-    float *dweight = NULL;
-    if (weight) dweight = (float *)args->dweight.ptr + (size_t)o0 * (size_t)s->in_channels * (size_t)(size * size);
-#pragma omp parallel num_threads(j->device->threads)
+    if (!weight) {
+        run_spans(j, &args->range, &dy, &dx, args->weight.ptr, true);
+        return;
+    }
+    float *dweight = (float *)args->dweight.ptr + (size_t)o0 * (size_t)s->in_channels * (size_t)(size * size);
+#pragma omp parallel num_threads(p->windows_of_x ? p->workers : j->device->threads)
     {
         if (data) transform_filters(j, args->weight.ptr, true);
         for (int n = args->range.image_begin; n < args->range.image_end; n++) {
-            for (int begin = 0; begin < p->tiles; begin += p->chunk) {
-                int end = sa_min_int(begin + p->chunk, p->tiles);
-                sa_fft_transform_tiles(j, &dy, n, begin, end);
-                if (weight) {
-                    sa_fft_transform_tiles(j, &x, n, begin, end);
-                    add_gradient(j, end - begin, begin > 0);
-                }
-                if (data) {
-                    apply_filters(j, end - begin);
-                    sa_fft_store_tiles(j, &dx, n, begin, end);
-                }
-            }
-            if (weight) store_gradient(j, dweight, args->accumulate || n > args->range.image_begin);
+            if (p->windows_of_x) sum_strips(j, &dy, &x, n);
+            for (int begin = 0; begin < p->tiles && !p->windows_of_x; begin += p->chunk)
+                run_backward_chunk(j, &dy, &x, data ? &dx : NULL, n, begin);
+            store_gradient(j, dweight, args->accumulate || n > args->range.image_begin);
         }
     }
 }

@@ -52,20 +52,20 @@ typedef struct sa_fft_target {
     const float *bias;
 } sa_fft_target;
 
-/* C(i, o) = sum over k of A(i, k) * B(k, o), complex, for one frequency. A(i, k) is a[i * a_row + k * a_step], and a_row_jump and
- * a_step_jump further on for every SA_FFT_PACK rows or steps (packed tiles); vectors of `channels` (a multiple of SA_FFT_GROUP)
- * values o lie at b[k * b_step], c[i * c_row]. *_imaginary: distance to that part. */
+/* C(i, o) = sum over k of A(i, k) * B(k, o), complex, for one frequency. A(i, k) is a[i * a_row + k * a_step]; vectors of
+ * `channels` (a multiple of SA_FFT_GROUP) values o lie at b[k * b_step], c[i * c_row]. *_imaginary: distance to that part. */
 typedef struct sa_fft_product {
     const float *a, *b;
     float *c;
-    size_t a_row, a_row_jump, a_step, a_step_jump, a_imaginary, b_step, b_imaginary, c_row, c_imaginary;
+    size_t a_row, a_step, a_imaginary, b_step, b_imaginary, c_row, c_imaginary;
     int rows, depth, channels;
 } sa_fft_product;
 
-/* `count` products of SA_FFT_PACK rows and SA_FFT_GROUP channels: `first`, and others further on by these distances. */
+/* `count` products of SA_FFT_PACK rows and SA_FFT_GROUP channels: `first`, and others further on by these distances. With packed
+ * tiles as the depth, A is a_step_jump further on for every SA_FFT_PACK steps. */
 typedef struct sa_fft_series {
     sa_fft_product first;
-    size_t a_pitch, b_pitch, c_pitch;
+    size_t a_pitch, b_pitch, c_pitch, a_step_jump;
     int count;
 } sa_fft_series;
 
@@ -94,6 +94,7 @@ typedef struct sa_fft_kernels {
     void (*multiply_packed)(const sa_fft_series *series);
     /* conj(A), set or added to C, SA_FFT_BLOCK steps of the depth at a time. */
     void (*multiply_conjugate)(const sa_fft_product *product, const sa_fft_ahead *ahead, bool add);
+    void (*conjugate_series)(const sa_fft_series *series, bool add); /* depth: at most SA_FFT_BLOCK */
 } sa_fft_kernels;
 
 /* A T = 32 tile (see conv_fft_tile_template.h): its columns, those of 8 rows, and two rows twice; vectors of SA_FFT_GROUP. */

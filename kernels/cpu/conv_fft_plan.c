@@ -3,6 +3,8 @@
 
 #include "kernels/cpu/conv_direct_kernels.h"
 
+#include <limits.h>
+
 enum {
     LINE = 16,                /* floats in a cache line */
     TILE_SKEW = 80,           /* floats between tiles, and */
@@ -13,6 +15,7 @@ enum {
     CACHED_FLOATS = 9 << 16, /* spectra of a chunk that two cores' caches hold */
     STREAM_FLOATS = 1 << 20, /* spectra of a chunk beyond which they are stored past the caches */
     LARGE_PLANE = 64 * 80,   /* output pixels from which on T = 32 is faster */
+    WORKERS_MIN = 2,         /* threads that sum strips, however small the workspace */
 };
 
 static sa_status check(const sa_conv_shape *s)
@@ -75,19 +78,28 @@ static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, si
     return sa_min_int(most, p->tiles);
 }
 
+/* Tiles of each thread at once, of about `chunk` in all, such that the threads' turns are about equal and equally many. */
+static int choose_own(const sa_fft_plan *p, int threads)
+{
+    int rounds = sa_fft_divide_up(p->tiles, sa_max_int(p->chunk / threads, 1));
+    return sa_fft_divide_up(p->tiles, sa_fft_divide_up(rounds, threads) * threads);
+}
+
 /* The workspace for `group` channels of y, or of x and dx. False if smaller groups would serve better. */
 static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size_t threads)
 {
     bool filters = r->pass != SA_CONV_PASS_BACKWARD_WEIGHT;
     bool gradients = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
-    p->other = make_side(p, group, packs_tiles() && r->pass == SA_CONV_PASS_BACKWARD_WEIGHT);
+    p->other = make_side(p, group, false);
     p->filter_pitch = (size_t)p->in.channels * p->other.frequency_pitch + FREQUENCY_SKEW;
     p->gradient_pitch = (size_t)group * p->in.frequency_pitch + FREQUENCY_SKEW;
     size_t filter = filters ? p->filter_pitch * (size_t)p->frequencies : 0;
     size_t gradient = gradients ? p->gradient_pitch * (size_t)p->frequencies : 0;
     size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float);
     int most = choose_chunk(p, filter, gradient, filter + gradient + thread, limit, &p->chunk);
-    size_t in_floats = sa_fft_side_floats(&p->in, p->chunk), other_floats = sa_fft_side_floats(&p->other, p->chunk);
+    p->own = choose_own(p, (int)threads);
+    const int held = gradients ? p->chunk : p->own * (int)threads;
+    size_t in_floats = sa_fft_side_floats(&p->in, held), other_floats = sa_fft_side_floats(&p->other, held);
     if (p->by_packs) in_floats = other_floats = 0;
     p->stream = in_floats + other_floats > STREAM_FLOATS;
     p->filter_at = 0;
@@ -107,6 +119,24 @@ static void plan_packs(sa_fft_plan *p)
     p->thread_pitch = p->pack_out_at + SA_FFT_PACK * p->pack_out_pitch;
 }
 
+/* The workspace for strips: the image's sums, and the workers' rooms, as many as there is room for. */
+static void plan_strips(sa_fft_plan *p, const sa_conv_request *r, int threads)
+{
+    int groups = sa_fft_divide_up(p->in.channels, SA_FFT_GROUP);
+    p->other = make_side(p, r->shape.in_channels, packs_tiles());
+    p->strip_dy = make_side(p, SA_FFT_GROUP, false);
+    p->strip_sum_pitch = (size_t)SA_FFT_STRIP_SUM * (size_t)p->frequencies + LINE;
+    p->strip_x_at = p->thread_pitch;
+    p->strip_dy_at = p->strip_x_at + sa_fft_side_floats(&p->other, SA_FFT_BLOCK);
+    p->strip_sum_at = p->strip_dy_at + sa_fft_side_floats(&p->strip_dy, SA_FFT_BLOCK);
+    p->thread_pitch = p->strip_sum_at + (size_t)groups * p->strip_sum_pitch;
+    p->gradient_at = 0;
+    p->thread_at = (size_t)groups * p->strip_sum_pitch;
+    size_t limit = r->limit_bytes / sizeof(float), fit = limit > p->thread_at ? (limit - p->thread_at) / p->thread_pitch : 0;
+    p->workers = sa_min_int(threads, fit > WORKERS_MIN ? (int)(fit < INT_MAX ? fit : INT_MAX) : WORKERS_MIN);
+    p->end = p->thread_at + (size_t)p->workers * p->thread_pitch;
+}
+
 sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa_fft_plan *plan)
 {
     const sa_conv_shape *s = &r->shape;
@@ -120,6 +150,11 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
     p.thread_pitch = SA_FFT_WORK_FLOATS + (size_t)SA_FFT_GROUP * (size_t)p.size * p.stage_pitch;
     p.by_packs = p.in.pack > 1;
     if (p.by_packs) plan_packs(&p);
+    if (p.windows_of_x) {
+        plan_strips(&p, r, device->threads);
+        *plan = p;
+        return SA_OK;
+    }
     int group = forward ? r->out_channels_at_once : s->in_channels;
     while (!plan_group(&p, r, group, (size_t)device->threads) && group > SA_FFT_GROUP)
         group = sa_fft_divide_up(sa_fft_divide_up(group, 2), SA_FFT_GROUP) * SA_FFT_GROUP;

@@ -6,7 +6,9 @@
 #include "kernels/cpu/conv_fft_kernels.h"
 
 enum {
-    SA_FFT_RUN = 4, /* tiles of one tile row that are staged together */
+    SA_FFT_RUN = 4,                                             /* tiles of one tile row that are staged together */
+    SA_FFT_STRIP = 4 * SA_FFT_BLOCK,                            /* tiles whose products are summed apart from the others' */
+    SA_FFT_STRIP_SUM = SA_FFT_PACK_CHANNELS * 2 * SA_FFT_GROUP, /* floats of one frequency */
 };
 
 /* Spectra of one side of the convolution: (tiles at once, frequencies, 2, channels rounded up to SA_FFT_GROUP).
@@ -24,16 +26,23 @@ typedef struct sa_fft_plan {
     int size_index, size;  /* T = 16 << size_index */
     int step, frequencies; /* output pixels of a tile: T - K + 1 */
     int height, width, tiles_y, tiles_x, tiles;
-    int chunk;                           /* tiles at once */
+    int chunk;                           /* tiles at once, of all threads */
+    int own;                             /* without gradients: of each thread, which goes from its tiles to their results alone */
     bool stream;                         /* spectra of tiles are too many for the caches */
     bool windows_of_x;                   /* sa_fft_weights_apart */
     sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
     sa_fft_side other;                   /* y; or x and dx: one group */
     size_t filter_pitch, gradient_pitch; /* of one frequency */
-    /* A forward pass over packed tiles: instead of chunks, each thread has the spectra of one pack of x and, from these floats of
-     * its room on, of the pack's part of one group of y's channels: (SA_FFT_PACK, frequencies, 2, SA_FFT_GROUP). */
+    /* A forward pass over packed tiles: instead of tiles of its own, each thread has the spectra of one pack of x and, from these
+     * floats of its room on, of the pack's part of one group of y's channels: (SA_FFT_PACK, frequencies, 2, SA_FFT_GROUP). */
     bool by_packs;
     size_t pack_in_at, pack_out_at, pack_out_pitch;
+    /* Weight gradients by windows of x: `workers` threads sum strips of tiles, each in its own room, where it has the spectra of
+     * SA_FFT_BLOCK tiles of x and of one group of dy's channels, and the sums. Those and the image's sum of the strips' lie as
+     * (groups of dy's channels, frequencies, SA_FFT_PACK_CHANNELS, 2, SA_FFT_GROUP), groups strip_sum_pitch apart. */
+    int workers;
+    sa_fft_side strip_dy;
+    size_t strip_x_at, strip_dy_at, strip_sum_at, strip_sum_pitch;
     /* Workspace, floats from its begin. */
     size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
 } sa_fft_plan;

@@ -115,16 +115,14 @@ typedef struct tile_place {
 
 SA_CONV_INLINE tile_place place_of(const sa_fft_product *p, int i, int o)
 {
-    /* with packed tiles, register tiles have SA_FFT_PACK rows, so none lies across a jump */
-    return (tile_place){p->a + (size_t)i * p->a_row + (size_t)(i / SA_FFT_PACK) * p->a_row_jump, p->b + o,
-                        p->c + (size_t)i * p->c_row + o};
+    return (tile_place){p->a + (size_t)i * p->a_row, p->b + o, p->c + (size_t)i * p->c_row + o};
 }
 
 /* A complex product takes three real multiply-adds:
  *      A * B:  re = sum (a_re + a_im) b_re - sum a_im (b_re + b_im),  im = sum (a_re + a_im) b_re + sum a_re (b_im - b_re)
  * conj(A) * B:  re = sum (a_re - a_im) b_re + sum a_im (b_re + b_im),  im = sum (a_re - a_im) b_re + sum a_re (b_im - b_re) */
 typedef struct tile_sums {
-    vec both[SA_TILE_ROWS][2], plain[SA_TILE_ROWS][2], crossed[SA_TILE_ROWS][2];
+    vec both[SA_FFT_PACK][2], plain[SA_FFT_PACK][2], crossed[SA_FFT_PACK][2]; /* (rows, vectors) */
 } tile_sums;
 
 SA_CONV_INLINE void clear_sums(tile_sums *s, const int rows, const int vectors)
@@ -201,7 +199,6 @@ SA_CONV_INLINE void conjugate_tile(const sa_fft_product *p, tile_place at, const
         for (; k < end; k++, at.a += p->a_step, at.b += p->b_step) {
             prefetch_step(next);
             add_step(p, &sums, at.a, at.b, rows, vectors, true);
-            if (k % SA_FFT_PACK == SA_FFT_PACK - 1) at.a += p->a_step_jump;
         }
         if (add_to) store_sums(p, &sums, at.c, rows, vectors, true, true);
         else store_sums(p, &sums, at.c, rows, vectors, true, false);
@@ -246,9 +243,10 @@ static void for_tiles(const sa_fft_product *p, tile_function *const *functions, 
 {
     prefetch next = start_prefetch(p, ahead);
     for (int o = 0; o < p->channels; o += columns_from(p, o))
-        for (int i = 0; i < p->rows; i += SA_TILE_ROWS) {
-            int rows = p->rows - i < SA_TILE_ROWS ? p->rows - i : SA_TILE_ROWS;
+        for (int i = 0, tiles = (p->rows + SA_TILE_ROWS - 1) / SA_TILE_ROWS; tiles > 0; tiles--) {
+            int rows = (p->rows - i + tiles - 1) / tiles; /* about equal */
             functions[rows - 1](p, i, o, &next, add_to);
+            i += rows;
         }
 }
 
@@ -282,6 +280,23 @@ static void multiply_packed(const sa_fft_series *series)
 }
 #endif
 
+static void conjugate_series(const sa_fft_series *series, bool add_to)
+{
+    sa_fft_product p = series->first;
+    for (int i = 0; i < series->count; i++, p.a += series->a_pitch, p.b += series->b_pitch, p.c += series->c_pitch)
+        for (int o = 0; o < SA_FFT_GROUP; o += SA_CONV_LANES) {
+            tile_sums sums;
+            const float *a = p.a;
+            clear_sums(&sums, SA_FFT_PACK, 1);
+            for (int k = 0; k < p.depth; k++, a += p.a_step) {
+                if (k > 0 && k % SA_FFT_PACK == 0) a += series->a_step_jump;
+                add_step(&p, &sums, a, p.b + o + (size_t)k * p.b_step, SA_FFT_PACK, 1, true);
+            }
+            if (add_to) store_sums(&p, &sums, p.c + o, SA_FFT_PACK, 1, true, true);
+            else store_sums(&p, &sums, p.c + o, SA_FFT_PACK, 1, true, false);
+        }
+}
+
 const sa_fft_kernels SA_KERNELS_NAME = {
     .size = {{forward_16, filter_16, inverse_16}, {forward_32, filter_32, inverse_32}},
     .multiply = multiply,
@@ -289,4 +304,5 @@ const sa_fft_kernels SA_KERNELS_NAME = {
     .multiply_packed = multiply_packed,
 #endif
     .multiply_conjugate = multiply_conjugate,
+    .conjugate_series = conjugate_series,
 };

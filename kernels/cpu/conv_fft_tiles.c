@@ -106,10 +106,8 @@ void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int 
     j->size->forward(&pixels, &spectrum, work);
 }
 
-/* All threads. */
 static void transform_packs(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end)
 {
-#pragma omp for schedule(dynamic)
     for (int at = begin; at < end; at += SA_FFT_PACK) {
         sa_fft_cut pack = *c;
         pack.spectra += (size_t)((at - begin) / SA_FFT_PACK) * c->side->tile_pitch;
@@ -124,7 +122,6 @@ void sa_fft_transform_tiles(const sa_fft_job *j, const sa_fft_cut *c, int n, int
         transform_packs(j, c, n, begin, end);
         return;
     }
-#pragma omp for collapse(2) schedule(dynamic)
     for (int at = begin; at < end; at += SA_FFT_RUN)
         for (int group = 0; group < c->side->channels; group += SA_FFT_GROUP)
             for (int t = at; t < sa_min_int(at + SA_FFT_RUN, end);) {
@@ -172,14 +169,13 @@ void sa_fft_store_tile(const sa_fft_job *j, const sa_fft_sink *to, const sa_fft_
     if (to->gather) gather_tile(to, &target, n, c, y, x);
 }
 
-void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, int n, int begin, int end)
+void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, const float *spectra, int n, int begin, int end)
 {
     const sa_fft_plan *p = &j->plan;
-#pragma omp for collapse(2) schedule(dynamic)
     for (int t = begin; t < end; t++)
         for (int group = 0; group < p->other.channels; group += SA_FFT_GROUP) {
-            sa_fft_spectrum spectrum = {j->workspace + p->other_at + (size_t)(t - begin) * p->other.tile_pitch + group,
-                                        p->other.frequency_pitch, p->other.imaginary, false};
+            float *at = (float *)spectra + (size_t)(t - begin) * p->other.tile_pitch + group;
+            sa_fft_spectrum spectrum = {at, p->other.frequency_pitch, p->other.imaginary, false, false};
             sa_fft_store_tile(j, to, &spectrum, n, t, group);
         }
 }

@@ -37,17 +37,18 @@ typedef struct sa_fft_sink {
 /* This thread's part of the workspace: room for a transform, then pixels, then spectra of its own if the plan says so. */
 float *sa_fft_thread_work(const sa_fft_job *j);
 
-/* Spectra of tiles [begin, end) of image n. Called by all threads of a parallel region; ends with a barrier. */
+/* All of these are work of one thread. */
+
+/* Spectra of tiles [begin, end) of image n, the first at c->spectra. */
 void sa_fft_transform_tiles(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end);
 
-/* The same for the SA_FFT_PACK tiles from `begin` on, of which there are none from `end` on, into c->spectra; one thread. */
+/* The same for the SA_FFT_PACK tiles from `begin` on, of which there are none from `end` on. */
 void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end);
 
-/* Transforms tiles [begin, end) of image n back and stores them. Called by all threads of a parallel region; ends with a barrier.
- */
-void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, int n, int begin, int end);
+/* Transforms tiles [begin, end) of image n, the first at `spectra`, back and stores them. */
+void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, const float *spectra, int n, int begin, int end);
 
-/* The same for one tile and the channels of one group (group: its first channel among those of the sink); one thread. */
+/* The same for one tile and the channels of one group (group: its first channel among those of the sink). */
 void sa_fft_store_tile(const sa_fft_job *j, const sa_fft_sink *to, const sa_fft_spectrum *spectrum, int n, int t, int group);
 
 #endif
