@@ -1,22 +1,24 @@
 /* Convolution without a column matrix: any kernel, stride and padding.
  *
- * A strip is a few input rows of all channels with their padding, staged in the workspace by all threads together; the threads
- * then share the rows and columns (or, for dweight, the weights) that the strip feeds. Strips depend on the shape alone and
- * every number is summed by one thread in one order.
+ * A strip is a few input rows of all channels with their padding, staged in the workspace. Each thread has strips of its own and
+ * computes the output rows that they feed; for dweight all threads stage one together, each some channels, and share the weights
+ * that it feeds likewise. The strips of dweight depend on the shape alone and every number is summed by one thread in one order.
  * Strides: a strip row is stored as stride_w phases, phase f holding the columns x with (x + pad) % stride_w == f, so that
  * tap v reads phase v % stride_w from v / stride_w on, contiguously.
  * The data gradient is a stride-1 convolution of dy, spread out by the stride with zeros between, with the turned kernel. */
 #include "kernels/cpu/conv_common.h"
 #include "kernels/cpu/conv_direct_kernels.h"
+#include "kernels/cpu/work_share.h"
 
+#include <omp.h>
 #include <string.h>
 
 enum {
-    STRIP_BYTES = 1 << 20, /* strips are about this large, between */
-    STRIP_ROWS_MIN = 4,    /* and */
+    STRIP_BYTES = 1 << 20,     /* strips are about this large, */
+    OWN_STRIP_BYTES = 1 << 19, /* those of one thread about this, between */
+    STRIP_ROWS_MIN = 4,        /* and */
     STRIP_ROWS_MAX = 16,
     STRIDE_MAX = 256,
-    CHANNEL_BLOCK = 32, /* output channels of one work item, a multiple of SA_DIRECT_GROUP */
 };
 
 /* One pass as a convolution of `source` (channels, height, width), its pixels spread `spread` apart. */
@@ -28,8 +30,8 @@ typedef struct pass {
     int strip_rows, taps;                         /* staged rows; Kh*Kw */
     size_t phase_pitch, row_pitch, channel_pitch; /* of the strip, in floats */
     size_t dy_pitch;                              /* of a staged row of dy, or of a row of dx waiting for the gather */
-    /* Parts of the workspace, floats from its begin. */
-    size_t tap_at, weight_at, strip_at, dy_at, dx_at, end;
+    /* Parts of the workspace, floats from its begin; the strip and what follows it, of every thread, thread_pitch apart. */
+    size_t tap_at, weight_at, strip_at, dy_at, dx_at, thread_pitch, end;
 } pass;
 
 static size_t round_up(size_t value, size_t multiple)
@@ -48,8 +50,8 @@ static const sa_direct_kernels *kernels(void)
     }
 }
 
-/* Fills in the strip's geometry and the workspace. */
-static void plan_pass(pass *p, bool packed_weight, int staged_dy_channels, bool staged_dx)
+/* Fills in the strip's geometry. */
+static void plan_strip(pass *p, size_t strip_bytes)
 {
     size_t width = round_up((size_t)p->out_width, SA_DIRECT_PIXELS);
     p->taps = p->kernel_h * p->kernel_w;
@@ -57,41 +59,52 @@ static void plan_pass(pass *p, bool packed_weight, int staged_dy_channels, bool 
     p->row_pitch = p->phase_pitch * (size_t)p->stride_w;
     p->dy_pitch = width;
     size_t row_bytes = p->row_pitch * (size_t)p->in_channels * sizeof(float);
-    size_t fit = STRIP_BYTES / row_bytes, halo = (size_t)(p->kernel_h - 1);
+    size_t fit = strip_bytes / row_bytes, halo = (size_t)(p->kernel_h - 1);
     size_t rows = fit > halo ? (fit - halo) / (size_t)p->stride_h : 0;
     rows = rows < STRIP_ROWS_MIN ? STRIP_ROWS_MIN : rows > STRIP_ROWS_MAX ? STRIP_ROWS_MAX : rows;
     p->rows = sa_min_int((int)rows, p->out_height);
     p->strip_rows = (p->rows - 1) * p->stride_h + p->kernel_h;
     p->channel_pitch = (size_t)p->strip_rows * p->row_pitch;
-    size_t groups = round_up((size_t)p->out_channels, SA_DIRECT_GROUP);
-    size_t weights = packed_weight ? groups * (size_t)p->in_channels * (size_t)p->taps : 0;
-    p->weight_at = round_up((size_t)p->taps, SA_DIRECT_PIXELS);
-    p->strip_at = p->weight_at + round_up(weights, SA_DIRECT_PIXELS);
-    p->dy_at = p->strip_at + p->channel_pitch * (size_t)p->in_channels;
-    p->dx_at = p->dy_at + (size_t)staged_dy_channels * (size_t)p->rows * p->dy_pitch;
-    p->end = p->dx_at + (staged_dx ? (size_t)p->out_channels * (size_t)p->rows * p->dy_pitch : 0);
 }
 
-static pass forward_pass(const sa_conv_shape *s, int out_channels, const sa_source *x)
+/* A pass in which each thread has strips of its own. */
+static void plan_pass(pass *p, int threads, bool staged_dx)
 {
-    pass p = {.source = x,
-              .in_channels = s->in_channels,
-              .out_channels = out_channels,
-              .out_height = s->out_height,
-              .out_width = s->out_width,
-              .kernel_h = s->kernel_h,
-              .kernel_w = s->kernel_w,
-              .stride_h = s->stride_h,
-              .stride_w = s->stride_w,
-              .pad_h = s->pad_h,
-              .pad_w = s->pad_w,
-              .spread_h = 1,
-              .spread_w = 1};
-    plan_pass(&p, true, 0, false);
+    plan_strip(p, OWN_STRIP_BYTES);
+    size_t groups = round_up((size_t)p->out_channels, SA_DIRECT_GROUP);
+    size_t weights = groups * (size_t)p->in_channels * (size_t)p->taps;
+    p->weight_at = round_up((size_t)p->taps, SA_DIRECT_PIXELS);
+    p->strip_at = p->weight_at + round_up(weights, SA_DIRECT_PIXELS);
+    p->dx_at = p->strip_at + p->channel_pitch * (size_t)p->in_channels;
+    p->thread_pitch = p->dx_at + (staged_dx ? (size_t)p->out_channels * (size_t)p->rows * p->dy_pitch : 0) - p->strip_at;
+    p->end = p->strip_at + (size_t)threads * p->thread_pitch;
+}
+
+static pass pass_over_x(const sa_conv_shape *s, int out_channels, const sa_source *x)
+{
+    return (pass){.source = x,
+                  .in_channels = s->in_channels,
+                  .out_channels = out_channels,
+                  .out_height = s->out_height,
+                  .out_width = s->out_width,
+                  .kernel_h = s->kernel_h,
+                  .kernel_w = s->kernel_w,
+                  .stride_h = s->stride_h,
+                  .stride_w = s->stride_w,
+                  .pad_h = s->pad_h,
+                  .pad_w = s->pad_w,
+                  .spread_h = 1,
+                  .spread_w = 1};
+}
+
+static pass forward_pass(const sa_conv_shape *s, int out_channels, int threads, const sa_source *x)
+{
+    pass p = pass_over_x(s, out_channels, x);
+    plan_pass(&p, threads, false);
     return p;
 }
 
-static pass data_pass(const sa_conv_shape *s, const sa_source *dy, bool gather)
+static pass data_pass(const sa_conv_shape *s, int threads, const sa_source *dy, bool gather)
 {
     pass p = {.source = dy,
               .in_channels = s->out_channels,
@@ -106,27 +119,29 @@ static pass data_pass(const sa_conv_shape *s, const sa_source *dy, bool gather)
               .pad_w = s->kernel_w - 1 - s->pad_w,
               .spread_h = s->stride_h,
               .spread_w = s->stride_w};
-    plan_pass(&p, true, 0, gather);
+    plan_pass(&p, threads, gather);
     return p;
 }
 
 static pass weight_pass(const sa_conv_shape *s, int out_channels, const sa_source *x)
 {
-    pass p = forward_pass(s, out_channels, x);
-    plan_pass(&p, false, out_channels, false);
+    pass p = pass_over_x(s, out_channels, x);
+    plan_strip(&p, STRIP_BYTES);
+    p.strip_at = round_up((size_t)p.taps, SA_DIRECT_PIXELS);
+    p.dy_at = p.strip_at + p.channel_pitch * (size_t)p.in_channels;
+    p.end = p.dy_at + (size_t)out_channels * (size_t)p.rows * p.dy_pitch;
     return p;
 }
 
 static sa_status workspace_bytes(const sa_device *device, const sa_conv_request *r, size_t *bytes)
 {
-    (void)device;
     const sa_conv_shape *s = &r->shape;
     if (s->stride_h > STRIDE_MAX || s->stride_w > STRIDE_MAX)
         SA_FAIL(SA_UNSUPPORTED, "direct convolution: stride %dx%d is larger than %d", s->stride_h, s->stride_w, STRIDE_MAX);
     size_t floats = 0;
-    if (r->pass == SA_CONV_PASS_FORWARD) floats = forward_pass(s, r->out_channels_at_once, NULL).end;
+    if (r->pass == SA_CONV_PASS_FORWARD) floats = forward_pass(s, r->out_channels_at_once, device->threads, NULL).end;
     if (r->pass == SA_CONV_PASS_BACKWARD_DATA || r->pass == SA_CONV_PASS_BACKWARD_BOTH)
-        floats = data_pass(s, NULL, r->gather_dx).end;
+        floats = data_pass(s, device->threads, NULL, r->gather_dx).end;
     if (r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH) {
         size_t weight = weight_pass(s, r->out_channels_at_once, NULL).end;
         if (weight > floats) floats = weight;
@@ -167,16 +182,14 @@ static void load_phase(const pass *p, int n, int c, int y, int phase, float *tar
     }
 }
 
-/* Stages the strip for output rows from i0 on. Called by all threads of a parallel region. */
-static void load_strip(const pass *p, int n, int i0, float *workspace, float *scratch)
+/* Stages channel c of the strip for output rows from i0 on. */
+static void load_strip_channel(const pass *p, int n, int c, int i0, float *strip, float *scratch)
 {
-#pragma omp for collapse(2) schedule(static)
-    for (int c = 0; c < p->in_channels; c++)
-        for (int r = 0; r < p->strip_rows; r++) {
-            float *target = workspace + p->strip_at + (size_t)c * p->channel_pitch + (size_t)r * p->row_pitch;
-            for (int phase = 0; phase < p->stride_w; phase++)
-                load_phase(p, n, c, i0 * p->stride_h + r - p->pad_h, phase, target + (size_t)phase * p->phase_pitch, scratch);
-        }
+    for (int r = 0; r < p->strip_rows; r++) {
+        float *target = strip + (size_t)c * p->channel_pitch + (size_t)r * p->row_pitch;
+        for (int phase = 0; phase < p->stride_w; phase++)
+            load_phase(p, n, c, i0 * p->stride_h + r - p->pad_h, phase, target + (size_t)phase * p->phase_pitch, scratch);
+    }
 }
 
 static void fill_tap_offsets(const pass *p, int32_t *offset)
@@ -208,66 +221,68 @@ typedef struct target {
     int o0;
 } target;
 
-static void gather_strip(const pass *p, const target *t, int n, int i0, int rows, const float *workspace)
+static void gather_strip(const pass *p, const target *t, int n, int i0, int rows, const float *dx)
 {
-#pragma omp for schedule(static)
     for (int c = 0; c < p->out_channels; c++) {
         sa_conv_piece piece = {.n = n, .c = c, .y = i0, .rows = rows, .columns = p->out_width, .pitch = p->dy_pitch};
-        piece.value = workspace + p->dx_at + (size_t)c * (size_t)p->rows * p->dy_pitch;
+        piece.value = dx + (size_t)c * (size_t)p->rows * p->dy_pitch;
         sa_conv_gather_piece(t->gather, &piece);
     }
 }
 
-/* Output rows [i0, i0 + rows) of image n. Called by all threads of a parallel region. */
-static void run_strip(const pass *p, const target *t, int n, int i0, int rows, float *workspace)
+/* Output rows [i0, i0 + rows) of image n from a staged strip, if they are gathered through the room `dx`. */
+static void run_strip(const pass *p, const target *t, int n, int i0, int rows, const float *workspace, const float *strip,
+                      float *dx)
 {
     const sa_direct_kernels *k = kernels();
-#pragma omp for collapse(2) schedule(static)
-    for (int r = 0; r < rows; r++)
-        for (int o = 0; o < p->out_channels; o += CHANNEL_BLOCK) {
-            sa_direct_row row = {
-                .strip = workspace + p->strip_at + (size_t)(r * p->stride_h) * p->row_pitch,
-                .tap_offset = (const int32_t *)(const void *)(workspace + p->tap_at),
-                .weight = workspace + p->weight_at + (size_t)o * (size_t)p->in_channels * (size_t)p->taps,
-                .bias = t->bias ? t->bias + o : NULL,
-                .channel_pitch = p->channel_pitch,
-                .taps = p->taps,
-                .in_channels = p->in_channels,
-                .channels = sa_min_int(p->out_channels - o, CHANNEL_BLOCK),
-                .width = p->out_width,
-            };
-            if (t->gather) {
-                row.out_pitch = (size_t)p->rows * p->dy_pitch;
-                row.out = workspace + p->dx_at + (size_t)o * row.out_pitch + (size_t)r * p->dy_pitch;
-            } else {
-                row.out_pitch = (size_t)p->out_height * (size_t)p->out_width;
-                row.out = sa_slab_row(t->out, n, t->o0 + o, i0 + r);
-            }
-            k->row(&row);
+    for (int r = 0; r < rows; r++) {
+        sa_direct_row row = {
+            .strip = strip + (size_t)(r * p->stride_h) * p->row_pitch,
+            .tap_offset = (const int32_t *)(const void *)(workspace + p->tap_at),
+            .weight = workspace + p->weight_at,
+            .bias = t->bias,
+            .channel_pitch = p->channel_pitch,
+            .taps = p->taps,
+            .in_channels = p->in_channels,
+            .channels = p->out_channels,
+            .width = p->out_width,
+        };
+        if (t->gather) {
+            row.out_pitch = (size_t)p->rows * p->dy_pitch;
+            row.out = dx + (size_t)r * p->dy_pitch;
+        } else {
+            row.out_pitch = (size_t)p->out_height * (size_t)p->out_width;
+            row.out = sa_slab_row(t->out, n, t->o0, i0 + r);
         }
-    if (t->gather) gather_strip(p, t, n, i0, rows, workspace);
+        k->row(&row);
+    }
+    if (t->gather) gather_strip(p, t, n, i0, rows, dx);
 }
 
 static void run_pass(const sa_device *device, const pass *p, const target *t, const sa_range *range, const float *weight,
                      bool turned, float *workspace)
 {
+    const int strips = (p->out_height + p->rows - 1) / p->rows;
+    sa_work_share share;
+    sa_work_share_start(&share, sa_range_images(range) * strips, device->threads);
     fill_tap_offsets(p, (int32_t *)(void *)(workspace + p->tap_at));
     pack_weight(p, weight, turned, workspace + p->weight_at);
 #pragma omp parallel num_threads(device->threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
-        for (int n = range->image_begin; n < range->image_end; n++)
-            for (int i0 = 0; i0 < p->out_height; i0 += p->rows) {
-                load_strip(p, n, i0, workspace, scratch);
-                run_strip(p, t, n, i0, sa_min_int(p->rows, p->out_height - i0), workspace);
-            }
+        float *room = workspace + (size_t)omp_get_thread_num() * p->thread_pitch, *strip = room + p->strip_at;
+        for (int item; sa_work_share_take(&share, &item);) {
+            int n = range->image_begin + item / strips, i0 = item % strips * p->rows;
+            for (int c = 0; c < p->in_channels; c++) load_strip_channel(p, n, c, i0, strip, scratch);
+            run_strip(p, t, n, i0, sa_min_int(p->rows, p->out_height - i0), workspace, strip, room + p->dx_at);
+        }
     }
 }
 
 static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
 {
     int o0 = args->range.channel_begin;
-    pass p = forward_pass(&args->shape, sa_range_channels(&args->range), &args->x);
+    pass p = forward_pass(&args->shape, sa_range_channels(&args->range), device->threads, &args->x);
     const float *weight = (const float *)args->weight.ptr + (size_t)o0 * (size_t)p.in_channels * (size_t)p.taps;
     target t = {.out = &args->y, .o0 = o0};
     if (args->bias.ptr) t.bias = (const float *)args->bias.ptr + o0;
@@ -325,11 +340,12 @@ static void weight_gradient(const sa_device *device, const sa_conv_backward_args
         for (int n = args->range.image_begin; n < args->range.image_end; n++)
             for (int i0 = 0; i0 < p.out_height; i0 += p.rows) {
                 int rows = sa_min_int(p.rows, p.out_height - i0);
-                load_strip(&p, n, i0, workspace, scratch);
+#pragma omp for schedule(static)
+                for (int c = 0; c < p.in_channels; c++) load_strip_channel(&p, n, c, i0, workspace + p.strip_at, scratch);
                 load_dy(&p, args, n, i0, rows, workspace, scratch);
-#pragma omp for collapse(2) schedule(dynamic)
-                for (int o = 0; o < p.out_channels; o += SA_DIRECT_GROUP)
-                    for (int q = 0; q < depth; q += SA_DIRECT_COLUMNS) add_weight_block(&p, dweight, o, q, rows, workspace);
+#pragma omp for collapse(2) schedule(static) /* each thread mostly those of the channels that it has staged */
+                for (int q = 0; q < depth; q += SA_DIRECT_COLUMNS)
+                    for (int o = 0; o < p.out_channels; o += SA_DIRECT_GROUP) add_weight_block(&p, dweight, o, q, rows, workspace);
             }
     }
 }
@@ -338,7 +354,7 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
 {
     if (args->dweight.ptr) weight_gradient(device, args, args->workspace.ptr);
     if (args->dx.at.ptr) {
-        pass p = data_pass(&args->shape, &args->dy, args->gather);
+        pass p = data_pass(&args->shape, device->threads, &args->dy, args->gather);
         target t = {.out = &args->dx, .gather = args->gather ? args : NULL};
         run_pass(device, &p, &t, &args->range, args->weight.ptr, true, args->workspace.ptr);
     }

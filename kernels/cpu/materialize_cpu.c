@@ -53,17 +53,15 @@ sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
 {
     if (args->out.encoding != SA_F32 && args->out.encoding != SA_BF16)
         SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)args->out.encoding);
-    const int64_t rows = sa_range_rows(&args->range, args->out.height);
+    sa_bands bands;
+    sa_bands_start(&bands, &args->range, args->out.height, device->threads);
     const bool stream = should_stream(args);
 #pragma omp parallel num_threads(device->threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
-#pragma omp for schedule(static) nowait
-        for (int64_t row = 0; row < rows; row++) {
-            int n, c, y;
-            sa_range_row(&args->range, args->out.height, row, &n, &c, &y);
-            materialize_row(args, n, c, y, stream, scratch);
-        }
+        for (sa_band band; sa_bands_take(&bands, &band);)
+            for (int c = args->range.channel_begin; c < args->range.channel_end; c++)
+                for (int y = band.y_begin; y < band.y_end; y++) materialize_row(args, band.n, c, y, stream, scratch);
         sa_stream_end();
     }
     return SA_OK;

@@ -14,7 +14,6 @@
 
 enum {
     STRIP = SA_CPU_SEGMENT / 2 / SA_CPU_PIECE_UNIT * SA_CPU_PIECE_UNIT, /* its mask starts with a whole word */
-    BLOCK_ROWS = 16,                                                    /* window rows that a thread goes down at once */
     PAIR_ROWS = 3,                                                      /* most rows of a window that is not scanned */
 };
 _Static_assert(2 * STRIP + 1 <= SA_CPU_SEGMENT, "a strip's columns are one piece of a row");
@@ -191,19 +190,17 @@ static sa_status check_mask(const sa_pool_forward_args *args)
 sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *args)
 {
     SA_TRY(check_mask(args));
-    const int height = args->out.height, plane_blocks = (height + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    const int64_t blocks = sa_range_rows(&args->range, plane_blocks);
+    const int height = args->out.height;
+    sa_bands bands;
+    sa_bands_start(&bands, &args->range, height, device->threads);
 #pragma omp parallel num_threads(device->threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         strip s;
         s.stream = sa_should_stream(sa_encoding_row_bytes(SA_F32, args->out.width) * (size_t)sa_range_rows(&args->range, height));
-#pragma omp for schedule(static) nowait
-        for (int64_t i = 0; i < blocks; i++) {
-            int block;
-            sa_range_row(&args->range, plane_blocks, i, &s.n, &s.c, &block);
-            pool_rows(args, &s, block * BLOCK_ROWS, sa_min_int((block + 1) * BLOCK_ROWS, height), scratch);
-        }
+        for (sa_band band; sa_bands_take(&bands, &band);)
+            for (s.n = band.n, s.c = args->range.channel_begin; s.c < args->range.channel_end; s.c++)
+                pool_rows(args, &s, band.y_begin, band.y_end, scratch);
         sa_stream_end();
     }
     return SA_OK;

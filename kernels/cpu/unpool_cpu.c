@@ -116,12 +116,11 @@ static void gather_row(const sa_unpool_gather_args *args, int n, int c, int py)
 
 sa_status sa_cpu_unpool_gather(sa_device *device, const sa_unpool_gather_args *args)
 {
-    const int64_t rows = sa_range_rows(&args->range, args->dx.height);
-#pragma omp parallel for schedule(static) num_threads(device->threads)
-    for (int64_t row = 0; row < rows; row++) {
-        int n, c, py;
-        sa_range_row(&args->range, args->dx.height, row, &n, &c, &py);
-        gather_row(args, n, c, py);
-    }
+    sa_bands bands;
+    sa_bands_start(&bands, &args->range, args->dx.height, device->threads);
+#pragma omp parallel num_threads(device->threads)
+    for (sa_band band; sa_bands_take(&bands, &band);)
+        for (int c = args->range.channel_begin; c < args->range.channel_end; c++)
+            for (int py = band.y_begin; py < band.y_end; py++) gather_row(args, band.n, c, py);
     return SA_OK;
 }
