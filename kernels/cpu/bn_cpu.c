@@ -1,16 +1,17 @@
 /* Batch normalisation's reductions on the CPU: statistics, and the sums that its gradient needs.
  *
- * Both are a sum over the rows of a channel of two canonical row sums. Enough channels: one thread sums a whole channel. Few: the
- * threads share a block of rows and the row sums are added in order afterwards. Same additions in the same order either way. */
+ * Both are a sum over the rows of a channel of two canonical row sums. The threads share the rows, of a few channels at a time, and
+ * the row sums are added in order afterwards. */
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/operand_cpu.h"
 #include "kernels/cpu/row_sum.h"
+#include "kernels/cpu/work_share.h"
 
 #include "core/checked.h"
 
 #include <math.h>
 
-enum { BLOCK_ROWS = 512 };
+enum { ROW_SUMS = 8192, CHANNELS_AT_ONCE = 16, BAND_ROWS = 16 };
 
 typedef struct reduction {
     sa_range range;
@@ -61,57 +62,44 @@ static void reduce_row(const reduction *r, int n, int c, int y, float *scratch, 
     result[1] = sa_row_total(&product);
 }
 
-static void reduce_whole_channels(const sa_device *device, const reduction *r)
+/* Row sums of channels from c on over rows [begin, end) of the range, all images', shared by the threads as bands. */
+static void reduce_rows(const sa_device *device, const reduction *r, int c, int channels, int64_t begin, int64_t end,
+                        double (*row_sums)[2])
 {
+    const int rows = (int)(end - begin);
+    sa_work_share share;
+    const int band_rows = sa_max_int(BAND_ROWS, rows / (4 * device->threads));
+    sa_work_share_start(&share, (rows + band_rows - 1) / band_rows, device->threads);
 #pragma omp parallel num_threads(device->threads)
     {
         _Alignas(64) float scratch[2 * SA_CPU_SCRATCH_FLOATS];
-#pragma omp for schedule(dynamic)
-        for (int c = r->range.channel_begin; c < r->range.channel_end; c++) {
-            double total[2] = {0.0, 0.0}, row[2];
-            for (int n = r->range.image_begin; n < r->range.image_end; n++) {
-                for (int y = 0; y < r->height; y++) {
-                    reduce_row(r, n, c, y, scratch, row);
-                    total[0] += row[0];
-                    total[1] += row[1];
+        for (int item; sa_work_share_take(&share, &item);)
+            for (int k = 0; k < channels; k++)
+                for (int i = item * band_rows; i < sa_min_int((item + 1) * band_rows, rows); i++) {
+                    const int n = r->range.image_begin + (int)((begin + i) / r->height), y = (int)((begin + i) % r->height);
+                    reduce_row(r, n, c + k, y, scratch, row_sums[(size_t)k * (size_t)rows + (size_t)i]);
                 }
-            }
-            r->finish(r, c, total[0], total[1]);
-        }
     }
-}
-
-/* All threads on one channel. */
-static void reduce_channel_together(const sa_device *device, const reduction *r, int c)
-{
-    const int64_t rows = (int64_t)(r->range.image_end - r->range.image_begin) * r->height;
-    double row_sums[BLOCK_ROWS][2], total[2] = {0.0, 0.0};
-    for (int64_t block = 0; block < rows; block += BLOCK_ROWS) {
-        int block_rows = rows - block < BLOCK_ROWS ? (int)(rows - block) : BLOCK_ROWS;
-#pragma omp parallel num_threads(device->threads)
-        {
-            _Alignas(64) float scratch[2 * SA_CPU_SCRATCH_FLOATS];
-#pragma omp for schedule(static)
-            for (int i = 0; i < block_rows; i++) {
-                int64_t row = block + i;
-                reduce_row(r, r->range.image_begin + (int)(row / r->height), c, (int)(row % r->height), scratch, row_sums[i]);
-            }
-        }
-        for (int i = 0; i < block_rows; i++) {
-            total[0] += row_sums[i][0];
-            total[1] += row_sums[i][1];
-        }
-    }
-    r->finish(r, c, total[0], total[1]);
 }
 
 static void reduce(const sa_device *device, const reduction *r)
 {
-    if (r->range.channel_end - r->range.channel_begin >= 4 * device->threads || device->threads == 1) {
-        reduce_whole_channels(device, r);
-        return;
+    double row_sums[ROW_SUMS][2]; /* (channels, rows) */
+    const int64_t rows = (int64_t)(r->range.image_end - r->range.image_begin) * r->height;
+    const int at_once = rows * CHANNELS_AT_ONCE <= ROW_SUMS ? CHANNELS_AT_ONCE : rows < ROW_SUMS ? (int)(ROW_SUMS / rows) : 1;
+    for (int c = r->range.channel_begin; c < r->range.channel_end; c += at_once) {
+        const int channels = sa_min_int(at_once, r->range.channel_end - c);
+        double total[CHANNELS_AT_ONCE][2] = {{0.0}};
+        for (int64_t begin = 0; begin < rows; begin += ROW_SUMS) {
+            const int64_t end = begin + ROW_SUMS < rows ? begin + ROW_SUMS : rows;
+            reduce_rows(device, r, c, channels, begin, end, row_sums);
+            for (int64_t i = 0; i < channels * (end - begin); i++) {
+                total[i / (end - begin)][0] += row_sums[i][0];
+                total[i / (end - begin)][1] += row_sums[i][1];
+            }
+        }
+        for (int k = 0; k < channels; k++) r->finish(r, c + k, total[k][0], total[k][1]);
     }
-    for (int c = r->range.channel_begin; c < r->range.channel_end; c++) reduce_channel_together(device, r, c);
 }
 
 static void finish_statistics(const reduction *r, int c, double sum, double product)
