@@ -79,7 +79,8 @@ typedef struct sa_fft_ahead {
 enum { SA_FFT_AHEAD = 3 };
 
 typedef struct sa_fft_size_kernels {
-    /* `stream` and `conjugate` are forward's alone. work: SA_FFT_WORK_FLOATS, aligned to 64 bytes. Spectra are unscaled. */
+    /* `stream` and `conjugate` are forward's alone: filters always go past the caches, since they are stored in pieces all over a
+     * place that another core may have used last. work: SA_FFT_WORK_FLOATS, aligned to 64 bytes. Spectra are unscaled. */
     void (*forward)(const sa_fft_pixels *pixels, const sa_fft_spectrum *spectrum, float *work);
     /* Conjugated and divided by T * T, so that spectra times it, transformed back, are correlations. */
     void (*filter)(const sa_fft_filter *filter, const sa_fft_spectrum *spectrum, float *work);

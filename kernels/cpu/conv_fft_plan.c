@@ -60,13 +60,11 @@ static void plan_tiles(const sa_conv_shape *s, bool of_y, sa_fft_plan *p)
     p->tiles = p->tiles_y * p->tiles_x;
 }
 
-/* The largest useful chunk, and in *chunk the largest that fits beside `fixed` floats, but at least CHUNK_MIN; multiples of
- * SA_FFT_BLOCK. Every chunk passes over the weights' spectra once, filters for reading and gradients for reading and writing,
- * and is larger for it; otherwise the fewer tiles, the better they stay in the caches. */
-static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t fixed, size_t limit, int *chunk)
+/* The largest useful chunk, and in *chunk the largest of which `fit` tiles fit, but at least CHUNK_MIN; multiples of SA_FFT_BLOCK.
+ * Every chunk passes over the weights' spectra once, filters for reading and gradients for reading and writing, and is larger for
+ * it; otherwise the fewer tiles, the better they stay in the caches. */
+static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, size_t tile, size_t fit, int *chunk)
 {
-    size_t tile = p->in.tile_pitch / (size_t)p->in.pack + p->other.tile_pitch / (size_t)p->other.pack,
-           fit = limit > fixed ? (limit - fixed) / tile : 0;
     size_t useful = (filter * 5 + gradient * 6) / 8 / tile / SA_FFT_BLOCK * SA_FFT_BLOCK;
     size_t cached = CACHED_FLOATS / tile / SA_FFT_BLOCK * SA_FFT_BLOCK; /* no fewer than stay in the caches anyway */
     if (useful < cached) useful = cached;
@@ -78,11 +76,14 @@ static int choose_chunk(const sa_fft_plan *p, size_t filter, size_t gradient, si
     return sa_min_int(most, p->tiles);
 }
 
-/* Tiles of each thread at once, of about `chunk` in all, such that the threads' turns are about equal and equally many. */
-static int choose_own(const sa_fft_plan *p, int threads)
+/* Tiles of each thread at once, of about p->chunk in all, such that the threads' turns are about equal and equally many: rather
+ * fewer and longer ones, since every turn passes over all filters, if so many tiles fit. */
+static int choose_own(const sa_fft_plan *p, int threads, size_t fit)
 {
-    int rounds = sa_fft_divide_up(p->tiles, sa_max_int(p->chunk / threads, 1));
-    return sa_fft_divide_up(p->tiles, sa_fft_divide_up(rounds, threads) * threads);
+    int turns = sa_fft_divide_up(p->tiles, sa_max_int(p->chunk / threads, 1));
+    int longer = sa_fft_divide_up(p->tiles, sa_max_int(turns / threads, 1) * threads);
+    if ((size_t)longer * (size_t)threads <= fit) return longer;
+    return sa_fft_divide_up(p->tiles, sa_fft_divide_up(turns, threads) * threads);
 }
 
 /* The workspace for `group` channels of y, or of x and dx. False if smaller groups would serve better. */
@@ -95,9 +96,10 @@ static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size
     p->gradient_pitch = (size_t)group * p->in.frequency_pitch + FREQUENCY_SKEW;
     size_t filter = filters ? p->filter_pitch * (size_t)p->frequencies : 0;
     size_t gradient = gradients ? p->gradient_pitch * (size_t)p->frequencies : 0;
-    size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float);
-    int most = choose_chunk(p, filter, gradient, filter + gradient + thread, limit, &p->chunk);
-    p->own = choose_own(p, (int)threads);
+    size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float), fixed = filter + gradient + thread;
+    size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
+    int most = choose_chunk(p, filter, gradient, tile, fit, &p->chunk);
+    p->own = choose_own(p, (int)threads, fit);
     const int held = gradients ? p->chunk : p->own * (int)threads;
     size_t in_floats = sa_fft_side_floats(&p->in, held), other_floats = sa_fft_side_floats(&p->other, held);
     if (p->by_packs) in_floats = other_floats = 0;

@@ -279,7 +279,7 @@ static void SA_NAME(filter)(const sa_fft_filter *f, const sa_fft_spectrum *s, fl
             if (small) SA_NAME(columns_8)(w, j);
             else SA_NAME(columns_12)(w, j);
         }
-        SA_NAME(finish_columns)(w, s, c, scale, -scale, false);
+        SA_NAME(finish_columns)(w, s, c, scale, -scale, true);
     }
 }
 
