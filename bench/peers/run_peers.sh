@@ -31,7 +31,7 @@ echo "PyTorch:$versions"
 
 for ((round = 1; round <= rounds; round++)); do
     for net in old new; do
-        echo "round $round of $rounds: $net"
+        echo "round $round of $rounds: $net; $("$build/bench_cores")"
         "$build/bench_$net" ${PEER_STRATEGIES:+--strategy "$PEER_STRATEGIES"} --warmup 1 --steps "$steps" --json |
             tr -d '\n' >>"$results"
         echo >>"$results"

@@ -1,15 +1,15 @@
-/* FFT-tile convolution (overlap-save): forward, data gradient and weight gradient.
+/* FFT-tile convolution (overlap-save): forward, data gradient and weight gradient (whose sums are conv_fft_gradient.c).
  *
  * A tile of T x T input pixels gives (T - K + 1)^2 outputs. Its channels are transformed 16 at a time, then one complex
  * matrix product a frequency does the work of the convolution, and a transform back gives the outputs. The weights' spectra
- * are computed once a call. The weight gradient sums, over the tiles of an image in order, the products of dy's tiles with
- * zero-padded blocks of x, and is transformed back once an image; dy's tiles are those of the data gradient, so that both
- * share them. Numbers do not depend on how many tiles or channels are done at once. */
-#include "kernels/cpu/conv_fft_tiles.h"
+ * are computed once a call. Numbers do not depend on how many tiles or channels are done at once.
+ *
+ * Threads: each takes tiles of its own all the way from the one value to the other, since what passes between cores may have to
+ * pass between caches. Only the filters' spectra are everybody's, and those that gradients are summed from. */
+#include "kernels/cpu/conv_fft_gradient.h"
 #include "kernels/cpu/work_share.h"
 
 #include <omp.h>
-#include <string.h>
 
 static const sa_fft_kernels *kernels(void)
 {
@@ -81,12 +81,6 @@ static void transform_filters(const sa_fft_job *j, const float *weight, bool tur
         }
 }
 
-/* The frequency after the one at `at` of some tiles. */
-static sa_fft_ahead tiles_ahead(const float *at, const sa_fft_side *side, int tiles)
-{
-    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, tiles, (int)(side->frequency_pitch / 16)};
-}
-
 /* other = in * filters for `tiles` tiles; one thread. */
 static void apply_filters(const sa_fft_job *j, const float *in, float *other, int tiles)
 {
@@ -108,156 +102,11 @@ static void apply_filters(const sa_fft_job *j, const float *in, float *other, in
             .channels = sa_fft_divide_up(p->other.channels, SA_FFT_GROUP) * SA_FFT_GROUP,
         };
         const sa_fft_ahead ahead[SA_FFT_AHEAD] = {
-            tiles_ahead(product.a, &p->in, tiles),
+            sa_fft_tiles_ahead(product.a, &p->in, tiles),
             {product.b + p->filter_pitch, 0, 1, (int)(p->filter_pitch / 16)},
-            tiles_ahead(product.c, &p->other, tiles),
+            sa_fft_tiles_ahead(product.c, &p->other, tiles),
         };
         j->kernels->multiply(&product, ahead);
-    }
-}
-
-/* Gradient spectra (frequency, Cin, 2, Cout) set to, or increased by, conj(x) * dy over `tiles` tiles. All threads, each
- * always with the same frequencies; ends with a barrier. */
-static void add_gradient(const sa_fft_job *j, int tiles, bool add)
-{
-    const sa_fft_plan *p = &j->plan;
-#pragma omp for schedule(static)
-    for (int f = 0; f < p->frequencies; f++) {
-        sa_fft_product product = {
-            .a = j->workspace + p->other_at + (size_t)f * p->other.frequency_pitch,
-            .b = j->workspace + p->in_at + (size_t)f * p->in.frequency_pitch,
-            .c = j->workspace + p->gradient_at + (size_t)f * p->gradient_pitch,
-            .a_row = 1,
-            .a_step = p->other.tile_pitch,
-            .a_imaginary = p->other.imaginary,
-            .b_step = p->in.tile_pitch,
-            .b_imaginary = p->in.imaginary,
-            .c_row = p->in.frequency_pitch,
-            .c_imaginary = p->in.imaginary,
-            .rows = p->other.channels,
-            .depth = tiles,
-            .channels = (int)p->in.imaginary,
-        };
-        const sa_fft_ahead ahead[SA_FFT_AHEAD] = {
-            tiles_ahead(product.a, &p->other, tiles),
-            tiles_ahead(product.b, &p->in, tiles),
-            {product.c + p->gradient_pitch, 0, 1, (int)(p->gradient_pitch / 16)},
-        };
-        j->kernels->multiply_conjugate(&product, ahead, add);
-    }
-}
-
-/* Of input channel i and a group of output channels from o on. */
-static sa_fft_spectrum gradient_spectrum(const sa_fft_job *j, int i, int o)
-{
-    const sa_fft_plan *p = &j->plan;
-    float *sums = j->workspace + p->gradient_at;
-    if (!p->windows_of_x)
-        return (sa_fft_spectrum){sums + (size_t)i * p->in.frequency_pitch + o, p->gradient_pitch, p->in.imaginary, false, false};
-    sums += (size_t)(o / SA_FFT_GROUP) * p->strip_sum_pitch + (size_t)(i * 2 * SA_FFT_GROUP);
-    return (sa_fft_spectrum){sums, SA_FFT_STRIP_SUM, SA_FFT_GROUP, false, false};
-}
-
-/* Transforms the gradient spectra of an image back: dweight (Cout, others, K, K) from channel o0 on is set or increased. Lag
- * (i, k) of the correlation is tap (i, k) for windows of x, (K - 1 - i, K - 1 - k) for windows of dy. */
-static void store_gradient(const sa_fft_job *j, float *dweight, bool add)
-{
-    const sa_fft_plan *p = &j->plan;
-    int size = j->shape->kernel_h, in = p->other.channels, out = p->in.channels;
-    const float scale = 1.0f / (float)(p->size * p->size);
-#pragma omp for collapse(2) schedule(dynamic, 4)
-    for (int i = 0; i < in; i++)
-        for (int o = 0; o < out; o += SA_FFT_GROUP) {
-            float *work = sa_fft_thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
-            sa_fft_target target = {.at = stage, .channel_pitch = (size_t)(size * size), .row_pitch = (size_t)size};
-            target.rows = target.columns = size;
-            target.channels = sa_min_int(SA_FFT_GROUP, out - o);
-            sa_fft_spectrum spectrum = gradient_spectrum(j, i, o);
-            j->size->inverse(&spectrum, &target, work);
-            for (int c = 0; c < target.channels; c++) {
-                float *to = dweight + ((size_t)(o + c) * (size_t)j->others + (size_t)(j->group_begin + i)) * (size_t)(size * size);
-                const float *from = stage + (size_t)(c * size * size);
-                for (int t = 0; t < size * size; t++) {
-                    float value = from[p->windows_of_x ? t : size * size - 1 - t] * scale;
-                    to[t] = add ? to[t] + value : value;
-                }
-            }
-        }
-}
-
-/* ------------------------------------------------------------------ strips ------------------------------------------ */
-
-/* A group's sums of conj(x) * dy over `tiles` <= SA_FFT_BLOCK tiles. */
-static void add_to_strip(const sa_fft_job *j, const float *x, const float *dy, float *sum, int tiles, bool add)
-{
-    const sa_fft_plan *p = &j->plan;
-    const sa_fft_series series = {
-        .first = {.a = x,
-                  .b = dy,
-                  .c = sum,
-                  .a_row = 1,
-                  .a_step = p->other.pack > 1 ? SA_FFT_PACK_CHANNELS : p->other.tile_pitch,
-                  .a_imaginary = p->other.imaginary,
-                  .b_step = p->strip_dy.tile_pitch,
-                  .b_imaginary = p->strip_dy.imaginary,
-                  .c_row = 2 * SA_FFT_GROUP,
-                  .c_imaginary = SA_FFT_GROUP,
-                  .rows = SA_FFT_PACK_CHANNELS,
-                  .depth = tiles,
-                  .channels = SA_FFT_GROUP},
-        .a_pitch = p->other.frequency_pitch,
-        .b_pitch = p->strip_dy.frequency_pitch,
-        .c_pitch = SA_FFT_STRIP_SUM,
-        .a_step_jump = p->other.pack > 1 ? p->other.tile_pitch - (size_t)(SA_FFT_PACK * SA_FFT_PACK_CHANNELS) : 0,
-        .count = p->frequencies,
-    };
-    j->kernels->conjugate_series(&series, add);
-}
-
-/* The sums over tiles [begin, end) of image n, in the thread's own room. */
-static void sum_strip(const sa_fft_job *j, const sa_fft_cut *dy, const sa_fft_cut *x, int n, int begin, int end)
-{
-    const sa_fft_plan *p = &j->plan;
-    float *work = sa_fft_thread_work(j);
-    sa_fft_cut own_x = *x, own_dy = *dy;
-    sa_fft_side side = p->strip_dy;
-    own_x.spectra = work + p->strip_x_at;
-    own_dy.spectra = work + p->strip_dy_at;
-    own_dy.side = &side;
-    for (int at = begin; at < end; at += SA_FFT_BLOCK) {
-        int until = sa_min_int(at + SA_FFT_BLOCK, end);
-        sa_fft_transform_tiles(j, &own_x, n, at, until);
-        for (int group = 0; group < p->in.channels; group += SA_FFT_GROUP) {
-            side.channels = sa_min_int(SA_FFT_GROUP, p->in.channels - group);
-            own_dy.channel_begin = dy->channel_begin + group;
-            sa_fft_transform_tiles(j, &own_dy, n, at, until);
-            float *sum = work + p->strip_sum_at + (size_t)(group / SA_FFT_GROUP) * p->strip_sum_pitch;
-            add_to_strip(j, own_x.spectra, own_dy.spectra, sum, until - at, at > begin);
-        }
-    }
-}
-
-/* The image's sums are set to, or increased by, the thread's. */
-static void add_strip(const sa_fft_job *j, bool add)
-{
-    const sa_fft_plan *p = &j->plan;
-    const float *strip = sa_fft_thread_work(j) + p->strip_sum_at;
-    float *sum = j->workspace + p->gradient_at;
-    const size_t floats = (size_t)sa_fft_divide_up(p->in.channels, SA_FFT_GROUP) * p->strip_sum_pitch;
-    if (!add) memcpy(sum, strip, floats * sizeof *sum);
-    else
-        for (size_t i = 0; i < floats; i++) sum[i] += strip[i];
-}
-
-/* Gradient spectra of image n: the strips' sums, added in order. */
-static void sum_strips(const sa_fft_job *j, const sa_fft_cut *dy, const sa_fft_cut *x, int n)
-{
-    const sa_fft_plan *p = &j->plan;
-#pragma omp for ordered schedule(dynamic)
-    for (int begin = 0; begin < p->tiles; begin += SA_FFT_STRIP) {
-        sum_strip(j, dy, x, n, begin, sa_min_int(begin + SA_FFT_STRIP, p->tiles));
-#pragma omp ordered
-        add_strip(j, begin > 0);
     }
 }
 
@@ -310,11 +159,6 @@ static sa_fft_span span_of(const sa_fft_plan *p, int first, int tiles, int item)
     return (sa_fft_span){first + item / spans, begin, sa_min_int(begin + tiles, p->tiles)};
 }
 
-static void share_spans(const sa_fft_job *j, const sa_range *range, int tiles, sa_work_share *share)
-{
-    sa_work_share_start(share, sa_range_images(range) * sa_fft_divide_up(j->plan.tiles, tiles), j->device->threads);
-}
-
 /* With few input channels, a pack of tiles and the filters of a group fit into a core's own cache. */
 static void run_pack(const sa_fft_job *j, const sa_fft_cut *from, const sa_fft_sink *to, const sa_fft_span *s)
 {
@@ -357,7 +201,7 @@ static void run_spans(const sa_fft_job *j, const sa_range *range, const sa_fft_c
     const sa_fft_plan *p = &j->plan;
     const int tiles = p->by_packs ? SA_FFT_PACK : p->own;
     sa_work_share share;
-    share_spans(j, range, tiles, &share);
+    sa_work_share_start(&share, sa_range_images(range) * sa_fft_divide_up(p->tiles, tiles), j->device->threads);
 #pragma omp parallel num_threads(j->device->threads)
     {
         transform_filters(j, weight, turned);
@@ -407,7 +251,7 @@ static void run_backward_chunk(const sa_fft_job *j, const sa_fft_cut *dy, const 
     sa_fft_transform_tiles(j, &own_dy, n, begin + first, begin + last);
     sa_fft_transform_tiles(j, &own_x, n, begin + first, begin + last);
 #pragma omp barrier
-    add_gradient(j, tiles, begin > 0);
+    sa_fft_add_gradient(j, tiles, begin > 0);
     if (!dx || first == last) return;
     apply_filters(j, own_dy.spectra, own_x.spectra, last - first);
     sa_fft_store_tiles(j, dx, own_x.spectra, n, begin + first, begin + last);
@@ -425,7 +269,7 @@ static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args,
         dy.pad_h = dy.pad_w = 0;
         x.pad_h = s->pad_h, x.pad_w = s->pad_w;
         dy.extent = p->step, x.extent = p->size;
-        dy.conjugate = x.conjugate = true; /* of x * conj(dy), add_gradient's product is the conjugate otherwise */
+        dy.conjugate = x.conjugate = true; /* of x * conj(dy), the sums' product is the conjugate otherwise */
     }
     sa_fft_sink dx = {&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
     if (!weight) {
@@ -437,10 +281,10 @@ static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args,
     {
         if (data) transform_filters(j, args->weight.ptr, true);
         for (int n = args->range.image_begin; n < args->range.image_end; n++) {
-            if (p->windows_of_x) sum_strips(j, &dy, &x, n);
+            if (p->windows_of_x) sa_fft_sum_strips(j, &dy, &x, n);
             for (int begin = 0; begin < p->tiles && !p->windows_of_x; begin += p->chunk)
                 run_backward_chunk(j, &dy, &x, data ? &dx : NULL, n, begin);
-            store_gradient(j, dweight, args->accumulate || n > args->range.image_begin);
+            sa_fft_store_gradient(j, dweight, args->accumulate || n > args->range.image_begin);
         }
     }
 }

@@ -169,12 +169,12 @@ void sa_fft_store_tile(const sa_fft_job *j, const sa_fft_sink *to, const sa_fft_
     if (to->gather) gather_tile(to, &target, n, c, y, x);
 }
 
-void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, const float *spectra, int n, int begin, int end)
+void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, float *spectra, int n, int begin, int end)
 {
     const sa_fft_plan *p = &j->plan;
     for (int t = begin; t < end; t++)
         for (int group = 0; group < p->other.channels; group += SA_FFT_GROUP) {
-            float *at = (float *)spectra + (size_t)(t - begin) * p->other.tile_pitch + group;
+            float *at = spectra + (size_t)(t - begin) * p->other.tile_pitch + group;
             sa_fft_spectrum spectrum = {at, p->other.frequency_pitch, p->other.imaginary, false, false};
             sa_fft_store_tile(j, to, &spectrum, n, t, group);
         }

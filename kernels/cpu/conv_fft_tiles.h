@@ -46,9 +46,15 @@ void sa_fft_transform_tiles(const sa_fft_job *j, const sa_fft_cut *c, int n, int
 void sa_fft_transform_pack(const sa_fft_job *j, const sa_fft_cut *c, int n, int begin, int end);
 
 /* Transforms tiles [begin, end) of image n, the first at `spectra`, back and stores them. */
-void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, const float *spectra, int n, int begin, int end);
+void sa_fft_store_tiles(const sa_fft_job *j, const sa_fft_sink *to, float *spectra, int n, int begin, int end);
 
 /* The same for one tile and the channels of one group (group: its first channel among those of the sink). */
 void sa_fft_store_tile(const sa_fft_job *j, const sa_fft_sink *to, const sa_fft_spectrum *spectrum, int n, int t, int group);
+
+/* The frequency after the one at `at` of some tiles: what a product fetches ahead. */
+static inline sa_fft_ahead sa_fft_tiles_ahead(const float *at, const sa_fft_side *side, int tiles)
+{
+    return (sa_fft_ahead){at + side->frequency_pitch, side->tile_pitch, tiles, (int)(side->frequency_pitch / 16)};
+}
 
 #endif
