@@ -5,6 +5,7 @@
 #
 # PEER_PYTHONS    interpreters to try (default: /usr/bin/python3 and python3); each different PyTorch among them is measured
 # PEER_STRATEGIES our strategies (default: the benchmark's own)      PEER_ROUNDS, PEER_STEPS    2 rounds of 2 steps after 1
+# PEER_LAYER_THREADS  threads of the comparison of single convolutions at the end (default 1)
 #
 # Every measurement is a process of its own, so that peaks of memory do not mix; the rounds are interleaved, so that a busy
 # machine disturbs all rows alike.
@@ -43,3 +44,5 @@ for ((round = 1; round <= rounds; round++)); do
     done
 done
 "${pythons[0]}" "$here/compare_peers.py" "$results"
+echo
+for python in "${pythons[@]}"; do "$python" "$here/compare_layers.py" "$build" "${PEER_LAYER_THREADS:-1}"; done
