@@ -1,6 +1,7 @@
 /* The program of a strategy, and what only whole programs tell: how many values recompute=auto drops, and how much room there is.
- * Where workspaces are limited, a second round of emission lets each convolution use what is free beside
- * it without raising the load of any step above the highest: only the ops at the peak have to be short of room. */
+ * Where workspaces are limited, further rounds of emission let each convolution use what is free beside it (for more workspace, and
+ * for one backward op instead of two) without raising the load of any step above the highest: only the ops at the peak have to be
+ * short of room. */
 #include "net/session.h"
 
 #include <stdint.h>
@@ -51,6 +52,58 @@ static sa_status use_room(const sa_net *net, sa_realizations *r, const sa_device
     return status;
 }
 
+/* The steps of a layer's two-part backward pass; false if it has none, or one in bands. */
+static bool find_parts(const sa_program *p, int layer, size_t *weight, size_t *data)
+{
+    int count = 0;
+    for (size_t i = 0; i < p->op_count; i++) {
+        if (p->op[i].layer != layer || p->op[i].kind != SA_OP_CONV_BACKWARD) continue;
+        if (count++ == 0) *weight = i;
+        *data = i;
+    }
+    return count == 2;
+}
+
+/* Whether one op instead of two would fit under the load: it holds dx beside what the first part holds, and needs no more workspace
+ * than both parts. */
+static bool has_room_for_one(const sa_program *p, size_t max_load, size_t weight, size_t data)
+{
+    const sa_conv_backward_args *first = &p->op[weight].args.conv_backward, *second = &p->op[data].args.conv_backward;
+    if (second->dx.at.buffer < 0) return false;
+    const sa_buffer *dx = &p->buffer[second->dx.at.buffer];
+    bool there = dx->begin <= (int64_t)weight; /* written in place of something */
+    size_t wanted = first->workspace_bytes + second->workspace_bytes + (there ? 0 : dx->size_bytes + dx->alignment_bytes);
+    return room_at(p, max_load, weight, &first->workspace) >= wanted;
+}
+
+/* Two-part backward passes save memory at the peak only; elsewhere, one op does the common work once. Replaces *program by one that
+ * has one op where there is room, unless its load is higher. */
+static sa_status fuse_with_room(const sa_net *net, sa_realizations *r, const sa_device *device, const sa_program_options *options,
+                                sa_program **program)
+{
+    sa_program *fused;
+    size_t load, fused_load, weight = 0, data = 0;
+    bool *was_split = calloc((size_t)net->layer_count, sizeof *was_split);
+    if (!was_split) SA_FAIL(SA_NOMEM, "no memory for the backward passes of %d layers", net->layer_count);
+    sa_status status = sa_plan_max_load((*program)->buffer, (*program)->buffer_count, &load);
+    for (int l = 0; l < net->layer_count && status == SA_OK; l++) {
+        was_split[l] = r->layer[l].backward == SA_CONV_BACKWARD_SPLIT && find_parts(*program, l, &weight, &data) &&
+                       has_room_for_one(*program, load, weight, data);
+        if (was_split[l]) r->layer[l].backward = SA_CONV_BACKWARD_FUSED;
+    }
+    if (status == SA_OK) status = sa_program_create(net, r, device, options, &fused);
+    if (status == SA_OK) {
+        status = sa_plan_max_load(fused->buffer, fused->buffer_count, &fused_load);
+        bool better = status == SA_OK && fused_load <= load;
+        sa_program_free(better ? *program : fused);
+        if (better) *program = fused;
+        for (int l = 0; l < net->layer_count && !better; l++)
+            if (was_split[l]) r->layer[l].backward = SA_CONV_BACKWARD_SPLIT;
+    }
+    free(was_split);
+    return status;
+}
+
 /* A strategy that says everything itself. */
 static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                  const sa_program_options *options, sa_program **program)
@@ -59,8 +112,10 @@ static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy,
     sa_program *made = NULL;
     SA_TRY(sa_strategy_apply(strategy, net, device, &r));
     sa_status status = sa_program_create(net, &r, device, options, &made);
-    if (status == SA_OK && sa_strategy_has(strategy, SA_SWITCH_SMALL_WORKSPACE) && r.lifetimes)
-        status = use_room(net, &r, device, options, &made);
+    bool by_room = sa_strategy_has(strategy, SA_SWITCH_SMALL_WORKSPACE) && r.lifetimes;
+    if (status == SA_OK && by_room && sa_strategy_has(strategy, SA_SWITCH_SPLIT_BACKWARD))
+        status = fuse_with_room(net, &r, device, options, &made);
+    if (status == SA_OK && by_room) status = use_room(net, &r, device, options, &made);
     sa_realizations_free(&r);
     if (status != SA_OK) {
         sa_program_free(made);
