@@ -29,6 +29,7 @@ static sa_status start_job(sa_fft_job *j, const sa_device *device, const sa_conv
     j->kernels = kernels();
     j->shape = shape;
     j->workspace = workspace->ptr;
+    j->group_begin = 0;
     SA_TRY(sa_fft_plan_make(device, request, &j->plan));
     j->others = request->pass == SA_CONV_PASS_FORWARD ? request->out_channels_at_once : shape->in_channels;
     j->size = &j->kernels->size[j->plan.size_index];
@@ -60,25 +61,26 @@ static sa_status workspace_bytes(const sa_device *device, const sa_conv_request 
 
 /* Spectra (frequency, in, 2, out) of weight (others, in, K, K), or, turned, of (in, others, K, K) by 180 degrees; out: the
  * group's part of the others. */
-static void transform_filters(const sa_fft_job *j, const float *weight, bool turned)
+static void transform_filters(const sa_fft_job *j, const sa_fft_member *member, const float *weight, bool turned)
 {
     const sa_fft_plan *p = &j->plan;
     int in = p->in.channels, out = p->other.channels;
     size_t taps = (size_t)j->shape->kernel_h * (size_t)j->shape->kernel_w;
-#pragma omp for collapse(2) schedule(dynamic, 4)
-    for (int i = 0; i < in; i++)
-        for (int o = 0; o < out; o += SA_FFT_GROUP) {
-            size_t channel = (size_t)(j->group_begin + o);
-            size_t first = turned ? (size_t)i * (size_t)j->others + channel : channel * (size_t)in + (size_t)i;
-            sa_fft_filter filter = {.weight = weight + first * taps,
-                                    .channel_pitch = turned ? taps : (size_t)in * taps,
-                                    .channels = sa_min_int(SA_FFT_GROUP, out - o),
-                                    .kernel_size = j->shape->kernel_h,
-                                    .turned = turned};
-            float *at = j->workspace + p->filter_at + (size_t)i * p->other.frequency_pitch + (size_t)o;
-            sa_fft_spectrum spectrum = {at, p->filter_pitch, p->other.imaginary, false};
-            j->size->filter(&filter, &spectrum, sa_fft_thread_work(j));
-        }
+    const int groups = sa_fft_divide_up(out, SA_FFT_GROUP), items = in * groups;
+    const int end = sa_work_part_begin(items, member->number + 1, member->count);
+    for (int item = sa_work_part_begin(items, member->number, member->count); item < end; item++) {
+        int i = item / groups, o = item % groups * SA_FFT_GROUP;
+        size_t channel = (size_t)(j->group_begin + o);
+        size_t first = turned ? (size_t)i * (size_t)j->others + channel : channel * (size_t)in + (size_t)i;
+        sa_fft_filter filter = {.weight = weight + first * taps,
+                                .channel_pitch = turned ? taps : (size_t)in * taps,
+                                .channels = sa_min_int(SA_FFT_GROUP, out - o),
+                                .kernel_size = j->shape->kernel_h,
+                                .turned = turned};
+        float *at = j->workspace + p->filter_at + (size_t)i * p->other.frequency_pitch + (size_t)o;
+        sa_fft_spectrum spectrum = {at, p->filter_pitch, p->other.imaginary, false};
+        j->size->filter(&filter, &spectrum, sa_fft_thread_work(j));
+    }
 }
 
 /* other = in * filters for `tiles` tiles; one thread. */
@@ -112,12 +114,23 @@ static void apply_filters(const sa_fft_job *j, const float *in, float *other, in
 
 /* ------------------------------------------------------------------ passes ------------------------------------------ */
 
-/* Prepares for the group of channels from `begin` on; false if there is none. */
-static bool start_group(sa_fft_job *j, int begin, int group)
+/* Part number `part` of the group. */
+static sa_fft_job job_of_part(const sa_fft_job *j, int part)
 {
-    j->group_begin = begin;
-    j->plan.other.channels = sa_min_int(group, j->others - begin);
-    return begin < j->others;
+    sa_fft_job own = *j;
+    size_t distance = (size_t)part * j->plan.part_pitch;
+    own.group_begin += part * j->plan.part_channels;
+    own.plan.other.channels = sa_min_int(j->plan.part_channels, j->others - own.group_begin); /* none in some parts of the last */
+    own.plan.filter_at += distance;
+    own.plan.gradient_at += distance;
+    own.plan.other_at += distance;
+    return own;
+}
+
+/* Channels of the other side that are done together. */
+static int channels_at_once(const sa_fft_plan *p)
+{
+    return p->parts * p->part_channels;
 }
 
 /* Spectra of y, one group of channels, from those of a pack of x. */
@@ -204,7 +217,9 @@ static void run_spans(const sa_fft_job *j, const sa_range *range, const sa_fft_c
     sa_work_share_start(&share, sa_range_images(range) * sa_fft_divide_up(p->tiles, tiles), j->device->threads);
 #pragma omp parallel num_threads(j->device->threads)
     {
-        transform_filters(j, weight, turned);
+        const sa_fft_member member = {omp_get_thread_num(), omp_get_num_threads()};
+        transform_filters(j, &member, weight, turned);
+#pragma omp barrier
         int item;
         while (sa_work_share_take(&share, &item)) {
             sa_fft_span span = span_of(p, range->image_begin, tiles, item);
@@ -229,62 +244,132 @@ static sa_status forward(const sa_device *device, const sa_conv_forward_args *ar
     sa_conv_request request = sa_conv_forward_request(args);
     sa_fft_job j;
     SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
-    int group = j.plan.other.channels;
-    for (int begin = 0; start_group(&j, begin, group); begin += group) run_forward(&j, args);
+    for (; j.group_begin < j.others; j.group_begin += channels_at_once(&j.plan)) {
+        const sa_fft_job group = job_of_part(&j, 0);
+        run_forward(&group, args);
+    }
     return SA_OK;
 }
 
-/* The weight gradient, and dx unless it is NULL, of a chunk of tiles from `begin` on, from one set of dy's spectra. Called by all
- * threads of a parallel region. Tiles are a thread's own, but for the sum over them: there, frequencies are. */
-static void run_backward_chunk(const sa_fft_job *j, const sa_fft_cut *dy, const sa_fft_cut *x, const sa_fft_sink *dx, int n,
-                               int begin)
+/* The parts that a thread does, as one of those that do them. */
+typedef struct sa_fft_crew {
+    int first_part, part_step;
+    sa_fft_member member;
+} sa_fft_crew;
+
+/* As many members to each part as there should be (sa_fft_plan.parts), unless there are other threads than planned: then one. */
+static sa_fft_crew find_crew(const sa_fft_plan *p, const sa_fft_member *everybody)
 {
-    const sa_fft_plan *p = &j->plan;
-    int tiles = sa_min_int(p->chunk, p->tiles - begin), thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    int first = sa_work_part_begin(tiles, thread, threads), last = sa_work_part_begin(tiles, thread + 1, threads);
-    sa_fft_cut own_dy = *dy, own_x = *x;
-    if (tiles < p->chunk) {
-#pragma omp barrier /* other shares of the tiles' places than those in the chunk before */
-    }
-    own_dy.spectra = j->workspace + p->in_at + (size_t)first * p->in.tile_pitch;
-    own_x.spectra = j->workspace + p->other_at + (size_t)first * p->other.tile_pitch;
-    sa_fft_transform_tiles(j, &own_dy, n, begin + first, begin + last);
-    sa_fft_transform_tiles(j, &own_x, n, begin + first, begin + last);
-#pragma omp barrier
-    sa_fft_add_gradient(j, tiles, begin > 0);
-    if (!dx || first == last) return;
-    apply_filters(j, own_dy.spectra, own_x.spectra, last - first);
-    sa_fft_store_tiles(j, dx, own_x.spectra, n, begin + first, begin + last);
+    if (everybody->count % p->parts != 0) return (sa_fft_crew){everybody->number, everybody->count, {0, 1}};
+    int members = everybody->count / p->parts;
+    return (sa_fft_crew){everybody->number / members, p->parts, {everybody->number % members, members}};
 }
 
-/* dx, dweight or both. */
-static void run_backward(const sa_fft_job *j, const sa_conv_backward_args *args, bool data, bool weight)
+/* The values that a backward pass cuts into tiles. */
+typedef struct sa_fft_cuts {
+    sa_fft_cut dy, x;
+} sa_fft_cuts;
+
+static sa_fft_cuts backward_cuts(const sa_fft_job *j, const sa_conv_backward_args *args)
 {
     const sa_conv_shape *s = &args->shape;
     const sa_fft_plan *p = &j->plan;
     int size = s->kernel_h, o0 = args->range.channel_begin;
-    sa_fft_cut dy = {&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, NULL};
-    sa_fft_cut x = {&args->x, j->group_begin, 0, 0, p->step, false, &p->other, NULL};
-    if (p->windows_of_x) {
-        dy.pad_h = dy.pad_w = 0;
-        x.pad_h = s->pad_h, x.pad_w = s->pad_w;
-        dy.extent = p->step, x.extent = p->size;
-        dy.conjugate = x.conjugate = true; /* of x * conj(dy), the sums' product is the conjugate otherwise */
+    sa_fft_cuts cuts = {{&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, NULL},
+                        {&args->x, j->group_begin, 0, 0, p->step, false, &p->other, NULL}};
+    if (!p->windows_of_x) return cuts;
+    cuts.dy.pad_h = cuts.dy.pad_w = 0;
+    cuts.x.pad_h = s->pad_h, cuts.x.pad_w = s->pad_w;
+    cuts.dy.extent = p->step, cuts.x.extent = p->size;
+    cuts.dy.conjugate = cuts.x.conjugate = true; /* of x * conj(dy), the sums' product is the conjugate otherwise */
+    return cuts;
+}
+
+static sa_fft_sink backward_sink(const sa_fft_job *j, const sa_conv_backward_args *args)
+{
+    return (sa_fft_sink){&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
+}
+
+static void run_data(const sa_fft_job *j, const sa_conv_backward_args *args)
+{
+    const sa_fft_job group = job_of_part(j, 0);
+    const sa_fft_cuts cuts = backward_cuts(&group, args);
+    const sa_fft_sink dx = backward_sink(&group, args);
+    run_spans(&group, &args->range, &cuts.dy, &dx, args->weight.ptr, true);
+}
+
+/* A part's weight gradient, and dx if `data`, of a chunk of tiles from `begin` on, when dy's spectra are there. All that is written
+ * is the part's own; its members share the tiles, or, for the sum over them, the frequencies. */
+static void run_part_of_chunk(const sa_fft_job *j, const sa_fft_member *m, const sa_conv_backward_args *args, bool data, int n,
+                              int begin)
+{
+    const sa_fft_plan *p = &j->plan;
+    const int tiles = sa_min_int(p->chunk, p->tiles - begin), first = sa_work_part_begin(tiles, m->number, m->count);
+    const int last = sa_work_part_begin(tiles, m->number + 1, m->count);
+    sa_fft_cut x = backward_cuts(j, args).x;
+    x.spectra = j->workspace + p->other_at + (size_t)first * p->other.tile_pitch;
+    sa_fft_transform_tiles(j, &x, n, begin + first, begin + last);
+    if (m->count > 1) {
+#pragma omp barrier
     }
-    sa_fft_sink dx = {&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
-    if (!weight) {
-        run_spans(j, &args->range, &dy, &dx, args->weight.ptr, true);
-        return;
+    sa_fft_add_gradient(j, m, tiles, begin > 0);
+    if (m->count > 1) {
+#pragma omp barrier /* the results take the place of x's spectra */
     }
-    float *dweight = (float *)args->dweight.ptr + (size_t)o0 * (size_t)s->in_channels * (size_t)(size * size);
+    if (!data || first == last) return;
+    const sa_fft_sink dx = backward_sink(j, args);
+    apply_filters(j, j->workspace + p->in_at + (size_t)first * p->in.tile_pitch, x.spectra, last - first);
+    sa_fft_store_tiles(j, &dx, x.spectra, n, begin + first, begin + last);
+}
+
+/* The thread's share of dy's spectra. */
+static void transform_dy(const sa_fft_job *j, const sa_fft_member *everybody, const sa_conv_backward_args *args, int n, int begin)
+{
+    const sa_fft_plan *p = &j->plan;
+    const int tiles = sa_min_int(p->chunk, p->tiles - begin);
+    const int first = sa_work_part_begin(tiles, everybody->number, everybody->count);
+    sa_fft_cut dy = backward_cuts(j, args).dy;
+    dy.spectra = j->workspace + p->in_at + (size_t)first * p->in.tile_pitch;
+    sa_fft_transform_tiles(j, &dy, n, begin + first, begin + sa_work_part_begin(tiles, everybody->number + 1, everybody->count));
+}
+
+/* dweight, and dx if `data`, of a group. */
+static void run_gradients(const sa_fft_job *j, const sa_conv_backward_args *args, bool data)
+{
+    const sa_fft_plan *p = &j->plan;
+    const size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
+    float *dweight = (float *)args->dweight.ptr + (size_t)args->range.channel_begin * filter;
 #pragma omp parallel num_threads(p->windows_of_x ? p->workers : j->device->threads)
     {
-        if (data) transform_filters(j, args->weight.ptr, true);
+        const sa_fft_member everybody = {omp_get_thread_num(), omp_get_num_threads()};
+        const sa_fft_crew crew = find_crew(p, &everybody);
+        for (int part = crew.first_part; data && part < p->parts; part += crew.part_step) {
+            const sa_fft_job own = job_of_part(j, part);
+            transform_filters(&own, &crew.member, args->weight.ptr, true); /* complete at the next barrier */
+        }
         for (int n = args->range.image_begin; n < args->range.image_end; n++) {
-            if (p->windows_of_x) sa_fft_sum_strips(j, &dy, &x, n);
-            for (int begin = 0; begin < p->tiles && !p->windows_of_x; begin += p->chunk)
-                run_backward_chunk(j, &dy, &x, data ? &dx : NULL, n, begin);
-            sa_fft_store_gradient(j, dweight, args->accumulate || n > args->range.image_begin);
+            const bool add = args->accumulate || n > args->range.image_begin;
+            if (p->windows_of_x) {
+                const sa_fft_job own = job_of_part(j, 0);
+                const sa_fft_cuts cuts = backward_cuts(&own, args);
+                sa_fft_sum_strips(&own, &cuts.dy, &cuts.x, n);
+                sa_fft_store_gradient(&own, &everybody, dweight, add);
+#pragma omp barrier
+                continue;
+            }
+            for (int begin = 0; begin < p->tiles; begin += p->chunk) {
+                transform_dy(j, &everybody, args, n, begin);
+#pragma omp barrier
+                for (int part = crew.first_part; part < p->parts; part += crew.part_step) {
+                    const sa_fft_job own = job_of_part(j, part);
+                    if (own.plan.other.channels > 0) run_part_of_chunk(&own, &crew.member, args, data, n, begin);
+                }
+#pragma omp barrier
+            }
+            for (int part = crew.first_part; part < p->parts; part += crew.part_step) {
+                const sa_fft_job own = job_of_part(j, part);
+                sa_fft_store_gradient(&own, &crew.member, dweight, add);
+            }
         }
     }
 }
@@ -295,9 +380,10 @@ static sa_status run_backward_pass(const sa_device *device, const sa_conv_backwa
     request.pass = pass;
     sa_fft_job j;
     SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
-    int group = j.plan.other.channels;
-    for (int begin = 0; start_group(&j, begin, group); begin += group)
-        run_backward(&j, args, pass != SA_CONV_PASS_BACKWARD_WEIGHT, pass != SA_CONV_PASS_BACKWARD_DATA);
+    for (; j.group_begin < j.others; j.group_begin += channels_at_once(&j.plan)) {
+        if (pass == SA_CONV_PASS_BACKWARD_DATA) run_data(&j, args);
+        else run_gradients(&j, args, pass == SA_CONV_PASS_BACKWARD_BOTH);
+    }
     return SA_OK;
 }
 

@@ -1,13 +1,15 @@
 /* Sums of an FFT-tile convolution's weight gradient; see conv_fft_gradient.h. */
 #include "kernels/cpu/conv_fft_gradient.h"
 
+#include "kernels/cpu/work_share.h"
+
 #include <string.h>
 
-void sa_fft_add_gradient(const sa_fft_job *j, int tiles, bool add)
+void sa_fft_add_gradient(const sa_fft_job *j, const sa_fft_member *member, int tiles, bool add)
 {
     const sa_fft_plan *p = &j->plan;
-#pragma omp for schedule(static)
-    for (int f = 0; f < p->frequencies; f++) {
+    const int end = sa_work_part_begin(p->frequencies, member->number + 1, member->count);
+    for (int f = sa_work_part_begin(p->frequencies, member->number, member->count); f < end; f++) {
         sa_fft_product product = {
             .a = j->workspace + p->other_at + (size_t)f * p->other.frequency_pitch,
             .b = j->workspace + p->in_at + (size_t)f * p->in.frequency_pitch,
@@ -44,29 +46,29 @@ static sa_fft_spectrum gradient_spectrum(const sa_fft_job *j, int i, int o)
 }
 
 /* Lag (i, k) of the correlation is tap (i, k) for windows of x, (K - 1 - i, K - 1 - k) for windows of dy. */
-void sa_fft_store_gradient(const sa_fft_job *j, float *dweight, bool add)
+void sa_fft_store_gradient(const sa_fft_job *j, const sa_fft_member *member, float *dweight, bool add)
 {
     const sa_fft_plan *p = &j->plan;
-    int size = j->shape->kernel_h, in = p->other.channels, out = p->in.channels;
+    const int size = j->shape->kernel_h, out = p->in.channels, groups = sa_fft_divide_up(out, SA_FFT_GROUP);
+    const int items = p->other.channels * groups, end = sa_work_part_begin(items, member->number + 1, member->count);
     const float scale = 1.0f / (float)(p->size * p->size);
-#pragma omp for collapse(2) schedule(dynamic, 4)
-    for (int i = 0; i < in; i++)
-        for (int o = 0; o < out; o += SA_FFT_GROUP) {
-            float *work = sa_fft_thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
-            sa_fft_target target = {.at = stage, .channel_pitch = (size_t)(size * size), .row_pitch = (size_t)size};
-            target.rows = target.columns = size;
-            target.channels = sa_min_int(SA_FFT_GROUP, out - o);
-            sa_fft_spectrum spectrum = gradient_spectrum(j, i, o);
-            j->size->inverse(&spectrum, &target, work);
-            for (int c = 0; c < target.channels; c++) {
-                float *to = dweight + ((size_t)(o + c) * (size_t)j->others + (size_t)(j->group_begin + i)) * (size_t)(size * size);
-                const float *from = stage + (size_t)(c * size * size);
-                for (int t = 0; t < size * size; t++) {
-                    float value = from[p->windows_of_x ? t : size * size - 1 - t] * scale;
-                    to[t] = add ? to[t] + value : value;
-                }
+    float *work = sa_fft_thread_work(j), *stage = work + SA_FFT_WORK_FLOATS;
+    for (int item = sa_work_part_begin(items, member->number, member->count); item < end; item++) {
+        int i = item / groups, o = item % groups * SA_FFT_GROUP;
+        sa_fft_target target = {.at = stage, .channel_pitch = (size_t)(size * size), .row_pitch = (size_t)size};
+        target.rows = target.columns = size;
+        target.channels = sa_min_int(SA_FFT_GROUP, out - o);
+        sa_fft_spectrum spectrum = gradient_spectrum(j, i, o);
+        j->size->inverse(&spectrum, &target, work);
+        for (int c = 0; c < target.channels; c++) {
+            float *to = dweight + ((size_t)(o + c) * (size_t)j->others + (size_t)(j->group_begin + i)) * (size_t)(size * size);
+            const float *from = stage + (size_t)(c * size * size);
+            for (int t = 0; t < size * size; t++) {
+                float value = from[p->windows_of_x ? t : size * size - 1 - t] * scale;
+                to[t] = add ? to[t] + value : value;
             }
         }
+    }
 }
 
 /* ------------------------------------------------------------------ strips ------------------------------------------ */

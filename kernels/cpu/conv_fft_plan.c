@@ -86,29 +86,41 @@ static int choose_own(const sa_fft_plan *p, int threads, size_t fit)
     return sa_fft_divide_up(p->tiles, sa_fft_divide_up(turns, threads) * threads);
 }
 
+/* Parts of a group such that the threads, as crews of equal size, have equal ones. */
+static int choose_parts(int group, int threads)
+{
+    int groups = sa_fft_divide_up(group, SA_FFT_GROUP), parts = sa_min_int(threads, groups);
+    while (threads % parts != 0 || groups % parts != 0) parts--;
+    return parts;
+}
+
 /* The workspace for `group` channels of y, or of x and dx. False if smaller groups would serve better. */
-static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, size_t threads)
+static bool plan_group(sa_fft_plan *p, const sa_conv_request *r, int group, int threads)
 {
     bool filters = r->pass != SA_CONV_PASS_BACKWARD_WEIGHT;
     bool gradients = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
-    p->other = make_side(p, group, false);
+    p->parts = gradients ? choose_parts(group, threads) : 1;
+    p->part_channels = p->parts == 1 ? group : sa_fft_divide_up(group, SA_FFT_GROUP) / p->parts * SA_FFT_GROUP;
+    p->other = make_side(p, p->part_channels, false);
     p->filter_pitch = (size_t)p->in.channels * p->other.frequency_pitch + FREQUENCY_SKEW;
-    p->gradient_pitch = (size_t)group * p->in.frequency_pitch + FREQUENCY_SKEW;
-    size_t filter = filters ? p->filter_pitch * (size_t)p->frequencies : 0;
+    p->gradient_pitch = (size_t)p->part_channels * p->in.frequency_pitch + FREQUENCY_SKEW;
+    size_t parts = (size_t)p->parts, filter = filters ? p->filter_pitch * (size_t)p->frequencies : 0;
     size_t gradient = gradients ? p->gradient_pitch * (size_t)p->frequencies : 0;
-    size_t thread = threads * p->thread_pitch, limit = r->limit_bytes / sizeof(float), fixed = filter + gradient + thread;
-    size_t tile = p->in.tile_pitch + p->other.tile_pitch, fit = limit > fixed ? (limit - fixed) / tile : 0;
-    int most = choose_chunk(p, filter, gradient, tile, fit, &p->chunk);
-    p->own = choose_own(p, (int)threads, fit);
-    const int held = gradients ? p->chunk : p->own * (int)threads;
+    size_t thread = (size_t)threads * p->thread_pitch, fixed = parts * (filter + gradient) + thread;
+    size_t limit = r->limit_bytes / sizeof(float), tile = p->in.tile_pitch + parts * p->other.tile_pitch;
+    size_t fit = limit > fixed ? (limit - fixed) / tile : 0;
+    int most = choose_chunk(p, parts * filter, parts * gradient, tile, fit, &p->chunk);
+    p->own = choose_own(p, threads, fit);
+    const int held = gradients ? p->chunk : p->own * threads;
     size_t in_floats = sa_fft_side_floats(&p->in, held), other_floats = sa_fft_side_floats(&p->other, held);
     if (p->by_packs) in_floats = other_floats = 0;
-    p->stream = in_floats + other_floats > STREAM_FLOATS;
+    p->stream = in_floats + parts * other_floats > STREAM_FLOATS;
     p->filter_at = 0;
     p->gradient_at = filter;
-    p->in_at = p->gradient_at + gradient;
-    p->other_at = p->in_at + in_floats;
-    p->thread_at = p->other_at + other_floats;
+    p->other_at = p->gradient_at + gradient;
+    p->part_pitch = p->other_at + other_floats;
+    p->in_at = parts * p->part_pitch;
+    p->thread_at = p->in_at + in_floats;
     p->end = p->thread_at + thread;
     return p->end <= limit && (p->by_packs || p->chunk >= sa_min_int(most, CHUNK_GOOD));
 }
@@ -132,7 +144,8 @@ static void plan_strips(sa_fft_plan *p, const sa_conv_request *r, int threads)
     p->strip_dy_at = p->strip_x_at + sa_fft_side_floats(&p->other, SA_FFT_BLOCK);
     p->strip_sum_at = p->strip_dy_at + sa_fft_side_floats(&p->strip_dy, SA_FFT_BLOCK);
     p->thread_pitch = p->strip_sum_at + (size_t)groups * p->strip_sum_pitch;
-    p->gradient_at = 0;
+    p->parts = 1;
+    p->part_channels = p->other.channels;
     p->thread_at = (size_t)groups * p->strip_sum_pitch;
     size_t limit = r->limit_bytes / sizeof(float), fit = limit > p->thread_at ? (limit - p->thread_at) / p->thread_pitch : 0;
     p->workers = sa_min_int(threads, fit > WORKERS_MIN ? (int)(fit < INT_MAX ? fit : INT_MAX) : WORKERS_MIN);
@@ -158,7 +171,7 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
         return SA_OK;
     }
     int group = forward ? r->out_channels_at_once : s->in_channels;
-    while (!plan_group(&p, r, group, (size_t)device->threads) && group > SA_FFT_GROUP)
+    while (!plan_group(&p, r, group, device->threads) && group > SA_FFT_GROUP)
         group = sa_fft_divide_up(sa_fft_divide_up(group, 2), SA_FFT_GROUP) * SA_FFT_GROUP;
     *plan = p;
     return SA_OK;

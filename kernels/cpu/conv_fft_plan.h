@@ -31,7 +31,8 @@ typedef struct sa_fft_plan {
     bool stream;                         /* spectra of tiles are too many for the caches */
     bool windows_of_x;                   /* sa_fft_weights_apart */
     sa_fft_side in;                      /* what the filters are applied to: x, or dy in both backward passes */
-    sa_fft_side other;                   /* y; or x and dx: one group */
+    sa_fft_side other;                   /* y; or x and dx: one part of a group */
+    int parts, part_channels;            /* of a group, that different threads do: with gradients; else one */
     size_t filter_pitch, gradient_pitch; /* of one frequency */
     /* A forward pass over packed tiles: instead of tiles of its own, each thread has the spectra of one pack of x and, from these
      * floats of its room on, of the pack's part of one group of y's channels: (SA_FFT_PACK, frequencies, 2, SA_FFT_GROUP). */
@@ -44,7 +45,8 @@ typedef struct sa_fft_plan {
     sa_fft_side strip_dy;
     size_t strip_x_at, strip_dy_at, strip_sum_at, strip_sum_pitch;
     /* Workspace, floats from its begin. */
-    size_t filter_at, gradient_at, in_at, other_at, thread_at, thread_pitch, stage_pitch, end;
+    size_t in_at, thread_at, thread_pitch, stage_pitch, end;
+    size_t filter_at, gradient_at, other_at, part_pitch; /* of the first part, and from part to part */
 } sa_fft_plan;
 
 /* The weight gradient is the correlation of overlapping windows of the one with zero-padded blocks of the other. Windows of dy

@@ -10,11 +10,16 @@ typedef struct sa_fft_job {
     const sa_device *device;
     const sa_fft_kernels *kernels;
     const sa_fft_size_kernels *size;
-    sa_fft_plan plan; /* other.channels: those of this group */
+    sa_fft_plan plan; /* of a part: other.channels and the places are its own */
     const sa_conv_shape *shape;
     float *workspace;
-    int others, group_begin; /* channels of the other side in all; first of this group */
+    int others, group_begin; /* channels of the other side in all; first of this group, or of this part of it */
 } sa_fft_job;
+
+/* A thread among those that share some work. */
+typedef struct sa_fft_member {
+    int number, count;
+} sa_fft_member;
 
 /* A value that is cut into tiles: tile (ty, tx) starts at (ty * step - pad_h, tx * step - pad_w). */
 typedef struct sa_fft_cut {
