@@ -114,6 +114,55 @@ static void test_recompute_auto(void **state)
     }
 }
 
+/* Backward convolution ops of a layer in a preset's program. */
+static int backward_ops(const sa_net *net, const char *preset, const char *layer)
+{
+    sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f};
+    sa_strategy strategy;
+    sa_program *program;
+    int count = 0;
+    if (sa_strategy_parse(preset, &strategy) != SA_OK ||
+        sa_program_for_strategy(net, &strategy, device, &options, &program) != SA_OK)
+        fail_msg("%s", sa_error_message());
+    for (size_t i = 0; i < program->op_count; i++)
+        if (program->op[i].kind == SA_OP_CONV_BACKWARD && !strcmp(net->layer[program->op[i].layer].name, layer)) count++;
+    sa_program_free(program);
+    return count;
+}
+
+/* split-backward with a limited workspace: two ops at the peak, where one would raise it, and one elsewhere. */
+static void two_part_backward_is_for_the_peak(void **state)
+{
+    (void)state;
+    sa_net *net;
+    double gap = 1.0;
+    if (sa_net_load("nets/new.prototxt", NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    assert_int_equal(backward_ops(net, "smallest", "conv_decode1"), 2);
+    assert_int_equal(backward_ops(net, "smallest", "conv1"), 1);
+    assert_int_equal(backward_ops(net, "smallest-small-workspace", "conv1"), 2);
+    assert_true(plan_bytes(net, "smallest", &gap) <= plan_bytes(net, "smallest-split-backward", &gap));
+    sa_net_free(net);
+}
+
+static void the_shipped_nets_meet_their_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *net, *preset;
+        size_t mib;
+    } MOST[] = {{"nets/old.prototxt", "smallest", 512},
+                {"nets/new.prototxt", "smallest", 256},
+                {"nets/old.prototxt", "extreme", 352},
+                {"nets/new.prototxt", "extreme", 192}};
+    for (size_t i = 0; i < sizeof MOST / sizeof *MOST; i++) {
+        sa_net *net;
+        double gap = 1.0;
+        if (sa_net_load(MOST[i].net, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+        assert_true(plan_bytes(net, MOST[i].preset, &gap) <= MOST[i].mib << 20);
+        sa_net_free(net);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +172,8 @@ int main(void)
         cmocka_unit_test(test_segnet_vgg16),
         cmocka_unit_test(test_bayesian_segnet),
         cmocka_unit_test(test_recompute_auto),
+        cmocka_unit_test(two_part_backward_is_for_the_peak),
+        cmocka_unit_test(the_shipped_nets_meet_their_sizes),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
