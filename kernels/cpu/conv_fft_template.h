@@ -6,7 +6,10 @@
 #include "kernels/cpu/conv_fft_kernels.h"
 #include "kernels/cpu/conv_vector.h"
 
-enum { SA_FFT_TO_L2 = 2 }; /* __builtin_prefetch's locality */
+enum {
+    SA_FFT_TO_L2 = 2,             /* __builtin_prefetch's locality */
+    SA_FFT_FREQUENCIES_AHEAD = 4, /* how far the filters of packed tiles are fetched ahead */
+};
 
 typedef struct complex_vec {
     vec re, im;
@@ -269,8 +272,8 @@ static void multiply_packed(const sa_fft_series *series)
             tile_sums sums;
             clear_sums(&sums, SA_FFT_PACK, 1);
             for (int k = 0; k < p.depth; k++) {
-                /* the filters come from the second level cache: those of a few frequencies on are fetched */
-                const float *b = p.b + o + (size_t)k * p.b_step, *ahead = b + 4 * series->b_pitch;
+                /* the filters come from the second level cache */
+                const float *b = p.b + o + (size_t)k * p.b_step, *ahead = b + SA_FFT_FREQUENCIES_AHEAD * series->b_pitch;
                 __builtin_prefetch(ahead);
                 __builtin_prefetch(ahead + p.b_imaginary);
                 add_step(&p, &sums, p.a + (size_t)k * p.a_step, b, SA_FFT_PACK, 1, false);
