@@ -120,7 +120,8 @@ static sa_fft_job job_of_part(const sa_fft_job *j, int part)
     sa_fft_job own = *j;
     size_t distance = (size_t)part * j->plan.part_pitch;
     own.group_begin += part * j->plan.part_channels;
-    own.plan.other.channels = sa_min_int(j->plan.part_channels, j->others - own.group_begin); /* none in some parts of the last */
+    /* none in some parts of the last group */
+    own.plan.other.channels = sa_max_int(0, sa_min_int(j->plan.part_channels, j->others - own.group_begin));
     own.plan.filter_at += distance;
     own.plan.gradient_at += distance;
     own.plan.other_at += distance;
@@ -299,7 +300,8 @@ static void run_data(const sa_fft_job *j, const sa_conv_backward_args *args)
 }
 
 /* A part's weight gradient, and dx if `data`, of a chunk of tiles from `begin` on, when dy's spectra are there. All that is written
- * is the part's own; its members share the tiles, or, for the sum over them, the frequencies. */
+ * is the part's own; its members share the tiles, or, for the sum over them, the frequencies. Parts without channels keep the
+ * barriers, which are all threads'. */
 static void run_part_of_chunk(const sa_fft_job *j, const sa_fft_member *m, const sa_conv_backward_args *args, bool data, int n,
                               int begin)
 {
@@ -312,11 +314,11 @@ static void run_part_of_chunk(const sa_fft_job *j, const sa_fft_member *m, const
     if (m->count > 1) {
 #pragma omp barrier
     }
-    sa_fft_add_gradient(j, m, tiles, begin > 0);
+    if (p->other.channels > 0) sa_fft_add_gradient(j, m, tiles, begin > 0);
     if (m->count > 1) {
 #pragma omp barrier /* the results take the place of x's spectra */
     }
-    if (!data || first == last) return;
+    if (!data || first == last || p->other.channels == 0) return;
     const sa_fft_sink dx = backward_sink(j, args);
     apply_filters(j, j->workspace + p->in_at + (size_t)first * p->in.tile_pitch, x.spectra, last - first);
     sa_fft_store_tiles(j, &dx, x.spectra, n, begin + first, begin + last);
@@ -362,7 +364,7 @@ static void run_gradients(const sa_fft_job *j, const sa_conv_backward_args *args
 #pragma omp barrier
                 for (int part = crew.first_part; part < p->parts; part += crew.part_step) {
                     const sa_fft_job own = job_of_part(j, part);
-                    if (own.plan.other.channels > 0) run_part_of_chunk(&own, &crew.member, args, data, n, begin);
+                    run_part_of_chunk(&own, &crew.member, args, data, n, begin);
                 }
 #pragma omp barrier
             }
