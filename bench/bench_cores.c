@@ -6,7 +6,6 @@
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -61,6 +60,8 @@ int main(int argc, char **argv)
     if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 1;
     int cores = CPU_COUNT(&usable), threads = argc > 1 ? atoi(argv[1]) : cores;
     double farthest = 0;
+    omp_set_dynamic(0); /* a single thread would wait for the other forever */
+    if (omp_get_thread_limit() < 2) threads = 1;
     for (int i = 0; i + 1 < threads && i + 1 < cores; i++) {
         double ns = pass_ns(&usable, i);
         if (ns > farthest) farthest = ns;

@@ -4,8 +4,9 @@
  * matrix product a frequency does the work of the convolution, and a transform back gives the outputs. The weights' spectra
  * are computed once a call. Numbers do not depend on how many tiles or channels are done at once.
  *
- * Threads: each takes tiles of its own all the way from the one value to the other, since what passes between cores may have to
- * pass between caches. Only the filters' spectra are everybody's, and those that gradients are summed from. */
+ * Threads: what passes between cores may have to pass between caches. So each takes tiles of its own all the way from the one value
+ * to the other, and only the filters' spectra are everybody's; or, where a weight gradient is summed over the tiles, channels of x
+ * of its own, and only dy's spectra are everybody's. */
 #include "kernels/cpu/conv_fft_gradient.h"
 #include "kernels/cpu/work_share.h"
 
@@ -138,11 +139,11 @@ static int channels_at_once(const sa_fft_plan *p)
 static void apply_filters_to_pack(const sa_fft_job *j, int group)
 {
     const sa_fft_plan *p = &j->plan;
-    const float *work = sa_fft_thread_work(j);
-    sa_fft_series series = {
+    float *work = sa_fft_thread_work(j);
+    const sa_fft_series series = {
         .first = {.a = work + p->pack_in_at,
                   .b = j->workspace + p->filter_at + group,
-                  .c = sa_fft_thread_work(j) + p->pack_out_at,
+                  .c = work + p->pack_out_at,
                   .a_row = SA_FFT_PACK_CHANNELS,
                   .a_step = 1,
                   .a_imaginary = p->in.imaginary,
