@@ -68,7 +68,8 @@ typedef struct sa_conv_forward_args {
 /* dx[n,c,y,x] = sum of weight * dy (set); dweight, dbias are set to their sums over the range's images (accumulate: added to).
  * With `gather`, dx is not stored; pooled gradient dx_pooled[i] = dx[mask[i]] is (Upsample backward), mask slab + window.
  * Absent dx.at / dweight / dbias are not computed. A channel range smaller than Cout is allowed only without dx.
- * dx may alias dy only if algorithm documentation says so (none does now). */
+ * dx may be the very slab of x if that is DENSE: every algorithm has read an image's value for dweight before dx goes over it. It
+ * must not alias dy. */
 typedef struct sa_conv_backward_args {
     sa_conv_shape shape;
     sa_conv_algorithm algorithm;

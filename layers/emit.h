@@ -21,8 +21,10 @@ const sa_blob *sa_emit_blob(const sa_emitter *emitter, int blob);
 const sa_blob *sa_emit_blobs(const sa_emitter *emitter);
 /* The images and channels that ops work on now, cut to a blob's shape. */
 sa_range sa_emit_range(const sa_emitter *emitter, int blob);
-/* A stored value is being computed again in the backward pass: statistics and masks are there already. */
+/* A stored value is being computed again in the backward pass: statistics are there already. */
 bool sa_emit_is_again(const sa_emitter *emitter);
+/* Whether this run of a pooling makes its mask: the first, unless nobody needs it before the value is computed again. */
+bool sa_emit_mask_is_due(const sa_emitter *emitter, const sa_layer *pooling);
 
 /* --- values of blobs --- */
 SA_CHECKED sa_status sa_emit_data(sa_emitter *emitter, int blob, sa_source *source); /* may emit a recomputation first */

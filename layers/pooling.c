@@ -55,8 +55,8 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
     SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
     SA_TRY(sa_emit_data_out(e, layer->top[0], &a->out));
     bool mask_wanted = layer->top_count == 2 || layer->needs_backward;
-    if (mask_wanted && !sa_emit_is_again(e)) SA_TRY(sa_emit_mask_out(e, layer, &a->mask));
-    return sa_emit_op(e, layer, "forward", SA_OP_POOL_FORWARD, &args);
+    if (mask_wanted && sa_emit_mask_is_due(e, layer)) SA_TRY(sa_emit_mask_out(e, layer, &a->mask));
+    return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_POOL_FORWARD, &args);
 }
 
 static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)

@@ -29,6 +29,11 @@ bool sa_emit_is_again(const sa_emitter *e)
     return e->again;
 }
 
+bool sa_emit_mask_is_due(const sa_emitter *e, const sa_layer *pooling)
+{
+    return e->realizations->layer[pooling - e->net->layer].mask_again == e->again;
+}
+
 /* Is the blob made by a layer of the running band? Its channels are then those of the band's convolution. */
 bool sa_emitter_in_band(const sa_emitter *e, int blob)
 {
@@ -144,7 +149,7 @@ static sa_status recompute_layer(sa_emitter *e, void *context)
     return sa_emitter_forward(e, layer);
 }
 
-/* Lets the producer run once more; its statistics and masks are there already. */
+/* Lets the producer run once more; its statistics are there already, and its mask unless that comes now. */
 static sa_status recompute(sa_emitter *e, int blob)
 {
     const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];

@@ -55,8 +55,22 @@ sa_status sa_realizations_create(const sa_net *net, sa_realizations *realization
     return SA_OK;
 }
 
+/* Does nobody read a pooling's mask but its own gradient, which comes after the pooled value was computed again? The convolution
+ * above wants that value for its weights. */
+static bool mask_can_wait(const sa_net *net, const sa_realizations *r, const sa_layer *pooling)
+{
+    const sa_blob *pooled = &net->blob[pooling->top[0]];
+    if (!is_type(pooling, "Pooling") || !r->blob[pooling->top[0]].again || pooled->consumer < 0) return false;
+    const sa_layer *reader = &net->layer[pooled->consumer];
+    if (!is_type(reader, "Convolution") || !reader->param[0].needs_grad) return false;
+    if (pooling->top_count < 2) return true;
+    int mask_reader = net->blob[pooling->top[1]].consumer;
+    return mask_reader >= 0 && is_type(&net->layer[mask_reader], "Silence");
+}
+
 void sa_realizations_settle(const sa_net *net, sa_realizations *r)
 {
+    for (int l = 0; l < net->layer_count; l++) r->layer[l].mask_again = mask_can_wait(net, r, &net->layer[l]);
     for (int b = net->blob_count - 1; b >= 0; b--) {
         const sa_blob *blob = &net->blob[b];
         const sa_layer *maker = &net->layer[blob->producer];

@@ -35,6 +35,7 @@ typedef struct sa_blob_choice {
 
 typedef struct sa_layer_choice {
     sa_encoding mask_encoding;      /* Pooling: of its mask, top or private */
+    bool mask_again;                /* Pooling: the mask is made when the pooled value is computed again, not before */
     sa_conv_algorithm algorithm;    /* Convolution */
     size_t workspace_limit_bytes;   /* Convolution */
     sa_conv_backward_form backward; /* Convolution */
@@ -55,7 +56,8 @@ typedef struct sa_realizations {
 } sa_realizations;
 
 SA_CHECKED sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations);
-/* After the passes: what was to overwrite a value that no longer is in memory gets a buffer of its own. */
+/* After the passes: what was to overwrite a value that no longer is in memory gets a buffer of its own, and masks that nobody needs
+ * before their pooling runs again are made then. */
 void sa_realizations_settle(const sa_net *net, sa_realizations *realizations);
 void sa_realizations_free(sa_realizations *realizations);
 

@@ -15,7 +15,8 @@
     X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")              \
     X(VIRTUAL_UPSAMPLE, "virtual-upsample", true,                                                                                \
       "the zero-filled map is gathered by the convolution that reads it, never stored")                                          \
-    X(INPLACE_GRAD, "inplace-grad", true, "BN's dx overwrites x, the loss gradient its scores; the classifier's dx is virtual")  \
+    X(INPLACE_GRAD, "inplace-grad", true,                                                                                        \
+      "dx of BN and of convolutions overwrites x, the loss gradient its scores; the classifier's dx is virtual")                 \
     X(RELRN, "relrn", true, "the normalised input is dropped after its convolution and normalised again for the backward pass")  \
     X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")    \
     X(REPOOL, "repool", true,                                                                                                    \
@@ -45,8 +46,7 @@ typedef enum sa_conv_option {
     SA_CONV_OPTION_FFT
 } sa_conv_option;
 
-/* recompute=auto: as few values as bring the peak within an eighth of the least, with small-workspace's limit or half of it.
- * sa_program_for_strategy finds out how many. */
+/* recompute=auto: as few values as bring the peak within an eighth of the least. sa_program_for_strategy finds out how many. */
 enum { SA_RECOMPUTE_AUTO = -1 };
 
 typedef struct sa_strategy {

@@ -113,6 +113,7 @@ static void run_random_case(sa_conv_algorithm algorithm, int number)
         run.image_by_image = variant == 2 || variant == 4;
         run.channels_at_once = variant == 4 ? 16 : variant == 5 ? 1 + random_int(c.shape.out_channels) : 0;
         if (algorithm == SA_CONV_IM2COL && variant == 5) run.channels_at_once = 32;
+        run.dx_over_x = !run.separate_passes && !run.channels_at_once && (number + variant) % 2 == 0;
         conv_run(&c, &run, &other);
         assert_same(&c, &first, &other);
         conv_result_free(&other);
@@ -142,6 +143,7 @@ static void test_crews(void **state)
         for (size_t limit = 1 << 20; limit <= 12 << 20; limit += limit / 8) {
             run.threads = threads;
             run.limit_bytes = limit;
+            run.dx_over_x = threads % 4 == 0;
             conv_run(&c, &run, &other);
             assert_same(&c, &first, &other);
             conv_result_free(&other);

@@ -114,20 +114,83 @@ static void test_recompute_auto(void **state)
     }
 }
 
-/* Backward convolution ops of a layer in a preset's program. */
-static int backward_ops(const sa_net *net, const char *preset, const char *layer)
+static sa_program *make_program(const sa_net *net, const char *preset)
 {
     sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f};
     sa_strategy strategy;
     sa_program *program;
-    int count = 0;
     if (sa_strategy_parse(preset, &strategy) != SA_OK ||
         sa_program_for_strategy(net, &strategy, device, &options, &program) != SA_OK)
         fail_msg("%s", sa_error_message());
-    for (size_t i = 0; i < program->op_count; i++)
-        if (program->op[i].kind == SA_OP_CONV_BACKWARD && !strcmp(net->layer[program->op[i].layer].name, layer)) count++;
+    return program;
+}
+
+/* Backward convolution ops of a layer; *last: the last of them. */
+static int find_backward(const sa_program *program, const char *layer, const sa_conv_backward_args **last)
+{
+    int count = 0;
+    *last = NULL;
+    for (size_t i = 0; i < program->op_count; i++) {
+        const sa_op *op = &program->op[i];
+        if (op->kind != SA_OP_CONV_BACKWARD || strcmp(program->net->layer[op->layer].name, layer) != 0) continue;
+        *last = &op->args.conv_backward;
+        count++;
+    }
+    return count;
+}
+
+static int backward_ops(const sa_net *net, const char *preset, const char *layer)
+{
+    const sa_conv_backward_args *last;
+    sa_program *program = make_program(net, preset);
+    int count = find_backward(program, layer, &last);
     sa_program_free(program);
     return count;
+}
+
+/* inplace-grad: also where x has to be computed again first. */
+static void dx_of_a_convolution_takes_the_place_of_x(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *preset;
+        bool over_x;
+    } PRESETS[] = {{"virtual", false}, {"inplace", true}, {"recomputed", true}, {"extreme", true}, {"inplace+bf16", false}};
+    sa_net *net;
+    if (sa_net_load("nets/new.prototxt", NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    for (size_t i = 0; i < sizeof PRESETS / sizeof *PRESETS; i++) {
+        sa_program *program = make_program(net, PRESETS[i].preset);
+        const sa_conv_backward_args *a;
+        assert_int_equal(find_backward(program, "conv2", &a), 1);
+        assert_non_null(a);
+        assert_int_equal(a->dx.at.buffer == a->x.node[0].slab.at.buffer, PRESETS[i].over_x);
+        sa_program_free(program);
+    }
+    sa_net_free(net);
+}
+
+/* A mask that only the pooling's own gradient reads need not wait for it if the pooled value is computed again before. */
+static void a_mask_is_made_when_it_is_needed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *preset, *mask;
+        bool backward;
+    } MASKS[] = {{"smallest", "pool0_mask", false},
+                 {"smallest+recompute=1", "pool0_mask", true},
+                 {"smallest+recompute=1", "pool1_mask", false}}; /* pool1's is read by an Upsample */
+    sa_net *net;
+    if (sa_net_load("nets/new.prototxt", NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    for (size_t i = 0; i < sizeof MASKS / sizeof *MASKS; i++) {
+        sa_program *program = make_program(net, MASKS[i].preset);
+        int64_t begin = -1;
+        for (size_t b = 0; b < program->buffer_count; b++)
+            if (!strcmp(program->buffer[b].name, MASKS[i].mask)) begin = program->buffer[b].begin;
+        assert_true(begin >= 0);
+        assert_int_equal(begin >= (int64_t)program->phase_end[SA_STEP_FORWARD], MASKS[i].backward);
+        sa_program_free(program);
+    }
+    sa_net_free(net);
 }
 
 /* split-backward with a limited workspace: two ops at the peak, where one would raise it, and one elsewhere. */
@@ -172,6 +235,8 @@ int main(void)
         cmocka_unit_test(test_segnet_vgg16),
         cmocka_unit_test(test_bayesian_segnet),
         cmocka_unit_test(test_recompute_auto),
+        cmocka_unit_test(dx_of_a_convolution_takes_the_place_of_x),
+        cmocka_unit_test(a_mask_is_made_when_it_is_needed),
         cmocka_unit_test(two_part_backward_is_for_the_peak),
         cmocka_unit_test(the_shipped_nets_meet_their_sizes),
     };

@@ -38,7 +38,8 @@ sa_status sa_pass_bf16(const sa_strategy *strategy, const sa_net *net, const sa_
         if (choice->grad != SA_GRAD_IN_DATA) continue;
         /* BN's dx may overwrite its dy as well: the formula reads both at the very place that it writes */
         sa_grad_realization above = r->blob[sa_blob_reader(net, b)->top[0]].grad;
-        choice->grad = above == SA_GRAD_STORED || above == SA_GRAD_IN_TAIL ? SA_GRAD_IN_TOP : SA_GRAD_STORED;
+        bool over_dy = sa_layer_is(sa_blob_reader(net, b), "BN") && (above == SA_GRAD_STORED || above == SA_GRAD_IN_TAIL);
+        choice->grad = over_dy ? SA_GRAD_IN_TOP : SA_GRAD_STORED;
     }
     return SA_OK;
 }

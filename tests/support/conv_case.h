@@ -48,6 +48,7 @@ typedef struct conv_run_options {
     size_t limit_bytes;
     bool separate_passes; /* dx, then dweight, instead of both in one op */
     bool image_by_image;
+    bool dx_over_x;       /* if x is dense and dx is not gathered */
     int channels_at_once; /* forward, and backward of the weights; 0: all */
 } conv_run_options;
 

@@ -149,6 +149,7 @@ static void run_backward(const conv_case *c, const conv_run_options *o, sa_devic
         a.mask = c->mask;
         a.window = c->window;
     }
+    if (o->dx_over_x && pass != SA_CONV_PASS_BACKWARD_DATA && c->virtual_x == 0 && !a.gather) a.x.node[0].slab.at.ptr = r->dx;
     a.workspace = workspace_for(c, o, device, pass, range.channel_end - range.channel_begin, &a.workspace_bytes);
     assert_int_equal(sa_cpu_conv_backward(device, &a), SA_OK);
     assert_guard(a.workspace.ptr, a.workspace_bytes);
@@ -180,6 +181,7 @@ void conv_run(const conv_case *c, const conv_run_options *o, conv_result *r)
     r->dx = guarded(c->dx_count * sizeof(float));
     r->dweight = guarded(c->weight_count * sizeof(float));
     r->dbias = guarded(channels * sizeof(float));
+    if (o->dx_over_x && c->virtual_x == 0 && c->gather == CONV_GATHER_NONE) memcpy(r->dx, c->x_value, c->dx_count * sizeof(float));
     int images = o->image_by_image ? 1 : c->images;
     for (int n = 0; n < c->images; n += images) {
         for (int o0 = 0; o0 < all; o0 += step) {

@@ -85,12 +85,14 @@ static void forward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t see
     sa_parity_run(p, SA_OP_CONV_FORWARD, &args, &on_cuda, &bounds);
 }
 
-/* dx, or the pooled gradient it is gathered into. */
+/* dx, in its own place or over x, or the pooled gradient it is gathered into. */
 static void add_data_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
 {
     const sa_conv_shape *s = &a->shape;
     a->gather = sa_parity_chance(p, 40);
-    if (!a->gather) {
+    if (!a->gather && sa_source_is_dense_f32(&a->x) && sa_parity_chance(p, 50)) {
+        a->dx = a->x.node[0].slab;
+    } else if (!a->gather) {
         a->dx = sa_parity_slab(p, SA_F32, n, s->in_channels, s->in_height, s->in_width, false);
     } else {
         /* No gaps between windows: the last one could lie wholly outside the plane, and the CPU leaves such gradients alone. */
@@ -126,8 +128,8 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     a->dx.at = a->mask.at = a->dweight = a->dbias = SA_REF_NONE;
     sa_parity_source(p, &a->dy, n, s.out_channels, s.out_height, s.out_width, 8, 2);
     a->weight = sa_parity_vector(p, s.out_channels * s.in_channels * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
-    if (data) add_data_gradient(p, a, n);
     if (weight) add_weight_gradient(p, a, n);
+    if (data) add_data_gradient(p, a, n);
     a->workspace = sa_parity_workspace();
     sa_conv_request request = {.shape = s, .virtual_x = weight && !sa_source_is_dense_f32(&a->x), .gather_dx = a->gather};
     request.virtual_dy = !sa_source_is_dense_f32(&a->dy);
