@@ -14,19 +14,17 @@ typedef struct axis {
 
 static const char *const PLAIN[] = {"tiled", "virtual"}; /* for where storing more saves time; further techniques go on from: */
 static const char *const BASES[] = {"inplace"};
-static const char *const LRN[] = {"", "+relrn"};
 static const char *const BANDS[] = {"", "+banded=32", "+banded=16", "+banded=8", "+banded=4"};
 static const char *const REPOOLED[] = {"", "+repool"};
 static const char *const RECOMPUTED[] = {"", "+recompute=1", "+recompute=2", "+recompute=3", "+recompute=4", "+recompute=5"};
 static const char *const SPLIT[] = {"", "+split-backward"};
 static const char *const TAILS[] = {"", "+image-tail"};
-enum { AXES = 7 };
+enum { AXES = 6 };
 #define AXIS(list)                          \
     {                                       \
         list, sizeof(list) / sizeof *(list) \
     }
-static const axis AXIS_LIST[AXES] = {AXIS(BASES),      AXIS(LRN),   AXIS(BANDS), AXIS(REPOOLED),
-                                     AXIS(RECOMPUTED), AXIS(SPLIT), AXIS(TAILS)};
+static const axis AXIS_LIST[AXES] = {AXIS(BASES), AXIS(BANDS), AXIS(REPOOLED), AXIS(RECOMPUTED), AXIS(SPLIT), AXIS(TAILS)};
 
 /* ------------------------------------------------------------------ choices --------------------------------------- */
 

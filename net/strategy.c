@@ -39,14 +39,15 @@ static const sa_preset PRESETS[] = {
     {"tiled", "rung 6: no column matrix", "compact+no-im2col"},
     {"virtual", "rung 7: no stored Upsample", "tiled+virtual-upsample"},
     {"inplace", "rung 8: gradients in place", "virtual+inplace-grad+early-update"},
-    {"banded", "rung 9: the first level in bands", "inplace+banded+relrn"},
+    {"banded", "rung 9: the first level in bands", "inplace+banded"},
     {"recomputed", "rung 10: pooled values computed again", "banded+repool"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=40MiB+split-backward"},
     {"extreme", "smaller still: the first levels are computed again", "smallest+banded=16+recompute=auto"},
     {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
-    {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16", "smallest+bf16+uint8-input"},
+    {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16",
+     "smallest+banded=16+bf16+uint8-input+relrn"},
 };
 
 const sa_preset *sa_preset_at(int i)

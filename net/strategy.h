@@ -17,7 +17,7 @@
       "the zero-filled map is gathered by the convolution that reads it, never stored")                                          \
     X(INPLACE_GRAD, "inplace-grad", true,                                                                                        \
       "dx of BN and of convolutions overwrites x, the loss gradient its scores; the classifier's dx is virtual")                 \
-    X(RELRN, "relrn", true, "the normalised input is dropped after its convolution and normalised again for the backward pass")  \
+    X(RELRN, "relrn", true, "the normalised input is dropped and normalised again: saves if the input is smaller (uint8-input)") \
     X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")    \
     X(REPOOL, "repool", true,                                                                                                    \
       "pooled values are dropped after the forward pass and pooled again from the kept convolution output")                      \

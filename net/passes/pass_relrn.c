@@ -1,5 +1,6 @@
 /* relrn: the normalised input is dropped once the first convolution has read it, and normalised again when the backward pass needs
- * it: a pass over a few channels. (An expression would be computed once for each band of the convolution.) */
+ * it: a pass over a few channels. (An expression would be computed once for each band of the convolution.) The input it is made of
+ * then has to wait instead, so that bytes are saved only if that is smaller, as uint8-input makes it. */
 #include "net/passes/passes.h"
 
 sa_status sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
