@@ -302,7 +302,8 @@ static void run_data(const sa_fft_job *j, const sa_conv_backward_args *args)
 
 /* A part's weight gradient, and dx if `data`, of a chunk of tiles from `begin` on, when dy's spectra are there. All that is written
  * is the part's own; its members share the tiles, or, for the sum over them, the frequencies. Parts without channels keep the
- * barriers, which are all threads'. */
+ * barriers, which are all threads'. A tile of x and of dx is the same piece of the plane, so that dx may lie over x: a chunk is
+ * read before any of it is stored. */
 static void run_part_of_chunk(const sa_fft_job *j, const sa_fft_member *m, const sa_conv_backward_args *args, bool data, int n,
                               int begin)
 {

@@ -1,5 +1,5 @@
 /* repool: a pooled value whose source (the convolution's output below it) is kept anyway is dropped after the forward pass and
- * pooled again when the backward pass needs it: one cheap pass, no convolution. The mask is kept. */
+ * pooled again when the backward pass needs it: one cheap pass, no convolution. Its mask is kept if it is read before. */
 #include "net/passes/passes.h"
 
 /* Is what a virtual value is computed from stored and kept until the backward pass? */
