@@ -1,5 +1,5 @@
-/* The built-in cost model: operations and bytes of each op over rates that were found on one machine (Zen 4, a core; for CUDA those
- * of a middling card). It orders strategies; measurements (net/cost_measure.h) put the numbers right. */
+/* The built-in cost model: operations and bytes of each op over rates that were fitted on one machine (Zen 4, AVX-512, a core; for
+ * CUDA those of a middling card). It orders strategies; measurements (net/cost_measure.h) put the numbers right. */
 #include "net/cost_builtin.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@ typedef struct rates {
     double overhead_ms;                    /* of any op */
 } rates;
 
-static const rates CPU_RATES = {{3.0e7, 3.0e7, 3.0e7}, 6.0e6, 1.5e6, 0.005};
+static const rates CPU_RATES = {{6.0e7, 9.0e7, 1.5e8}, 2.6e7, 1.0e7, 0.005};
 static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
 
 /* Arithmetic of a node relative to a multiply and add. */
