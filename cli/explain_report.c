@@ -226,6 +226,6 @@ sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
     fputc('\n', out);
     SA_TRY(print_largest(out, m));
     if (e->has_capacity) fprintf(out, "\nverdict: %s\n", e->verdict);
-    fputs("\nThe same training step in one arena (`segarena strategies` explains them; none of these loses precision):\n\n", out);
+    fputs("\nThe same training step in one arena (`segarena strategies` explains them; none but `lossy` rounds):\n\n", out);
     return print_suggestions(out, e);
 }

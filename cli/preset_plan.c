@@ -21,7 +21,7 @@ sa_status sa_preset_plan_bytes(const sa_net *net, const char *strategy, sa_conv_
 void sa_preset_fit_advice(const sa_net *net, sa_conv_option conv, const sa_device *device, size_t free_bytes,
                           char advice[SA_FIT_ADVICE_BYTES])
 {
-    static const char *const FASTEST_FIRST[] = {"fastest", "balanced", "banded", "smallest", "extreme"};
+    static const char *const FASTEST_FIRST[] = {"fastest", "balanced", "recomputed", "smallest", "extreme"};
     char text[SA_SIZE_TEXT_BYTES];
     size_t bytes, least = SIZE_MAX;
     for (size_t i = 0; i < sizeof FASTEST_FIRST / sizeof FASTEST_FIRST[0]; i++) {

@@ -44,7 +44,7 @@ static const sa_preset PRESETS[] = {
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=40MiB+split-backward"},
     {"extreme", "smaller still: the first levels are computed again", "smallest+banded=16+recompute=auto"},
-    {"balanced", "small, at nearly the speed of fastest", "inplace+repool+image-tail+small-workspace=48MiB"},
+    {"balanced", "nearly the speed of fastest: what the first level stores is computed again", "inplace+recompute=1"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
     {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16",
      "smallest+banded=16+bf16+uint8-input+relrn"},

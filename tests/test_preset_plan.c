@@ -41,7 +41,7 @@ static size_t bytes_of(const fixture *f, const char *preset)
 static void the_fastest_that_fits_is_named(void **state)
 {
     const fixture *f = *state;
-    static const char *const PRESETS[] = {"fastest", "balanced", "banded", "smallest", "extreme"};
+    static const char *const PRESETS[] = {"fastest", "balanced", "recomputed", "smallest", "extreme"};
     char advice[SA_FIT_ADVICE_BYTES], wanted[64];
     for (int i = 0; i < 5; i++) { /* each needs less than the one before it */
         sa_preset_fit_advice(f->net, SA_CONV_OPTION_AUTO, f->device, bytes_of(f, PRESETS[i]), advice);
