@@ -55,7 +55,7 @@ static void the_fastest_that_fits_is_named(void **state)
 static sa_status few_bytes(sa_device *device, size_t *free_bytes, size_t *total_bytes)
 {
     (void)device;
-    *free_bytes = 300000000;
+    *free_bytes = 270000000;
     *total_bytes = 400000000;
     return SA_OK;
 }
