@@ -11,6 +11,13 @@
 
 static sa_device *device;
 
+static sa_net *load(const char *path)
+{
+    sa_net *net;
+    if (sa_net_load(path, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    return net;
+}
+
 /* Returns the peak; notes the largest share that a peak is above its lower bound. */
 static size_t plan_bytes(const sa_net *net, const char *name, double *worst_gap)
 {
@@ -31,10 +38,9 @@ static size_t plan_bytes(const sa_net *net, const char *name, double *worst_gap)
 
 static void plan_in_each_preset(const char *path)
 {
-    sa_net *net;
+    sa_net *net = load(path);
     size_t caffe = 0, smallest = SIZE_MAX;
     double worst_gap = 1.0;
-    if (sa_net_load(path, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
     print_message("%s\n%-14s %14s %8s\n", path, "strategy", "bytes", "gap");
     for (int i = 0; sa_preset_at(i); i++) {
         size_t bytes = plan_bytes(net, sa_preset_at(i)->name, &worst_gap);
@@ -97,11 +103,10 @@ static void test_recompute_auto(void **state)
     (void)state;
     static const char *const NETS[] = {"nets/old.prototxt", "nets/new.prototxt"};
     for (int i = 0; i < 2; i++) {
-        sa_net *net;
+        sa_net *net = load(NETS[i]);
         double gap = 1.0;
         char name[64];
         size_t chosen = 0, least = SIZE_MAX, bytes[5];
-        if (sa_net_load(NETS[i], NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
         for (int count = 0; count < 5; count++) {
             snprintf(name, sizeof name, "by-image+banded=16+recompute=%d", count);
             bytes[count] = plan_bytes(net, name, &gap);
@@ -156,8 +161,7 @@ static void dx_of_a_convolution_takes_the_place_of_x(void **state)
         const char *preset;
         bool over_x;
     } PRESETS[] = {{"virtual", false}, {"inplace", true}, {"recomputed", true}, {"extreme", true}, {"inplace+bf16", false}};
-    sa_net *net;
-    if (sa_net_load("nets/new.prototxt", NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    sa_net *net = load("nets/new.prototxt");
     for (size_t i = 0; i < sizeof PRESETS / sizeof *PRESETS; i++) {
         sa_program *program = make_program(net, PRESETS[i].preset);
         const sa_conv_backward_args *a;
@@ -169,7 +173,8 @@ static void dx_of_a_convolution_takes_the_place_of_x(void **state)
     sa_net_free(net);
 }
 
-/* A mask that only the pooling's own gradient reads need not wait for it if the pooled value is computed again before. */
+/* A mask that only the pooling's own gradient reads comes with the pooled value that is computed again before, not with the first.
+ */
 static void a_mask_is_made_when_it_is_needed(void **state)
 {
     (void)state;
@@ -179,8 +184,7 @@ static void a_mask_is_made_when_it_is_needed(void **state)
     } MASKS[] = {{"smallest", "pool0_mask", false},
                  {"smallest+recompute=1", "pool0_mask", true},
                  {"smallest+recompute=1", "pool1_mask", false}}; /* pool1's is read by an Upsample */
-    sa_net *net;
-    if (sa_net_load("nets/new.prototxt", NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+    sa_net *net = load("nets/new.prototxt");
     for (size_t i = 0; i < sizeof MASKS / sizeof *MASKS; i++) {
         sa_program *program = make_program(net, MASKS[i].preset);
         int64_t begin = -1;
@@ -197,9 +201,8 @@ static void a_mask_is_made_when_it_is_needed(void **state)
 static void two_part_backward_is_for_the_peak(void **state)
 {
     (void)state;
-    sa_net *net;
+    sa_net *net = load("nets/new.prototxt");
     double gap = 1.0;
-    if (sa_net_load("nets/new.prototxt", NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
     assert_int_equal(backward_ops(net, "smallest", "conv_decode1"), 2);
     assert_int_equal(backward_ops(net, "smallest", "conv1"), 1);
     assert_int_equal(backward_ops(net, "smallest-small-workspace", "conv1"), 2);
@@ -218,9 +221,8 @@ static void the_shipped_nets_meet_their_sizes(void **state)
                 {"nets/old.prototxt", "extreme", 352},
                 {"nets/new.prototxt", "extreme", 192}};
     for (size_t i = 0; i < sizeof MOST / sizeof *MOST; i++) {
-        sa_net *net;
+        sa_net *net = load(MOST[i].net);
         double gap = 1.0;
-        if (sa_net_load(MOST[i].net, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
         assert_true(plan_bytes(net, MOST[i].preset, &gap) <= MOST[i].mib << 20);
         sa_net_free(net);
     }
