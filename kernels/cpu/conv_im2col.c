@@ -1,8 +1,10 @@
 /* Convolution as Caffe does it: the column matrix of one image, (Cin*Kh*Kw) x (H'*W'), and OpenBLAS SGEMM.
  *
- * OpenBLAS runs single-threaded inside OpenMP threads on blocks whose limits depend on the shape alone, so that the bits
- * do not depend on the number of threads. They do not depend on the range of output channels either if its limits are
- * multiples of CHANNEL_BLOCK (or Cout): see channels_at. */
+ * OpenBLAS runs single-threaded inside OpenMP threads on blocks of columns whose limits depend on the shape alone. Which product
+ * a column is in does therefore not depend on the number of threads, nor do its bits. Never divide rows: in which order a row is
+ * summed depends, with some of OpenBLAS's kernels, on how many rows there are and which of them it is (Haswell's take 12 at a
+ * time and the rest in another way). So another range of output channels may give other bits, and bands (net/passes/pass_banded.c)
+ * are not used with im2col. */
 #include "kernels/cpu/conv_common.h"
 
 #include <cblas.h>
@@ -13,8 +15,6 @@ enum {
     WEIGHT_BLOCK = 192,  /* columns of dweight of one SGEMM, for large and */
     SMALL_WEIGHT_BLOCK = 32,
     SMALL_WEIGHT_ROW = 1536, /* for small Cin*Kh*Kw */
-    CHANNEL_BLOCK = 16,
-    SMALL_PRODUCT = 1000000, /* OpenBLAS sums products of m * n * k up to this in another order */
 };
 
 typedef struct layout {
@@ -53,16 +53,6 @@ static sa_status workspace_bytes(const sa_device *device, const sa_conv_request 
     SA_TRY(plan_layout(request, &l));
     *bytes = l.total * sizeof(float);
     return SA_OK;
-}
-
-/* How many of the channels [o, end) to give to one SGEMM of that many columns and that depth, so that whether OpenBLAS takes
- * its small-matrix path does not depend on the range. */
-static int channels_at(int o, int end, int columns, int depth)
-{
-    bool small = (double)columns * depth * CHANNEL_BLOCK <= SMALL_PRODUCT;
-    int whole = end / CHANNEL_BLOCK * CHANNEL_BLOCK;
-    if (o % CHANNEL_BLOCK == 0 && o < whole) return small ? CHANNEL_BLOCK : whole - o;
-    return sa_min_int(CHANNEL_BLOCK - o % CHANNEL_BLOCK, end - o);
 }
 
 /* The last block of columns takes what is left, so that no block is much smaller than the others. */
@@ -144,16 +134,13 @@ static const float *column_of(const sa_device *device, const sa_conv_shape *s, c
 static void multiply_block(const sa_conv_forward_args *args, const float *column, int n, int p, int count)
 {
     const sa_conv_shape *s = &args->shape;
-    int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w, channels;
-    const float *weight = args->weight.ptr, *bias = args->bias.ptr;
-    for (int o = args->range.channel_begin; o < args->range.channel_end; o += channels) {
-        channels = channels_at(o, args->range.channel_end, count, depth);
-        float *y = (float *)sa_slab_row(&args->y, n, o, 0) + p;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, channels, count, depth, 1, weight + (size_t)o * (size_t)depth, depth,
-                    column + p, plane, 0, y, plane);
-        for (int k = 0; bias && k < channels; k++, y += plane)
-            for (int i = 0; i < count; i++) y[i] += bias[o + k];
-    }
+    int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w, o0 = args->range.channel_begin;
+    const float *weight = (const float *)args->weight.ptr + (size_t)o0 * (size_t)depth, *bias = args->bias.ptr;
+    float *y = (float *)sa_slab_row(&args->y, n, o0, 0) + p;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, sa_range_channels(&args->range), count, depth, 1, weight, depth,
+                column + p, plane, 0, y, plane);
+    for (int o = o0; bias && o < args->range.channel_end; o++, y += plane)
+        for (int i = 0; i < count; i++) y[i] += bias[o];
 }
 
 static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
@@ -174,17 +161,12 @@ static void weight_gradient(const sa_device *device, const sa_conv_backward_args
 {
     const sa_conv_shape *s = &args->shape;
     int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w;
-    int block = depth < SMALL_WEIGHT_ROW ? SMALL_WEIGHT_BLOCK : WEIGHT_BLOCK, o0 = args->range.channel_begin;
+    int block = depth < SMALL_WEIGHT_ROW ? SMALL_WEIGHT_BLOCK : WEIGHT_BLOCK;
+    float *dweight = (float *)args->dweight.ptr + (size_t)args->range.channel_begin * (size_t)depth;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (int q = 0; q < depth; q += block) {
-        int count = sa_min_int(depth - q, block), channels;
-        for (int o = o0; o < args->range.channel_end; o += channels) {
-            channels = channels_at(o, args->range.channel_end, count, plane);
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, channels, count, plane, 1, dy + (size_t)(o - o0) * (size_t)plane,
-                        plane, column + (size_t)q * (size_t)plane, plane, add ? 1 : 0,
-                        (float *)args->dweight.ptr + (size_t)o * (size_t)depth + q, depth);
-        }
-    }
+    for (int q = 0; q < depth; q += block)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, sa_range_channels(&args->range), sa_min_int(depth - q, block), plane,
+                    1, dy, plane, column + (size_t)q * (size_t)plane, plane, add ? 1 : 0, dweight + q, depth);
 }
 
 /* dx row y of one channel = sum of the column entries that were copied from it. */
