@@ -40,8 +40,10 @@ static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench
     sa_table_cell(table, "%.0f", r->update_ms);
     sa_table_cell(table, "%.0f", r->step_ms);
     sa_table_cell(table, "%.0f", r->step_cpu_ms);
-    int last = r->steps > 0 ? r->steps - 1 : 0;
-    sa_table_cell(table, "%.6f", (double)r->loss[last]);
+    size_t done = r->series.step_count;
+    if (done > 0 && sa_step_outputs_has(&r->series.outputs, SA_OUTPUT_LOSS))
+        sa_table_cell(table, "%.6f", (double)r->loss[done - 1]);
+    else sa_table_cell(table, "-");
     sa_table_cell(table, "%016" PRIx64, r->state_hash);
 }
 
@@ -78,6 +80,25 @@ static void print_predictions(FILE *out, const sa_bench_result *const *results, 
     sa_table_free(table);
 }
 
+static bool same_outputs(const sa_output_series *a, const sa_output_series *b)
+{
+    return a->step_count == b->step_count && !memcmp(a->scalar, b->scalar, a->step_count * a->scalar_count * sizeof *a->scalar) &&
+           !memcmp(a->outputs.value, b->outputs.value, a->outputs.value_count * sizeof *a->outputs.value);
+}
+
+/* Losses and accuracies by name: of each strategy, one that says the same as the one before left out. */
+static void print_outputs(FILE *out, const sa_bench_result *const *results, int count)
+{
+    const sa_bench_result *before = NULL;
+    for (int i = 0; i < count; i++) {
+        const sa_bench_result *r = results[i];
+        if (r->skipped || (before && same_outputs(&before->series, &r->series))) continue;
+        if (r->series.outputs.count > 1) fprintf(out, "\noutputs%s%s\n", before ? " of " : "", before ? r->strategy.name : "");
+        sa_output_series_print(out, &r->series);
+        before = r;
+    }
+}
+
 void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count)
 {
     static const sa_table_column COLUMNS[] = {
@@ -97,6 +118,7 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
         free(text);
     }
     sa_table_free(table);
+    print_outputs(out, results, count);
     print_predictions(out, results, count);
     for (int i = 0; i < count; i++)
         if (results[i]->skipped) fprintf(out, "%s was planned but not run: it %s\n", results[i]->strategy.name, results[i]->why);
@@ -132,6 +154,7 @@ static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total
     cJSON_AddNumberToObject(row, "step_cpu_ms", r->step_cpu_ms);
     cJSON *losses = cJSON_AddArrayToObject(row, "losses");
     for (int i = 0; i < total_steps; i++) cJSON_AddItemToArray(losses, cJSON_CreateNumber((double)r->loss[i]));
+    sa_output_series_json(row, &r->series);
     snprintf(hash, sizeof hash, "%016" PRIx64, r->state_hash);
     cJSON_AddStringToObject(row, "state_hash", hash);
     return row;

@@ -30,7 +30,6 @@ typedef struct bench {
     const sa_bench_options *options;
     sa_net *net;
     sa_device *device;
-    int loss_blob;
     int count;
     contender *contender[SA_BENCH_STRATEGIES_MAX];
 } bench;
@@ -123,7 +122,9 @@ static sa_status run_step(bench *b, contender *c)
     sa_step_times times;
     SA_TRY(sa_feed_next(c->feed, c->session));
     SA_TRY(sa_session_run(c->session, RATE, (uint32_t)c->done, &times));
-    if (b->loss_blob >= 0) SA_TRY(sa_session_get_output(c->session, b->loss_blob, &r->loss[c->done]));
+    SA_TRY(sa_step_outputs_read(&r->series.outputs, c->session));
+    SA_TRY(sa_output_series_add(&r->series));
+    r->loss[c->done] = sa_step_outputs_loss(&r->series.outputs);
     if (c->done >= b->options->warmup) c->times[r->steps++] = times;
     c->done++;
     return SA_OK;
@@ -146,6 +147,7 @@ static sa_status start(bench *b, contender *c)
         return SA_OK;
     }
     SA_TRY(sa_feed_open(b->net, NULL, b->options->seed, &c->feed));
+    SA_TRY(sa_output_series_create(b->net, &r->series));
     size_t base = sa_process_reset_peak();
     sa_status status = sa_session_create(b->net, &r->strategy, b->device, &options, &c->session);
     SA_TRY(sa_preset_advise(status, b->net, r->strategy.conv, b->device));
@@ -244,8 +246,6 @@ static sa_status run_bench(bench *b)
     if (b->options->no_graph && b->device->functions->set_option) SA_TRY(b->device->functions->set_option(b->device, "graph", 0));
     SA_TRY(sa_net_load(b->options->net, &net, &b->net));
     sa_cli_note("bench", b->net->note);
-    b->loss_blob = sa_net_blob_index(b->net, "loss");
-    if (b->loss_blob >= 0 && b->net->blob[b->loss_blob].consumer >= 0) b->loss_blob = -1;
     SA_TRY(plan_all(b));
     return run_all(b);
 }
@@ -261,6 +261,7 @@ int sa_bench_command(const sa_bench_options *options)
     for (int i = 0; i < b.count; i++) {
         sa_session_destroy(b.contender[i]->session);
         sa_feed_close(b.contender[i]->feed);
+        sa_output_series_free(&b.contender[i]->result.series);
         free(b.contender[i]);
     }
     sa_net_free(b.net);

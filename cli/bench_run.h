@@ -2,6 +2,7 @@
 #ifndef SA_CLI_BENCH_RUN_H
 #define SA_CLI_BENCH_RUN_H
 
+#include "cli/output_series.h"
 #include "net/session.h"
 
 enum { SA_BENCH_STRATEGIES_MAX = 32, SA_BENCH_STEPS_MAX = 1000 };
@@ -29,7 +30,8 @@ typedef struct sa_bench_result {
     double expected_ms, expected_cpu_ms;                             /* of a step, by the cost model; 0: not asked */
     double forward_ms, backward_ms, update_ms, step_ms, step_cpu_ms; /* medians */
     int steps;
-    float loss[SA_BENCH_STEPS_MAX]; /* warm-up steps first */
+    float loss[SA_BENCH_STEPS_MAX]; /* all losses by their weights; warm-up steps first */
+    sa_output_series series;        /* every loss and accuracy, owned */
     uint64_t state_hash;
 } sa_bench_result;
 

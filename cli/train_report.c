@@ -23,9 +23,9 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
         fprintf(out, "  loss      first %.6g, last %.6g; mean of the first %zu %.6g, of the last %zu %.6g\n",
                 (double)r->record[0].loss, (double)r->record[n - 1].loss, averaged, sa_train_mean_loss(r, 0, MEAN_STEPS), averaged,
                 sa_train_mean_loss(r, tail, MEAN_STEPS));
-        if (r->has_accuracy)
-            fprintf(out, "  accuracy  first %.4f, last %.4f\n", (double)r->record[0].accuracy, (double)r->record[n - 1].accuracy);
+        sa_output_series_print(out, &r->series);
     }
+    if (r->void_batches > 0) fprintf(out, "  void      %" PRIu64 " batches without a labelled pixel, loss 0\n", r->void_batches);
     fprintf(out, "  time      %.1f ms a step, %.1f ms for its data (medians)\n", r->step_ms, r->data_ms);
     if (r->predicted_bytes == r->measured_bytes)
         fprintf(out, "  arena     %s bytes, predicted and measured\n", sa_size_format_exact(r->predicted_bytes, size));
@@ -65,9 +65,11 @@ void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_tr
     cJSON_AddNumberToObject(root, "first_step", (double)r->first_step);
     cJSON_AddNumberToObject(root, "last_step", (double)r->last_step);
     cJSON_AddBoolToObject(root, "stopped", r->stopped);
+    cJSON_AddNumberToObject(root, "void_batches", (double)r->void_batches);
     add_column(root, "losses", r, LOSS);
     if (r->has_accuracy) add_column(root, "accuracies", r, ACCURACY);
     else cJSON_AddArrayToObject(root, "accuracies");
+    sa_output_series_json(root, &r->series);
     add_column(root, "rates", r, RATE);
     cJSON_AddNumberToObject(root, "step_ms", r->step_ms);
     cJSON_AddNumberToObject(root, "data_ms", r->data_ms);

@@ -23,7 +23,6 @@ typedef struct trainer {
     sa_session *session;
     sa_feed *feed;
     sa_train_state *state;
-    int accuracy_blob;      /* -1: the net has none */
     uint64_t snapshot_step; /* of the snapshot written last */
     sa_progress progress;
     sa_train_result *result;
@@ -31,22 +30,20 @@ typedef struct trainer {
 
 /* ---- opening ---- */
 
-/* A name for what comes out of the net at the end of a step. */
+/* What comes out of the net at the end of a step. */
 static sa_status find_outputs(trainer *t)
 {
     bool loss = false, learns = false;
-    t->accuracy_blob = -1;
     for (int l = 0; l < t->net->layer_count; l++) {
         const sa_layer *layer = &t->net->layer[l];
         loss |= layer->loss_weight != 0.0f;
         for (int i = 0; i < layer->param_count; i++) learns |= layer->param[i].needs_grad;
-        if (t->accuracy_blob < 0 && !strcmp(layer->type->name, "Accuracy") && t->net->blob[layer->top[0]].consumer < 0)
-            t->accuracy_blob = layer->top[0];
     }
     if (!loss) SA_FAIL(SA_INVALID, "%s: the net has no loss in the TRAIN phase: there is nothing to train by", t->net->path);
     if (!learns)
         SA_FAIL(SA_INVALID, "%s: no parameter below the loss has a learning rate (lr_mult): nothing would change", t->net->path);
-    t->result->has_accuracy = t->accuracy_blob >= 0;
+    SA_TRY(sa_output_series_create(t->net, &t->result->series));
+    t->result->has_accuracy = sa_step_outputs_has(&t->result->series.outputs, SA_OUTPUT_ACCURACY);
     return SA_OK;
 }
 
@@ -219,19 +216,23 @@ static sa_status add_record(sa_train_result *r, const sa_train_record *record)
     return SA_OK;
 }
 
-/* Caffe's loss of a net: all losses by their weights. */
 static sa_status read_outputs(trainer *t, sa_train_record *record)
 {
-    double sum = 0;
-    for (int l = 0; l < t->net->layer_count; l++) {
-        const sa_layer *layer = &t->net->layer[l];
-        float loss;
-        if (layer->loss_weight == 0.0f) continue;
-        SA_TRY(sa_session_get_output(t->session, layer->top[0], &loss));
-        sum += (double)layer->loss_weight * (double)loss;
-    }
-    record->loss = (float)sum;
-    return t->accuracy_blob >= 0 ? sa_session_get_output(t->session, t->accuracy_blob, &record->accuracy) : SA_OK;
+    sa_step_outputs *outputs = &t->result->series.outputs;
+    SA_TRY(sa_step_outputs_read(outputs, t->session));
+    record->loss = sa_step_outputs_loss(outputs);
+    record->accuracy = sa_step_outputs_accuracy(outputs);
+    return SA_OK;
+}
+
+/* A line for each of the first batches without a labelled pixel; the summary counts them all. */
+static void note_batch(trainer *t)
+{
+    enum { LINES_MAX = 3 };
+    const char *note = sa_feed_note(t->feed);
+    if (!note[0] || t->result->void_batches++ >= LINES_MAX || !t->options->progress) return;
+    if (t->progress.live) fputs("\r\033[K", t->options->progress);
+    fprintf(t->options->progress, "segarena train: step %llu: %s\n", (unsigned long long)t->result->last_step + 1, note);
 }
 
 static sa_status run_step(trainer *t)
@@ -241,6 +242,7 @@ static sa_status run_step(trainer *t)
     sa_train_record record = {.rate = sa_solver_rate(&t->solver, index)};
     double begin = now_ms();
     SA_TRY(sa_feed_next(t->feed, t->session));
+    note_batch(t);
     double fed = now_ms();
     SA_TRY(sa_session_run(t->session, record.rate, index, NULL));
     SA_TRY(read_outputs(t, &record));
@@ -253,6 +255,7 @@ static sa_status run_step(trainer *t)
                 "may help. No snapshot is written of it%s%s",
                 (double)record.loss, index + 1, (double)record.rate, r->snapshot[0] ? "; the last one is " : "", r->snapshot);
     r->last_step++;
+    SA_TRY(sa_output_series_add(&r->series));
     return add_record(r, &record);
 }
 
@@ -353,5 +356,6 @@ sa_status sa_train_run(const sa_train_options *options, sa_train_result *result)
 void sa_train_result_free(sa_train_result *result)
 {
     free(result->record);
+    sa_output_series_free(&result->series);
     memset(result, 0, sizeof *result);
 }

@@ -5,6 +5,7 @@
 #ifndef SA_CLI_TRAIN_RUN_H
 #define SA_CLI_TRAIN_RUN_H
 
+#include "cli/output_series.h"
 #include "net/session.h"
 #include "net/solver_config.h"
 
@@ -31,8 +32,8 @@ typedef struct sa_train_options {
 
 /* One step. */
 typedef struct sa_train_record {
-    float loss;     /* of the parameters before the update */
-    float accuracy; /* 0 if the net has none */
+    float loss;     /* all losses by their weights, of the parameters before the update */
+    float accuracy; /* the net's first; 0 if it has none */
     float rate;
     double step_ms, data_ms; /* wall time of the step, of making and uploading its batch */
 } sa_train_record;
@@ -43,11 +44,13 @@ typedef struct sa_train_result {
     int threads, batch;
     uint64_t seed;
     bool has_accuracy, synthetic, stopped;
+    uint64_t void_batches;          /* steps in which a loss ignored every pixel */
     char note[512];                 /* of the net: sizes that were assumed */
     uint64_t first_step, last_step; /* updates before and after this run */
     uint64_t total_steps;           /* where it was to stop */
     size_t record_count, record_capacity;
     sa_train_record *record; /* (record_count), owned */
+    sa_output_series series; /* every loss and accuracy, owned */
     size_t predicted_bytes, arena_bytes, measured_bytes;
     double step_ms, data_ms;                  /* medians */
     uint64_t state_hash;                      /* sa_session_state_hash after the last step */

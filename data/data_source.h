@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -32,6 +33,8 @@ typedef struct sa_data_source_functions {
     sa_status (*next)(sa_data_source *source, float *data, float *label);
     /* Checks that the position can be taken up; may prepare for it. */
     sa_status (*restore)(sa_data_source *source, sa_data_position position);
+    /* Where the label of image n of the last batch is from ("'l2.png' (list.txt:3)"). NULL: from no file. */
+    void (*label_name)(const sa_data_source *source, int32_t n, char *text, size_t size);
     void (*close)(sa_data_source *source);
 } sa_data_source_functions;
 
@@ -44,7 +47,8 @@ struct sa_data_source {
 };
 
 /* Fills one batch and moves on: data (N, C, H, W), label (N, 1, Hl, Wl), host memory, which may be partly written on failure; the
- * position then stays. The statuses are those of reading the images. */
+ * position then stays. Synthetic sources make only what is wanted: data or label may be NULL there. The statuses are those of
+ * reading the images. */
 static inline SA_CHECKED sa_status sa_data_source_next(sa_data_source *source, float *data, float *label)
 {
     return source->functions->next(source, data, label);

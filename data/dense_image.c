@@ -8,6 +8,7 @@
 #include "data/random.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ typedef struct dense_image {
     uint32_t *order; /* (list.count): entry at each index of the epoch that it was made for */
     bool order_made;
     uint64_t order_seed, order_epoch;
+    size_t *batch_entry; /* (batch_size): entries of the last batch */
 } dense_image;
 
 /* Where a batch image is taken from the resized picture. */
@@ -212,6 +214,7 @@ static sa_status load_batch(dense_image *d, float *data, float *label)
         size_t entry = d->order[d->base.position.index];
         sa_status status = load_slots(d, entry, data + (size_t)n * data_floats, label + (size_t)n * label_floats);
         if (status != SA_OK) return sa_error_prefix(status, "%s:%d", d->list.path, d->list.line[entry]);
+        d->batch_entry[n] = entry;
         if (++d->base.position.index == d->list.count) {
             d->base.position.index = 0;
             d->base.position.epoch++;
@@ -238,6 +241,13 @@ static sa_status dense_image_restore(sa_data_source *base, sa_data_position posi
     return SA_OK;
 }
 
+static void dense_image_label_name(const sa_data_source *base, int32_t n, char *text, size_t size)
+{
+    const dense_image *d = (const dense_image *)base;
+    size_t entry = d->batch_entry[n];
+    snprintf(text, size, "'%s' (%s:%d)", slot_name(d, entry, d->list.names_per_line - 1), d->list.path, d->list.line[entry]);
+}
+
 static void dense_image_close(sa_data_source *base)
 {
     dense_image *d = (dense_image *)base;
@@ -247,6 +257,7 @@ static void dense_image_close(sa_data_source *base)
     free(d->mean);
     free(d->slot_channels);
     free(d->order);
+    free(d->batch_entry);
     free(d);
 }
 
@@ -303,7 +314,9 @@ static sa_status set_up(dense_image *d, const sa_dense_image_config *c)
     d->base.entry_count = d->list.count;
     d->order = malloc(d->list.count * sizeof *d->order);
     d->slot_channels = calloc(images, sizeof *d->slot_channels);
-    if (!d->order || !d->slot_channels) SA_FAIL(SA_NOMEM, "%s: out of memory for %zu entries", d->list.path, d->list.count);
+    d->batch_entry = calloc((size_t)c->batch_size, sizeof *d->batch_entry);
+    if (!d->order || !d->slot_channels || !d->batch_entry)
+        SA_FAIL(SA_NOMEM, "%s: out of memory for %zu entries", d->list.path, d->list.count);
     d->base.position.seed = c->seed;
     if (c->rand_skip > 0) d->base.position.index = sa_random_below(sa_random_key(c->seed, "rand_skip", 0), 0, c->rand_skip);
     if (d->base.position.index >= d->list.count)
@@ -319,7 +332,8 @@ static sa_status set_up(dense_image *d, const sa_dense_image_config *c)
 
 sa_status sa_dense_image_open(const sa_dense_image_config *config, sa_data_source **source)
 {
-    static const sa_data_source_functions functions = {dense_image_next, dense_image_restore, dense_image_close};
+    static const sa_data_source_functions functions = {dense_image_next, dense_image_restore, dense_image_label_name,
+                                                       dense_image_close};
     SA_TRY(check_config(config));
     dense_image *d = calloc(1, sizeof *d);
     if (!d) SA_FAIL(SA_NOMEM, "%s: out of memory", config->source);

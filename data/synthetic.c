@@ -28,7 +28,7 @@ typedef struct scene {
 
 typedef struct synthetic_source {
     sa_data_source base;
-    int32_t classes;
+    int32_t classes, label_classes;
     int32_t *row; /* (width): one row of one channel before noise */
 } synthetic_source;
 
@@ -130,17 +130,17 @@ static void draw_image(const scene *drawn, const sa_data_shape *shape, int32_t *
 }
 
 /* label: (label_height, label_width) */
-static void draw_label(const scene *drawn, const sa_data_shape *shape, float *label)
+static void draw_label(const scene *drawn, const sa_data_shape *shape, int32_t classes, float *label)
 {
     for (int32_t i = 0; i < shape->label_height; i++) {
         float *line = label + (size_t)i * (size_t)shape->label_width;
         double y = (i + 0.5) / shape->label_height;
-        float ground = (float)(y > drawn->horizon ? drawn->floor_class : 0);
+        float ground = (float)(y > drawn->horizon ? drawn->floor_class % classes : 0);
         for (int32_t x = 0; x < shape->label_width; x++) line[x] = ground;
         for (int32_t k = 0; k < drawn->object_count; k++) {
             int32_t begin, end;
             if (!object_span(&drawn->objects[k], y, shape->label_width, &begin, &end)) continue;
-            for (int32_t x = begin; x < end; x++) line[x] = (float)drawn->objects[k].class_index;
+            for (int32_t x = begin; x < end; x++) line[x] = (float)(drawn->objects[k].class_index % classes);
         }
     }
 }
@@ -154,8 +154,8 @@ static sa_status synthetic_next(sa_data_source *base, float *data, float *label)
     for (int32_t n = 0; n < shape->images; n++) {
         scene drawn;
         make_scene(base->position.seed, base->position.index, source->classes, &drawn);
-        draw_image(&drawn, shape, source->row, data + (size_t)n * image_floats);
-        draw_label(&drawn, shape, label + (size_t)n * label_floats);
+        if (data) draw_image(&drawn, shape, source->row, data + (size_t)n * image_floats);
+        if (label) draw_label(&drawn, shape, source->label_classes, label + (size_t)n * label_floats);
         if (++base->position.index == base->entry_count) {
             base->position.index = 0;
             base->position.epoch++;
@@ -181,9 +181,12 @@ static void synthetic_close(sa_data_source *base)
 
 sa_status sa_synthetic_open(const sa_synthetic_config *config, sa_data_source **source)
 {
-    static const sa_data_source_functions functions = {synthetic_next, synthetic_restore, synthetic_close};
+    static const sa_data_source_functions functions = {
+        .next = synthetic_next, .restore = synthetic_restore, .close = synthetic_close};
     SA_TRY(sa_data_shape_check("synthetic data", &config->shape));
-    if (config->classes < 1) SA_FAIL(SA_INVALID, "synthetic data: %d classes, at least 1 is needed", config->classes);
+    if (config->classes < 1 || config->label_classes < 0)
+        SA_FAIL(SA_INVALID, "synthetic data: %d classes, at least 1 is needed",
+                config->classes < 1 ? config->classes : config->label_classes);
     synthetic_source *made = calloc(1, sizeof *made);
     int32_t *row = malloc(sizeof *row * (size_t)config->shape.width);
     if (!made || !row) {
@@ -193,6 +196,7 @@ sa_status sa_synthetic_open(const sa_synthetic_config *config, sa_data_source **
     }
     made->base = (sa_data_source){&functions, config->shape, {config->seed, 0, 0}, config->epoch_images};
     made->classes = config->classes;
+    made->label_classes = config->label_classes ? config->label_classes : config->classes;
     made->row = row;
     *source = &made->base;
     return SA_OK;

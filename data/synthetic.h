@@ -17,6 +17,7 @@ typedef struct sa_synthetic_config {
     int32_t classes;     /* >= 1; labels are 0 .. classes-1 */
     uint64_t seed;
     uint64_t epoch_images; /* scenes until the first comes again; 0: never */
+    int32_t label_classes; /* labels are a class's remainder by this; 0: the class itself */
 } sa_synthetic_config;
 
 /* *source is owned by the caller: sa_data_source_close. SA_INVALID names the size that is wrong. */

@@ -35,6 +35,12 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
     return sa_emit_op(e, layer, "forward", SA_OP_ACCURACY, &args);
 }
 
+static void label_rule(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule)
+{
+    const sa_accuracy_param *p = layer->config;
+    *rule = (sa_label_rule){1, blobs[layer->bottom[0]].shape.dim[1], p->ignore_label_given, p->ignore_label, false};
+}
+
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     if (layer->top_count < 2) return 0;
@@ -53,6 +59,7 @@ const sa_layer_type sa_layer_accuracy = {
     .min_tops = 1,
     .max_tops = 2,
     .setup = setup,
+    .label_rule = label_rule,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,
 };

@@ -86,6 +86,15 @@ enum { SA_CAFFE_BUFFERS_MAX = 6 };
 #define SA_CAFFE_SCALARS "scalars (loss, accuracies)"
 #define SA_CAFFE_OTHER "other layer-private buffers"
 
+/* What a layer asks of the labels that it reads. */
+typedef struct sa_label_rule {
+    int bottom;      /* the bottom that holds class numbers */
+    int32_t classes; /* labels are 0 .. classes-1 */
+    bool has_ignore; /* pixels of ignore_label do not count */
+    int32_t ignore_label;
+    bool checked; /* any other label is an error, not only a wrong guess */
+} sa_label_rule;
+
 struct sa_emitter;
 
 typedef struct sa_layer_type {
@@ -105,6 +114,8 @@ typedef struct sa_layer_type {
     /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors
      * state the cause only; the caller adds file, line and layer. */
     sa_status (*setup)(sa_layer *layer, sa_blob *blobs);
+    /* NULL: the layer reads no labels. */
+    void (*label_rule)(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule);
     /* Fills at most SA_CAFFE_BUFFERS_MAX entries; returns their number. NULL: none. */
     int (*caffe_buffers)(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list);
     /* Emits the ops that make the tops which are stored. NULL: nothing to do. */

@@ -83,6 +83,12 @@ static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
     return sa_emit_op(e, layer, "backward", SA_OP_SOFTMAX_LOSS_GRAD, &args);
 }
 
+static void label_rule(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule)
+{
+    const sa_loss_param *p = layer->config;
+    *rule = (sa_label_rule){1, blobs[layer->bottom[0]].shape.dim[1], p->ignore_label_given, p->ignore_label, true};
+}
+
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     size_t scores = sa_blob_bytes(&blobs[layer->bottom[0]]), label = sa_blob_bytes(&blobs[layer->bottom[1]]);
@@ -110,6 +116,7 @@ const sa_layer_type sa_layer_softmax_loss = {
     .grad_tops = 1,
     .is_loss = true,
     .setup = setup,
+    .label_rule = label_rule,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,
     .emit_backward = emit_backward,

@@ -1,87 +1,156 @@
-/* Which inputs of a net are images and which labels, and the source that fills them. */
+/* One stream for each list and each synthetic input: a source with its host batch. See feed.h. */
 #include "net/feed.h"
 
 #include "data/synthetic.h"
+#include "net/label_rules.h"
 #include "net/net_data.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYNTHETIC_CLASSES = 3, SYNTHETIC_EPOCH = 64 };
+enum { SYNTHETIC_CLASSES = 3, SYNTHETIC_EPOCH = 64, NOTE_BYTES = 512 };
+
+typedef struct stream {
+    sa_data_source *source;
+    uint64_t first;            /* index of the source's first entry (rand_skip) */
+    int data_blob, label_blob; /* -1: the stream has none */
+    float *data, *label;       /* host batch; NULL: none */
+} stream;
 
 struct sa_feed {
     const sa_net *net;
-    sa_data_source *source;
     bool synthetic;
-    int data_blob, label_blob; /* label_blob -1: the net has none */
-    float *data, *label;       /* host batch */
+    int count;
+    stream *stream; /* (count) */
+    char note[NOTE_BYTES];
 };
 
-/* The blob behind Splits. */
-static int origin(const sa_net *net, int blob)
+/* ---- what each input is ---- */
+
+/* Fewest classes of the layers that read labels from this input; 0: it holds no labels. */
+static int32_t label_classes(const sa_net *net, int input)
 {
-    while (!strcmp(net->layer[net->blob[blob].producer].type->name, "Split")) blob = net->layer[net->blob[blob].producer].bottom[0];
-    return blob;
+    int32_t fewest = 0;
+    for (int l = 0; l < net->layer_count; l++) {
+        sa_label_rule rule;
+        int blob;
+        if (!sa_net_label_rule(net, &net->layer[l], &rule, &blob) || sa_net_input_origin(net, blob) != input) continue;
+        if (fewest == 0 || rule.classes < fewest) fewest = rule.classes;
+    }
+    return fewest;
 }
 
-/* The label is what a loss or an accuracy reads as second bottom; the image is the first other input of 4 axes. */
-static sa_status find_inputs(sa_feed *feed, int32_t *classes)
+/* The most classes that labels of any input have: those of the scenes. */
+static int32_t scene_classes(const sa_net *net)
 {
-    const sa_net *net = feed->net;
-    feed->data_blob = feed->label_blob = -1;
-    *classes = SYNTHETIC_CLASSES;
-    for (int l = 0; l < net->layer_count; l++) {
-        const char *type = net->layer[l].type->name;
-        if (strcmp(type, "SoftmaxWithLoss") && strcmp(type, "Accuracy")) continue;
-        int label = origin(net, net->layer[l].bottom[1]);
-        if (!net->layer[net->blob[label].producer].type->is_input) continue;
-        feed->label_blob = label;
-        *classes = net->blob[net->layer[l].bottom[0]].shape.dim[1];
+    int32_t most = 0;
+    for (int b = 0; b < net->blob_count; b++) {
+        int32_t classes = net->layer[net->blob[b].producer].type->is_input ? label_classes(net, b) : 0;
+        if (classes > most) most = classes;
     }
-    for (int b = net->blob_count - 1; b >= 0; b--)
-        if (net->layer[net->blob[b].producer].type->is_input && b != feed->label_blob && net->blob[b].shape.axes == 4)
-            feed->data_blob = b;
-    if (feed->data_blob < 0) SA_FAIL(SA_UNSUPPORTED, "%s: the net has no image input (N, C, H, W)", net->path);
+    return most ? most : SYNTHETIC_CLASSES;
+}
+
+/* Indices into a plane are nothing that scenes have. */
+static sa_status refuse_masks(const sa_net *net)
+{
+    for (int l = 0; l < net->layer_count; l++) {
+        if (strcmp(net->layer[l].type->name, "Upsample")) continue;
+        int mask = sa_net_behind_splits(net, net->layer[l].bottom[1]);
+        if (net->layer[net->blob[mask].producer].type->is_input)
+            SA_FAIL(SA_UNSUPPORTED,
+                    "%s: input '%s' is the mask of layer '%s': there is no data for a mask; take the second top of a Pooling layer",
+                    net->path, net->blob[mask].name, net->layer[l].name);
+    }
     return SA_OK;
 }
 
-static sa_status open_synthetic(sa_feed *feed, int32_t classes, uint64_t seed)
+/* ---- opening ---- */
+
+static sa_status allocate(const sa_feed *feed, int blob, float **batch)
 {
-    const int32_t *d = feed->net->blob[feed->data_blob].shape.dim;
-    const int32_t *l = feed->label_blob >= 0 ? feed->net->blob[feed->label_blob].shape.dim : d;
-    sa_synthetic_config config = {
-        .shape = {d[0], d[1], d[2], d[3], l[2], l[3]}, .classes = classes, .seed = seed, .epoch_images = SYNTHETIC_EPOCH};
-    feed->synthetic = true;
-    return sa_synthetic_open(&config, &feed->source);
+    if (blob < 0) return SA_OK;
+    size_t count = sa_shape_elements(&feed->net->blob[blob].shape);
+    *batch = malloc(count * sizeof **batch);
+    if (!*batch) SA_FAIL(SA_NOMEM, "no host memory for a batch of %zu values of '%s'", count, feed->net->blob[blob].name);
+    return SA_OK;
 }
 
-static sa_status open_source(sa_feed *feed, const char *data_root, uint64_t seed)
+/* Takes the source over, also on failure. */
+static sa_status add_stream(sa_feed *feed, sa_data_source *source, int data_blob, int label_blob)
 {
-    int32_t classes;
-    SA_TRY(find_inputs(feed, &classes));
-    const sa_layer *input = &feed->net->layer[feed->net->blob[feed->data_blob].producer];
-    if (strcmp(input->type->name, "DenseImageData")) {
-        SA_TRY(open_synthetic(feed, classes, seed));
-    } else {
-        sa_dense_image_config config = sa_net_dense_image_config(input, data_root, seed);
-        config.batch_size = feed->net->blob[feed->data_blob].shape.dim[0]; /* --batch may have changed it */
-        SA_TRY(sa_dense_image_open(&config, &feed->source));
+    stream *s = &feed->stream[feed->count++];
+    *s = (stream){.source = source, .data_blob = data_blob, .label_blob = label_blob};
+    s->first = sa_data_source_position(source).index;
+    SA_TRY(allocate(feed, data_blob, &s->data));
+    return allocate(feed, label_blob, &s->label);
+}
+
+static sa_status open_list(sa_feed *feed, const sa_layer *layer, const char *data_root, uint64_t seed)
+{
+    sa_data_source *source;
+    const sa_shape *data = &feed->net->blob[layer->top[0]].shape, *label = &feed->net->blob[layer->top[1]].shape;
+    sa_dense_image_config config = sa_net_dense_image_config(layer, data_root, seed);
+    config.batch_size = data->dim[0]; /* --batch may have changed it */
+    SA_TRY(sa_dense_image_open(&config, &source));
+    const sa_data_shape *d = &source->shape; /* the list may be another one than the net was planned with */
+    bool fits = d->channels == data->dim[1] && d->height == data->dim[2] && d->width == data->dim[3] &&
+                d->label_height == label->dim[2] && d->label_width == label->dim[3];
+    if (!fits)
+        (void)sa_error_set(SA_INVALID, "layer '%s': the list's images are %dx%dx%d, labels %dx%d; the net has %dx%dx%d and %dx%d",
+                           layer->name, d->channels, d->height, d->width, d->label_height, d->label_width, data->dim[1],
+                           data->dim[2], data->dim[3], label->dim[2], label->dim[3]);
+    feed->synthetic = false;
+    SA_TRY(add_stream(feed, source, layer->top[0], layer->top[1]));
+    return fits ? SA_OK : SA_INVALID;
+}
+
+static sa_status open_synthetic(sa_feed *feed, int blob, int32_t classes, uint64_t seed)
+{
+    int32_t d[4], label = label_classes(feed->net, blob);
+    sa_data_source *source;
+    sa_shape_nchw(&feed->net->blob[blob].shape, d);
+    sa_synthetic_config config = {.shape = {d[0], d[1], d[2], d[3], d[2], d[3]},
+                                  .classes = classes,
+                                  .label_classes = label,
+                                  .seed = seed,
+                                  .epoch_images = SYNTHETIC_EPOCH};
+    SA_TRY(sa_synthetic_open(&config, &source));
+    return add_stream(feed, source, label ? -1 : blob, label ? blob : -1);
+}
+
+static sa_status open_streams(sa_feed *feed, const char *data_root, uint64_t seed)
+{
+    const sa_net *net = feed->net;
+    int32_t classes = scene_classes(net);
+    SA_TRY(refuse_masks(net));
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!layer->type->is_input) continue;
+        if (!strcmp(layer->type->name, "DenseImageData")) {
+            SA_TRY(open_list(feed, layer, data_root, seed));
+        } else if (!strcmp(layer->type->name, "Input") || !strcmp(layer->type->name, "DummyData")) {
+            for (int i = 0; i < layer->top_count; i++) SA_TRY(open_synthetic(feed, layer->top[i], classes, seed));
+        } else {
+            SA_FAIL(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name, layer->type->name);
+        }
     }
-    size_t data = sa_shape_elements(&feed->net->blob[feed->data_blob].shape), label = (size_t)feed->source->shape.images *
-                                                                                      (size_t)feed->source->shape.label_height *
-                                                                                      (size_t)feed->source->shape.label_width;
-    feed->data = malloc(data * sizeof *feed->data);
-    feed->label = malloc(label * sizeof *feed->label);
-    if (!feed->data || !feed->label) SA_FAIL(SA_NOMEM, "no host memory for a batch of %zu values", data + label);
+    if (feed->count == 0) SA_FAIL(SA_UNSUPPORTED, "%s: the net has no input", net->path);
     return SA_OK;
 }
 
 sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed)
 {
     sa_feed *made = calloc(1, sizeof *made);
-    if (!made) SA_FAIL(SA_NOMEM, "no memory for a feed");
+    if (made) made->stream = calloc((size_t)net->blob_count + 1, sizeof *made->stream);
+    if (!made || !made->stream) {
+        free(made);
+        SA_FAIL(SA_NOMEM, "no memory for a feed");
+    }
     made->net = net;
-    sa_status status = open_source(made, data_root, seed);
+    made->synthetic = true;
+    sa_status status = open_streams(made, data_root, seed);
     if (status != SA_OK) {
         sa_feed_close(made);
         return status;
@@ -93,17 +162,95 @@ sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, 
 void sa_feed_close(sa_feed *feed)
 {
     if (!feed) return;
-    sa_data_source_close(feed->source);
-    free(feed->data);
-    free(feed->label);
+    for (int i = 0; i < feed->count; i++) {
+        sa_data_source_close(feed->stream[i].source);
+        free(feed->stream[i].data);
+        free(feed->stream[i].label);
+    }
+    free(feed->stream);
     free(feed);
+}
+
+/* ---- batches ---- */
+
+static void label_name(const stream *s, int32_t n, char *text, size_t size)
+{
+    if (s->source->functions->label_name) s->source->functions->label_name(s->source, n, text, size);
+    else snprintf(text, size, "the synthetic label");
+}
+
+static sa_status bad_label(const sa_feed *feed, const stream *s, const sa_layer *layer, const sa_label_rule *rule, size_t at)
+{
+    char name[NOTE_BYTES], ignored[64] = "";
+    const int32_t *d = feed->net->blob[s->label_blob].shape.dim;
+    size_t plane = (size_t)d[2] * (size_t)d[3], pixel = at % plane;
+    label_name(s, (int32_t)(at / plane), name, sizeof name);
+    if (rule->has_ignore) snprintf(ignored, sizeof ignored, ", and not its ignore_label %d", rule->ignore_label);
+    SA_FAIL(SA_NUMERIC,
+            "%s: label %g at row %zu, column %zu of the net's label is none of the %d classes of layer '%s'%s. If such pixels are "
+            "to be left out: loss_param { ignore_label: %d } in that layer, and the same in the Accuracy layer",
+            name, (double)s->label[at], pixel / (size_t)d[3], pixel % (size_t)d[3], rule->classes, layer->name, ignored,
+            (int)s->label[at]);
+}
+
+/* A loss that ignores every pixel of the batch gives 0 and learns nothing from it. */
+static void note_void_batch(sa_feed *feed, const stream *s, const sa_layer *layer, int32_t images)
+{
+    char name[NOTE_BYTES];
+    label_name(s, 0, name, sizeof name);
+    int used = snprintf(feed->note, sizeof feed->note, "no labelled pixel for layer '%s' in this batch: %.300s", layer->name, name);
+    if (images > 1 && used > 0 && (size_t)used < sizeof feed->note)
+        snprintf(feed->note + used, sizeof feed->note - (size_t)used, " and %d more; the loss of this step is 0", images - 1);
+    else if (used > 0 && (size_t)used < sizeof feed->note)
+        snprintf(feed->note + used, sizeof feed->note - (size_t)used, "; the loss of this step is 0");
+}
+
+static sa_status check_labels(sa_feed *feed, const stream *s)
+{
+    const sa_net *net = feed->net;
+    size_t count = sa_shape_elements(&net->blob[s->label_blob].shape);
+    for (int l = 0; l < net->layer_count; l++) {
+        sa_label_rule rule;
+        int blob;
+        const sa_layer *layer = &net->layer[l];
+        if (!sa_net_label_rule(net, layer, &rule, &blob) || !rule.checked) continue;
+        if (sa_net_behind_splits(net, blob) != s->label_blob) continue;
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++) {
+            int32_t label = (int32_t)s->label[i];
+            if (rule.has_ignore && label == rule.ignore_label) continue;
+            if (label < 0 || label >= rule.classes) return bad_label(feed, s, layer, &rule, i);
+            kept++;
+        }
+        if (kept == 0) note_void_batch(feed, s, layer, net->blob[s->label_blob].shape.dim[0]);
+    }
+    return SA_OK;
+}
+
+sa_status sa_feed_repeat(const sa_feed *feed, sa_session *session)
+{
+    for (int i = 0; i < feed->count; i++) {
+        const stream *s = &feed->stream[i];
+        if (s->data) SA_TRY(sa_session_set_input(session, s->data_blob, s->data));
+        if (s->label) SA_TRY(sa_session_set_input(session, s->label_blob, s->label));
+    }
+    return SA_OK;
 }
 
 sa_status sa_feed_next(sa_feed *feed, sa_session *session)
 {
-    SA_TRY(sa_data_source_next(feed->source, feed->data, feed->label));
-    SA_TRY(sa_session_set_input(session, feed->data_blob, feed->data));
-    return feed->label_blob >= 0 ? sa_session_set_input(session, feed->label_blob, feed->label) : SA_OK;
+    feed->note[0] = '\0';
+    for (int i = 0; i < feed->count; i++) {
+        const stream *s = &feed->stream[i];
+        SA_TRY(sa_data_source_next(s->source, s->data, s->label));
+        if (s->label) SA_TRY(check_labels(feed, s));
+    }
+    return sa_feed_repeat(feed, session);
+}
+
+const char *sa_feed_note(const sa_feed *feed)
+{
+    return feed->note;
 }
 
 bool sa_feed_is_synthetic(const sa_feed *feed)
@@ -113,10 +260,21 @@ bool sa_feed_is_synthetic(const sa_feed *feed)
 
 sa_data_position sa_feed_position(const sa_feed *feed)
 {
-    return sa_data_source_position(feed->source);
+    return sa_data_source_position(feed->stream[0].source);
 }
 
+/* The others have used as many batches as the first. */
 sa_status sa_feed_restore(sa_feed *feed, sa_data_position position)
 {
-    return sa_data_source_restore(feed->source, position);
+    const stream *lead = &feed->stream[0];
+    uint64_t used = position.epoch * lead->source->entry_count + position.index - lead->first;
+    SA_TRY(sa_data_source_restore(lead->source, position));
+    for (int i = 1; i < feed->count; i++) {
+        const stream *s = &feed->stream[i];
+        uint64_t batch = (uint64_t)s->source->shape.images, lead_batch = (uint64_t)lead->source->shape.images;
+        uint64_t at = s->first + used / lead_batch * batch + used % lead_batch * batch / lead_batch;
+        sa_data_position own = {.seed = position.seed, .epoch = at / s->source->entry_count, .index = at % s->source->entry_count};
+        SA_TRY(sa_data_source_restore(s->source, own));
+    }
+    return SA_OK;
 }

@@ -1,5 +1,5 @@
-/* The feed: batches for the inputs of a net, from its DenseImageData layer or, for any other kind of input, from synthetic scenes.
- */
+/* The feed: batches for every input of a net. A DenseImageData layer reads its list; tops of Input and DummyData layers get
+ * synthetic scenes: labels where a loss or an accuracy reads them, pictures elsewhere, all of one scene. */
 #ifndef SA_NET_FEED_H
 #define SA_NET_FEED_H
 
@@ -8,13 +8,18 @@
 
 typedef struct sa_feed sa_feed;
 
-/* data_root: folder of relative names in lists, may be NULL. net is borrowed. SA_UNSUPPORTED if the net has no single image input.
- */
+/* data_root: folder of relative names in lists, may be NULL. net is borrowed. All lists share the seed: lists of one length are
+ * shuffled alike. SA_UNSUPPORTED names an input that nothing here can fill. */
 SA_CHECKED sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed);
 void sa_feed_close(sa_feed *feed); /* NULL is allowed */
-/* Makes the next batch on the host and uploads it. */
+/* Makes the next batch on the host and uploads it. SA_NUMERIC names file and pixel of a label that a loss does not know. */
 SA_CHECKED sa_status sa_feed_next(sa_feed *feed, sa_session *session);
-bool sa_feed_is_synthetic(const sa_feed *feed);
+/* Uploads the batch made last once more. */
+SA_CHECKED sa_status sa_feed_repeat(const sa_feed *feed, sa_session *session);
+/* What is odd about the batch made last ("": nothing): that a loss ignores all of its pixels. Valid until the next batch. */
+const char *sa_feed_note(const sa_feed *feed);
+bool sa_feed_is_synthetic(const sa_feed *feed); /* no input comes from files */
+/* Of the first input; the others follow from it, since all move together. */
 sa_data_position sa_feed_position(const sa_feed *feed);
 SA_CHECKED sa_status sa_feed_restore(sa_feed *feed, sa_data_position position);
 

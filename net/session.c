@@ -16,6 +16,7 @@ struct sa_session {
     sa_ledger *ledger;
     bool open;     /* the arena is in step 0 or later: inputs may be uploaded */
     bool finished; /* the last op has run */
+    bool *fed;     /* (blob_count): this input has been uploaded for the step */
     sa_op_probe probe;
     void *probe_context;
     uint64_t *op_ns, *op_cpu_ns; /* (op_count) each, time_ops */
@@ -70,6 +71,8 @@ static sa_status bind(sa_session *s)
     sa_arena_options arena = {.debug = s->options.debug};
     SA_TRY(sa_arena_create(s->device, p->buffer, p->buffer_count, &s->layout.plan, &arena, &s->arena));
     SA_TRY(sa_ledger_create(p->buffer, p->buffer_count, &s->ledger));
+    s->fed = calloc((size_t)s->net->blob_count + 1, sizeof *s->fed);
+    if (!s->fed) SA_FAIL(SA_NOMEM, "no memory for the inputs of a session");
     if (s->options.time_ops) {
         s->op_ns = calloc(p->op_count + 1, sizeof *s->op_ns);
         s->op_cpu_ns = calloc(p->op_count + 1, sizeof *s->op_cpu_ns);
@@ -115,6 +118,7 @@ void sa_session_destroy(sa_session *session)
     sa_arena_destroy(session->arena);
     sa_ledger_destroy(session->ledger);
     sa_layout_free(&session->layout);
+    free(session->fed);
     free(session->op_ns);
     free(session->op_cpu_ns);
     free(session);
@@ -185,6 +189,7 @@ static sa_status open_step(sa_session *s)
         s->open = false;
     }
     if (!s->open) SA_TRY(sa_arena_enter_step(s->arena, 0));
+    if (!s->open) memset(s->fed, 0, (size_t)s->net->blob_count * sizeof *s->fed);
     s->open = true;
     s->finished = false;
     return SA_OK;
@@ -219,9 +224,14 @@ sa_status sa_session_set_input(sa_session *s, int blob, const float *host)
 {
     int buffer = blob >= 0 && blob < s->net->blob_count ? s->layout.program->input_buffer[blob] : -1;
     if (buffer < 0) SA_FAIL(SA_INVALID, "blob %d is not an input of net '%s'", blob, s->net->name);
-    if (s->layout.program->input_encoding[blob] == SA_U8) return upload_bytes(s, blob, host);
-    SA_TRY(open_step(s));
-    return upload(s, buffer, host);
+    if (s->layout.program->input_encoding[blob] == SA_U8) {
+        SA_TRY(upload_bytes(s, blob, host));
+    } else {
+        SA_TRY(open_step(s));
+        SA_TRY(upload(s, buffer, host));
+    }
+    s->fed[blob] = true;
+    return SA_OK;
 }
 
 sa_status sa_session_set_seed_gradient(sa_session *s, const float *host)
@@ -363,11 +373,21 @@ static sa_status run_recorded(sa_session *s, sa_step_times *times)
     return SA_OK;
 }
 
+/* An input that was not uploaded would be whatever lies in the arena. */
+static sa_status check_fed(const sa_session *s)
+{
+    for (int b = 0; b < s->net->blob_count; b++)
+        if (s->layout.program->input_buffer[b] >= 0 && !s->fed[b])
+            SA_FAIL(SA_INVALID, "input '%s' of net '%s' was not set before the step", s->net->blob[b].name, s->net->name);
+    return SA_OK;
+}
+
 sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times *times)
 {
     sa_step_times measured = {{0}, 0};
     sa_step_state state = {.rate = rate, .step = step};
     SA_TRY(open_step(s));
+    SA_TRY(check_fed(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
     uint64_t cpu = process_cpu_ns();
     bool recorded = !strcmp(s->device->kind, "cuda") && !s->op_ns && !s->probe && !s->options.debug;

@@ -49,7 +49,8 @@ size_t sa_session_arena_bytes(const sa_session *session);
 size_t sa_session_measured_bytes(const sa_session *session);
 const sa_ledger *sa_session_ledger(const sa_session *session);
 
-/* Host values (count floats, shape of the blob or parameter). Inputs have to be set before each step. An input that the strategy
+/* Host values (count floats, shape of the blob or parameter). All inputs have to be set before each step, or the run is
+ * SA_INVALID. An input that the strategy
  * keeps as bytes takes whole numbers 0..255 only: else SA_NUMERIC, which names the first other value, and nothing is uploaded. */
 SA_CHECKED sa_status sa_session_set_input(sa_session *session, int blob, const float *host);
 SA_CHECKED sa_status sa_session_set_seed_gradient(sa_session *session, const float *host);

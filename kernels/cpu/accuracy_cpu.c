@@ -70,7 +70,7 @@ static void count_segment(const sa_accuracy_args *args, int n, int y, int x, int
 
 static void store_results(const sa_accuracy_args *args, const uint64_t *counts)
 {
-    *(float *)args->accuracy.ptr = (float)((double)counts[0] / (double)counts[1]);
+    *(float *)args->accuracy.ptr = counts[1] ? (float)((double)counts[0] / (double)counts[1]) : 0.0f;
     float *per_class = args->per_class.ptr; /* (C) */
     for (int c = 0; per_class && c < sa_source_root(&args->scores)->channels; c++) {
         uint64_t correct = counts[2 + 2 * c], kept = counts[3 + 2 * c];

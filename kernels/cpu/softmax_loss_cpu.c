@@ -122,7 +122,8 @@ sa_status sa_cpu_softmax_loss(sa_device *device, const sa_softmax_loss_args *arg
         sum += row_losses[row].loss;
         kept += row_losses[row].kept;
     }
-    const float divisor = args->config.normalize ? (float)kept : (float)images;
+    /* Without a kept pixel the loss is 0 and so is every gradient. */
+    const float divisor = args->config.normalize ? (float)(kept > 0 ? kept : 1) : (float)images;
     *(float *)args->divisor.ptr = divisor;
     *(float *)args->loss.ptr = (float)(sum / (double)divisor);
     return SA_OK;

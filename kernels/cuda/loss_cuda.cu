@@ -122,7 +122,7 @@ __global__ void SA_EVAL_BOUNDS sa_loss_finish_kernel(const sa_row_loss *__restri
         __syncthreads();
     }
     if (threadIdx.x != 0) return;
-    float d = normalize ? (float)kept : images;
+    float d = normalize ? (float)(kept > 0 ? kept : 1) : images;
     *divisor = d;
     *loss = (float)(sum / (double)d);
 }

@@ -1,0 +1,86 @@
+/* Series of losses and accuracies: see output_series.h. */
+#include "cli/output_series.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_STEPS = 64, CLASSES_PER_LINE = 12 };
+
+sa_status sa_output_series_create(const sa_net *net, sa_output_series *series)
+{
+    sa_output_series made = {.step_count = 0};
+    SA_TRY(sa_step_outputs_create(net, &made.outputs));
+    for (int i = 0; i < made.outputs.count; i++) made.scalar_count += made.outputs.output[i].kind != SA_OUTPUT_PER_CLASS;
+    *series = made;
+    return SA_OK;
+}
+
+void sa_output_series_free(sa_output_series *series)
+{
+    sa_step_outputs_free(&series->outputs);
+    free(series->scalar);
+    memset(series, 0, sizeof *series);
+}
+
+sa_status sa_output_series_add(sa_output_series *s)
+{
+    if (s->step_count == s->step_capacity) {
+        size_t capacity = s->step_capacity ? 2 * s->step_capacity : FIRST_STEPS;
+        float *grown = realloc(s->scalar, capacity * (s->scalar_count + 1) * sizeof *grown);
+        if (!grown) SA_FAIL(SA_NOMEM, "no memory to keep the outputs of %zu steps", capacity);
+        s->scalar = grown;
+        s->step_capacity = capacity;
+    }
+    float *row = s->scalar + s->step_count++ * s->scalar_count;
+    for (int i = 0; i < s->outputs.count; i++)
+        if (s->outputs.output[i].kind != SA_OUTPUT_PER_CLASS) *row++ = s->outputs.value[s->outputs.output[i].begin];
+    return SA_OK;
+}
+
+static void print_classes(FILE *out, const sa_step_output *output, const float *value)
+{
+    fprintf(out, "  %-9s per class in the last step:", output->name);
+    for (size_t c = 0; c < output->count; c++)
+        fprintf(out, "%s%zu: %.4f", c % CLASSES_PER_LINE || output->count <= CLASSES_PER_LINE ? "  " : "\n            ", c,
+                (double)value[c]);
+    fputc('\n', out);
+}
+
+void sa_output_series_print(FILE *out, const sa_output_series *s)
+{
+    size_t column = 0;
+    if (s->step_count == 0 || (s->outputs.count == 1 && s->outputs.output[0].kind == SA_OUTPUT_LOSS)) return;
+    for (int i = 0; i < s->outputs.count; i++) {
+        const sa_step_output *o = &s->outputs.output[i];
+        if (o->kind == SA_OUTPUT_PER_CLASS) {
+            print_classes(out, o, s->outputs.value + o->begin);
+            continue;
+        }
+        fprintf(out, "  %-9s first %.6g, last %.6g", o->name, (double)s->scalar[column],
+                (double)s->scalar[(s->step_count - 1) * s->scalar_count + column]);
+        if (o->kind == SA_OUTPUT_LOSS && o->weight != 1.0f) fprintf(out, " (weight %g)", (double)o->weight);
+        fputc('\n', out);
+        column++;
+    }
+}
+
+void sa_output_series_json(cJSON *object, const sa_output_series *s)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, "outputs");
+    size_t column = 0;
+    for (int i = 0; i < s->outputs.count; i++) {
+        const sa_step_output *o = &s->outputs.output[i];
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddItemToArray(array, row);
+        cJSON_AddStringToObject(row, "name", o->name);
+        cJSON_AddStringToObject(row, "kind", sa_output_kind_name(o->kind));
+        if (o->kind == SA_OUTPUT_LOSS) cJSON_AddNumberToObject(row, "weight", (double)o->weight);
+        bool per_class = o->kind == SA_OUTPUT_PER_CLASS;
+        cJSON *values = cJSON_AddArrayToObject(row, per_class ? "last" : "values");
+        for (size_t k = 0; per_class && k < o->count && s->step_count > 0; k++)
+            cJSON_AddItemToArray(values, cJSON_CreateNumber((double)s->outputs.value[o->begin + k]));
+        for (size_t k = 0; !per_class && k < s->step_count; k++)
+            cJSON_AddItemToArray(values, cJSON_CreateNumber((double)s->scalar[k * s->scalar_count + column]));
+        column += !per_class;
+    }
+}

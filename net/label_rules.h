@@ -1,0 +1,17 @@
+/* Which blobs of a net hold class numbers, and what the layers that read them allow. */
+#ifndef SA_NET_LABEL_RULES_H
+#define SA_NET_LABEL_RULES_H
+
+#include "net/net.h"
+
+/* The blob that `blob` comes from, back through Splits. */
+int sa_net_behind_splits(const sa_net *net, int blob);
+/* The input blob that `blob` is made of by layers of one bottom and no parameters (Splits, poolings, ...); -1: of something else.
+ */
+int sa_net_input_origin(const sa_net *net, int blob);
+/* The label rule of a layer, and the blob it is about (a version, the layer's own bottom). False: it reads no labels. */
+bool sa_net_label_rule(const sa_net *net, const sa_layer *layer, sa_label_rule *rule, int *blob);
+/* The first loss that sees a single class, whose loss is always 0; NULL: there is none. */
+const sa_layer *sa_net_single_class_loss(const sa_net *net);
+
+#endif
