@@ -111,7 +111,10 @@ int sa_cmd_train(int argc, char **argv)
         fprintf(stderr, "segarena train: stopped by %s after step %llu of %llu; %s%s\n", strsignal((int)stop_signal),
                 (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
                 result.snapshot[0] ? "--resume goes on from " : "no snapshot was wanted", result.snapshot);
-    int status = result.stopped ? 1 : 0;
+    if (result.snapshot_problem[0])
+        fprintf(stderr, "segarena train: the last state is not where it was wanted but in %s: %s\n", result.snapshot,
+                result.snapshot_problem);
+    int status = result.stopped || result.snapshot_problem[0] ? 1 : 0;
     sa_train_result_free(&result);
     return status;
 }

@@ -1,8 +1,8 @@
 /* The tables and the page of `segarena plan`. */
 #include "cli/plan_output.h"
 
+#include "core/output_file.h"
 #include "core/size_text.h"
-#include "data/atomic_file.h"
 #include "report/table.h"
 #include "report/timeline.h"
 
@@ -110,16 +110,6 @@ sa_status sa_plan_print(FILE *out, const sa_plan_report *r)
     return print_alive(out, r);
 }
 
-static sa_status write_whole(const char *path, const char *bytes, size_t byte_count)
-{
-    sa_atomic_file *file;
-    SA_TRY(sa_atomic_file_open(path, &file));
-    sa_status status = sa_atomic_file_write(file, bytes, byte_count);
-    if (status == SA_OK) return sa_atomic_file_commit(file);
-    sa_atomic_file_abandon(file);
-    return status;
-}
-
 sa_status sa_plan_write_html(const char *path, const sa_plan_report *report)
 {
     char *json = sa_plan_report_json(report), *page;
@@ -128,7 +118,7 @@ sa_status sa_plan_write_html(const char *path, const sa_plan_report *report)
     sa_status status = sa_timeline_page(json, &page, &page_bytes);
     free(json);
     SA_TRY(status);
-    status = write_whole(path, page, page_bytes);
+    status = sa_output_file_put(path, page, page_bytes);
     free(page);
     return status;
 }

@@ -4,7 +4,7 @@
 #include "cli/budget_option.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
-#include "cli/train_state.h"
+#include "cli/train_snapshot.h"
 #include "core/size_text.h"
 #include "net/feed.h"
 
@@ -23,7 +23,7 @@ typedef struct trainer {
     sa_session *session;
     sa_feed *feed;
     sa_train_state *state;
-    uint64_t snapshot_step; /* of the snapshot written last */
+    sa_train_snapshots snapshots;
     sa_progress progress;
     sa_train_result *result;
 } trainer;
@@ -61,18 +61,6 @@ static sa_status read_solver(trainer *t)
     r->seed = t->solver.random_seed >= 0 ? (uint64_t)t->solver.random_seed : DEFAULT_SEED;
     if (r->total_steps == 0) SA_FAIL(SA_INVALID, "%s: how many steps? Neither max_iter nor --steps is given", o->solver);
     return find_outputs(t);
-}
-
-/* Where snapshots are to go has to exist before hours are spent. */
-static sa_status check_snapshots(const trainer *t)
-{
-    const sa_solver_config *s = &t->solver;
-    if (t->options->snapshot) SA_TRY(sa_train_check_writable(t->options->snapshot));
-    if (s->snapshot > 0 && !s->snapshot_prefix[0])
-        SA_FAIL(SA_INVALID, "%s: 'snapshot: %d' needs a 'snapshot_prefix', the beginning of the files' names", t->options->solver,
-                (int)s->snapshot);
-    bool by_prefix = s->snapshot > 0 || (s->snapshot_after_train && !t->options->snapshot);
-    return by_prefix && s->snapshot_prefix[0] ? sa_train_check_writable(s->snapshot_prefix) : SA_OK;
 }
 
 static sa_program_options program_options(const trainer *t)
@@ -119,7 +107,7 @@ static sa_status read_resume(trainer *t, sa_snapshot_state *from)
         SA_FAIL(SA_INVALID, "%s: %llu steps are done already; --steps or max_iter, the number of steps in all, is %llu",
                 t->options->resume, (unsigned long long)from->step, (unsigned long long)r->total_steps);
     r->seed = from->seed;
-    r->first_step = r->last_step = t->snapshot_step = from->step;
+    r->first_step = r->last_step = t->snapshots.saved_step = from->step;
     return SA_OK;
 }
 
@@ -145,7 +133,7 @@ static sa_status open_trainer(trainer *t)
     sa_costs_option costs;
     SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
-    SA_TRY(check_snapshots(t));
+    SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
     SA_TRY(sa_train_state_create(t->net, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
@@ -155,6 +143,11 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(sa_device_open(device, o->threads, &t->device));
     if (o->budget_bytes > 0) SA_TRY(choose_for_budget(t, costs));
     SA_TRY(open_session(t));
+    t->snapshots.options = o;
+    t->snapshots.solver = &t->solver;
+    t->snapshots.state = t->state;
+    t->snapshots.session = t->session;
+    t->snapshots.feed = t->feed;
     return o->resume ? sa_train_state_apply(t->state, t->session) : SA_OK;
 }
 
@@ -165,33 +158,6 @@ static void close_trainer(trainer *t)
     sa_train_state_destroy(t->state);
     sa_net_free(t->net);
     sa_device_close(t->device);
-}
-
-/* ---- snapshots ---- */
-
-static sa_status save(trainer *t, const char *path)
-{
-    sa_train_result *r = t->result;
-    sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(t->feed)};
-    SA_TRY(sa_train_state_save(t->state, t->session, &header, path));
-    snprintf(r->snapshot, sizeof r->snapshot, "%s", path);
-    t->snapshot_step = r->last_step;
-    return SA_OK;
-}
-
-static sa_status save_numbered(trainer *t)
-{
-    char path[SA_SOLVER_PATH_BYTES + 40];
-    snprintf(path, sizeof path, "%s_iter_%llu.sasnap", t->solver.snapshot_prefix, (unsigned long long)t->result->last_step);
-    return save(t, path);
-}
-
-/* After the last step, whether the end was reached or asked for. */
-static sa_status save_last(trainer *t)
-{
-    if (t->options->snapshot) return save(t, t->options->snapshot);
-    bool wanted = t->solver.snapshot_after_train && t->solver.snapshot_prefix[0] && t->snapshot_step != t->result->last_step;
-    return wanted ? save_numbered(t) : SA_OK;
 }
 
 /* ---- steps ---- */
@@ -301,10 +267,10 @@ static sa_status train(trainer *t)
         SA_TRY(run_step(t));
         log_step(t);
         show_progress(t);
-        if (t->solver.snapshot > 0 && r->last_step % (uint64_t)t->solver.snapshot == 0) SA_TRY(save_numbered(t));
+        SA_TRY(sa_train_snapshots_after_step(&t->snapshots, r));
     }
     r->stopped = r->last_step < r->total_steps;
-    if (r->record_count) SA_TRY(save_last(t));
+    if (r->record_count) SA_TRY(sa_train_snapshots_after_last(&t->snapshots, r));
     r->measured_bytes = sa_session_measured_bytes(t->session);
     return sa_session_state_hash(t->session, &r->state_hash);
 }

@@ -30,6 +30,8 @@ typedef struct sa_train_options {
     const volatile sig_atomic_t *stop; /* not 0: stop after the step that runs. NULL: never */
 } sa_train_options;
 
+enum { SA_TRAIN_SNAPSHOT_BYTES = 4096 };
+
 /* One step. */
 typedef struct sa_train_record {
     float loss;     /* all losses by their weights, of the parameters before the update */
@@ -52,13 +54,15 @@ typedef struct sa_train_result {
     sa_train_record *record; /* (record_count), owned */
     sa_output_series series; /* every loss and accuracy, owned */
     size_t predicted_bytes, arena_bytes, measured_bytes;
-    double step_ms, data_ms;                  /* medians */
-    uint64_t state_hash;                      /* sa_session_state_hash after the last step */
-    char snapshot[SA_SOLVER_PATH_BYTES + 64]; /* the one written last; "": none */
+    double step_ms, data_ms;                /* medians */
+    uint64_t state_hash;                    /* sa_session_state_hash after the last step */
+    char snapshot[SA_TRAIN_SNAPSHOT_BYTES]; /* the one written last; "": none */
+    char snapshot_problem[900];             /* why the last state is not where it was wanted but in `snapshot`; "": it is */
 } sa_train_result;
 
 /* Trains. *result is owned by the caller (sa_train_result_free), and empty after a failure. A snapshot that was written stays;
- * none is ever written half. SA_NUMERIC: a loss or, at a snapshot, a parameter is not finite; otherwise the statuses of reading
+ * none is ever written half. A place that takes no snapshot is found before the first step; if it fails later, see
+ * cli/train_snapshot.h. SA_NUMERIC: a loss or, at a snapshot, a parameter is not finite; otherwise the statuses of reading
  * solver, net, data and snapshot, of the device and of writing. */
 SA_CHECKED sa_status sa_train_run(const sa_train_options *options, sa_train_result *result);
 void sa_train_result_free(sa_train_result *result);

@@ -11,16 +11,14 @@ typedef struct sa_train_state sa_train_state;
 SA_CHECKED sa_status sa_train_state_create(const sa_net *net, sa_train_state **state);
 void sa_train_state_destroy(sa_train_state *state); /* NULL is allowed */
 
-/* Session to file, as a whole or not at all. header: step, seed and data position; the net's name is filled in. SA_NUMERIC names a
- * parameter that is not finite; then nothing is written. */
-SA_CHECKED sa_status sa_train_state_save(sa_train_state *state, sa_session *session, const sa_snapshot_state *header,
-                                         const char *path);
+/* Session to host. header: step, seed and data position; the net's name is filled in. SA_NUMERIC names a parameter that is not
+ * finite: such a state is not to replace a good one. */
+SA_CHECKED sa_status sa_train_state_collect(sa_train_state *state, sa_session *session, const sa_snapshot_state *header);
+/* What was collected to a file, as a whole or not at all. SA_IO. */
+SA_CHECKED sa_status sa_train_state_write(const sa_train_state *state, const char *path);
 /* File to host; the session comes later, since its seed is in the file. */
 SA_CHECKED sa_status sa_train_state_load(sa_train_state *state, const char *path, sa_snapshot_state *header);
 /* Host to session. */
 SA_CHECKED sa_status sa_train_state_apply(const sa_train_state *state, sa_session *session);
-
-/* SA_IO if no file can be made at path: the folder is missing or not writable. Better known before training than after it. */
-SA_CHECKED sa_status sa_train_check_writable(const char *path);
 
 #endif

@@ -2,7 +2,7 @@
 #include "data/npy.h"
 
 #include "core/checked.h"
-#include "data/atomic_file.h"
+#include "core/output_file.h"
 #include "data/whole_file.h"
 
 #include <stdbool.h>
@@ -249,13 +249,13 @@ sa_status sa_npy_write(const char *path, sa_npy_type type, int axes, const size_
         if (!sa_size_mul(data_bytes, shape[i], &data_bytes)) SA_FAIL(SA_INVALID, "%s: the array's size overflows", path);
     char header[HEADER_MAX]; /* 32 axes of at most 20 digits fit */
     size_t header_bytes = format_header(type, axes, shape, header);
-    sa_atomic_file *file;
-    SA_TRY(sa_atomic_file_open(path, &file));
+    sa_output_file *file;
+    SA_TRY(sa_output_file_open(path, &file));
     sa_status status;
-    SA_TRY_GOTO(status, fail, sa_atomic_file_write(file, header, header_bytes));
-    SA_TRY_GOTO(status, fail, sa_atomic_file_write(file, data, data_bytes));
-    return sa_atomic_file_commit(file);
+    SA_TRY_GOTO(status, fail, sa_output_file_write(file, header, header_bytes));
+    SA_TRY_GOTO(status, fail, sa_output_file_write(file, data, data_bytes));
+    return sa_output_file_commit(file);
 fail:
-    sa_atomic_file_abandon(file);
+    sa_output_file_abandon(file);
     return status;
 }

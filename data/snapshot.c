@@ -2,7 +2,7 @@
 #include "data/snapshot.h"
 
 #include "core/checked.h"
-#include "data/atomic_file.h"
+#include "core/output_file.h"
 #include "data/whole_file.h"
 
 #include <stdlib.h>
@@ -25,14 +25,14 @@ static const uint64_t checksum_start = UINT64_C(0xcbf29ce484222325);
 /* ---- writing ---- */
 
 typedef struct writer {
-    sa_atomic_file *file;
+    sa_output_file *file;
     uint64_t hash;
 } writer;
 
 static sa_status put(writer *w, const void *bytes, size_t byte_count)
 {
     w->hash = checksum(w->hash, bytes, byte_count);
-    return sa_atomic_file_write(w->file, bytes, byte_count);
+    return sa_output_file_write(w->file, bytes, byte_count);
 }
 
 static sa_status put_u32(writer *w, uint32_t value)
@@ -109,10 +109,10 @@ sa_status sa_snapshot_save(const char *path, const sa_snapshot_state *state, con
     writer w = {NULL, checksum_start};
     if (array_count > UINT32_MAX) SA_FAIL(SA_INVALID, "snapshot: %zu arrays", array_count);
     SA_TRY(total_bytes(state, arrays, array_count, &file_bytes));
-    SA_TRY(sa_atomic_file_open(path, &w.file));
+    SA_TRY(sa_output_file_open(path, &w.file));
     sa_status status = put_all(&w, state, arrays, array_count, file_bytes);
-    if (status == SA_OK) return sa_atomic_file_commit(w.file);
-    sa_atomic_file_abandon(w.file);
+    if (status == SA_OK) return sa_output_file_commit(w.file);
+    sa_output_file_abandon(w.file);
     return status;
 }
 

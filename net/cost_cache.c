@@ -2,6 +2,7 @@
  */
 #include "net/cost_cache.h"
 
+#include "core/output_file.h"
 #include "net/op_cost_key.h"
 
 #include <cjson/cJSON.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { FORMAT = 1, TABLES_MAX = 16, FILE_BYTES_MAX = 64 << 20, MACHINE_MAX = 256 };
 
@@ -163,22 +163,6 @@ static void make_folders(const char *path)
     }
 }
 
-/* Other processes see the old file or the new one, never half of one. */
-static sa_status replace_file(const char *path, const char *text)
-{
-    char temporary[SA_COST_PATH_MAX + 8];
-    snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    int descriptor = mkstemp(temporary);
-    FILE *file = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
-    if (!file) SA_FAIL(SA_IO, "%s: cannot write: %s", path, strerror(errno));
-    bool written = fputs(text, file) >= 0;
-    written = fclose(file) == 0 && written;
-    if (written && rename(temporary, path) == 0) return SA_OK;
-    int cause = errno;
-    unlink(temporary);
-    SA_FAIL(SA_IO, "%s: cannot write: %s", path, strerror(cause));
-}
-
 sa_status sa_cost_cache_save(const sa_cost_model *model, const char *path)
 {
     if (strlen(path) >= SA_COST_PATH_MAX) SA_FAIL(SA_IO, "the path of the cost file is longer than %d", SA_COST_PATH_MAX);
@@ -187,7 +171,7 @@ sa_status sa_cost_cache_save(const sa_cost_model *model, const char *path)
     char *text = root ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     if (!text) SA_FAIL(SA_NOMEM, "no memory to write %s", path);
-    sa_status status = replace_file(path, text);
+    sa_status status = sa_output_file_put(path, text, strlen(text));
     free(text);
     return status;
 }

@@ -146,7 +146,7 @@ static void npy_bad_files(void **state)
     assert_int_equal(sa_npy_read_float32("i.npy", &array), SA_UNSUPPORTED);
     assert_string_equal(sa_error_message(), "i.npy: type '<i4' where '<f4' (float32) is wanted");
     assert_int_equal(sa_npy_write("none/i.npy", SA_NPY_INT32, 1, (size_t[]){1}, (int32_t[]){5}), SA_IO);
-    assert_string_equal(sa_error_message(), "none/i.npy: cannot create: No such file or directory");
+    assert_string_equal(sa_error_message(), "none/i.npy: cannot write: its folder none: No such file or directory");
 }
 
 /* ---- random numbers and fillers ---- */

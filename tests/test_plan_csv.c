@@ -146,8 +146,9 @@ static void test_failed_writes(void **state)
     (void)state;
     sa_buffer buffer = sa_instance_buffer(1, 0, 3, 4, 1);
     const size_t offset = 8;
-    assert_fails(SA_IO, "/none/a.csv: cannot write: No such file", sa_plan_csv_write("/none/a.csv", &buffer, 1, &offset));
-    assert_fails(SA_IO, "cannot write: Is a directory", sa_plan_csv_write(folder, &buffer, 1, &offset));
+    assert_fails(SA_IO, "/none/a.csv: cannot write: its folder /none: No such file",
+                 sa_plan_csv_write("/none/a.csv", &buffer, 1, &offset));
+    assert_fails(SA_IO, "cannot write: it is a folder", sa_plan_csv_write(folder, &buffer, 1, &offset));
     assert_fails(SA_IO, "/dev/full: cannot write: No space left", sa_plan_csv_write("/dev/full", &buffer, 1, &offset));
     assert_status_ok(sa_plan_csv_write("/dev/null", &buffer, 1, &offset));
     struct stat status;

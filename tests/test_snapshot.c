@@ -186,10 +186,10 @@ static void failed_saves_leave_nothing(void **state)
     mkdir("out", 0777);
     mkdir("out/taken", 0777);
     assert_int_equal(sa_snapshot_save("out/taken", &saved_state, net.arrays, 2), SA_IO);
-    assert_string_equal(sa_error_message(), "out/taken: cannot rename the finished file: Is a directory");
+    assert_string_equal(sa_error_message(), "out/taken: cannot write: it is a folder");
     assert_int_equal(count_files("out"), 1);
     assert_int_equal(sa_snapshot_save("none/s.snap", &saved_state, net.arrays, 2), SA_IO);
-    assert_string_equal(sa_error_message(), "none/s.snap: cannot create: No such file or directory");
+    assert_string_equal(sa_error_message(), "none/s.snap: cannot write: its folder none: No such file or directory");
     assert_ok(sa_snapshot_save("out/s.snap", &saved_state, net.arrays, 2));
     net.arrays[1].count = 3;
     assert_int_equal(sa_snapshot_save("out/s.snap", &saved_state, net.arrays, 2), SA_INVALID);

@@ -1,0 +1,144 @@
+/* Snapshots of a training run: checked before the first step, written on the way and at the end, elsewhere if need be. */
+#include "cli/train_snapshot.h"
+
+#include "core/output_file.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = SA_TRAIN_SNAPSHOT_BYTES, CAUSES_BYTES = 900 };
+
+static void numbered(const sa_solver_config *solver, uint64_t step, char path[PATH_BYTES])
+{
+    snprintf(path, PATH_BYTES, "%s_iter_%llu.sasnap", solver->snapshot_prefix, (unsigned long long)step);
+}
+
+/* The path of the last state; false: none is wanted. */
+static bool last_path(const sa_train_options *options, const sa_solver_config *solver, uint64_t step, char path[PATH_BYTES])
+{
+    if (options->snapshot) snprintf(path, PATH_BYTES, "%s", options->snapshot);
+    else numbered(solver, step, path);
+    return options->snapshot || (solver->snapshot_after_train && solver->snapshot_prefix[0]);
+}
+
+/* ---- before the first step ---- */
+
+sa_status sa_train_snapshots_check(const sa_train_options *options, const sa_solver_config *solver, uint64_t total_steps,
+                                   size_t parameter_count)
+{
+    char path[PATH_BYTES];
+    size_t bytes = 2 * sizeof(float) * parameter_count;
+    if (solver->snapshot > 0 && !solver->snapshot_prefix[0])
+        SA_FAIL(SA_INVALID, "%s: 'snapshot: %d' needs a 'snapshot_prefix', the beginning of the files' names", options->solver,
+                (int)solver->snapshot);
+    if (options->snapshot && strlen(options->snapshot) >= PATH_BYTES)
+        SA_FAIL(SA_INVALID, "--snapshot: a path of %zu bytes is too long", strlen(options->snapshot));
+    if (solver->snapshot > 0 && (uint64_t)solver->snapshot <= total_steps) {
+        numbered(solver, (uint64_t)solver->snapshot, path);
+        SA_TRY(sa_output_file_check(path, bytes));
+    }
+    return last_path(options, solver, total_steps, path) ? sa_output_file_check(path, bytes) : SA_OK;
+}
+
+/* ---- elsewhere ---- */
+
+/* "segarena-<net>-<8 random digits>.sasnap", the same for the whole run; in /tmp nobody can have planted something there. */
+static void make_spare_name(sa_train_snapshots *s, const char *net)
+{
+    unsigned char random[4] = {0};
+    if (s->spare_name[0]) return;
+    if (getrandom(random, sizeof random, 0) < 0) return;
+    int length = snprintf(s->spare_name, sizeof s->spare_name, "segarena-%.32s", net);
+    for (int i = 9; i < length; i++)
+        if (!isalnum((unsigned char)s->spare_name[i])) s->spare_name[i] = '_';
+    snprintf(s->spare_name + length, sizeof s->spare_name - (size_t)length, "-%02x%02x%02x%02x.sasnap", random[0], random[1],
+             random[2], random[3]);
+}
+
+static void add_cause(char causes[CAUSES_BYTES])
+{
+    size_t used = strlen(causes);
+    snprintf(causes + used, CAUSES_BYTES - used, "%s%s", used ? "; " : "", sa_error_message());
+}
+
+/* The collected state into the first folder that takes it. Causes of those that do not are added. */
+static bool save_elsewhere(sa_train_snapshots *s, const sa_train_result *r, char path[PATH_BYTES], char causes[CAUSES_BYTES])
+{
+    const char *slash = strrchr(path, '/'), *tmp = getenv("TMPDIR");
+    char beside[PATH_BYTES], trial[PATH_BYTES];
+    snprintf(beside, sizeof beside, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    const char *const folders[] = {slash == path ? "/" : beside, tmp && tmp[0] ? tmp : "/tmp", getenv("HOME")};
+    make_spare_name(s, r->net);
+    for (size_t i = 0; s->spare_name[0] && i < sizeof folders / sizeof folders[0]; i++) {
+        if (!folders[i] || !folders[i][0]) continue;
+        if (snprintf(trial, sizeof trial, "%s/%s", folders[i], s->spare_name) >= (int)sizeof trial) continue;
+        if (sa_train_state_write(s->state, trial) == SA_OK) {
+            snprintf(path, PATH_BYTES, "%s", trial);
+            return true;
+        }
+        add_cause(causes);
+    }
+    return false;
+}
+
+/* ---- writing ---- */
+
+/* A line on the stream of the progress, which may have an unfinished line on it. */
+static void say(const sa_train_snapshots *s, const char *before, const char *path, const char *after)
+{
+    FILE *out = s->options->progress;
+    if (!out) return;
+    fprintf(out, "%ssegarena train: %s%s%s\n", isatty(fileno(out)) == 1 ? "\r\033[K" : "", before, path, after);
+    fflush(out);
+}
+
+/* The state to path, or elsewhere: then causes is not empty. SA_IO: nowhere. */
+static sa_status save(sa_train_snapshots *s, sa_train_result *r, char path[PATH_BYTES], char causes[CAUSES_BYTES])
+{
+    const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(s->feed)};
+    causes[0] = '\0';
+    SA_TRY(sa_train_state_collect(s->state, s->session, &header));
+    sa_status status = sa_train_state_write(s->state, path);
+    if (status == SA_IO) {
+        add_cause(causes);
+        if (save_elsewhere(s, r, path, causes)) status = SA_OK;
+    }
+    SA_TRY(status);
+    snprintf(r->snapshot, sizeof r->snapshot, "%s", path);
+    s->saved_step = r->last_step;
+    return SA_OK;
+}
+
+sa_status sa_train_snapshots_after_step(sa_train_snapshots *s, sa_train_result *r)
+{
+    char path[PATH_BYTES], causes[CAUSES_BYTES];
+    if (s->solver->snapshot <= 0 || r->last_step % (uint64_t)s->solver->snapshot) return SA_OK;
+    numbered(s->solver, r->last_step, path);
+    sa_status status = save(s, r, path, causes);
+    if (status == SA_IO) {
+        say(s, "no place took the snapshot: ", causes, "; training goes on, the next one will be tried again");
+        sa_error_clear();
+        return SA_OK;
+    }
+    SA_TRY(status);
+    if (causes[0]) say(s, "a snapshot went elsewhere: ", causes, "; training goes on");
+    say(s, "wrote ", path, "");
+    return SA_OK;
+}
+
+sa_status sa_train_snapshots_after_last(sa_train_snapshots *s, sa_train_result *r)
+{
+    char path[PATH_BYTES], causes[CAUSES_BYTES];
+    if (!last_path(s->options, s->solver, r->last_step, path)) return SA_OK;
+    if (!s->options->snapshot && s->saved_step == r->last_step) return SA_OK;
+    sa_status status = save(s, r, path, causes);
+    if (status == SA_IO)
+        SA_FAIL(SA_IO, "the state after step %llu is lost, no place took it: %s", (unsigned long long)r->last_step, causes);
+    SA_TRY(status);
+    snprintf(r->snapshot_problem, sizeof r->snapshot_problem, "%s", causes);
+    say(s, "wrote ", path, "");
+    return SA_OK;
+}
