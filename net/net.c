@@ -160,8 +160,7 @@ static sa_status take_params(const sa_net *net, const sa_layer_spec *spec, sa_la
     return SA_OK;
 }
 
-static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec,
-                             const sa_net_options *options)
+static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec)
 {
     const sa_layer_type *type;
     SA_TRY(find_type(spec, &type));
@@ -171,7 +170,7 @@ static sa_status build_layer(sa_net *net, const sa_proto_document *document, con
     snprintf(layer->name, sizeof layer->name, "%s", spec->name);
     layer->type = type;
     layer->line = spec->line;
-    layer->test_phase = options->test_phase;
+    layer->test_phase = net->test_phase;
     SA_TRY(decode_config(document, spec, layer));
     SA_TRY(connect(net, spec, layer));
     return take_params(net, spec, layer);
@@ -208,7 +207,7 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
     split->config = calloc(1, 1);
     if (!split->config) SA_FAIL(SA_NOMEM, "no memory for a Split layer");
     split->bottom[split->bottom_count++] = blob;
-    split->test_phase = net->layer[0].test_phase;
+    split->test_phase = net->test_phase;
     for (int i = 0; i < readers; i++) {
         int index;
         snprintf(top, sizeof top, "%s_%d", name, i);
@@ -252,48 +251,24 @@ static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options
     return SA_OK;
 }
 
+/* Splits are not in yet: the net's layers are those of the file. */
 static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
     for (int l = 0; l < net->layer_count; l++) {
         sa_layer *layer = &net->layer[l];
         sa_status status = set_up_layer(net, layer, options);
         if (status == SA_OK) continue;
-        for (int i = 0; i < spec->layer_count; i++)
-            if (spec->layer[i].line == layer->line && layer->line > 0) return with_place(document, &spec->layer[i], status);
-        return sa_error_prefix(status, "%s: layer '%s'", document->path, layer->name);
+        return with_place(document, &spec->layer[l], status);
     }
     return SA_OK;
 }
 
 /* ------------------------------------------------------------------ the whole net ---------------------------------- */
 
-/* `input: "data"` headers of deploy files become an Input layer. */
-static sa_status build_header_inputs(sa_net *net, const sa_net_spec *spec)
-{
-    if (spec->input_count == 0) return SA_OK;
-    sa_layer *layer = add_layer(net);
-    if (!layer) return SA_NOMEM;
-    snprintf(layer->name, sizeof layer->name, "input");
-    layer->type = sa_layer_type_find("Input");
-    sa_input_param *config = calloc(1, sizeof *config);
-    if (!config) SA_FAIL(SA_NOMEM, "no memory for the inputs");
-    layer->config = config;
-    for (int i = 0; i < spec->input_count; i++) {
-        int index;
-        if (sa_net_blob_index(net, spec->input[i].name) >= 0)
-            SA_FAIL(SA_INVALID, "%s: input '%s' is given twice", net->path, spec->input[i].name);
-        config->shape[config->shape_count++] = spec->input[i].shape;
-        SA_TRY(add_blob(net, spec->input[i].name, i, &index));
-        layer->top[layer->top_count++] = index;
-    }
-    return SA_OK;
-}
-
 static sa_status build(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
-    SA_TRY(build_header_inputs(net, spec));
     for (int i = 0; i < spec->layer_count; i++) {
-        sa_status status = build_layer(net, document, &spec->layer[i], options);
+        sa_status status = build_layer(net, document, &spec->layer[i]);
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);
@@ -303,16 +278,18 @@ static sa_status build(sa_net *net, const sa_proto_document *document, const sa_
     return sa_net_decide_gradients(net, options);
 }
 
-sa_status sa_net_from_document(const sa_proto_document *document, const sa_net_options *options, sa_net **net)
+sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options *options, sa_net **net)
 {
     static const sa_net_options DEFAULTS = {0};
     if (!options) options = &DEFAULTS;
     sa_net_spec *spec;
-    SA_TRY(sa_net_spec_read(document, options->test_phase ? SA_PHASE_TEST : SA_PHASE_TRAIN, &spec));
+    const sa_state_spec test = {.phase = SA_PHASE_TEST, .phase_given = true};
+    SA_TRY(sa_net_spec_read(document, options->test_phase ? &test : options->state, &spec));
     sa_net *made = calloc(1, sizeof *made);
     sa_status status = SA_OK;
     if (made) {
         made->seed_blob = -1;
+        made->test_phase = spec->state.phase == SA_PHASE_TEST;
         made->path = strdup(document->path);
         snprintf(made->name, sizeof made->name, "%s", spec->name);
         status = made->path ? build(made, document, spec, options) : sa_error_set(SA_NOMEM, "no memory for a net's path");

@@ -6,15 +6,17 @@
 #include "proto/textformat.h"
 
 typedef struct sa_net_options {
-    bool test_phase;       /* TRAIN unless told */
-    int32_t batch;         /* > 0: replaces the first dimension of every input */
-    const char *data_root; /* for relative names in DenseImageData lists; may be NULL */
-    bool grad_for_inputs;  /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
+    bool test_phase;                   /* the TEST phase, whatever the file says */
+    const struct sa_state_spec *state; /* what a solver sets over the file's `state` (net/net_spec.h); may be NULL */
+    int32_t batch;                     /* > 0: replaces the first dimension of every input */
+    const char *data_root;             /* for relative names in DenseImageData lists; may be NULL */
+    bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 
 typedef struct sa_net {
     char name[SA_NAME_MAX];
     char *path; /* of the prototxt */
+    bool test_phase;
     int layer_count, layer_capacity;
     sa_layer *layer;
     int blob_count, blob_capacity;
@@ -26,7 +28,7 @@ typedef struct sa_net {
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".
  * options may be NULL. *net is owned by the caller. */
 SA_CHECKED sa_status sa_net_load(const char *path, const sa_net_options *options, sa_net **net);
-SA_CHECKED sa_status sa_net_from_document(const sa_proto_document *document, const sa_net_options *options, sa_net **net);
+SA_CHECKED sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options *options, sa_net **net);
 void sa_net_free(sa_net *net); /* NULL is allowed */
 
 /* Layer or blob by name (a blob: its last version); -1 if there is none. */

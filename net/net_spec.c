@@ -2,6 +2,7 @@
 #include "net/net_spec.h"
 
 #include "net/net_spec_fields.h"
+#include "net/net_upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,50 +106,41 @@ static sa_status check_sharing(const sa_proto_document *document, const sa_net_s
     return SA_OK;
 }
 
-/* Joins each `input` with its input_shape or its four input_dim. */
-static sa_status read_inputs(const sa_proto_document *document, const sa_net_header *header, sa_net_spec *spec)
+/* Single fields replace, stages add up. */
+static sa_status merge_state(const sa_proto_document *document, const sa_state_spec *from, sa_state_spec *state)
 {
-    int inputs = header->input_count, shapes = header->input_shape_count, dims = header->input_dim_count;
-    if (shapes && dims) return sa_proto_error(document, 1, SA_PARSE, NULL, "give either input_shape or input_dim, not both");
-    if (dims && dims != 4 * inputs)
-        return sa_proto_error(document, 1, SA_PARSE, NULL, "input_dim is given %d times for %d inputs; each input needs 4", dims,
-                              inputs);
-    if (!dims && shapes != inputs)
-        return sa_proto_error(document, 1, SA_PARSE, NULL, "input_shape is given %d times for %d inputs", shapes, inputs);
-    for (int i = 0; i < inputs; i++) {
-        memcpy(spec->input[i].name, header->input[i], sizeof spec->input[i].name);
-        if (shapes) {
-            spec->input[i].shape = header->input_shape[i];
-            continue;
-        }
-        memcpy(spec->input[i].shape.dim, &header->input_dim[4 * i], 4 * sizeof header->input_dim[0]);
-        spec->input[i].shape.count = 4;
+    if (from->phase_given) state->phase = from->phase;
+    if (from->level_given) state->level = from->level;
+    for (int i = 0; i < from->stage_count; i++) {
+        if (has_stage(state, from->stage[i])) continue;
+        if (state->stage_count == SA_SPEC_STAGES_MAX)
+            return sa_proto_error(document, 1, SA_UNSUPPORTED, NULL, "more than %d stages", SA_SPEC_STAGES_MAX);
+        memcpy(state->stage[state->stage_count++], from->stage[i], sizeof from->stage[i]);
     }
-    spec->input_count = inputs;
     return SA_OK;
 }
 
-static sa_status read_net(const sa_proto_document *document, sa_phase phase, sa_net_header *header, sa_net_spec *spec)
+static sa_status read_net(const sa_proto_document *document, const sa_state_spec *state, sa_net_header *header, sa_net_spec *spec)
 {
     SA_TRY(sa_fields_decode(document, &document->root, sa_net_header_fields, NULL, NULL, header));
     memcpy(spec->name, header->name, sizeof spec->name);
     spec->state = header->state;
-    spec->state.phase = phase;
+    if (state) SA_TRY(merge_state(document, state, &spec->state));
     spec->force_backward = header->force_backward;
-    SA_TRY(read_inputs(document, header, spec));
     SA_TRY(read_layers(document, spec));
     SA_TRY(check_sharing(document, spec));
     if (!spec->layer_count) return sa_proto_error(document, 1, SA_PARSE, NULL, "the net has no layers in this phase");
     return SA_OK;
 }
 
-sa_status sa_net_spec_read(const sa_proto_document *document, sa_phase phase, sa_net_spec **spec)
+sa_status sa_net_spec_read(sa_proto_document *document, const sa_state_spec *state, sa_net_spec **spec)
 {
+    SA_TRY(sa_net_upgrade(document));
     sa_net_spec *read = calloc(1, sizeof *read);
     sa_net_header *header = calloc(1, sizeof *header);
     sa_status status = SA_OK;
     if (!read || !header) status = sa_error_set(SA_NOMEM, "%s: out of memory", document->path);
-    if (status == SA_OK) status = read_net(document, phase, header, read);
+    if (status == SA_OK) status = read_net(document, state, header, read);
     free(header);
     if (status != SA_OK) {
         sa_net_spec_free(read);

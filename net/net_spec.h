@@ -15,16 +15,16 @@ enum {
     SA_SPEC_RULES_MAX = 4,
     SA_SPEC_STAGES_MAX = 4,
     SA_SPEC_STAGE_BYTES = 48,
-    SA_SPEC_INPUTS_MAX = 8,
     SA_SPEC_LAYERS_MAX = 4096,
 };
 
 typedef enum sa_phase { SA_PHASE_TRAIN, SA_PHASE_TEST } sa_phase;
 
-/* `state {}` of a net */
+/* `state {}` of a net, or what a caller or a solver sets over it */
 typedef struct sa_state_spec {
-    int32_t phase; /* sa_phase; what the caller asked for wins over the file's */
+    int32_t phase; /* sa_phase */
     int32_t level;
+    bool phase_given, level_given;
     char stage[SA_SPEC_STAGES_MAX][SA_SPEC_STAGE_BYTES];
     int32_t stage_count;
 } sa_state_spec;
@@ -57,25 +57,20 @@ typedef struct sa_layer_spec {
     const sa_proto_message *message; /* borrowed from the document: the layer's own parameters are in here */
 } sa_layer_spec;
 
-/* An input of a deploy header: `input: "data"` with 4 input_dim or an input_shape. */
-typedef struct sa_input_spec {
-    char name[SA_SPEC_NAME_BYTES];
-    sa_shape_param shape;
-} sa_input_spec;
-
 typedef struct sa_net_spec {
     char name[SA_SPEC_NAME_BYTES];
     sa_state_spec state;
     bool force_backward;
-    sa_input_spec input[SA_SPEC_INPUTS_MAX];
-    int32_t input_count;
     int layer_count;
     sa_layer_spec *layer; /* those included, in file order; owned */
 } sa_net_spec;
 
-/* Errors are SA_PARSE, SA_INVALID or SA_UNSUPPORTED with "path:line: layer 'conv1' (Convolution): cause". The document must outlive
- * *spec, which is owned by the caller. */
-SA_CHECKED sa_status sa_net_spec_read(const sa_proto_document *document, sa_phase phase, sa_net_spec **spec);
+extern const sa_field sa_state_fields[]; /* `state`, `train_state` */
+
+/* Errors are SA_PARSE, SA_INVALID or SA_UNSUPPORTED with "path:line: layer 'conv1' (Convolution): cause". The state is the file's,
+ * TRAIN and level 0 where it says nothing; what `state` gives (NULL: nothing) wins, its stages are added, as in Caffe's solver. Old
+ * formats are upgraded first, in the document. It must outlive *spec, which is owned by the caller. */
+SA_CHECKED sa_status sa_net_spec_read(sa_proto_document *document, const sa_state_spec *state, sa_net_spec **spec);
 void sa_net_spec_free(sa_net_spec *spec); /* NULL is allowed */
 
 enum { SA_LAYER_WHERE_BYTES = 256 };

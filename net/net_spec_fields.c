@@ -3,25 +3,22 @@
 
 static const sa_enum_name phase_names[] = {SA_ENUM("TRAIN", SA_PHASE_TRAIN), SA_ENUM("TEST", SA_PHASE_TEST), SA_ENUM_END};
 
-static const sa_field state_fields[] = {
-    SA_F_ENUM(sa_state_spec, phase, "phase", phase_names),
-    SA_F_SINGLE(sa_state_spec, level, "level", INT32),
+const sa_field sa_state_fields[] = {
+    SA_F_ENUM_GIVEN(sa_state_spec, phase, phase_given, "phase", phase_names),
+    SA_F_GIVEN(sa_state_spec, level, level_given, "level", INT32),
     SA_F_REPEATED(sa_state_spec, stage, stage_count, "stage", STRING),
     SA_F_END,
 };
 
 const sa_field sa_net_header_fields[] = {
     SA_F_STRING(sa_net_header, name, "name"),
-    SA_F_REPEATED(sa_net_header, input, input_count, "input", STRING),
-    SA_F_REPEATED_MESSAGE(sa_net_header, input_shape, input_shape_count, "input_shape", sa_shape_fields),
-    SA_F_REPEATED_RANGE(sa_net_header, input_dim, input_dim_count, "input_dim", INT32, 1, INT32_MAX),
-    SA_F_MESSAGE(sa_net_header, state, "state", state_fields),
+    SA_F_IGNORED("input"), /* this and the next two are layers by now: net_upgrade.c */
+    SA_F_IGNORED("input_shape"),
+    SA_F_IGNORED("input_dim"),
+    SA_F_MESSAGE(sa_net_header, state, "state", sa_state_fields),
     SA_F_SINGLE(sa_net_header, force_backward, "force_backward", BOOL),
     SA_F_IGNORED("debug_info"),
     SA_F_IGNORED("layer"), /* net_spec.c reads them one by one; the row is here for the hint to a misspelled one */
-    SA_F_REFUSED("layers",
-                 "this is Caffe's old (V1) format with 'type: CONVOLUTION' and 'blobs_lr'; rewrite it with 'layer { type: "
-                 "\"Convolution\" }', as Caffe's upgrade_net_proto_text does"),
     SA_F_END,
 };
 

@@ -7,12 +7,6 @@
 /* The net-level fields besides `layer`, as they stand in the file. */
 typedef struct sa_net_header {
     char name[SA_SPEC_NAME_BYTES];
-    char input[SA_SPEC_INPUTS_MAX][SA_SPEC_NAME_BYTES];
-    int32_t input_count;
-    sa_shape_param input_shape[SA_SPEC_INPUTS_MAX];
-    int32_t input_shape_count;
-    int32_t input_dim[4 * SA_SPEC_INPUTS_MAX];
-    int32_t input_dim_count;
     sa_state_spec state;
     bool force_backward;
 } sa_net_header;

@@ -86,7 +86,7 @@ static const sa_field solver_fields[] = {
      .discarded = true},
     SA_F_REFUSED("net_param", separate_file),
     SA_F_REFUSED("train_net_param", separate_file),
-    SA_F_REFUSED("train_state", "the net is built for phase TRAIN, level 0, no stages"),
+    SA_F_MESSAGE(solver_file, config.train_state, "train_state", sa_state_fields),
     SA_F_REFUSED("weights", "caffemodel files are not read; --resume continues from a snapshot of segarena"),
     SA_F_IGNORED("test_net"),
     SA_F_IGNORED("test_net_param"),
@@ -145,6 +145,8 @@ static sa_status check_policy(const sa_proto_document *document, const solver_fi
 
 static sa_status check_file(const sa_proto_document *document, solver_file *file)
 {
+    if (sa_proto_find(&document->root, "type") && sa_proto_find(&document->root, "solver_type"))
+        SOLVER_FAIL(document, "solver_type", "'solver_type' is the old form of 'type': give one of them");
     if (file->config.net[0] && file->train_net[0]) SOLVER_FAIL(document, "train_net", "give either 'net' or 'train_net', not both");
     if (file->train_net[0]) memcpy(file->config.net, file->train_net, sizeof file->config.net);
     if (!file->config.net[0]) SOLVER_FAIL(document, "net", "'net', the file of the net to train, is missing");

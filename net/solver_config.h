@@ -2,7 +2,7 @@
 #ifndef SA_NET_SOLVER_CONFIG_H
 #define SA_NET_SOLVER_CONFIG_H
 
-#include "proto/fields.h"
+#include "net/net_spec.h"
 
 enum { SA_SOLVER_PATH_BYTES = 1024, SA_SOLVER_STEPVALUES_MAX = 64 };
 
@@ -20,6 +20,7 @@ typedef enum sa_solver_mode { SA_SOLVER_CPU, SA_SOLVER_GPU } sa_solver_mode;
 
 typedef struct sa_solver_config {
     char net[SA_SOLVER_PATH_BYTES]; /* as written; after sa_solver_config_load a path that can be opened */
+    sa_state_spec train_state;      /* set over the net's own state; for sa_net_options.state */
     int32_t lr_policy;              /* sa_lr_policy */
     float base_lr, gamma, power;
     int32_t stepsize;                            /* at least 1 for SA_LR_STEP */

@@ -4,6 +4,8 @@
  * bounds everything else. It checks the form only; names and values are judged by proto/fields.c. */
 #include "proto/textformat.h"
 
+#include "proto/tree.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -74,16 +76,6 @@ static sa_status unexpected(reader *r, const char *expected)
     if (r->at == r->end) READER_FAIL(r, r->line, "the file ends where %s is expected", expected);
     if (c > ' ' && c < 127) READER_FAIL(r, r->line, "unexpected '%c' where %s is expected", c, expected);
     READER_FAIL(r, r->line, "unexpected byte 0x%02x where %s is expected", (unsigned char)c, expected);
-}
-
-static sa_status copy_text(const reader *r, const char *begin, size_t length, char **text)
-{
-    char *copy = malloc(length + 1);
-    if (!copy) return out_of_memory(r);
-    memcpy(copy, begin, length);
-    copy[length] = '\0';
-    *text = copy;
-    return SA_OK;
 }
 
 /* A number or an identifier; which of them is right depends on the field. `-` may stand apart from its number. */
@@ -174,34 +166,11 @@ static sa_status read_string(reader *r, char **text)
     return SA_OK;
 }
 
-static void free_message(sa_proto_message *message)
-{
-    for (size_t i = 0; i < message->count; i++) {
-        sa_proto_field *field = &message->field[i];
-        if (field->message) free_message(field->message);
-        free(field->message);
-        free(field->name);
-        free(field->text);
-    }
-    free(message->field);
-}
-
-/* Appends an empty field; the array's capacity is the power of two that holds count. */
+/* Appends an empty field. */
 static sa_status add_field(reader *r, sa_proto_message *message, const char *name, size_t name_length, int line,
                            sa_proto_field **added)
 {
-    if ((message->count & (message->count - 1)) == 0) {
-        size_t capacity = message->count ? message->count * 2 : 1;
-        sa_proto_field *longer = realloc(message->field, capacity * sizeof *longer);
-        if (!longer) return out_of_memory(r);
-        message->field = longer;
-    }
-    char *copy = NULL;
-    SA_TRY(copy_text(r, name, name_length, &copy));
-    sa_proto_field *field = &message->field[message->count++];
-    *field = (sa_proto_field){.name = copy, .line = line};
-    *added = field;
-    return SA_OK;
+    return sa_proto_append(message, name, name_length, line, added) == SA_OK ? SA_OK : out_of_memory(r);
 }
 
 static sa_status read_submessage(reader *r, sa_proto_field *field)
@@ -362,7 +331,7 @@ sa_status sa_proto_parse_file(const char *path, sa_proto_document **document)
 void sa_proto_free(sa_proto_document *document)
 {
     if (!document) return;
-    free_message(&document->root);
+    sa_proto_free_fields(&document->root);
     free(document->path);
     free(document);
 }

@@ -64,10 +64,7 @@ static const bad_row rows[] = {
     {TEXT_NET, SA_PARSE, "layer: 5", "1: 'layer' needs a message in braces"},
     {TEXT_NET, SA_PARSE, "layer { type: 'ReLU' }", "1: layer '?' (ReLU): 'name' is missing"},
     {TEXT_NET, SA_PARSE, "\nlayer { name: 'r' }", "2: layer 'r' (?): 'type' is missing"},
-    {TEXT_NET, SA_UNSUPPORTED, "layers { type: CONVOLUTION blobs_lr: 1 }",
-     "1: 'layers' is not supported: this is Caffe's old (V1) format with 'type: CONVOLUTION' and 'blobs_lr'; rewrite it with "
-     "'layer { "
-     "type: \"Convolution\" }', as Caffe's upgrade_net_proto_text does"},
+    {TEXT_NET, SA_PARSE, "layers { type: CONVOLTION }", "1: unknown V1 layer type CONVOLTION; did you mean CONVOLUTION?"},
     {TEXT_NET, SA_PARSE, "layer { name: 'c' type: CONVOLUTION }",
      "1: layer 'c' (?): 'type' needs a string in quotes, not CONVOLUTION"},
     {TEXT_NET, SA_PARSE, LAYER("Convolution", "convolution_parm { }"),
@@ -89,8 +86,9 @@ static const bad_row rows[] = {
      "3: layer 'l' (Convolution): shares parameter 'w' with layer 'l'; shared parameters are not supported"},
     {TEXT_NET, SA_PARSE, "input: 'data' input_dim: 1 input_dim: 3",
      "1: input_dim is given 2 times for 1 inputs; each input needs 4"},
-    {TEXT_NET, SA_PARSE, "input: 'data'", "1: input_shape is given 0 times for 1 inputs"},
-    {TEXT_NET, SA_PARSE, "input: 'data'\ninput_shape { dim: 1 dim: -3 }", "2: 'dim' is -3; it must be at least 1"},
+    {TEXT_NET, SA_INVALID, "input: 'data'", "1: layer 'input' (Input): 'shape' is given 0 times for 1 tops"},
+    {TEXT_NET, SA_PARSE, "input: 'data'\ninput_shape { dim: 1 dim: -3 }",
+     "2: layer 'input' (Input): 'dim' is -3; it must be at least 1"},
     /* the layers' parameters */
     {TEXT_NET, SA_PARSE, CONV("num_output: 64.5"), "2: layer 'l' (Convolution): 'num_output' needs a whole number, not 64.5"},
     {TEXT_NET, SA_PARSE, CONV("num_output: -64"), "2: layer 'l' (Convolution): 'num_output' is -64; it must be at least 1"},

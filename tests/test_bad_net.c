@@ -84,7 +84,8 @@ static const bad_net rows[] = {
     {SA_INVALID, LAYER("i", "Input", "top: 'i'", ""), "2: layer 'i' (Input): 'shape' is given 0 times for 1 tops"},
     {SA_INVALID, LAYER("i", "Input", "top: 'i' top: 'j' top: 'k'", "input_param { shape { dim: 1 } shape { dim: 1 } }"),
      "2: layer 'i' (Input): 'shape' is given 2 times for 3 tops"},
-    {SA_INVALID, "input: 'data' input_shape { dim: 1 }" LAYER("r", "ReLU", FROM("data", "r"), ""), " input 'data' is given twice"},
+    {SA_INVALID, "input: 'data' input_shape { dim: 1 }" LAYER("r", "ReLU", FROM("data", "r"), ""),
+     "1: layer 'input' (Input): top 'data' is made by layer 'input' already"},
     /* shapes */
     {SA_INVALID, LAYER("c", "Convolution", FROM("flat", "c"), "convolution_param { num_output: 3 kernel_size: 3 }"),
      "2: layer 'c' (Convolution): bottom 'flat' has 2 axes, needs 4 (N, C, H, W)"},

@@ -1,5 +1,6 @@
 /* Good prototxt: every form of the text format, the field tables, the nets' and solvers' files as they are found in the wild. */
 #include "layers/params.h"
+#include "net/net.h"
 #include "net/net_spec.h"
 #include "net/solver_config.h"
 #include "proto/closest.h"
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+static const sa_state_spec TEST = {.phase = SA_PHASE_TEST, .phase_given = true};
 
 static sa_proto_document *parse(const char *text)
 {
@@ -139,8 +142,8 @@ static void layers_and_phases(void **state)
     (void)state;
     sa_net_spec *train = NULL, *test = NULL;
     sa_proto_document *document = parse(wild);
-    assert_ok(sa_net_spec_read(document, SA_PHASE_TRAIN, &train));
-    assert_ok(sa_net_spec_read(document, SA_PHASE_TEST, &test));
+    assert_ok(sa_net_spec_read(document, NULL, &train));
+    assert_ok(sa_net_spec_read(document, &TEST, &test));
     assert_string_equal(train->name, "segnet");
     assert_int_equal(train->layer_count, 4);
     assert_int_equal(test->layer_count, 6);
@@ -166,7 +169,7 @@ static void rules_with_levels_and_stages(void **state)
                                         "layer { name: 'c' type: 'X' include { stage: ['s', 't'] } }\n"
                                         "layer { name: 'd' type: 'X' exclude { not_stage: 't' } }\n"
                                         "layer { name: 'e' type: 'X' exclude { min_level: 3 } exclude { phase: TEST } }\n");
-    assert_ok(sa_net_spec_read(document, SA_PHASE_TRAIN, &spec));
+    assert_ok(sa_net_spec_read(document, NULL, &spec));
     assert_int_equal(spec->layer_count, 3);
     assert_string_equal(spec->layer[0].name, "a");
     assert_string_equal(spec->layer[1].name, "b");
@@ -182,16 +185,17 @@ static void deploy_headers(void **state)
                                         "input: 'data' input_shape { dim: [8, 3, 360, 480] }"};
     for (int i = 0; i < 2; i++) {
         char text[256];
-        sa_net_spec *spec = NULL;
+        sa_net *net = NULL;
         snprintf(text, sizeof text, "%s layer { name: 'r' type: 'ReLU' bottom: 'data' top: 'r' }", texts[i]);
         sa_proto_document *document = parse(text);
-        assert_ok(sa_net_spec_read(document, SA_PHASE_TEST, &spec));
-        assert_int_equal(spec->input_count, 1);
-        assert_string_equal(spec->input[0].name, "data");
-        assert_int_equal(spec->input[0].shape.count, 4);
-        assert_int_equal(spec->input[0].shape.dim[0], 8);
-        assert_int_equal(spec->input[0].shape.dim[3], 480);
-        sa_net_spec_free(spec);
+        assert_ok(sa_net_from_document(document, NULL, &net));
+        assert_int_equal(net->layer_count, 2);
+        assert_string_equal(net->layer[0].name, "input");
+        assert_string_equal(net->blob[0].name, "data");
+        assert_int_equal(net->blob[0].shape.axes, 4);
+        assert_int_equal(net->blob[0].shape.dim[0], 8);
+        assert_int_equal(net->blob[0].shape.dim[3], 480);
+        sa_net_free(net);
         sa_proto_free(document);
     }
 }
@@ -389,7 +393,7 @@ static void shipped_nets_are_sound(void **state)
         sa_net_spec *spec = NULL;
         snprintf(path, sizeof path, "nets/%s.prototxt", rows[i].net);
         assert_ok(sa_proto_parse_file(path, &document));
-        assert_ok(sa_net_spec_read(document, SA_PHASE_TRAIN, &spec));
+        assert_ok(sa_net_spec_read(document, NULL, &spec));
         assert_string_equal(spec->name, rows[i].net);
         assert_int_equal(spec->layer_count, rows[i].layers);
         sa_net_spec_free(spec);

@@ -4,7 +4,7 @@
 #include "net/net.h"
 #include "net/solver_config.h"
 
-static sa_status read_net(const sa_proto_document *document)
+static sa_status read_net(sa_proto_document *document)
 {
     sa_net *net = NULL;
     SA_TRY(sa_net_from_document(document, NULL, &net));
