@@ -12,12 +12,12 @@
 sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device, sa_explanation *explanation)
 {
     sa_explanation e = {.net = net, .has_capacity = capacity_bytes != NULL};
-    SA_TRY(sa_caffe_memory_create(net, &e.caffe));
+    SA_TRY(sa_caffe_memory_create(net, NULL, &e.caffe));
     if (capacity_bytes) {
         e.capacity_bytes = *capacity_bytes;
         sa_caffe_memory_verdict(&e.caffe, e.capacity_bytes, &e.fits, e.verdict, sizeof e.verdict);
     }
-    for (int i = 1; sa_preset_at(i) && e.suggestion_count < SA_SUGGESTIONS_MAX; i++) {
+    for (int i = 1; sa_net_is_computed(net) && sa_preset_at(i) && e.suggestion_count < SA_SUGGESTIONS_MAX; i++) {
         sa_suggestion *s = &e.suggestion[e.suggestion_count++];
         s->preset = sa_preset_at(i);
         if (sa_preset_plan_bytes(net, s->preset->name, SA_CONV_OPTION_AUTO, device, &s->total_bytes) == SA_OK)
@@ -33,10 +33,10 @@ void sa_explanation_free(sa_explanation *explanation)
     sa_caffe_memory_free(&explanation->caffe);
 }
 
-/* The last row is for layers that few nets have. */
-static int row_count(const sa_caffe_memory *caffe)
+/* Rows of layers that the net does not have are left out. */
+static bool is_shown(const sa_caffe_row *row)
 {
-    return SA_CAFFE_CATEGORY_COUNT - (caffe->row[SA_CAFFE_CATEGORY_COUNT - 1].cpu_bytes == 0);
+    return row->gpu_bytes > 0 || row->cpu_bytes > 0;
 }
 
 static size_t largest_count(const sa_caffe_memory *caffe)
@@ -46,6 +46,23 @@ static size_t largest_count(const sa_caffe_memory *caffe)
 
 /* ------------------------------------------------------------------ JSON ------------------------------------------- */
 
+/* The same bytes by what holds them: inputs, tops, gradients, private buffers, parameters, the solver's. */
+static void kinds_json(cJSON *caffe, const sa_caffe_memory *m)
+{
+    cJSON *rows = cJSON_AddArrayToObject(caffe, "kinds");
+    for (int i = 0; i < SA_CAFFE_KIND_COUNT; i++) {
+        cJSON *row = cJSON_CreateObject();
+        if (m->kind[i].gpu_bytes == 0 && m->kind[i].cpu_bytes == 0) {
+            cJSON_Delete(row);
+            continue;
+        }
+        cJSON_AddStringToObject(row, "name", SA_CAFFE_KIND_NAMES[i]);
+        cJSON_AddNumberToObject(row, "bytes", (double)m->kind[i].gpu_bytes);
+        cJSON_AddNumberToObject(row, "cpu_bytes", (double)m->kind[i].cpu_bytes);
+        cJSON_AddItemToArray(rows, row);
+    }
+}
+
 static void caffe_json(cJSON *root, const sa_caffe_memory *m)
 {
     cJSON *caffe = cJSON_AddObjectToObject(root, "caffe");
@@ -53,13 +70,15 @@ static void caffe_json(cJSON *root, const sa_caffe_memory *m)
     cJSON_AddNumberToObject(caffe, "first_blob_parameter_count", (double)m->first_blob_parameter_count);
     cJSON_AddNumberToObject(caffe, "parameter_count", (double)m->parameter_count);
     cJSON *rows = cJSON_AddArrayToObject(caffe, "categories");
-    for (int i = 0; i < row_count(m); i++) {
+    for (int i = 0; i < SA_CAFFE_CATEGORY_COUNT; i++) {
+        if (!is_shown(&m->row[i])) continue;
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", m->row[i].name);
         cJSON_AddNumberToObject(row, "bytes", (double)m->row[i].gpu_bytes);
         cJSON_AddNumberToObject(row, "cpu_bytes", (double)m->row[i].cpu_bytes);
         cJSON_AddItemToArray(rows, row);
     }
+    kinds_json(caffe, m);
     cJSON_AddNumberToObject(caffe, "total_bytes", (double)m->gpu_total_bytes);
     cJSON_AddNumberToObject(caffe, "cpu_total_bytes", (double)m->cpu_total_bytes);
     cJSON_AddNumberToObject(caffe, "cuda_context_low_bytes", (double)SA_CUDA_CONTEXT_LOW_BYTES);
@@ -72,7 +91,7 @@ static void largest_json(cJSON *root, const sa_caffe_memory *m)
     for (size_t i = 0; i < largest_count(m); i++) {
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", m->item[i].name);
-        cJSON_AddStringToObject(row, "layer", m->item[i].layer);
+        cJSON_AddStringToObject(row, "layer", m->item[i].layer->name);
         cJSON_AddNumberToObject(row, "bytes", (double)m->item[i].gpu_bytes);
         cJSON_AddStringToObject(row, "category", m->item[i].category);
         cJSON_AddItemToArray(rows, row);
@@ -97,6 +116,21 @@ static void suggestions_json(cJSON *root, const sa_explanation *e)
     }
 }
 
+static void not_computed_json(cJSON *root, const sa_net *net)
+{
+    cJSON *rows = cJSON_AddArrayToObject(root, "not_computed");
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!layer->not_computed) continue;
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "line", layer->line);
+        cJSON_AddStringToObject(row, "layer", layer->name);
+        cJSON_AddStringToObject(row, "type", layer->type->name);
+        cJSON_AddStringToObject(row, "what", layer->not_computed);
+        cJSON_AddItemToArray(rows, row);
+    }
+}
+
 char *sa_explanation_json(const sa_explanation *e)
 {
     cJSON *root = cJSON_CreateObject();
@@ -113,6 +147,7 @@ char *sa_explanation_json(const sa_explanation *e)
         cJSON_AddNullToObject(root, "fits");
     }
     suggestions_json(root, e);
+    not_computed_json(root, e->net);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;
@@ -140,7 +175,8 @@ static sa_status print_categories(FILE *out, const sa_caffe_memory *m)
     double total = m->gpu_total_bytes ? (double)m->gpu_total_bytes : 1;
     sa_table *table;
     SA_TRY(sa_table_create(COLUMNS, 5, &table));
-    for (int i = 0; i < row_count(m); i++) {
+    for (int i = 0; i < SA_CAFFE_CATEGORY_COUNT; i++) {
+        if (!is_shown(&m->row[i])) continue;
         sa_table_cell(table, "%s", m->row[i].name);
         sa_table_cell(table, "%s", sa_size_format_exact(m->row[i].gpu_bytes, text));
         sa_table_cell(table, "%.1f", 100.0 * (double)m->row[i].gpu_bytes / total);
@@ -169,7 +205,7 @@ static sa_status print_largest(FILE *out, const sa_caffe_memory *m)
     SA_TRY(sa_table_create(COLUMNS, 4, &table));
     for (size_t i = 0; i < largest_count(m); i++) {
         sa_table_cell(table, "%s", m->item[i].name);
-        sa_table_cell(table, "%s", m->item[i].layer);
+        sa_table_cell(table, "%s", m->item[i].layer->name);
         sa_table_cell(table, "%s", sa_size_format_exact(m->item[i].gpu_bytes, text));
         sa_table_cell(table, "%s", m->item[i].category);
     }
@@ -204,6 +240,29 @@ static sa_status print_suggestions(FILE *out, const sa_explanation *e)
     return status;
 }
 
+/* One line per layer that has no ops here. */
+static sa_status print_not_computed(FILE *out, const sa_net *net)
+{
+    static const sa_table_column COLUMNS[] = {{"line", NULL, SA_TABLE_RIGHT},
+                                              {"layer", NULL, SA_TABLE_LEFT},
+                                              {"type", NULL, SA_TABLE_LEFT},
+                                              {"not computed yet", NULL, SA_TABLE_LEFT}};
+    sa_table *table;
+    fputs("\nsegarena itself cannot plan or train this net yet, because of:\n\n", out);
+    SA_TRY(sa_table_create(COLUMNS, 4, &table));
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!layer->not_computed) continue;
+        sa_table_cell(table, "%d", layer->line);
+        sa_table_cell(table, "%s", layer->name);
+        sa_table_cell(table, "%s", layer->type->name);
+        sa_table_cell(table, "%s", layer->not_computed);
+    }
+    sa_status status = print_table(out, table);
+    sa_table_free(table);
+    return status;
+}
+
 sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
 {
     const sa_caffe_memory *m = &e->caffe;
@@ -226,6 +285,7 @@ sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
     fputc('\n', out);
     SA_TRY(print_largest(out, m));
     if (e->has_capacity) fprintf(out, "\nverdict: %s\n", e->verdict);
+    if (!sa_net_is_computed(e->net)) return print_not_computed(out, e->net);
     fputs("\nThe same training step in one arena (`segarena strategies` explains them; none but `lossy` rounds):\n\n", out);
     return print_suggestions(out, e);
 }

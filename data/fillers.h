@@ -12,11 +12,13 @@ extern "C" {
 #endif
 
 typedef enum sa_filler_type {
-    SA_FILLER_CONSTANT, /* value */
-    SA_FILLER_GAUSSIAN, /* mean, std */
-    SA_FILLER_UNIFORM,  /* [min, max) */
-    SA_FILLER_XAVIER,   /* uniform in +-sqrt(3 / n); n by variance_norm */
-    SA_FILLER_MSRA,     /* gaussian, mean 0, std sqrt(2 / n) */
+    SA_FILLER_CONSTANT,          /* value */
+    SA_FILLER_GAUSSIAN,          /* mean, std */
+    SA_FILLER_UNIFORM,           /* [min, max) */
+    SA_FILLER_XAVIER,            /* uniform in +-sqrt(3 / n); n by variance_norm */
+    SA_FILLER_MSRA,              /* gaussian, mean 0, std sqrt(2 / n) */
+    SA_FILLER_BILINEAR,          /* the kernel that interpolates; 4 axes, the last two equal */
+    SA_FILLER_POSITIVE_UNITBALL, /* uniform in [0, 1), then each row of axis 0 divided by its sum */
 } sa_filler_type;
 
 /* n for a shape of `count` elements. */
@@ -32,15 +34,16 @@ typedef struct sa_filler {
     float mean, std;
     float min, max;
     sa_variance_norm variance_norm;
+    int32_t sparse; /* gaussian: about so many values that are not 0 for each of shape[0] outputs; -1: all */
 } sa_filler;
 
-/* Caffe's defaults: constant 0; mean 0, std 1; min 0, max 1; FAN_IN. */
+/* Caffe's defaults: constant 0; mean 0, std 1; min 0, max 1; FAN_IN; not sparse. */
 sa_filler sa_filler_default(void);
 /* The type of Caffe's name ("msra"); SA_UNSUPPORTED if there is none here. */
 SA_CHECKED sa_status sa_filler_type_of(const char *name, sa_filler_type *type);
 
-/* Fills values (shape), C order, axes 1 to 4 with positive sizes. key: sa_random_key(net seed, layer name, parameter index).
- * SA_INVALID: std < 0, max < min or a number that is not finite. */
+/* Fills values (shape), C order, axes 0 to 4 with positive sizes. key: sa_random_key(net seed, layer name, parameter index).
+ * SA_INVALID: a bilinear shape that is not square, std < 0, max < min or a number that is not finite. */
 SA_CHECKED sa_status sa_filler_fill(const sa_filler *filler, int32_t axes, const int32_t *shape, uint64_t key, float *values);
 
 #ifdef __cplusplus

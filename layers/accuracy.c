@@ -5,11 +5,16 @@
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
     const sa_accuracy_param *p = layer->config;
-    SA_TRY(sa_layer_need_scores_and_label(layer, blobs));
-    int32_t classes = blobs[layer->bottom[0]].shape.dim[1];
+    const sa_shape *shape = &blobs[layer->bottom[0]].shape;
+    int axis;
+    SA_TRY(sa_axis_resolve(shape, p->axis, "axis", &axis));
+    SA_TRY(sa_layer_need_labels(layer, blobs, axis));
+    if (!sa_layer_is_pixelwise(layer, blobs, axis)) layer->not_computed = "scores or labels that are not N x C x H x W";
+    int32_t classes = shape->dim[axis];
     if (p->top_k < 1 || p->top_k > classes) SA_FAIL(SA_INVALID, "top_k %d is not between 1 and the %d classes", p->top_k, classes);
     blobs[layer->top[0]].shape = (sa_shape){.axes = 0};
-    if (layer->top_count > 1) blobs[layer->top[1]].shape = (sa_shape){4, {classes, 1, 1, 1}};
+    if (layer->top_count > 1)
+        blobs[layer->top[1]].shape = layer->caffe_segnet ? (sa_shape){4, {classes, 1, 1, 1}} : (sa_shape){1, {classes}};
     return SA_OK;
 }
 
@@ -44,7 +49,9 @@ static void label_rule(const sa_layer *layer, const sa_blob *blobs, sa_label_rul
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     if (layer->top_count < 2) return 0;
-    list[0] = (sa_caffe_buffer){"nums", SA_CAFFE_SCALARS, 0, 2 * sa_blob_bytes(&blobs[layer->top[1]])};
+    size_t classes = sa_blob_bytes(&blobs[layer->top[1]]), scores = sa_blob_bytes(&blobs[layer->bottom[0]]);
+    if (layer->caffe_segnet) list[0] = (sa_caffe_buffer){"nums", SA_CAFFE_SCALARS, 0, 2 * classes, "nums_buffer_"};
+    else list[0] = (sa_caffe_buffer){"nums", SA_CAFFE_OTHER, scores, classes, "nums_buffer_"};
     return 1;
 }
 
@@ -58,6 +65,8 @@ const sa_layer_type sa_layer_accuracy = {
     .max_bottoms = 2,
     .min_tops = 1,
     .max_tops = 2,
+    .caffe_tops_on_host = true,
+    .caffe_gpu_scratch_diffs = {1u << 0 | 1u << 1, 1u << 0},
     .setup = setup,
     .label_rule = label_rule,
     .caffe_buffers = caffe_buffers,

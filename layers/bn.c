@@ -146,11 +146,11 @@ static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_b
     const int32_t *dim = blobs[layer->bottom[0]].shape.dim;
     size_t bytes = sa_blob_bytes(&blobs[layer->bottom[0]]), n = (size_t)dim[0], c = (size_t)dim[1],
            plane = (size_t)dim[2] * (size_t)dim[3];
-    list[0] = (sa_caffe_buffer){"buffer_blob", SA_CAFFE_BN_BUFFER, bytes, bytes};
-    list[1] = (sa_caffe_buffer){"x_norm", SA_CAFFE_BN_XNORM, bytes, bytes};
+    list[0] = (sa_caffe_buffer){"buffer_blob", SA_CAFFE_BN_BUFFER, bytes, bytes, "buffer_blob_"};
+    list[1] = (sa_caffe_buffer){"x_norm", SA_CAFFE_BN_XNORM, bytes, bytes, "x_norm_"};
     /* spatial and batch sum multipliers, batch and spatial statistics; CPU mode also touches gradients of some */
     list[2] = (sa_caffe_buffer){"small", SA_CAFFE_BN_SMALL, 4 * (plane + n + 2 * n * c + 2 * c),
-                                4 * (2 * plane + 2 * n + 4 * n * c + 2 * c)};
+                                4 * (2 * plane + 2 * n + 4 * n * c + 2 * c), "small blobs"};
     return 3;
 }
 
@@ -167,6 +167,7 @@ const sa_layer_type sa_layer_bn = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .in_place = true,
+    .segnet_fork = true,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,

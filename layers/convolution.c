@@ -1,5 +1,5 @@
-/* Convolution (cross-correlation), group 1. Which algorithm runs, and how much workspace it gets, is the strategy's choice.
- * Caffe: ConvolutionLayer (im2col + SGEMM). */
+/* Convolution (cross-correlation). Groups and dilation are known in shape and memory alone. Which algorithm runs, and how much
+ * workspace it gets, is the strategy's choice. Caffe: ConvolutionLayer (im2col + SGEMM). */
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
@@ -7,7 +7,8 @@ enum { MIX_CHANNELS_MAX = 16 }; /* with more, the mix costs more than a matrix p
 
 typedef struct conv_config {
     sa_conv_param param;    /* first: the field table fills it */
-    sa_window_param window; /* resolved by setup */
+    sa_window_param window; /* this and the next resolved by setup */
+    int32_t dilation_h, dilation_w;
 } conv_config;
 
 static void config_init(void *config)
@@ -15,9 +16,13 @@ static void config_init(void *config)
     sa_conv_param_init(&((conv_config *)config)->param);
 }
 
-static int64_t out_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad)
+static sa_status check_channels(const sa_conv_param *p, int32_t in_channels)
 {
-    return (size + 2 * pad - kernel) / stride + 1;
+    if (p->num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
+    if (in_channels % p->group || p->num_output % p->group)
+        SA_FAIL(SA_INVALID, "%d input and %d output channels cannot be divided into %d groups", in_channels, p->num_output,
+                p->group);
+    return SA_OK;
 }
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
@@ -25,22 +30,24 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
     conv_config *config = layer->config;
     SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &config->window));
+    sa_conv_param_dilation(&config->param, &config->dilation_h, &config->dilation_w);
     const sa_window_param *p = &config->window;
-    if (config->param.num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
     sa_shape shape = blobs[layer->bottom[0]].shape;
     int32_t in_channels = shape.dim[1];
-    if ((int64_t)shape.dim[2] + 2 * (int64_t)p->pad_h < p->kernel_h || (int64_t)shape.dim[3] + 2 * (int64_t)p->pad_w < p->kernel_w)
+    SA_TRY(check_channels(&config->param, in_channels));
+    int64_t height = sa_conv_out_size(shape.dim[2], p->kernel_h, p->stride_h, p->pad_h, config->dilation_h);
+    int64_t width = sa_conv_out_size(shape.dim[3], p->kernel_w, p->stride_w, p->pad_w, config->dilation_w);
+    if (height < 1 || width < 1)
         SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", p->kernel_h, p->kernel_w,
                 blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], p->pad_h, p->pad_w);
-    shape.dim[1] = config->param.num_output;
-    shape.dim[2] = (int32_t)out_size(shape.dim[2], p->kernel_h, p->stride_h, p->pad_h);
-    shape.dim[3] = (int32_t)out_size(shape.dim[3], p->kernel_w, p->stride_w, p->pad_w);
-    blobs[layer->top[0]].shape = shape;
+    blobs[layer->top[0]].shape = (sa_shape){4, {shape.dim[0], config->param.num_output, (int32_t)height, (int32_t)width}};
     layer->param_count = config->param.bias_term ? 2 : 1;
-    layer->param[0].shape = (sa_shape){4, {config->param.num_output, in_channels, p->kernel_h, p->kernel_w}};
+    layer->param[0].shape = (sa_shape){4, {config->param.num_output, in_channels / config->param.group, p->kernel_h, p->kernel_w}};
     layer->param[0].filler = config->param.weight_filler;
     layer->param[1].shape = (sa_shape){1, {config->param.num_output, 0, 0, 0}};
     layer->param[1].filler = config->param.bias_filler;
+    if (config->param.group > 1) layer->not_computed = "convolutions in groups";
+    if (config->dilation_h > 1 || config->dilation_w > 1) layer->not_computed = "dilated convolutions";
     return SA_OK;
 }
 
@@ -176,20 +183,26 @@ static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
     return mixes ? sa_emit_backward_from_source(e, layer) : SA_OK;
 }
 
+/* A 1x1 convolution needs no columns, but its backward pass touches them: before it asks whether its bottom needs a gradient in
+ * SegNet's fork, if it does in BVLC Caffe. */
+static bool has_columns(const sa_layer *layer, const sa_blob *blobs, const sa_conv_shape *s)
+{
+    bool plain = s->kernel_h * s->kernel_w * s->stride_h * s->stride_w == 1 && s->pad_h + s->pad_w == 0;
+    return !plain || (layer->needs_backward && (layer->caffe_segnet || blobs[layer->bottom[0]].needs_grad));
+}
+
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     sa_conv_shape s = conv_shape(layer, blobs);
     size_t plane = (size_t)s.out_height * (size_t)s.out_width * 4;
     size_t column = (size_t)s.in_channels * (size_t)s.kernel_h * (size_t)s.kernel_w * plane;
     const sa_blob *bottom = &blobs[layer->bottom[0]];
-    int count = 0;
-    /* the backward pass touches the bottom's gradient before it asks whether one is wanted */
-    if (layer->needs_backward && !bottom->needs_grad)
-        list[count++] = (sa_caffe_buffer){"bottom.grad", SA_CAFFE_TOPS_DIFF, sa_blob_bytes(bottom), sa_blob_bytes(bottom)};
-    /* a 1x1 convolution needs no columns, but its backward pass touches them before it asks */
-    bool plain = s.kernel_h * s.kernel_w * s.stride_h * s.stride_w == 1 && s.pad_h + s.pad_w == 0;
-    if (layer->needs_backward || !plain) list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column};
-    if (layer->param_count > 1) list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane};
+    int count = layer->caffe_segnet ? 0 : sa_caffe_conv_shapes(list);
+    if (layer->needs_backward && !bottom->needs_grad) /* see sa_caffe_touches_all */
+        list[count++] = (sa_caffe_buffer){"bottom.grad", SA_CAFFE_TOPS_DIFF, sa_blob_bytes(bottom), sa_blob_bytes(bottom), NULL};
+    if (has_columns(layer, blobs, &s)) list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column, "col_buffer_"};
+    if (layer->param_count > 1)
+        list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane, "bias_multiplier_"};
     return count;
 }
 
@@ -205,7 +218,9 @@ const sa_layer_type sa_layer_convolution = {
     .max_tops = 1,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .caffe_all_top_diffs = true,
     .setup = setup,
+    .caffe_touched_diffs = sa_caffe_touches_all,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,
     .emit_backward = emit_backward,

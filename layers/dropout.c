@@ -43,7 +43,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     size_t bytes = sa_blob_bytes(&blobs[layer->bottom[0]]);
-    list[0] = (sa_caffe_buffer){"rand_vec", SA_CAFFE_OTHER, bytes, bytes};
+    list[0] = (sa_caffe_buffer){"rand_vec", SA_CAFFE_DROPOUT, layer->test_phase ? 0 : bytes, bytes, "rand_vec_"};
     return 1;
 }
 

@@ -88,5 +88,6 @@ const sa_layer_type sa_layer_dense_image_data = {
     .max_tops = 2,
     .grad_tops = SA_LAYER_TOPS_MAX,
     .is_input = true,
+    .segnet_fork = true,
     .setup = dense_setup,
 };

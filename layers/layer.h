@@ -10,13 +10,17 @@
 #include "layers/params.h"
 #include "proto/fields.h"
 
-enum { SA_NAME_MAX = 96, SA_LAYER_BOTTOMS_MAX = 4, SA_LAYER_TOPS_MAX = 8, SA_LAYER_PARAMS_MAX = 2 };
+enum { SA_NAME_MAX = 96, SA_LAYER_BOTTOMS_MAX = 32, SA_LAYER_TOPS_MAX = 32, SA_LAYER_PARAMS_MAX = 4 };
 
 /* 0 to 4 axes, e.g. () for a loss, (C) for a bias, (N, C, H, W) for an activation. */
 typedef struct sa_shape {
     int32_t axes;
     int32_t dim[4];
 } sa_shape;
+
+/* "4x3x360x480" or "one value" into text; returns text. */
+enum { SA_SHAPE_TEXT_BYTES = 64 };
+const char *sa_shape_text(const sa_shape *shape, char text[SA_SHAPE_TEXT_BYTES]);
 
 /* Elements, 1 for (). SA_INVALID if the product does not fit size_t / 4. */
 SA_CHECKED sa_status sa_shape_count(const sa_shape *shape, size_t *count);
@@ -42,6 +46,7 @@ typedef struct sa_param {
     sa_filler_param filler;
     float lr_mult, decay_mult;
     bool needs_grad; /* a gradient is computed and the parameter is updated */
+    bool is_shared;  /* a parameter of an earlier layer has the same name and is the one that is stored */
 } sa_param;
 
 struct sa_layer_type;
@@ -52,21 +57,26 @@ typedef struct sa_layer {
     int line;                                       /* in the prototxt; 0 for inserted layers */
     void *config;                                   /* the type's own parameters, type->config_bytes, owned by the net */
     int bottom_count, bottom[SA_LAYER_BOTTOMS_MAX]; /* blob numbers */
+    uint32_t cut_bottoms;                           /* propagate_down: false, a bit each: no gradient goes there */
     int top_count, top[SA_LAYER_TOPS_MAX];
     int param_count;
     sa_param param[SA_LAYER_PARAMS_MAX];
-    float loss_weight;
+    float loss_weight; /* of the first top */
+    bool loss_weight_given;
     bool test_phase;
+    bool caffe_segnet; /* the net uses layers of SegNet's fork of Caffe, whose private buffers differ a little */
     bool needs_backward;
+    const char *not_computed; /* why segarena has no ops for it ("group 2"), only shapes and Caffe's memory; NULL: it has */
 } sa_layer;
 
 /* Buffers that Caffe takes for a layer besides its tops: reported through this, both by `explain` and by the `caffe` strategy. */
 typedef struct sa_caffe_buffer {
     const char *suffix;          /* of the buffer's name: "<layer>.<suffix>" */
     const char *category;        /* a row of Caffe's memory table, SA_CAFFE_* */
-    size_t gpu_bytes, cpu_bytes; /* in GPU mode without cuDNN, in CPU mode */
+    size_t gpu_bytes, cpu_bytes; /* in GPU mode without cuDNN (on the device), in CPU mode */
+    const char *member;          /* Caffe's name of it: "col_buffer_", "/softmax.scale_"; NULL: a gradient of a blob */
 } sa_caffe_buffer;
-enum { SA_CAFFE_BUFFERS_MAX = 6 };
+enum { SA_CAFFE_BUFFERS_MAX = SA_LAYER_TOPS_MAX };
 
 #define SA_CAFFE_INPUT "data + label"
 #define SA_CAFFE_TOPS_DATA "other tops, data (in-place once)"
@@ -84,6 +94,11 @@ enum { SA_CAFFE_BUFFERS_MAX = 6 };
 #define SA_CAFFE_PARAMETERS "parameters data + diff"
 #define SA_CAFFE_HISTORY "solver history"
 #define SA_CAFFE_SCALARS "scalars (loss, accuracies)"
+#define SA_CAFFE_BATCH_NORM "BatchNorm copies"
+#define SA_CAFFE_POOL_INDICES "pooling indices (private)"
+#define SA_CAFFE_DROPOUT "dropout masks"
+#define SA_CAFFE_LRN_WITHIN "LRN within channels"
+#define SA_CAFFE_PREFETCH "prefetched batches"
 #define SA_CAFFE_OTHER "other layer-private buffers"
 
 /* What a layer asks of the labels that it reads. */
@@ -94,6 +109,9 @@ typedef struct sa_label_rule {
     int32_t ignore_label;
     bool checked; /* any other label is an error, not only a wrong guess */
 } sa_label_rule;
+
+/* Can bottom i get a gradient from the layer? */
+bool sa_layer_passes_gradient(const sa_layer *layer, int i);
 
 struct sa_emitter;
 
@@ -107,15 +125,29 @@ typedef struct sa_layer_type {
     const sa_field *extra_table;
     size_t extra_offset; /* of the struct it fills, inside config */
     int min_bottoms, max_bottoms, min_tops, max_tops;
-    int grad_bottoms, grad_tops; /* so many first bottoms can get, first tops can pass on, a gradient */
-    bool in_place;               /* a top may have the name of its bottom */
-    bool is_loss;                /* has loss weight 1 by default */
-    bool is_input;               /* its tops are fed from outside */
+    int grad_bottoms, grad_tops;     /* so many first bottoms can get, first tops can pass on, a gradient */
+    bool in_place;                   /* a top may have the name of its bottom */
+    bool is_loss;                    /* has loss weight 1 by default */
+    bool second_top_is_mask;         /* where each maximum was */
+    bool is_input;                   /* its tops are fed from outside */
+    bool accounted_only;             /* no ops yet: shapes and Caffe's memory alone */
+    bool segnet_fork;                /* only SegNet's fork of Caffe has it */
+    bool caffe_shares_data;          /* Caffe: top i is the bottom's buffer, for every i ... */
+    bool caffe_shares_diff;          /* ... and so are their gradients */
+    bool caffe_shares_single;        /* Caffe: with one bottom and one top both share data and gradient */
+    bool caffe_all_top_diffs;        /* Caffe: its backward pass touches the gradient of every top, not of the first alone */
+    bool caffe_tops_point_elsewhere; /* Caffe: its tops have no buffers, they point into private ones */
+    bool caffe_tops_on_host;         /* Caffe: its tops are made on the host, in GPU mode too */
+    /* Caffe: bottoms (a bit each) whose gradients are scratch of the forward pass on a GPU: those of a layer with one top, and of
+     * one with two */
+    uint32_t caffe_gpu_scratch_diffs[2];
     /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors
      * state the cause only; the caller adds file, line and layer. */
     sa_status (*setup)(sa_layer *layer, sa_blob *blobs);
     /* NULL: the layer reads no labels. */
     void (*label_rule)(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule);
+    /* Caffe: the bottoms whose gradient it touches though none is needed, as a bit each; needs_backward is decided. NULL: none. */
+    uint32_t (*caffe_touched_diffs)(const sa_layer *layer, const sa_blob *blobs);
     /* Fills at most SA_CAFFE_BUFFERS_MAX entries; returns their number. NULL: none. */
     int (*caffe_buffers)(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list);
     /* Emits the ops that make the tops which are stored. NULL: nothing to do. */

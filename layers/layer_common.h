@@ -12,19 +12,6 @@ static inline sa_status sa_layer_need_nchw(const sa_layer *layer, const sa_blob 
     return SA_OK;
 }
 
-/* scores (N, C, H, W) with label (N, 1, H, W) as bottoms 0 and 1. */
-static inline sa_status sa_layer_need_scores_and_label(const sa_layer *layer, const sa_blob *blobs)
-{
-    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    SA_TRY(sa_layer_need_nchw(layer, blobs, 1));
-    const int32_t *s = blobs[layer->bottom[0]].shape.dim, *l = blobs[layer->bottom[1]].shape.dim;
-    if (l[0] != s[0] || l[1] != 1 || l[2] != s[2] || l[3] != s[3])
-        SA_FAIL(SA_INVALID, "label '%s' is %dx%dx%dx%d, scores '%s' of %dx%dx%dx%d need a label of %dx1x%dx%d",
-                blobs[layer->bottom[1]].name, l[0], l[1], l[2], l[3], blobs[layer->bottom[0]].name, s[0], s[1], s[2], s[3], s[0],
-                s[2], s[3]);
-    return SA_OK;
-}
-
 static inline size_t sa_blob_bytes(const sa_blob *blob)
 {
     return sa_shape_elements(&blob->shape) * 4;
@@ -35,6 +22,83 @@ static inline sa_status sa_layer_same_shape(sa_layer *layer, sa_blob *blobs)
 {
     blobs[layer->top[0]].shape = blobs[layer->bottom[0]].shape;
     return SA_OK;
+}
+
+/* Elements of axes [begin, end). */
+static inline size_t sa_shape_span(const sa_shape *shape, int begin, int end)
+{
+    size_t product = 1;
+    for (int i = begin; i < end && i < shape->axes; i++) product *= (size_t)shape->dim[i];
+    return product;
+}
+
+/* -1 is the last axis. SA_INVALID: outside of [-axes, axes). */
+static inline sa_status sa_axis_resolve(const sa_shape *shape, int32_t axis, const char *name, int *index)
+{
+    if (axis < -shape->axes || axis >= shape->axes) SA_FAIL(SA_INVALID, "%s %d of a blob with %d axes", name, axis, shape->axes);
+    *index = axis < 0 ? axis + shape->axes : axis;
+    return SA_OK;
+}
+
+/* Scores as bottom 0, with classes along `axis`, and one label per place as bottom 1: (N, 1, H, W) for (N, C, H, W). Any shape with
+ * the same first axis and as many values will do. */
+static inline sa_status sa_layer_need_labels(const sa_layer *layer, const sa_blob *blobs, int axis)
+{
+    const sa_blob *scores = &blobs[layer->bottom[0]], *label = &blobs[layer->bottom[1]];
+    const sa_shape *s = &scores->shape, *l = &label->shape;
+    size_t places = sa_shape_span(s, 0, axis) * sa_shape_span(s, axis + 1, s->axes);
+    bool first = axis == 0 || (l->axes > 0 && l->dim[0] == s->dim[0]);
+    char a[SA_SHAPE_TEXT_BYTES], b[SA_SHAPE_TEXT_BYTES];
+    if (first && sa_shape_elements(l) == places &&
+        !(s->axes == 4 && l->axes == 4 && axis == 1 && (l->dim[2] != s->dim[2] || l->dim[3] != s->dim[3])))
+        return SA_OK;
+    if (s->axes == 4 && axis == 1)
+        SA_FAIL(SA_INVALID, "label '%s' is %s, scores '%s' of %s need a label of %dx1x%dx%d", label->name, sa_shape_text(l, b),
+                scores->name, sa_shape_text(s, a), s->dim[0], s->dim[2], s->dim[3]);
+    SA_FAIL(SA_INVALID, "label '%s' is %s, scores '%s' of %s need %zu labels", label->name, sa_shape_text(l, b), scores->name,
+            sa_shape_text(s, a), places);
+}
+
+/* Are the scores (N, C, H, W) with classes along C and the labels (N, 1, H, W)? That is what the ops compute. */
+static inline bool sa_layer_is_pixelwise(const sa_layer *layer, const sa_blob *blobs, int axis)
+{
+    return blobs[layer->bottom[0]].shape.axes == 4 && blobs[layer->bottom[1]].shape.axes == 4 && axis == 1;
+}
+
+/* The size of a convolution's output along one axis; below 1 if the kernel does not fit. Caffe: floor((H + 2p - e) / s) + 1. */
+static inline int64_t sa_conv_out_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation)
+{
+    int64_t rest = size + 2 * pad - (dilation * (kernel - 1) + 1);
+    return rest < 0 ? 0 : rest / stride + 1;
+}
+
+/* A private buffer that Caffe has on the device as well, and one that GPU mode keeps on the host. */
+static inline sa_caffe_buffer sa_both(const char *member, const char *category, size_t bytes)
+{
+    return (sa_caffe_buffer){.suffix = member, .category = category, .gpu_bytes = bytes, .cpu_bytes = bytes, .member = member};
+}
+
+static inline sa_caffe_buffer sa_host_only(const char *member, size_t bytes)
+{
+    return (sa_caffe_buffer){.suffix = member, .category = SA_CAFFE_OTHER, .cpu_bytes = bytes, .member = member};
+}
+
+/* The small arrays of integers in which BVLC Caffe's convolutions keep their shape (two spatial axes). Returns their number. */
+static inline int sa_caffe_conv_shapes(sa_caffe_buffer *list)
+{
+    list[0] = sa_host_only("kernel_shape_", 8);
+    list[1] = sa_host_only("stride_", 8);
+    list[2] = sa_host_only("pad_", 8);
+    list[3] = sa_host_only("dilation_", 8);
+    list[4] = sa_host_only("conv_input_shape_", 12);
+    return 5;
+}
+
+/* Its backward pass touches the gradient of every bottom before it asks whether one is wanted. */
+static inline uint32_t sa_caffe_touches_all(const sa_layer *layer, const sa_blob *blobs)
+{
+    (void)blobs;
+    return layer->needs_backward ? UINT32_MAX : 0;
 }
 
 #endif

@@ -8,6 +8,7 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     if (config->local_size < 1 || config->local_size % 2 == 0)
         SA_FAIL(SA_INVALID, "local_size %d: must be odd and positive", config->local_size);
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    if (config->within_channel) layer->not_computed = "norm_region: WITHIN_CHANNEL";
     return sa_layer_same_shape(layer, blobs);
 }
 
@@ -75,10 +76,23 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     return SA_OK;
 }
 
+/* Caffe computes it by layers of its own: Power, Pooling, Power and a product, which two inner Splits feed. */
+static int within_channel_buffers(const sa_layer *layer, size_t bytes, sa_caffe_buffer *list)
+{
+    static const char *const FORWARD[] = {"square_output_", "pool_output_", "power_output_"};
+    static const char *const BACKWARD[] = {"square_input_.diff", "product_input_.diff", "square_output_.diff", "pool_output_.diff",
+                                           "power_output_.diff"};
+    int count = 0;
+    for (int i = 0; i < 3; i++) list[count++] = sa_both(FORWARD[i], SA_CAFFE_LRN_WITHIN, bytes);
+    for (int i = 0; i < 5 && layer->needs_backward; i++) list[count++] = sa_both(BACKWARD[i], SA_CAFFE_LRN_WITHIN, bytes);
+    return count;
+}
+
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
     size_t bytes = sa_blob_bytes(&blobs[layer->bottom[0]]);
-    list[0] = (sa_caffe_buffer){"scale", SA_CAFFE_LRN_SCALE, bytes, bytes};
+    if (((const sa_lrn_param *)layer->config)->within_channel) return within_channel_buffers(layer, bytes, list);
+    list[0] = (sa_caffe_buffer){"scale", SA_CAFFE_LRN_SCALE, bytes, bytes, "scale_"};
     return 1;
 }
 

@@ -21,8 +21,8 @@ static const sa_enum_name filler_names[] = {
     SA_ENUM("gaussian", SA_FILLER_GAUSSIAN),
     SA_ENUM("xavier", SA_FILLER_XAVIER),
     SA_ENUM("msra", SA_FILLER_MSRA),
-    SA_ENUM_REFUSED("bilinear", 5, "it is meant for Deconvolution layers, which are not supported"),
-    SA_ENUM_REFUSED("positive_unitball", 6, "no SegNet layer uses it"),
+    SA_ENUM("bilinear", SA_FILLER_BILINEAR),
+    SA_ENUM("positive_unitball", SA_FILLER_POSITIVE_UNITBALL),
     SA_ENUM_END,
 };
 static const sa_enum_name variance_norm_names[] = {SA_ENUM("FAN_IN", SA_VARIANCE_FAN_IN), SA_ENUM("FAN_OUT", SA_VARIANCE_FAN_OUT),
@@ -36,13 +36,13 @@ const sa_field sa_filler_fields[] = {
     SA_F_SINGLE(sa_filler_param, mean, "mean", FLOAT),
     SA_F_RANGE(sa_filler_param, std, "std", FLOAT, 0, FLT_MAX),
     SA_F_ENUM(sa_filler_param, variance_norm, "variance_norm", variance_norm_names),
-    SA_F_ONLY("sparse", INT32, -1, "sparse fillers are meant for InnerProduct layers"),
+    SA_F_RANGE(sa_filler_param, sparse, "sparse", INT32, -1, INT32_MAX),
     SA_F_END,
 };
 
 void sa_filler_param_init(void *param)
 {
-    *(sa_filler_param *)param = (sa_filler_param){.max = 1, .std = 1};
+    *(sa_filler_param *)param = (sa_filler_param){.max = 1, .std = 1, .sparse = -1};
 }
 
 const sa_field sa_shape_fields[] = {
@@ -117,15 +117,14 @@ void sa_dense_image_data_param_init(void *param)
     *(sa_dense_image_data_param *)param = (sa_dense_image_data_param){.batch_size = 1, .is_color = true};
 }
 
-static const sa_enum_name norm_region_names[] = {
-    SA_ENUM("ACROSS_CHANNELS", 0), SA_ENUM_REFUSED("WITHIN_CHANNEL", 1, "only ACROSS_CHANNELS is implemented"), SA_ENUM_END};
+static const sa_enum_name norm_region_names[] = {SA_ENUM("ACROSS_CHANNELS", 0), SA_ENUM("WITHIN_CHANNEL", 1), SA_ENUM_END};
 
 const sa_field sa_lrn_fields[] = {
     SA_F_RANGE(sa_lrn_param, local_size, "local_size", INT32, 1, SA_PARAM_SIZE_MAX),
     SA_F_SINGLE(sa_lrn_param, alpha, "alpha", FLOAT),
     SA_F_SINGLE(sa_lrn_param, beta, "beta", FLOAT),
     SA_F_SINGLE(sa_lrn_param, k, "k", FLOAT),
-    SA_F_ENUM_CHECKED("norm_region", norm_region_names),
+    SA_F_ENUM(sa_lrn_param, within_channel, "norm_region", norm_region_names),
     ENGINE,
     SA_F_END,
 };
@@ -143,8 +142,8 @@ const sa_field sa_conv_fields[] = {
     PAIR(sa_conv_param, pad, "pad", "pad_h", "pad_w", 0),
     SA_F_MESSAGE(sa_conv_param, weight_filler, "weight_filler", sa_filler_fields),
     SA_F_MESSAGE(sa_conv_param, bias_filler, "bias_filler", sa_filler_fields),
-    SA_F_ONLY("group", UINT32, 1, "convolutions in groups are not implemented"),
-    SA_F_ONLY("dilation", UINT32, 1, "dilated convolutions are not implemented"),
+    SA_F_RANGE(sa_conv_param, group, "group", INT32, 1, PLANES_MAX),
+    SA_F_REPEATED_RANGE(sa_conv_param, dilation, dilation_count, "dilation", INT32, 1, SA_PARAM_SIZE_MAX),
     SA_F_ONLY("axis", INT32, 1, "channels are axis 1"),
     SA_F_IGNORED("force_nd_im2col"),
     ENGINE,
@@ -154,7 +153,7 @@ const sa_field sa_conv_fields[] = {
 void sa_conv_param_init(void *param)
 {
     sa_conv_param *conv = param;
-    *conv = (sa_conv_param){.bias_term = true};
+    *conv = (sa_conv_param){.bias_term = true, .group = 1};
     sa_filler_param_init(&conv->weight_filler);
     sa_filler_param_init(&conv->bias_filler);
 }
@@ -182,27 +181,26 @@ void sa_bn_param_init(void *param)
 }
 
 const sa_field sa_relu_fields[] = {
-    SA_F_ONLY("negative_slope", FLOAT, 0, "only max(x, 0) is implemented"),
+    SA_F_SINGLE(sa_relu_param, negative_slope, "negative_slope", FLOAT),
     ENGINE,
     SA_F_END,
 };
 
 static const sa_enum_name pool_names[] = {
-    SA_ENUM("MAX", 0),
-    SA_ENUM_REFUSED("AVE", 1, "only MAX pooling is implemented"),
-    SA_ENUM_REFUSED("STOCHASTIC", 2, "only MAX pooling is implemented"),
+    SA_ENUM("MAX", SA_POOL_MAX),
+    SA_ENUM("AVE", SA_POOL_AVE),
+    SA_ENUM("STOCHASTIC", SA_POOL_STOCHASTIC),
     SA_ENUM_END,
 };
-static const sa_enum_name round_mode_names[] = {
-    SA_ENUM("CEIL", 0), SA_ENUM_REFUSED("FLOOR", 1, "the pooled size is rounded up, as in SegNet's Caffe"), SA_ENUM_END};
+static const sa_enum_name round_mode_names[] = {SA_ENUM("CEIL", 0), SA_ENUM("FLOOR", 1), SA_ENUM_END};
 
 const sa_field sa_pooling_fields[] = {
-    SA_F_ENUM_CHECKED("pool", pool_names),
+    SA_F_ENUM(sa_pooling_param, method, "pool", pool_names),
     PAIR(sa_pooling_param, kernel, "kernel_size", "kernel_h", "kernel_w", 1),
     PAIR(sa_pooling_param, stride, "stride", "stride_h", "stride_w", 1),
     PAIR(sa_pooling_param, pad, "pad", "pad_h", "pad_w", 0),
-    SA_F_ONLY("global_pooling", BOOL, 0, "give a kernel size"),
-    SA_F_ENUM_CHECKED("round_mode", round_mode_names),
+    SA_F_SINGLE(sa_pooling_param, global_pooling, "global_pooling", BOOL),
+    SA_F_ENUM(sa_pooling_param, round_down, "round_mode", round_mode_names),
     ENGINE,
     SA_F_END,
 };
@@ -240,12 +238,16 @@ void sa_dropout_param_init(void *param)
     *(sa_dropout_param *)param = (sa_dropout_param){.dropout_ratio = 0.5f};
 }
 
+static const sa_enum_name normalization_names[] = {SA_ENUM("FULL", SA_NORMALIZATION_FULL), SA_ENUM("VALID", SA_NORMALIZATION_VALID),
+                                                   SA_ENUM("BATCH_SIZE", SA_NORMALIZATION_BATCH_SIZE),
+                                                   SA_ENUM("NONE", SA_NORMALIZATION_NONE), SA_ENUM_END};
+
 const sa_field sa_loss_fields[] = {
     SA_F_GIVEN(sa_loss_param, ignore_label, ignore_label_given, "ignore_label", INT32),
-    SA_F_SINGLE(sa_loss_param, normalize, "normalize", BOOL),
+    SA_F_GIVEN(sa_loss_param, normalize, normalize_given, "normalize", BOOL),
     SA_F_SINGLE(sa_loss_param, weight_by_label_freqs, "weight_by_label_freqs", BOOL),
     SA_F_REPEATED_RANGE(sa_loss_param, class_weighting, class_weighting_count, "class_weighting", FLOAT, 0, FLT_MAX),
-    SA_F_REFUSED("normalization", "give normalize: true (by kept pixels) or normalize: false (by images)"),
+    SA_F_ENUM_GIVEN(sa_loss_param, normalization, normalization_given, "normalization", normalization_names),
     SA_F_END,
 };
 
@@ -255,19 +257,24 @@ void sa_loss_param_init(void *param)
 }
 
 const sa_field sa_softmax_fields[] = {
-    SA_F_ONLY("axis", INT32, 1, "channels are axis 1"),
+    SA_F_SINGLE(sa_softmax_param, axis, "axis", INT32),
     ENGINE,
     SA_F_END,
 };
 
+void sa_softmax_param_init(void *param)
+{
+    *(sa_softmax_param *)param = (sa_softmax_param){.axis = 1};
+}
+
 const sa_field sa_accuracy_fields[] = {
     SA_F_RANGE(sa_accuracy_param, top_k, "top_k", INT32, 1, SA_CLASSES_MAX),
     SA_F_GIVEN(sa_accuracy_param, ignore_label, ignore_label_given, "ignore_label", INT32),
-    SA_F_ONLY("axis", INT32, 1, "channels are axis 1"),
+    SA_F_SINGLE(sa_accuracy_param, axis, "axis", INT32),
     SA_F_END,
 };
 
 void sa_accuracy_param_init(void *param)
 {
-    *(sa_accuracy_param *)param = (sa_accuracy_param){.top_k = 1};
+    *(sa_accuracy_param *)param = (sa_accuracy_param){.top_k = 1, .axis = 1};
 }

@@ -25,6 +25,7 @@ typedef struct sa_filler_param {
     float min, max;
     float mean, std;
     int32_t variance_norm; /* sa_variance_norm; xavier and msra */
+    int32_t sparse;        /* gaussian; -1: all values */
 } sa_filler_param;
 extern const sa_field sa_filler_fields[];
 void sa_filler_param_init(void *param);
@@ -99,18 +100,23 @@ void sa_dense_image_data_param_init(void *param);
 typedef struct sa_lrn_param {
     int32_t local_size;
     float alpha, beta, k;
+    int32_t within_channel; /* norm_region: WITHIN_CHANNEL */
 } sa_lrn_param;
 extern const sa_field sa_lrn_fields[]; /* lrn_param */
 void sa_lrn_param_init(void *param);
 
 typedef struct sa_conv_param {
     int32_t num_output; /* 0: not given */
+    int32_t group;      /* output channels of a group read the input channels of the same group alone */
+    int32_t dilation[2];
+    int32_t dilation_count; /* 0: 1 in both axes, 1: the same in both, 2: rows, columns */
     bool bias_term;
     sa_pair_param kernel, stride, pad;
     sa_filler_param weight_filler, bias_filler;
 } sa_conv_param;
 extern const sa_field sa_conv_fields[]; /* convolution_param */
 void sa_conv_param_init(void *param);
+void sa_conv_param_dilation(const sa_conv_param *param, int32_t *dilation_h, int32_t *dilation_w);
 
 /* Kernel, stride and pad of a convolution or a pooling layer. SA_INVALID: the cause alone. */
 typedef struct sa_window_param {
@@ -129,8 +135,13 @@ typedef struct sa_bn_param {
 extern const sa_field sa_bn_fields[]; /* bn_param */
 void sa_bn_param_init(void *param);
 
+typedef enum sa_pool_method { SA_POOL_MAX, SA_POOL_AVE, SA_POOL_STOCHASTIC } sa_pool_method;
+
 typedef struct sa_pooling_param {
     sa_pair_param kernel, stride, pad;
+    int32_t method;      /* sa_pool_method */
+    bool global_pooling; /* the window is the plane */
+    int32_t round_down;  /* round_mode: FLOOR */
 } sa_pooling_param;
 extern const sa_field sa_pooling_fields[]; /* pooling_param */
 void sa_pooling_param_init(void *param);
@@ -156,10 +167,15 @@ typedef struct sa_dropout_param {
 extern const sa_field sa_dropout_fields[]; /* dropout_param */
 void sa_dropout_param_init(void *param);
 
+/* The divisor of a loss: all values, those kept, images, 1. */
+enum { SA_NORMALIZATION_FULL, SA_NORMALIZATION_VALID, SA_NORMALIZATION_BATCH_SIZE, SA_NORMALIZATION_NONE };
+
 typedef struct sa_loss_param {
     int32_t ignore_label;
     bool ignore_label_given;
-    bool normalize, weight_by_label_freqs;
+    bool normalize, normalize_given, weight_by_label_freqs;
+    int32_t normalization; /* BVLC Caffe's; SA_NORMALIZATION_* */
+    bool normalization_given;
     float class_weighting[SA_CLASSES_MAX];
     int32_t class_weighting_count;
 } sa_loss_param;
@@ -167,15 +183,22 @@ extern const sa_field sa_loss_fields[]; /* loss_param */
 void sa_loss_param_init(void *param);
 
 typedef struct sa_accuracy_param {
-    int32_t top_k;
+    int32_t top_k, axis;
     int32_t ignore_label;
     bool ignore_label_given;
 } sa_accuracy_param;
 extern const sa_field sa_accuracy_fields[]; /* accuracy_param */
 void sa_accuracy_param_init(void *param);
 
-/* Messages that are checked but leave nothing to store; any struct may be passed as their target. */
-extern const sa_field sa_relu_fields[];    /* relu_param */
+typedef struct sa_relu_param {
+    float negative_slope;
+} sa_relu_param;
+extern const sa_field sa_relu_fields[]; /* relu_param */
+
+typedef struct sa_softmax_param {
+    int32_t axis;
+} sa_softmax_param;
 extern const sa_field sa_softmax_fields[]; /* softmax_param */
+void sa_softmax_param_init(void *param);
 
 #endif

@@ -27,6 +27,12 @@ sa_status sa_window_param_resolve(const sa_pair_param *kernel, const sa_pair_par
     return SA_OK;
 }
 
+void sa_conv_param_dilation(const sa_conv_param *param, int32_t *dilation_h, int32_t *dilation_w)
+{
+    *dilation_h = param->dilation_count ? param->dilation[0] : 1;
+    *dilation_w = param->dilation_count ? param->dilation[param->dilation_count - 1] : 1;
+}
+
 /* A list of shapes serves all tops if it has one entry, else it needs one a top. */
 static sa_status list_index(const char *name, int count, int top, int top_count, int *index)
 {

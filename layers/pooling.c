@@ -1,4 +1,5 @@
-/* Max pooling with a mask (the position of each maximum), either as a second top or private. Caffe-SegNet: PoolingLayer, MAX. */
+/* Max pooling with a mask (the position of each maximum), either as a second top or private. AVE and STOCHASTIC are known in shape
+ * and memory alone. Caffe-SegNet: PoolingLayer. */
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
@@ -19,30 +20,60 @@ sa_window sa_pooling_window(const sa_layer *pooling)
     return ((const pooling_config *)pooling->config)->window;
 }
 
-/* H' = ceil((H + 2p - k) / s) + 1, less one if the last window would start beyond the plane and its pad */
-static int32_t pooled_size(int32_t size, int32_t kernel, int32_t stride, int32_t pad)
+/* H' = ceil((H + 2p - k) / s) + 1 (FLOOR: rounded down); with pad less one if the last window would start beyond the plane and its
+ * pad */
+static int32_t pooled_size(int32_t size, int32_t kernel, int32_t stride, int32_t pad, bool padded, bool round_down)
 {
-    int64_t pooled = ((int64_t)size + 2 * (int64_t)pad - kernel + stride - 1) / stride + 1;
-    if (pad > 0 && (pooled - 1) * stride >= (int64_t)size + pad) pooled--;
+    int64_t pooled = ((int64_t)size + 2 * (int64_t)pad - kernel + (round_down ? 0 : stride - 1)) / stride + 1;
+    if (padded && (pooled - 1) * stride >= (int64_t)size + pad) pooled--;
     return (int32_t)pooled;
+}
+
+static sa_status resolve_window(pooling_config *config, const sa_shape *shape)
+{
+    const sa_pooling_param *param = &config->param;
+    const sa_pair_param whole = {.h = shape->dim[2], .w = shape->dim[3], .h_given = true, .w_given = true};
+    bool kernel_given = param->kernel.count || param->kernel.h_given || param->kernel.w_given;
+    sa_window_param p;
+    if (param->global_pooling && kernel_given) SA_FAIL(SA_INVALID, "give either 'global_pooling' or a kernel size, not both");
+    SA_TRY(sa_window_param_resolve(param->global_pooling ? &whole : &param->kernel, &param->stride, &param->pad, &p));
+    if (param->global_pooling && (p.pad_h || p.pad_w || p.stride_h != 1 || p.stride_w != 1))
+        SA_FAIL(SA_INVALID, "'global_pooling' needs stride 1 and pad 0");
+    config->window = (sa_window){p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_h, p.pad_w};
+    return SA_OK;
+}
+
+/* With a stride larger than the kernel and no pad Caffe lets a last window lie outside, and corrupts memory in the backward pass.
+ */
+static bool window_outside(const sa_shape *shape, const sa_window *w, bool round_down)
+{
+    bool padded = w->pad_h || w->pad_w;
+    int32_t rows = pooled_size(shape->dim[2], w->kernel_h, w->stride_h, w->pad_h, padded, round_down);
+    int32_t columns = pooled_size(shape->dim[3], w->kernel_w, w->stride_w, w->pad_w, padded, round_down);
+    return (int64_t)(rows - 1) * w->stride_h - w->pad_h >= shape->dim[2] ||
+           (int64_t)(columns - 1) * w->stride_w - w->pad_w >= shape->dim[3];
 }
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
     pooling_config *config = layer->config;
-    sa_window_param p;
-    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &p));
-    config->window = (sa_window){p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_h, p.pad_w};
-    sa_window w = config->window;
     sa_shape shape = blobs[layer->bottom[0]].shape;
+    SA_TRY(resolve_window(config, &shape));
+    sa_window w = config->window;
     if (w.pad_h >= w.kernel_h || w.pad_w >= w.kernel_w)
         SA_FAIL(SA_INVALID, "pad %dx%d must be smaller than the kernel %dx%d", w.pad_h, w.pad_w, w.kernel_h, w.kernel_w);
     if (w.kernel_h > shape.dim[2] + 2 * (int64_t)w.pad_h || w.kernel_w > shape.dim[3] + 2 * (int64_t)w.pad_w)
         SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", w.kernel_h, w.kernel_w,
                 blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], w.pad_h, w.pad_w);
-    shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h);
-    shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w);
+    if (config->param.method != SA_POOL_MAX && layer->top_count > 1)
+        SA_FAIL(SA_INVALID, "only MAX pooling has a second top, the mask");
+    if (config->param.method == SA_POOL_AVE) layer->not_computed = "pool: AVE";
+    if (config->param.method == SA_POOL_STOCHASTIC) layer->not_computed = "pool: STOCHASTIC";
+    if (window_outside(&shape, &w, config->param.round_down)) layer->not_computed = "a last window wholly outside of the plane";
+    bool padded = w.pad_h || w.pad_w;
+    shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h, padded, config->param.round_down);
+    shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w, padded, config->param.round_down);
     for (int i = 0; i < layer->top_count; i++) blobs[layer->top[i]].shape = shape;
     return SA_OK;
 }
@@ -71,9 +102,11 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
-    if (layer->top_count == 2) return 0;
+    int32_t method = ((const pooling_config *)layer->config)->param.method;
     size_t bytes = sa_blob_bytes(&blobs[layer->top[0]]);
-    list[0] = (sa_caffe_buffer){"mask", SA_CAFFE_OTHER, bytes, bytes};
+    if (layer->top_count == 2 || method == SA_POOL_AVE) return 0;
+    list[0] = (sa_caffe_buffer){"mask", SA_CAFFE_POOL_INDICES, bytes, bytes, "max_idx_"};
+    if (method == SA_POOL_STOCHASTIC) list[0] = (sa_caffe_buffer){"mask", SA_CAFFE_POOL_INDICES, bytes, 0, "rand_idx_"};
     return 1;
 }
 
@@ -89,6 +122,7 @@ const sa_layer_type sa_layer_pooling = {
     .max_tops = 2,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .second_top_is_mask = true,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,

@@ -34,10 +34,17 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     return sa_source_join(source, SA_NODE_RELU_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node);
 }
 
+static sa_status setup(sa_layer *layer, sa_blob *blobs)
+{
+    if (((const sa_relu_param *)layer->config)->negative_slope != 0.0f) layer->not_computed = "negative_slope";
+    return sa_layer_same_shape(layer, blobs);
+}
+
 const sa_layer_type sa_layer_relu = {
     .name = "ReLU",
     .config_field = "relu_param",
     .config_table = sa_relu_fields,
+    .config_bytes = sizeof(sa_relu_param),
     .min_bottoms = 1,
     .max_bottoms = 1,
     .min_tops = 1,
@@ -45,7 +52,7 @@ const sa_layer_type sa_layer_relu = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .in_place = true,
-    .setup = sa_layer_same_shape,
+    .setup = setup,
     .emit_forward = sa_emit_forward_from_source,
     .emit_backward = sa_emit_backward_from_source,
     .top_source = top_source,

@@ -4,8 +4,22 @@
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
-    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    const sa_shape *shape = &blobs[layer->bottom[0]].shape;
+    int axis;
+    SA_TRY(sa_axis_resolve(shape, ((const sa_softmax_param *)layer->config)->axis, "axis", &axis));
+    if (shape->axes != 4 || axis != 1) layer->not_computed = "a softmax that is not over the channels of N x C x H x W";
     return sa_layer_same_shape(layer, blobs);
+}
+
+static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    const sa_shape *shape = &blobs[layer->bottom[0]].shape;
+    int axis = ((const sa_softmax_param *)layer->config)->axis;
+    size_t classes = (size_t)shape->dim[axis < 0 ? axis + shape->axes : axis],
+           bytes = sa_blob_bytes(&blobs[layer->bottom[0]]) / classes;
+    list[0] = (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, bytes, bytes, "scale_"};
+    list[1] = sa_host_only("sum_multiplier_", classes * 4);
+    return 2;
 }
 
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
@@ -20,6 +34,8 @@ const sa_layer_type sa_layer_softmax = {
     .name = "Softmax",
     .config_field = "softmax_param",
     .config_table = sa_softmax_fields,
+    .config_bytes = sizeof(sa_softmax_param),
+    .config_init = sa_softmax_param_init,
     .min_bottoms = 1,
     .max_bottoms = 1,
     .min_tops = 1,
@@ -27,5 +43,6 @@ const sa_layer_type sa_layer_softmax = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .setup = setup,
+    .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,
 };

@@ -3,11 +3,36 @@
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
+typedef struct softmax_loss_config {
+    sa_loss_param param; /* first: the field table fills it */
+    sa_softmax_param softmax;
+} softmax_loss_config;
+
+static void config_init(void *config)
+{
+    sa_loss_param_init(&((softmax_loss_config *)config)->param);
+    sa_softmax_param_init(&((softmax_loss_config *)config)->softmax);
+}
+
+/* BVLC Caffe's `normalization` says the same as `normalize` for two of its values. */
+static const char *normalisation_not_computed(sa_loss_param *p)
+{
+    if (!p->normalization_given) return NULL;
+    p->normalize = p->normalization == SA_NORMALIZATION_VALID;
+    if (p->normalization == SA_NORMALIZATION_FULL) return "normalization: FULL";
+    return p->normalization == SA_NORMALIZATION_NONE ? "normalization: NONE" : NULL;
+}
+
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
-    const sa_loss_param *p = layer->config;
-    SA_TRY(sa_layer_need_scores_and_label(layer, blobs));
-    int32_t classes = blobs[layer->bottom[0]].shape.dim[1];
+    sa_loss_param *p = layer->config;
+    const sa_shape *shape = &blobs[layer->bottom[0]].shape;
+    int axis;
+    SA_TRY(sa_axis_resolve(shape, ((const softmax_loss_config *)layer->config)->softmax.axis, "axis", &axis));
+    SA_TRY(sa_layer_need_labels(layer, blobs, axis));
+    if (normalisation_not_computed(p)) layer->not_computed = normalisation_not_computed(p);
+    if (!sa_layer_is_pixelwise(layer, blobs, axis)) layer->not_computed = "scores or labels that are not N x C x H x W";
+    int32_t classes = shape->dim[axis];
     if (p->weight_by_label_freqs && p->class_weighting_count != classes)
         SA_FAIL(SA_INVALID, "%d class_weighting values for %d classes", p->class_weighting_count, classes);
     if (layer->top_count == 2) SA_FAIL(SA_UNSUPPORTED, "a second top (the softmax) is not supported: use a Softmax layer");
@@ -91,30 +116,35 @@ static void label_rule(const sa_layer *layer, const sa_blob *blobs, sa_label_rul
 
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
-    size_t scores = sa_blob_bytes(&blobs[layer->bottom[0]]), label = sa_blob_bytes(&blobs[layer->bottom[1]]);
-    list[0] = (sa_caffe_buffer){"prob", SA_CAFFE_SOFTMAX_PROB, scores, scores};
-    list[1] = (sa_caffe_buffer){"prob.grad", SA_CAFFE_SOFTMAX_PROB, scores, scores};
-    list[2] = (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, label, label};
-    list[3] = (sa_caffe_buffer){"loss.grad", SA_CAFFE_SCALARS, 0, 4};
-    return 4;
+    const sa_shape *shape = &blobs[layer->bottom[0]].shape;
+    int axis = ((const softmax_loss_config *)layer->config)->softmax.axis;
+    size_t classes = (size_t)shape->dim[axis < 0 ? axis + shape->axes : axis], scores = sa_blob_bytes(&blobs[layer->bottom[0]]);
+    int count = 0;
+    list[count++] = (sa_caffe_buffer){"prob", SA_CAFFE_SOFTMAX_PROB, scores, scores, "prob_"};
+    if (layer->loss_weight != 0.0f)
+        list[count++] = (sa_caffe_buffer){"prob.grad", SA_CAFFE_SOFTMAX_PROB, scores, scores, "prob_.diff"};
+    list[count++] = (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, scores / classes, scores / classes, "/softmax.scale_"};
+    if (!layer->caffe_segnet) list[count++] = sa_host_only("/softmax.sum_multiplier_", classes * 4);
+    return count;
 }
 
 const sa_layer_type sa_layer_softmax_loss = {
     .name = "SoftmaxWithLoss",
     .config_field = "loss_param",
     .config_table = sa_loss_fields,
-    .config_bytes = sizeof(sa_loss_param),
-    .config_init = sa_loss_param_init,
+    .config_bytes = sizeof(softmax_loss_config),
+    .config_init = config_init,
     .extra_field = "softmax_param",
     .extra_table = sa_softmax_fields,
-    .extra_offset = 0,
+    .extra_offset = offsetof(softmax_loss_config, softmax),
     .min_bottoms = 2,
     .max_bottoms = 2,
-    .min_tops = 1,
+    .min_tops = 0,
     .max_tops = 2,
     .grad_bottoms = 1,
     .grad_tops = 1,
     .is_loss = true,
+    .caffe_tops_on_host = true,
     .setup = setup,
     .label_rule = label_rule,
     .caffe_buffers = caffe_buffers,

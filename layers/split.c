@@ -46,15 +46,20 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     return SA_OK;
 }
 
+#define GRAD(i) "split_" #i ".grad"
+#define GRADS(a, b, c, d) GRAD(a), GRAD(b), GRAD(c), GRAD(d)
+
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
-    static const char *const SUFFIX[SA_CAFFE_BUFFERS_MAX] = {"split_0.grad", "split_1.grad", "split_2.grad",
-                                                             "split_3.grad", "split_4.grad", "split_5.grad"};
+    static const char *const SUFFIX[SA_LAYER_TOPS_MAX] = {GRADS(0, 1, 2, 3),     GRADS(4, 5, 6, 7),     GRADS(8, 9, 10, 11),
+                                                          GRADS(12, 13, 14, 15), GRADS(16, 17, 18, 19), GRADS(20, 21, 22, 23),
+                                                          GRADS(24, 25, 26, 27), GRADS(28, 29, 30, 31)};
     int count = 0;
     if (!layer->needs_backward) return 0;
-    for (int i = 0; i < layer->top_count && i < SA_CAFFE_BUFFERS_MAX; i++) {
+    for (int i = 0; i < layer->top_count; i++) {
         size_t bytes = sa_blob_bytes(&blobs[layer->top[i]]);
-        if (!blobs[layer->top[i]].needs_grad) list[count++] = (sa_caffe_buffer){SUFFIX[i], SA_CAFFE_SPLIT_DIFFS, bytes, bytes};
+        if (!blobs[layer->top[i]].needs_grad)
+            list[count++] = (sa_caffe_buffer){SUFFIX[i], SA_CAFFE_SPLIT_DIFFS, bytes, bytes, NULL};
     }
     return count;
 }
@@ -67,6 +72,8 @@ const sa_layer_type sa_layer_split = {
     .max_tops = SA_LAYER_TOPS_MAX,
     .grad_bottoms = 1,
     .grad_tops = SA_LAYER_TOPS_MAX,
+    .caffe_shares_data = true,
+    .caffe_all_top_diffs = true,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = sa_emit_forward_from_source,

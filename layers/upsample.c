@@ -93,6 +93,7 @@ const sa_layer_type sa_layer_upsample = {
     .max_tops = 1,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .segnet_fork = true,
     .setup = setup,
     .emit_forward = emit_forward,
     .emit_backward = emit_backward,

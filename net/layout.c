@@ -1,6 +1,7 @@
 /* Layouts: program and plan of a net under a strategy. */
 #include "net/session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const double TIMEOUT_SECONDS = 1.0, LIMITED_TIMEOUT_SECONDS = 20.0;
@@ -22,10 +23,30 @@ static sa_status make_plan(const sa_program *program, bool lifetimes, size_t lim
     return status;
 }
 
+/* Every layer without ops, in one message: nobody wants to hear of them one by one. */
+static sa_status check_computed(const sa_net *net)
+{
+    char list[768] = "";
+    size_t length = 0;
+    int count = 0;
+    if (sa_net_is_computed(net)) return SA_OK;
+    for (int l = 0; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!layer->not_computed) continue;
+        count++;
+        if (length < sizeof list)
+            length += (size_t)snprintf(list + length, sizeof list - length, "%s%d '%.40s' (%s: %s)", count > 1 ? ", " : "",
+                                       layer->line, layer->name, layer->type->name, layer->not_computed);
+    }
+    SA_FAIL(SA_UNSUPPORTED, "%s: `explain` knows this net, but %d of its layers cannot be computed yet: line %s%s", net->path,
+            count, list, length < sizeof list ? "" : " ...");
+}
+
 sa_status sa_layout_create(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                            const sa_program_options *options, sa_layout *layout)
 {
     sa_layout made = {0};
+    SA_TRY(check_computed(net));
     SA_TRY(sa_program_for_strategy(net, strategy, device, options, &made.program));
     sa_status status = sa_program_check(made.program);
     if (status == SA_OK)

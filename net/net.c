@@ -67,19 +67,14 @@ int sa_net_layer_index(const sa_net *net, const char *name)
 
 static sa_status unknown_type(const char *type)
 {
-    enum { NAMES_MAX = 64 };
+    enum { NAMES_MAX = 128 };
     const char *name[NAMES_MAX];
-    size_t length = 0, count = 0;
-    char known[512] = "";
-    for (int i = 0; sa_layer_type_at(i) && length < sizeof known && count < NAMES_MAX; i++) {
-        if (!strcmp(sa_layer_type_at(i)->name, "Split")) continue;
-        name[count] = sa_layer_type_at(i)->name;
-        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", count ? ", " : "", name[count]);
-        count++;
-    }
+    size_t count = 0;
+    for (int i = 0; sa_layer_type_at(i) && count < NAMES_MAX; i++)
+        if (strcmp(sa_layer_type_at(i)->name, "Split")) name[count++] = sa_layer_type_at(i)->name;
     const char *closest = sa_closest_name(type, name, count);
-    if (closest) SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'; did you mean '%s'? Known are %s", type, closest, known);
-    SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'; known are %s", type, known);
+    if (closest) SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'; did you mean '%s'?", type, closest);
+    SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'", type);
 }
 
 static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type)
@@ -120,6 +115,14 @@ static sa_status decode_config(const sa_proto_document *document, const sa_layer
     return sa_net_decode_layer_messages(document, spec, type, where, layer->config);
 }
 
+/* A loss without a top gets one. Caffe: AutoTopBlobs. */
+static sa_status add_loss_top(sa_net *net, sa_layer *layer)
+{
+    SA_TRY(add_blob(net, layer->name, 0, &layer->top[0]));
+    layer->top_count = 1;
+    return SA_OK;
+}
+
 static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer)
 {
     int self = (int)(layer - net->layer);
@@ -142,25 +145,39 @@ static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer
         }
         layer->top[layer->top_count++] = index;
     }
-    return SA_OK;
+    return spec->top_count == 0 && layer->type->is_loss ? add_loss_top(net, layer) : SA_OK;
 }
 
-static sa_status take_params(const sa_net *net, const sa_layer_spec *spec, sa_layer *layer)
+/* A parameter of an earlier layer with the same name is the one that is stored. Caffe: Net::AppendParam. */
+static bool owner_exists(const sa_net_spec *spec, const sa_layer_spec *layer, const char *name)
+{
+    for (const sa_layer_spec *other = spec->layer; name[0] && other < layer; other++)
+        for (int i = 0; i < other->param_count; i++)
+            if (!strcmp(other->param[i].name, name)) return true;
+    return false;
+}
+
+static sa_status take_params(const sa_net *net, const sa_net_spec *net_spec, const sa_layer_spec *spec, sa_layer *layer)
 {
     for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
         layer->param[i].lr_mult = spec->param[i].lr_mult;
         layer->param[i].decay_mult = spec->param[i].decay_mult;
+        layer->param[i].is_shared = owner_exists(net_spec, spec, spec->param[i].name);
+        if (layer->param[i].is_shared) layer->not_computed = "shared parameters";
     }
+    layer->loss_weight_given = spec->loss_weight_count > 0;
     layer->loss_weight = spec->loss_weight_count ? spec->loss_weight[0] : layer->type->is_loss ? 1.0f : 0.0f;
-    if (layer->loss_weight != 0.0f && !layer->type->is_loss)
-        SA_FAIL(SA_UNSUPPORTED, "loss_weight %g on a layer that is no loss", (double)layer->loss_weight);
+    if (layer->loss_weight != 0.0f && !layer->type->is_loss) layer->not_computed = "loss_weight on a layer that is no loss";
+    for (int i = 0; i < spec->propagate_down_count; i++)
+        if (!spec->propagate_down[i]) layer->cut_bottoms |= 1u << i;
+    if (layer->type->accounted_only) layer->not_computed = "the type";
     for (int i = 0; i < net->layer_count - 1; i++)
         if (!strcmp(net->layer[i].name, layer->name))
             SA_FAIL(SA_INVALID, "another layer of this name is at line %d", net->layer[i].line);
     return SA_OK;
 }
 
-static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_layer_spec *spec)
+static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_net_spec *net_spec, const sa_layer_spec *spec)
 {
     const sa_layer_type *type;
     SA_TRY(find_type(spec, &type));
@@ -173,7 +190,7 @@ static sa_status build_layer(sa_net *net, const sa_proto_document *document, con
     layer->test_phase = net->test_phase;
     SA_TRY(decode_config(document, spec, layer));
     SA_TRY(connect(net, spec, layer));
-    return take_params(net, spec, layer);
+    return take_params(net, net_spec, spec, layer);
 }
 
 /* "path:line: layer 'x' (Type): " in front of a message that lacks it */
@@ -267,10 +284,13 @@ static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa
 
 static sa_status build(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
+    bool segnet = false;
     for (int i = 0; i < spec->layer_count; i++) {
-        sa_status status = build_layer(net, document, &spec->layer[i]);
+        sa_status status = build_layer(net, document, spec, &spec->layer[i]);
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
+    for (int i = 0; i < net->layer_count; i++) segnet |= net->layer[i].type->segnet_fork;
+    for (int i = 0; i < net->layer_count; i++) net->layer[i].caffe_segnet = segnet;
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);
     SA_TRY(set_up(net, document, spec, options)); /* before the Splits, so that messages have the names of the file */
     sa_status status = insert_splits(net);

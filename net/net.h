@@ -31,6 +31,9 @@ SA_CHECKED sa_status sa_net_load(const char *path, const sa_net_options *options
 SA_CHECKED sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options *options, sa_net **net);
 void sa_net_free(sa_net *net); /* NULL is allowed */
 
+/* Has every layer ops, so that the net can be planned and run? If not, sa_layer.not_computed says which and why. */
+bool sa_net_is_computed(const sa_net *net);
+
 /* Layer or blob by name (a blob: its last version); -1 if there is none. */
 int sa_net_layer_index(const sa_net *net, const char *name);
 int sa_net_blob_index(const sa_net *net, const char *name);

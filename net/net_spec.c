@@ -63,6 +63,9 @@ static sa_status read_layer(const sa_proto_document *document, const sa_proto_fi
     if (!layer->type[0]) return sa_proto_error(document, field->line, SA_PARSE, where, "'type' is missing");
     if (layer->include_count && layer->exclude_count)
         return sa_proto_error(document, field->line, SA_PARSE, where, "give either include or exclude rules, not both");
+    if (layer->propagate_down_count && layer->propagate_down_count != layer->bottom_count)
+        return sa_proto_error(document, field->line, SA_PARSE, where, "'propagate_down' is given %d times for %d bottoms",
+                              (int)layer->propagate_down_count, (int)layer->bottom_count);
     for (int i = 0; i < layer->bottom_count; i++)
         if (!layer->bottom[i][0]) return sa_proto_error(document, field->line, SA_PARSE, where, "a bottom has an empty name");
     for (int i = 0; i < layer->top_count; i++)
@@ -84,24 +87,6 @@ static sa_status read_layers(const sa_proto_document *document, sa_net_spec *spe
         if (strcmp(field->name, "layer") != 0) continue;
         SA_TRY(read_layer(document, field, &spec->layer[spec->layer_count]));
         spec->layer_count += is_included(&spec->state, &spec->layer[spec->layer_count]);
-    }
-    return SA_OK;
-}
-
-/* A parameter name that a second layer uses too means shared weights. */
-static sa_status check_sharing(const sa_proto_document *document, const sa_net_spec *spec)
-{
-    char where[SA_LAYER_WHERE_BYTES];
-    for (int i = 0; i < spec->layer_count * SA_SPEC_PARAMS_MAX; i++) {
-        const sa_layer_spec *layer = &spec->layer[i / SA_SPEC_PARAMS_MAX];
-        const char *name = layer->param[i % SA_SPEC_PARAMS_MAX].name;
-        for (int j = 0; name[0] && j < i; j++) {
-            const sa_layer_spec *other = &spec->layer[j / SA_SPEC_PARAMS_MAX];
-            if (strcmp(other->param[j % SA_SPEC_PARAMS_MAX].name, name) != 0) continue;
-            sa_layer_where(layer->name, layer->type, where);
-            return sa_proto_error(document, layer->line, SA_UNSUPPORTED, where,
-                                  "shares parameter '%s' with layer '%s'; shared parameters are not supported", name, other->name);
-        }
     }
     return SA_OK;
 }
@@ -128,7 +113,6 @@ static sa_status read_net(const sa_proto_document *document, const sa_state_spec
     if (state) SA_TRY(merge_state(document, state, &spec->state));
     spec->force_backward = header->force_backward;
     SA_TRY(read_layers(document, spec));
-    SA_TRY(check_sharing(document, spec));
     if (!spec->layer_count) return sa_proto_error(document, 1, SA_PARSE, NULL, "the net has no layers in this phase");
     return SA_OK;
 }

@@ -4,14 +4,15 @@
 #ifndef SA_NET_NET_SPEC_H
 #define SA_NET_NET_SPEC_H
 
+#include "layers/layer.h"
 #include "layers/params.h"
 #include "proto/fields.h"
 
 enum {
     SA_SPEC_NAME_BYTES = 96, /* names of layers, blobs and types, with the NUL */
-    SA_SPEC_BOTTOMS_MAX = 4,
-    SA_SPEC_TOPS_MAX = 8,
-    SA_SPEC_PARAMS_MAX = 4,
+    SA_SPEC_BOTTOMS_MAX = SA_LAYER_BOTTOMS_MAX,
+    SA_SPEC_TOPS_MAX = SA_LAYER_TOPS_MAX,
+    SA_SPEC_PARAMS_MAX = SA_LAYER_PARAMS_MAX,
     SA_SPEC_RULES_MAX = 4,
     SA_SPEC_STAGES_MAX = 4,
     SA_SPEC_STAGE_BYTES = 48,
@@ -51,6 +52,8 @@ typedef struct sa_layer_spec {
     int32_t param_count;
     float loss_weight[SA_SPEC_TOPS_MAX];
     int32_t loss_weight_count;
+    bool propagate_down[SA_SPEC_BOTTOMS_MAX];
+    int32_t propagate_down_count; /* 0 or bottom_count */
     sa_rule_spec include[SA_SPEC_RULES_MAX], exclude[SA_SPEC_RULES_MAX];
     int32_t include_count, exclude_count;
     int line;                        /* of the layer's `layer {` */

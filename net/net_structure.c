@@ -48,7 +48,8 @@ static void find_below(sa_net *net, const sa_net_options *options, bool *below, 
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         layer_below[l] = layer->type->is_input && options->grad_for_inputs;
-        for (int i = 0; i < layer->bottom_count && i < layer->type->grad_bottoms; i++) layer_below[l] |= below[layer->bottom[i]];
+        for (int i = 0; i < layer->bottom_count; i++)
+            layer_below[l] |= sa_layer_passes_gradient(layer, i) && below[layer->bottom[i]];
         for (int i = 0; i < layer->param_count; i++) layer_below[l] |= layer->param[i].lr_mult != 0.0f;
         for (int i = 0; i < layer->top_count; i++) below[layer->top[i]] = layer_below[l] && i < layer->type->grad_tops;
     }
@@ -62,31 +63,27 @@ static void find_under(const sa_net *net, bool *under)
         under[l] = layer->loss_weight != 0.0f || (net->seed_blob >= 0 && net->blob[net->seed_blob].producer == l);
         for (int i = 0; i < layer->top_count && i < layer->type->grad_tops; i++) {
             const sa_blob *top = &net->blob[layer->top[i]];
-            if (top->consumer >= 0 && top->consumer_bottom < net->layer[top->consumer].type->grad_bottoms)
+            if (top->consumer >= 0 && sa_layer_passes_gradient(&net->layer[top->consumer], top->consumer_bottom))
                 under[l] |= under[top->consumer];
         }
     }
 }
 
-static sa_status decide(sa_net *net, const bool *below, const bool *layer_below, const bool *under)
+static void decide(sa_net *net, const bool *below, const bool *layer_below, const bool *under)
 {
     for (int l = 0; l < net->layer_count; l++) {
         sa_layer *layer = &net->layer[l];
         layer->needs_backward = under[l] && layer_below[l] && !layer->type->is_input;
-        if (layer->needs_backward && !layer->type->emit_backward)
-            SA_FAIL(SA_UNSUPPORTED,
-                    "%s:%d: layer '%s' (%s): has no backward pass, but the loss depends on it and parameters lie below it",
-                    net->path, layer->line, layer->name, layer->type->name);
+        if (layer->needs_backward && !layer->type->emit_backward && !layer->not_computed) layer->not_computed = "its backward pass";
         for (int i = 0; i < layer->param_count; i++)
             layer->param[i].needs_grad = layer->needs_backward && layer->param[i].lr_mult != 0.0f;
     }
     for (int b = 0; b < net->blob_count; b++) {
         sa_blob *blob = &net->blob[b];
         const sa_layer *reader = blob->consumer >= 0 ? &net->layer[blob->consumer] : NULL;
-        blob->needs_grad = b == net->seed_blob ||
-                           (below[b] && reader && reader->needs_backward && blob->consumer_bottom < reader->type->grad_bottoms);
+        blob->needs_grad = b == net->seed_blob || (below[b] && reader && reader->needs_backward &&
+                                                   sa_layer_passes_gradient(reader, blob->consumer_bottom));
     }
-    return SA_OK;
 }
 
 sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options)
@@ -100,9 +97,16 @@ sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options)
     bool *layer_below = flags + net->blob_count, *under = layer_below + layers;
     find_below(net, options, flags, layer_below);
     find_under(net, under);
-    sa_status status = decide(net, flags, layer_below, under);
+    decide(net, flags, layer_below, under);
     free(flags);
-    return status;
+    return SA_OK;
+}
+
+bool sa_net_is_computed(const sa_net *net)
+{
+    for (int l = 0; l < net->layer_count; l++)
+        if (net->layer[l].not_computed) return false;
+    return true;
 }
 
 /* ------------------------------------------------------------------ counts ----------------------------------------- */
@@ -111,7 +115,8 @@ size_t sa_net_first_parameter_count(const sa_net *net)
 {
     size_t count = 0;
     for (int l = 0; l < net->layer_count; l++)
-        if (net->layer[l].param_count) count += sa_shape_elements(&net->layer[l].param[0].shape);
+        if (net->layer[l].param_count && !net->layer[l].param[0].is_shared)
+            count += sa_shape_elements(&net->layer[l].param[0].shape);
     return count;
 }
 
@@ -119,7 +124,8 @@ size_t sa_net_parameter_count(const sa_net *net)
 {
     size_t count = 0;
     for (int l = 0; l < net->layer_count; l++)
-        for (int i = 0; i < net->layer[l].param_count; i++) count += sa_shape_elements(&net->layer[l].param[i].shape);
+        for (int i = 0; i < net->layer[l].param_count; i++)
+            if (!net->layer[l].param[i].is_shared) count += sa_shape_elements(&net->layer[l].param[i].shape);
     return count;
 }
 

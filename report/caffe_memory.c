@@ -1,5 +1,5 @@
-/* Caffe's allocations from the shapes of a net. The rows of this accounting were checked against a walk over every blob of a
- * running Caffe-SegNet; tests/test_explain.c holds the numbers. */
+/* Caffe's allocations from the shapes of a net. The rules of SegNet's fork were checked against a walk over every blob of a running
+ * Caffe-SegNet, those of BVLC Caffe likewise; tests/test_explain.c and tests/test_caffe_memory.c hold the numbers. */
 #include "report/caffe_memory.h"
 
 #include "core/checked.h"
@@ -12,32 +12,45 @@ static const sa_caffe_row ROWS[SA_CAFFE_CATEGORY_COUNT] = {
     {SA_CAFFE_INPUT, "the input and the labels", true, 0, 0},
     {SA_CAFFE_TOPS_DATA, "the layers' outputs", true, 0, 0},
     {SA_CAFFE_TOPS_DIFF, "the gradients of the layers' outputs", false, 0, 0},
-    {SA_CAFFE_MASKS, "pooling masks, a float for each pooled value", true, 0, 0},
-    {SA_CAFFE_COLUMNS, "column buffers, one a convolution layer", false, 0, 0},
-    {SA_CAFFE_BIAS_MULTIPLIERS, "vectors of ones, one a convolution layer", false, 0, 0},
-    {SA_CAFFE_BN_BUFFER, "scratch copies, one a BN layer", false, 0, 0},
-    {SA_CAFFE_BN_XNORM, "normalised copies, one a BN layer", false, 0, 0},
+    {SA_CAFFE_MASKS, "pooling masks, one float per pooled value", true, 0, 0},
+    {SA_CAFFE_COLUMNS, "column buffers, one per convolution layer", false, 0, 0},
+    {SA_CAFFE_BIAS_MULTIPLIERS, "vectors of ones, one per convolution layer", false, 0, 0},
+    {SA_CAFFE_BN_BUFFER, "scratch copies, one per BN layer", false, 0, 0},
+    {SA_CAFFE_BN_XNORM, "normalised copies, one per BN layer", false, 0, 0},
     {SA_CAFFE_BN_SMALL, "statistics and vectors of ones of the BN layers", false, 0, 0},
     {SA_CAFFE_LRN_SCALE, "the divisors of LRN", false, 0, 0},
-    {SA_CAFFE_SPLIT_DIFFS, "gradients of blobs with several readers, one a reader", false, 0, 0},
+    {SA_CAFFE_SPLIT_DIFFS, "gradients of blobs with several readers, one per reader", false, 0, 0},
     {SA_CAFFE_SOFTMAX_PROB, "the softmax and a gradient of it", false, 0, 0},
     {SA_CAFFE_SOFTMAX_SCALE, "scratch planes of the softmax", false, 0, 0},
+    {SA_CAFFE_BATCH_NORM, "copies that BatchNorm layers keep", false, 0, 0},
+    {SA_CAFFE_POOL_INDICES, "positions of pooled maxima", false, 0, 0},
+    {SA_CAFFE_DROPOUT, "dropout masks", false, 0, 0},
+    {SA_CAFFE_LRN_WITHIN, "buffers of LRN within channels", false, 0, 0},
+    {SA_CAFFE_PREFETCH, "batches read ahead", false, 0, 0},
     {SA_CAFFE_PARAMETERS, "parameters and their gradients", false, 0, 0},
     {SA_CAFFE_HISTORY, "the solver's momentum", false, 0, 0},
     {SA_CAFFE_SCALARS, "losses and accuracies", true, 0, 0},
     {SA_CAFFE_OTHER, "other private buffers of layers", false, 0, 0},
 };
 
-static bool is_type(const sa_layer *layer, const char *type)
-{
-    return !strcmp(layer->type->name, type);
-}
+const char *const SA_CAFFE_KIND_NAMES[SA_CAFFE_KIND_COUNT] = {"input_data",     "input_diff",    "top_data",   "top_diff",
+                                                              "split_diff",     "private",       "param_data", "param_diff",
+                                                              "solver_history", "solver_update", "solver_temp"};
 
 /* ------------------------------------------------------------------ items ------------------------------------------ */
 
+/* What a walk over the net knows of each blob version: which versions are one buffer in Caffe, and whether its gradient exists. */
+typedef struct blob_state {
+    int data_root, diff_root;      /* the first version that shares the buffer */
+    bool diff_on_cpu, diff_on_gpu; /* of diff_root: some layer touches it */
+} blob_state;
+
 typedef struct walk {
     const sa_net *net;
+    const sa_caffe_options *options;
     sa_caffe_memory *memory;
+    blob_state *blob; /* (blob_count) */
+    bool trains;
 } walk;
 
 static sa_status add_to(size_t *sum, size_t bytes)
@@ -46,22 +59,24 @@ static sa_status add_to(size_t *sum, size_t bytes)
     return SA_OK;
 }
 
-static sa_status add_bytes(sa_caffe_memory *m, const char *category, size_t gpu_bytes, size_t cpu_bytes)
+static sa_status add_bytes(sa_caffe_memory *m, const sa_caffe_item *item)
 {
+    SA_TRY(add_to(&m->kind[item->kind].gpu_bytes, item->gpu_bytes));
+    SA_TRY(add_to(&m->kind[item->kind].cpu_bytes, item->cpu_bytes));
     for (int i = 0; i < SA_CAFFE_CATEGORY_COUNT; i++) {
-        if (strcmp(m->row[i].name, category)) continue;
-        SA_TRY(add_to(&m->row[i].gpu_bytes, gpu_bytes));
-        SA_TRY(add_to(&m->row[i].cpu_bytes, cpu_bytes));
-        SA_TRY(add_to(&m->gpu_total_bytes, gpu_bytes));
-        return add_to(&m->cpu_total_bytes, cpu_bytes);
+        if (strcmp(m->row[i].name, item->category)) continue;
+        SA_TRY(add_to(&m->row[i].gpu_bytes, item->gpu_bytes));
+        SA_TRY(add_to(&m->row[i].cpu_bytes, item->cpu_bytes));
+        SA_TRY(add_to(&m->gpu_total_bytes, item->gpu_bytes));
+        return add_to(&m->cpu_total_bytes, item->cpu_bytes);
     }
-    SA_FAIL(SA_INVALID, "unknown category '%s' of Caffe's memory", category);
+    SA_FAIL(SA_INVALID, "unknown category '%s' of Caffe's memory", item->category);
 }
 
-static sa_status add_item(walk *w, const sa_layer *layer, const char *category, size_t gpu_bytes, size_t cpu_bytes,
-                          const char *name, const char *suffix)
+static sa_status add_item(walk *w, const sa_caffe_item *new_item, const char *name, const char *suffix)
 {
     sa_caffe_memory *m = w->memory;
+    if (new_item->gpu_bytes == 0 && new_item->cpu_bytes == 0) return SA_OK;
     if (m->item_count == m->item_capacity) {
         size_t capacity = m->item_capacity ? 2 * m->item_capacity : 128;
         sa_caffe_item *grown = realloc(m->item, capacity * sizeof *grown);
@@ -69,11 +84,62 @@ static sa_status add_item(walk *w, const sa_layer *layer, const char *category, 
         m->item = grown;
         m->item_capacity = capacity;
     }
-    SA_TRY(add_bytes(m, category, gpu_bytes, cpu_bytes));
+    SA_TRY(add_bytes(m, new_item));
     sa_caffe_item *item = &m->item[m->item_count++];
-    *item = (sa_caffe_item){.layer = layer->name, .category = category, .gpu_bytes = gpu_bytes, .cpu_bytes = cpu_bytes};
+    *item = *new_item;
     snprintf(item->name, sizeof item->name, "%s%s%s", name, suffix[0] ? "." : "", suffix);
     return SA_OK;
+}
+
+/* ------------------------------------------------------------------ who shares, who touches ------------------------ */
+
+static bool shares_single(const sa_layer *layer)
+{
+    return layer->type->caffe_shares_single && layer->bottom_count == 1 && layer->top_count == 1;
+}
+
+static void find_roots(walk *w)
+{
+    for (int b = 0; b < w->net->blob_count; b++) {
+        const sa_blob *blob = &w->net->blob[b];
+        const sa_layer *maker = &w->net->layer[blob->producer];
+        blob_state *state = &w->blob[b];
+        *state = (blob_state){.data_root = b, .diff_root = b};
+        bool single = shares_single(maker);
+        int bottom = maker->bottom_count > 0 ? maker->bottom[0] : -1;
+        if (blob->previous >= 0) {
+            state->data_root = w->blob[blob->previous].data_root;
+            state->diff_root = w->blob[blob->previous].diff_root;
+        }
+        if (bottom >= 0 && (single || maker->type->caffe_shares_data)) state->data_root = w->blob[bottom].data_root;
+        if (bottom >= 0 && (single || maker->type->caffe_shares_diff)) state->diff_root = w->blob[bottom].diff_root;
+    }
+}
+
+static void touch(walk *w, int blob, bool cpu, bool gpu)
+{
+    blob_state *root = &w->blob[w->blob[blob].diff_root];
+    root->diff_on_cpu |= cpu;
+    root->diff_on_gpu |= gpu;
+}
+
+/* Caffe makes a gradient when somebody first touches it. */
+static void find_diffs(walk *w)
+{
+    for (int l = 0; l < w->net->layer_count; l++) {
+        const sa_layer *layer = &w->net->layer[l];
+        const sa_layer_type *type = layer->type;
+        uint32_t touched = type->caffe_touched_diffs ? type->caffe_touched_diffs(layer, w->net->blob) : 0;
+        uint32_t scratch = layer->caffe_segnet ? 0 : type->caffe_gpu_scratch_diffs[layer->top_count > 1];
+        for (int i = 0; i < layer->bottom_count; i++) {
+            bool wanted = layer->needs_backward && w->net->blob[layer->bottom[i]].needs_grad;
+            bool always = wanted || (touched >> i & 1);
+            touch(w, layer->bottom[i], always, always || (scratch >> i & 1));
+        }
+        if (layer->loss_weight != 0.0f && layer->top_count > 0) touch(w, layer->top[0], true, !type->caffe_tops_on_host);
+        for (int i = 0; i < layer->top_count && layer->needs_backward; i++)
+            if (i == 0 || type->caffe_all_top_diffs) touch(w, layer->top[i], true, !type->caffe_tops_on_host);
+    }
 }
 
 /* ------------------------------------------------------------------ blobs ------------------------------------------ */
@@ -81,35 +147,32 @@ static sa_status add_item(walk *w, const sa_layer *layer, const char *category, 
 static const char *data_category(const sa_layer *maker, const sa_blob *blob)
 {
     if (maker->type->is_input) return SA_CAFFE_INPUT;
-    if (blob->shape.axes == 0 || is_type(maker, "Accuracy")) return SA_CAFFE_SCALARS;
-    if (is_type(maker, "Pooling") && blob->producer_top == 1) return SA_CAFFE_MASKS;
-    return SA_CAFFE_TOPS_DATA;
-}
-
-/* A name whose layers work in place is one blob: its gradient exists if any version of it has one. */
-static bool any_version_needs_grad(const sa_net *net, int first)
-{
-    int version = first;
-    bool needed = net->blob[first].needs_grad;
-    for (int b = first + 1; b < net->blob_count; b++)
-        if (net->blob[b].previous == version) {
-            version = b;
-            needed |= net->blob[b].needs_grad;
-        }
-    return needed;
+    if (blob->shape.axes == 0 || maker->type->caffe_tops_on_host) return SA_CAFFE_SCALARS;
+    return blob->producer_top > 0 && maker->type->second_top_is_mask ? SA_CAFFE_MASKS : SA_CAFFE_TOPS_DATA;
 }
 
 static sa_status add_blob(walk *w, int index)
 {
     const sa_blob *blob = &w->net->blob[index];
     const sa_layer *maker = &w->net->layer[blob->producer];
+    const blob_state *state = &w->blob[index];
     size_t bytes = sa_shape_elements(&blob->shape) * 4;
-    bool split = is_type(maker, "Split");
-    if (blob->previous >= 0) return SA_OK;
-    if (!split)
-        SA_TRY(add_item(w, maker, data_category(maker, blob), bytes, bytes, blob->name, "")); /* a Split's tops share its bottom */
-    if (!any_version_needs_grad(w->net, index)) return SA_OK;
-    return add_item(w, maker, split ? SA_CAFFE_SPLIT_DIFFS : SA_CAFFE_TOPS_DIFF, bytes, bytes, blob->name, "grad");
+    bool input = maker->type->is_input, on_host = maker->type->caffe_tops_on_host, segnet = maker->caffe_segnet;
+    bool split = maker->type->caffe_shares_data && !maker->type->caffe_shares_diff;
+    sa_caffe_item data = {
+        .layer = maker, .category = data_category(maker, blob), .kind = input ? SA_CAFFE_KIND_INPUT_DATA : SA_CAFFE_KIND_TOP_DATA};
+    data.cpu_bytes = bytes;
+    data.gpu_bytes = on_host && !segnet ? 0 : bytes;
+    if (state->data_root == index && !maker->type->caffe_tops_point_elsewhere) SA_TRY(add_item(w, &data, blob->name, ""));
+    if (state->diff_root != index) return SA_OK;
+    sa_caffe_item diff = {.layer = maker,
+                          .category = split     ? SA_CAFFE_SPLIT_DIFFS
+                                      : on_host ? SA_CAFFE_SCALARS
+                                                : SA_CAFFE_TOPS_DIFF};
+    diff.kind = split ? SA_CAFFE_KIND_SPLIT_DIFF : input ? SA_CAFFE_KIND_INPUT_DIFF : SA_CAFFE_KIND_TOP_DIFF;
+    diff.cpu_bytes = state->diff_on_cpu ? bytes : 0;
+    diff.gpu_bytes = state->diff_on_gpu ? bytes : 0;
+    return add_item(w, &diff, blob->name, "grad");
 }
 
 /* ------------------------------------------------------------------ layers ----------------------------------------- */
@@ -118,22 +181,58 @@ static sa_status add_private_buffers(walk *w, const sa_layer *layer)
 {
     sa_caffe_buffer list[SA_CAFFE_BUFFERS_MAX];
     int count = layer->type->caffe_buffers ? layer->type->caffe_buffers(layer, w->net->blob, list) : 0;
-    for (int i = 0; i < count; i++)
-        SA_TRY(add_item(w, layer, list[i].category, list[i].gpu_bytes, list[i].cpu_bytes, layer->name, list[i].suffix));
+    for (int i = 0; i < count; i++) {
+        if (!list[i].member) continue; /* a gradient of a blob: find_diffs has it */
+        sa_caffe_item item = {
+            .layer = layer, .category = list[i].category, .kind = SA_CAFFE_KIND_PRIVATE, .member = list[i].member};
+        item.gpu_bytes = list[i].gpu_bytes;
+        item.cpu_bytes = list[i].cpu_bytes;
+        SA_TRY(add_item(w, &item, layer->name, list[i].suffix));
+    }
     return SA_OK;
 }
 
+/* Buffers of a solver, each of the size of the parameter: histories, and in CPU mode scratch for the update; GPU mode computes it
+ * in one kernel. Weight decay by absolute values (L1) takes scratch too, for parameters that decay. */
+static const struct {
+    size_t histories, updates, temps;
+} SOLVERS[] = {[SA_CAFFE_SGD] = {1, 0, 0},     [SA_CAFFE_NESTEROV] = {1, 1, 0}, [SA_CAFFE_ADAGRAD] = {1, 1, 0},
+               [SA_CAFFE_RMSPROP] = {1, 1, 0}, [SA_CAFFE_ADADELTA] = {2, 1, 1}, [SA_CAFFE_ADAM] = {2, 0, 1}};
+
+static sa_status add_solver_buffers(walk *w, const sa_layer *layer, const sa_param *param, const char *name)
+{
+    size_t bytes = sa_shape_elements(&param->shape) * 4;
+    sa_caffe_solver solver = w->options->solver;
+    bool l1 = w->options->l1_decay && param->decay_mult != 0.0f && SOLVERS[solver].temps == 0;
+    sa_caffe_item item = {.layer = layer, .category = SA_CAFFE_HISTORY, .kind = SA_CAFFE_KIND_HISTORY};
+    item.gpu_bytes = item.cpu_bytes = bytes * SOLVERS[solver].histories;
+    SA_TRY(add_item(w, &item, name, "history"));
+    item.kind = SA_CAFFE_KIND_SOLVER_UPDATE;
+    item.gpu_bytes = 0;
+    item.cpu_bytes = bytes * SOLVERS[solver].updates;
+    SA_TRY(add_item(w, &item, name, "update"));
+    item.kind = SA_CAFFE_KIND_SOLVER_TEMP;
+    item.gpu_bytes = l1 ? bytes : 0;
+    item.cpu_bytes = bytes * (SOLVERS[solver].temps + l1);
+    return add_item(w, &item, name, "temp");
+}
+
 /* The solver updates every parameter of a net it trains, those with a learning rate of 0 as well. */
-static sa_status add_parameters(walk *w, const sa_layer *layer, bool trains)
+static sa_status add_parameters(walk *w, const sa_layer *layer)
 {
     for (int i = 0; i < layer->param_count; i++) {
+        const sa_param *param = &layer->param[i];
+        size_t bytes = sa_shape_elements(&param->shape) * 4;
         char name[SA_NAME_MAX + 16];
-        size_t bytes = sa_shape_elements(&layer->param[i].shape) * 4;
+        if (param->is_shared) continue; /* another layer owns it */
         snprintf(name, sizeof name, "%s.%d", layer->name, i);
-        SA_TRY(add_item(w, layer, SA_CAFFE_PARAMETERS, bytes, bytes, name, ""));
-        if (!trains) continue;
-        SA_TRY(add_item(w, layer, SA_CAFFE_PARAMETERS, bytes, bytes, name, "grad"));
-        SA_TRY(add_item(w, layer, SA_CAFFE_HISTORY, bytes, bytes, name, "history"));
+        sa_caffe_item item = {.layer = layer, .category = SA_CAFFE_PARAMETERS, .kind = SA_CAFFE_KIND_PARAM_DATA};
+        item.gpu_bytes = item.cpu_bytes = bytes;
+        SA_TRY(add_item(w, &item, name, ""));
+        if (!w->trains) continue;
+        item.kind = SA_CAFFE_KIND_PARAM_DIFF;
+        SA_TRY(add_item(w, &item, name, "grad"));
+        SA_TRY(add_solver_buffers(w, layer, param, name));
     }
     return SA_OK;
 }
@@ -150,24 +249,28 @@ static int larger_first(const void *a, const void *b)
 static sa_status add_all(walk *w)
 {
     const sa_net *net = w->net;
-    bool trains = false;
-    for (int l = 0; l < net->layer_count; l++) trains |= net->layer[l].needs_backward;
+    for (int l = 0; l < net->layer_count; l++) w->trains |= net->layer[l].needs_backward;
+    find_roots(w);
+    find_diffs(w);
     for (int b = 0; b < net->blob_count; b++) SA_TRY(add_blob(w, b));
     for (int l = 0; l < net->layer_count; l++) {
         SA_TRY(add_private_buffers(w, &net->layer[l]));
-        SA_TRY(add_parameters(w, &net->layer[l], trains));
+        SA_TRY(add_parameters(w, &net->layer[l]));
     }
     return SA_OK;
 }
 
-sa_status sa_caffe_memory_create(const sa_net *net, sa_caffe_memory *memory)
+sa_status sa_caffe_memory_create(const sa_net *net, const sa_caffe_options *options, sa_caffe_memory *memory)
 {
+    static const sa_caffe_options DEFAULTS = {0};
     sa_caffe_memory made = {.memory_required_for_data_bytes = sa_net_memory_required_for_data(net),
                             .first_blob_parameter_count = sa_net_first_parameter_count(net),
                             .parameter_count = sa_net_parameter_count(net)};
     memcpy(made.row, ROWS, sizeof ROWS);
-    walk w = {net, &made};
-    sa_status status = add_all(&w);
+    walk w = {.net = net, .options = options ? options : &DEFAULTS, .memory = &made};
+    w.blob = calloc((size_t)net->blob_count + 1, sizeof *w.blob);
+    sa_status status = w.blob ? add_all(&w) : sa_error_set(SA_NOMEM, "no memory for %d blobs", net->blob_count);
+    free(w.blob);
     if (status != SA_OK) {
         sa_caffe_memory_free(&made);
         return status;

@@ -1,14 +1,15 @@
-/* What Caffe-SegNet itself would allocate to train a net, buffer by buffer, computed from the net alone.
+/* What Caffe itself would allocate to train a net, buffer by buffer, computed from the net alone.
  *
  * The rules follow Caffe's lazy allocation: a blob's data exists once a layer made it, its gradient once a layer touched it, and a
  * layer's private blobs once it ran. Layers declare their private ones (sa_layer_type.caffe_buffers). cuDNN, the CUDA context and
- * data files kept in RAM are not in it. */
+ * data files kept in RAM are not in it. A net with layers of SegNet's fork is accounted by the fork's rules, any other by BVLC
+ * Caffe's. */
 #ifndef SA_REPORT_CAFFE_MEMORY_H
 #define SA_REPORT_CAFFE_MEMORY_H
 
 #include "net/net.h"
 
-enum { SA_CAFFE_CATEGORY_COUNT = 17 };
+enum { SA_CAFFE_CATEGORY_COUNT = 22 };
 
 /* CUDA context, cuBLAS handle and the driver's own share, which come on top of every total on a GPU. Measured range. */
 static const size_t SA_CUDA_CONTEXT_LOW_BYTES = 300000000, SA_CUDA_CONTEXT_HIGH_BYTES = 500000000;
@@ -20,25 +21,62 @@ typedef struct sa_caffe_row {
     size_t gpu_bytes, cpu_bytes;
 } sa_caffe_row;
 
+/* The same bytes divided once more, by what holds them in Caffe. */
+typedef enum sa_caffe_kind {
+    SA_CAFFE_KIND_INPUT_DATA,
+    SA_CAFFE_KIND_INPUT_DIFF,
+    SA_CAFFE_KIND_TOP_DATA,
+    SA_CAFFE_KIND_TOP_DIFF,
+    SA_CAFFE_KIND_SPLIT_DIFF,
+    SA_CAFFE_KIND_PRIVATE,
+    SA_CAFFE_KIND_PARAM_DATA,
+    SA_CAFFE_KIND_PARAM_DIFF,
+    SA_CAFFE_KIND_HISTORY,
+    SA_CAFFE_KIND_SOLVER_UPDATE,
+    SA_CAFFE_KIND_SOLVER_TEMP,
+    SA_CAFFE_KIND_COUNT
+} sa_caffe_kind;
+extern const char *const SA_CAFFE_KIND_NAMES[SA_CAFFE_KIND_COUNT]; /* "input_data", ... */
+
 typedef struct sa_caffe_item {
     char name[SA_NAME_MAX + 32]; /* "conv1", "conv1.grad", "conv1.column" */
-    const char *layer;           /* that makes it; points into the net */
+    const sa_layer *layer;       /* that makes it; points into the net */
     const char *category;        /* SA_CAFFE_* */
+    sa_caffe_kind kind;
+    const char *member; /* private buffers: Caffe's name, "col_buffer_"; else NULL */
     size_t gpu_bytes, cpu_bytes;
 } sa_caffe_item;
+
+typedef enum sa_caffe_solver {
+    SA_CAFFE_SGD,
+    SA_CAFFE_NESTEROV,
+    SA_CAFFE_ADAGRAD,
+    SA_CAFFE_RMSPROP,
+    SA_CAFFE_ADADELTA,
+    SA_CAFFE_ADAM
+} sa_caffe_solver;
+
+typedef struct sa_caffe_options {
+    sa_caffe_solver solver;
+    bool l1_decay; /* regularization_type: "L1" */
+} sa_caffe_options;
 
 typedef struct sa_caffe_memory {
     size_t memory_required_for_data_bytes; /* the line Caffe prints */
     size_t first_blob_parameter_count, parameter_count;
     sa_caffe_row
         row[SA_CAFFE_CATEGORY_COUNT]; /* every category, in the order of the table in docs; the last is "other", mostly 0 */
+    struct {
+        size_t gpu_bytes, cpu_bytes;
+    } kind[SA_CAFFE_KIND_COUNT];
     size_t gpu_total_bytes, cpu_total_bytes;
     size_t item_count, item_capacity;
     sa_caffe_item *item; /* owned; largest first */
 } sa_caffe_memory;
 
-/* The net must outlive *memory. On success *memory is owned by the caller. SA_INVALID if a size overflows, SA_NOMEM. */
-SA_CHECKED sa_status sa_caffe_memory_create(const sa_net *net, sa_caffe_memory *memory);
+/* options may be NULL (SGD). The net must outlive *memory. On success *memory is owned by the caller. SA_INVALID if a size
+ * overflows, SA_NOMEM. */
+SA_CHECKED sa_status sa_caffe_memory_create(const sa_net *net, const sa_caffe_options *options, sa_caffe_memory *memory);
 void sa_caffe_memory_free(sa_caffe_memory *memory);
 
 /* The row with the most bytes in GPU mode. */

@@ -41,7 +41,7 @@ sa_status sa_plan_report_create(const sa_net *net, const sa_strategy *strategy, 
     const sa_program *p = layout->program;
     sa_plan_report r = {.net = net, .strategy = strategy, .layout = layout, .step_count = p->op_count ? p->op_count : 1};
     sa_caffe_memory caffe;
-    SA_TRY(sa_caffe_memory_create(net, &caffe));
+    SA_TRY(sa_caffe_memory_create(net, NULL, &caffe));
     r.caffe_total_bytes = caffe.gpu_total_bytes;
     sa_caffe_memory_free(&caffe);
     r.live_bytes = calloc(r.step_count, sizeof *r.live_bytes);

@@ -27,17 +27,13 @@ typedef struct bad_net {
     LAYER(name, "Convolution", FROM(bottom, name), "convolution_param { num_output: 3 kernel_size: 3 pad: 1 " body " }")
 #define LOSS(scores, body) LAYER("loss", "SoftmaxWithLoss", "bottom: '" scores "' bottom: 'label' top: 'loss'", body)
 #define POOL(tops, body) LAYER("p", "Pooling", "bottom: 'data' " tops, "pooling_param { " body " }")
-#define KNOWN                                                                                                              \
-    "Input, DummyData, DenseImageData, LRN, Convolution, BN, ReLU, Pooling, Upsample, Dropout, Softmax, SoftmaxWithLoss, " \
-    "Accuracy, Silence"
 #define BIG "[2147483647, 2147483647, 2147483647, 2147483647]"
 
 static const bad_net rows[] = {
     /* types and connections */
-    {SA_UNSUPPORTED, LAYER("d", "Deconvolution", FROM("data", "d"), ""),
-     "2: layer 'd' (Deconvolution): unknown layer type 'Deconvolution'; did you mean 'Convolution'? Known are " KNOWN},
-    {SA_UNSUPPORTED, LAYER("s", "Eltwise", FROM("data", "d"), ""),
-     "2: layer 's' (Eltwise): unknown layer type 'Eltwise'; known are " KNOWN},
+    {SA_UNSUPPORTED, LAYER("d", "Convolutoin", FROM("data", "d"), ""),
+     "2: layer 'd' (Convolutoin): unknown layer type 'Convolutoin'; did you mean 'Convolution'?"},
+    {SA_INVALID, LAYER("s", "Eltwise", FROM("data", "d"), ""), "2: layer 's' (Eltwise): has 1 bottoms, needs 2 to 32"},
     {SA_UNSUPPORTED, LAYER("s", "Split", FROM("data", "d"), ""),
      "2: layer 's' (Split): Splits are put in by themselves where a blob has several readers: leave the layer out and name its "
      "bottom instead of its tops"},
@@ -65,22 +61,8 @@ static const bad_net rows[] = {
      "2: layer 'b' (BN): mean and variance tops need bn_mode LEARN"},
     {SA_UNSUPPORTED, LAYER("loss", "SoftmaxWithLoss", "bottom: 'data' bottom: 'label' top: 'loss' top: 'p'", ""),
      "2: layer 'loss' (SoftmaxWithLoss): a second top (the softmax) is not supported: use a Softmax layer"},
-    {SA_UNSUPPORTED, LAYER("r", "ReLU", FROM("data", "r"), "loss_weight: 0.5"),
-     "2: layer 'r' (ReLU): loss_weight 0.5 on a layer that is no loss"},
     {SA_INVALID, LOSS("data", "loss_weight: 1 loss_weight: 2"),
      "2: layer 'loss' (SoftmaxWithLoss): 'loss_weight' is given 2 times for 1 tops"},
-    {SA_UNSUPPORTED, CONV("c", "data", "") LAYER("s", "Softmax", FROM("c", "s"), "") LOSS("s", ""),
-     "3: layer 's' (Softmax): has no backward pass, but the loss depends on it and parameters lie below it"},
-    {SA_UNSUPPORTED,
-     "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' param { name: 'w' } convolution_param { num_output: 4 "
-     "kernel_size: 1 } }\n"
-     "layer { name: 'd' type: 'Convolution' bottom: 'c' top: 'd' param { name: 'w' } convolution_param { num_output: 4 "
-     "kernel_size: 1 } }",
-     "3: layer 'd' (Convolution): shares parameter 'w' with layer 'c'; shared parameters are not supported"},
-    {SA_UNSUPPORTED,
-     LAYER("s1", "Silence", "bottom: ['data', 'data', 'data', 'data']", "")
-         LAYER("s2", "Silence", "bottom: ['data', 'data', 'data', 'data']", "") LAYER("s3", "Silence", "bottom: 'data'", ""),
-     " blob 'data' has 9 readers, at most 8"},
     {SA_INVALID, LAYER("i", "Input", "top: 'i'", ""), "2: layer 'i' (Input): 'shape' is given 0 times for 1 tops"},
     {SA_INVALID, LAYER("i", "Input", "top: 'i' top: 'j' top: 'k'", "input_param { shape { dim: 1 } shape { dim: 1 } }"),
      "2: layer 'i' (Input): 'shape' is given 2 times for 3 tops"},

@@ -256,7 +256,7 @@ static void filler_errors(void **state)
     assert_true(value == 5);
     assert_ok(sa_filler_type_of("msra", &type));
     assert_int_equal(type, SA_FILLER_MSRA);
-    assert_int_equal(sa_filler_type_of("bilinear", &type), SA_UNSUPPORTED);
+    assert_int_equal(sa_filler_type_of("trilinear", &type), SA_UNSUPPORTED);
 }
 
 /* ---- synthetic scenes ---- */

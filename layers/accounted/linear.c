@@ -1,0 +1,257 @@
+/* Deconvolution, InnerProduct, Embed, Im2col: products with weights, and the columns of one. Caffe: the layers of these names. */
+#include "layers/accounted/accounted.h"
+
+/* ---- Deconvolution: the transpose of a convolution ---- */
+
+typedef struct deconv_config {
+    sa_conv_param param;    /* first: the field table fills it */
+    sa_window_param window; /* this and the next resolved by setup */
+    int32_t dilation_h, dilation_w;
+} deconv_config;
+
+static void conv_init(void *config)
+{
+    sa_conv_param_init(&((deconv_config *)config)->param);
+}
+
+static sa_status resolve(deconv_config *config)
+{
+    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &config->window));
+    sa_conv_param_dilation(&config->param, &config->dilation_h, &config->dilation_w);
+    return SA_OK;
+}
+
+/* H' = s (H - 1) + e - 2 p */
+static int64_t grown_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation)
+{
+    return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad;
+}
+
+static sa_status deconv_setup(sa_layer *layer, sa_blob *blobs)
+{
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    deconv_config *config = layer->config;
+    const sa_conv_param *p = &config->param;
+    const sa_window_param *w = &config->window;
+    sa_shape shape = blobs[layer->bottom[0]].shape;
+    SA_TRY(resolve(config));
+    if (p->num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
+    if (shape.dim[1] % p->group || p->num_output % p->group)
+        SA_FAIL(SA_INVALID, "%d input and %d output channels cannot be divided into %d groups", shape.dim[1], p->num_output,
+                p->group);
+    int64_t height = grown_size(shape.dim[2], w->kernel_h, w->stride_h, w->pad_h, config->dilation_h);
+    int64_t width = grown_size(shape.dim[3], w->kernel_w, w->stride_w, w->pad_w, config->dilation_w);
+    if (height < 1 || width < 1 || height > INT32_MAX || width > INT32_MAX)
+        SA_FAIL(SA_INVALID, "a %dx%d plane becomes %lldx%lld", shape.dim[2], shape.dim[3], (long long)height, (long long)width);
+    layer->param_count = p->bias_term ? 2 : 1;
+    layer->param[0].shape = (sa_shape){4, {shape.dim[1], p->num_output / p->group, w->kernel_h, w->kernel_w}};
+    layer->param[0].filler = p->weight_filler;
+    layer->param[1].shape = (sa_shape){1, {p->num_output}};
+    layer->param[1].filler = p->bias_filler;
+    for (int i = 0; i < layer->top_count; i++)
+        blobs[layer->top[i]].shape = (sa_shape){4, {shape.dim[0], p->num_output, (int32_t)height, (int32_t)width}};
+    return SA_OK;
+}
+
+static int deconv_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    const deconv_config *config = layer->config;
+    const sa_shape *bottom = &blobs[layer->bottom[0]].shape, *top = &blobs[layer->top[0]].shape;
+    size_t kernel = (size_t)config->window.kernel_h * (size_t)config->window.kernel_w;
+    size_t column = (size_t)top->dim[1] * kernel * sa_shape_span(bottom, 2, 4) * 4;
+    int count = sa_caffe_conv_shapes(list);
+    list[count++] = sa_both("col_buffer_", SA_CAFFE_COLUMNS, column);
+    if (layer->param_count > 1)
+        list[count++] = sa_both("bias_multiplier_", SA_CAFFE_BIAS_MULTIPLIERS, sa_shape_span(top, 2, 4) * 4);
+    return count;
+}
+
+const sa_layer_type sa_layer_deconvolution = {
+    .name = "Deconvolution",
+    .config_field = "convolution_param",
+    .config_table = sa_conv_fields,
+    .config_bytes = sizeof(deconv_config),
+    .config_init = conv_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .accounted_only = true,
+    .caffe_all_top_diffs = true,
+    .setup = deconv_setup,
+    .caffe_touched_diffs = sa_caffe_touches_all,
+    .caffe_buffers = deconv_buffers,
+};
+
+/* ---- InnerProduct ---- */
+
+typedef struct inner_product_param {
+    int32_t num_output, axis;
+    bool bias_term, transpose;
+    sa_filler_param weight_filler, bias_filler;
+    int begin; /* resolved by setup */
+} inner_product_param;
+
+static const sa_field inner_product_fields[] = {
+    SA_F_RANGE(inner_product_param, num_output, "num_output", INT32, 1, INT32_MAX),
+    SA_F_SINGLE(inner_product_param, axis, "axis", INT32),
+    SA_F_SINGLE(inner_product_param, bias_term, "bias_term", BOOL),
+    SA_F_SINGLE(inner_product_param, transpose, "transpose", BOOL),
+    SA_F_MESSAGE(inner_product_param, weight_filler, "weight_filler", sa_filler_fields),
+    SA_F_MESSAGE(inner_product_param, bias_filler, "bias_filler", sa_filler_fields),
+    SA_F_END,
+};
+
+static void inner_product_init(void *config)
+{
+    inner_product_param *p = config;
+    *p = (inner_product_param){.bias_term = true, .axis = 1};
+    sa_filler_param_init(&p->weight_filler);
+    sa_filler_param_init(&p->bias_filler);
+}
+
+static sa_status inner_product_setup(sa_layer *layer, sa_blob *blobs)
+{
+    inner_product_param *p = layer->config;
+    const sa_shape *shape = &blobs[layer->bottom[0]].shape;
+    if (p->num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
+    SA_TRY(sa_axis_resolve(shape, p->axis, "axis", &p->begin));
+    size_t inputs = sa_shape_span(shape, p->begin, shape->axes);
+    if (inputs > INT32_MAX) SA_FAIL(SA_INVALID, "%zu inputs of an inner product", inputs);
+    sa_shape top = {.axes = p->begin + 1};
+    for (int i = 0; i < p->begin; i++) top.dim[i] = shape->dim[i];
+    top.dim[p->begin] = p->num_output;
+    layer->param_count = p->bias_term ? 2 : 1;
+    int32_t in = (int32_t)inputs, out = p->num_output;
+    layer->param[0].shape = p->transpose ? (sa_shape){2, {in, out}} : (sa_shape){2, {out, in}};
+    layer->param[0].filler = p->weight_filler;
+    layer->param[1].shape = (sa_shape){1, {out}};
+    layer->param[1].filler = p->bias_filler;
+    blobs[layer->top[0]].shape = top;
+    return SA_OK;
+}
+
+static int inner_product_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    const inner_product_param *p = layer->config;
+    if (!p->bias_term) return 0;
+    list[0] = sa_both("bias_multiplier_", SA_CAFFE_OTHER, sa_shape_span(&blobs[layer->bottom[0]].shape, 0, p->begin) * 4);
+    return 1;
+}
+
+const sa_layer_type sa_layer_inner_product = {
+    .name = "InnerProduct",
+    .config_field = "inner_product_param",
+    .config_table = inner_product_fields,
+    .config_bytes = sizeof(inner_product_param),
+    .config_init = inner_product_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .accounted_only = true,
+    .setup = inner_product_setup,
+    .caffe_buffers = inner_product_buffers,
+};
+
+/* ---- Embed: a row of the weight per index ---- */
+
+typedef struct embed_param {
+    int32_t num_output, input_dim;
+    bool bias_term;
+    sa_filler_param weight_filler, bias_filler;
+} embed_param;
+
+static const sa_field embed_fields[] = {
+    SA_F_RANGE(embed_param, num_output, "num_output", INT32, 1, INT32_MAX),
+    SA_F_RANGE(embed_param, input_dim, "input_dim", INT32, 1, INT32_MAX),
+    SA_F_SINGLE(embed_param, bias_term, "bias_term", BOOL),
+    SA_F_MESSAGE(embed_param, weight_filler, "weight_filler", sa_filler_fields),
+    SA_F_MESSAGE(embed_param, bias_filler, "bias_filler", sa_filler_fields),
+    SA_F_END,
+};
+
+static void embed_init(void *config)
+{
+    embed_param *p = config;
+    *p = (embed_param){.bias_term = true};
+    sa_filler_param_init(&p->weight_filler);
+    sa_filler_param_init(&p->bias_filler);
+}
+
+static sa_status embed_setup(sa_layer *layer, sa_blob *blobs)
+{
+    const embed_param *p = layer->config;
+    sa_shape top = blobs[layer->bottom[0]].shape;
+    if (p->num_output < 1 || p->input_dim < 1) SA_FAIL(SA_INVALID, "num_output and input_dim are needed");
+    if (top.axes >= 4) SA_FAIL(SA_UNSUPPORTED, "its top would have %d axes; at most 4 are supported", top.axes + 1);
+    top.dim[top.axes++] = p->num_output;
+    layer->param_count = p->bias_term ? 2 : 1;
+    layer->param[0].shape = (sa_shape){2, {p->input_dim, p->num_output}};
+    layer->param[0].filler = p->weight_filler;
+    layer->param[1].shape = (sa_shape){1, {p->num_output}};
+    layer->param[1].filler = p->bias_filler;
+    blobs[layer->top[0]].shape = top;
+    return SA_OK;
+}
+
+static int embed_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    if (layer->param_count < 2) return 0;
+    list[0] = sa_both("bias_multiplier_", SA_CAFFE_OTHER, sa_bottom_bytes(layer, blobs, 0));
+    return 1;
+}
+
+const sa_layer_type sa_layer_embed = {
+    .name = "Embed",
+    .config_field = "embed_param",
+    .config_table = embed_fields,
+    .config_bytes = sizeof(embed_param),
+    .config_init = embed_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_tops = 1,
+    .accounted_only = true,
+    .setup = embed_setup,
+    .caffe_buffers = embed_buffers,
+};
+
+/* ---- Im2col ---- */
+
+static sa_status im2col_setup(sa_layer *layer, sa_blob *blobs)
+{
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    deconv_config *config = layer->config;
+    const sa_window_param *w = &config->window;
+    sa_shape shape = blobs[layer->bottom[0]].shape;
+    SA_TRY(resolve(config));
+    int64_t channels = (int64_t)shape.dim[1] * w->kernel_h * w->kernel_w;
+    int64_t height = sa_conv_out_size(shape.dim[2], w->kernel_h, w->stride_h, w->pad_h, config->dilation_h);
+    int64_t width = sa_conv_out_size(shape.dim[3], w->kernel_w, w->stride_w, w->pad_w, config->dilation_w);
+    if (height < 1 || width < 1 || channels > INT32_MAX)
+        SA_FAIL(SA_INVALID, "kernel %dx%d does not fit the plane of %dx%d", w->kernel_h, w->kernel_w, shape.dim[2], shape.dim[3]);
+    blobs[layer->top[0]].shape = (sa_shape){4, {shape.dim[0], (int32_t)channels, (int32_t)height, (int32_t)width}};
+    return SA_OK;
+}
+
+const sa_layer_type sa_layer_im2col = {
+    .name = "Im2col",
+    .config_field = "convolution_param",
+    .config_table = sa_conv_fields,
+    .config_bytes = sizeof(deconv_config),
+    .config_init = conv_init,
+    .min_bottoms = 1,
+    .max_bottoms = 1,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .accounted_only = true,
+    .setup = im2col_setup,
+};

@@ -1,0 +1,154 @@
+/* What Caffe allocates for nets of all kinds, against a walk over every blob of a running BVLC Caffe: tests/golden_memory. */
+#include "net/net.h"
+#include "report/caffe_memory.h"
+
+#include <cjson/cJSON.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FOLDER "tests/golden_memory/"
+
+static cJSON *truths;
+
+static int read_truths(void **state)
+{
+    (void)state;
+    static char text[65536];
+    FILE *file = fopen(FOLDER "truth.json", "r");
+    if (!file) return -1;
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[length] = '\0';
+    truths = cJSON_Parse(text);
+    return truths ? 0 : -1;
+}
+
+static int free_truths(void **state)
+{
+    (void)state;
+    cJSON_Delete(truths);
+    return 0;
+}
+
+static const cJSON *truth_of(const char *name)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, truths)
+    {
+        if (!strcmp(cJSON_GetObjectItemCaseSensitive(row, "net")->valuestring, name)) return row;
+    }
+    fail_msg("no truth for %s", name);
+    return NULL;
+}
+
+static size_t number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) ? (size_t)item->valuedouble : 0;
+}
+
+static sa_caffe_solver solver_of(const char *name)
+{
+    static const char *const names[] = {"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"};
+    for (int i = 0; i < 6; i++)
+        if (!strcmp(names[i], name)) return (sa_caffe_solver)i;
+    fail_msg("solver %s", name);
+    return SA_CAFFE_SGD;
+}
+
+/* Sum of a private buffer over the layers of a type: "Convolution.col_buffer_", "SoftmaxWithLoss/softmax.scale_". */
+static size_t private_bytes(const sa_caffe_memory *m, const char *key)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < m->item_count; i++) {
+        char name[128];
+        const sa_caffe_item *item = &m->item[i];
+        if (!item->member) continue;
+        snprintf(name, sizeof name, "%s%s%s", item->layer->type->name, item->member[0] == '/' ? "" : ".", item->member);
+        if (!strcmp(name, key)) sum += item->cpu_bytes;
+    }
+    return sum;
+}
+
+static int differences(const char *what, const char *key, size_t found, size_t expected)
+{
+    if (found == expected) return 0;
+    print_error("  %s %s: %zu, Caffe %zu\n", what, key, found, expected);
+    return 1;
+}
+
+static int compare(const sa_caffe_memory *m, const cJSON *truth)
+{
+    const cJSON *cpu = cJSON_GetObjectItemCaseSensitive(truth, "categories"), *row;
+    const cJSON *gpu = cJSON_GetObjectItemCaseSensitive(truth, "gpu_categories");
+    int wrong = 0;
+    wrong += differences("line", "", m->memory_required_for_data_bytes, number(truth, "memory_required_for_data"));
+    wrong += differences("parameters", "", m->parameter_count, number(truth, "parameter_count"));
+    for (int i = 0; i < SA_CAFFE_KIND_COUNT; i++) {
+        const char *name = SA_CAFFE_KIND_NAMES[i];
+        wrong += differences("CPU", name, m->kind[i].cpu_bytes, number(cpu, name));
+        if (gpu) wrong += differences("GPU", name, m->kind[i].gpu_bytes, number(gpu, name));
+    }
+    wrong += differences("CPU", "total", m->cpu_total_bytes, number(truth, "total_cpu_bytes"));
+    if (gpu) wrong += differences("GPU", "total", m->gpu_total_bytes, number(truth, "gpu_total_bytes"));
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(truth, "private_by_type"))
+    {
+        wrong += differences("private", row->string, private_bytes(m, row->string), (size_t)row->valuedouble);
+    }
+    return wrong;
+}
+
+static void every_net_takes_what_caffe_takes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *truth, *file;
+        int32_t batch;
+    } ROWS[] = {{"lenet", "lenet", 0},
+                {"lenet_Nesterov", "lenet", 0},
+                {"lenet_AdaGrad", "lenet", 0},
+                {"lenet_RMSProp", "lenet", 0},
+                {"lenet_Adam", "lenet", 0},
+                {"cifar10_quick", "cifar10_quick", 0},
+                {"cifar10_full", "cifar10_full", 0},
+                {"autoencoder", "autoencoder", 0},
+                {"alexnet", "alexnet", 0},
+                {"alexnet_b32", "alexnet", 32},
+                {"caffenet", "caffenet", 0},
+                {"caffenet_b32", "caffenet", 32},
+                {"vgg16_b4", "vgg16_b4", 0},
+                {"resnet50_b8", "resnet50_b8", 0},
+                {"unet_572", "unet_572", 0},
+                {"every_layer", "every_layer", 0}};
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        const cJSON *truth = truth_of(ROWS[i].truth);
+        const sa_net_options options = {.batch = ROWS[i].batch};
+        const sa_caffe_options caffe = {.solver = solver_of(cJSON_GetObjectItemCaseSensitive(truth, "solver")->valuestring)};
+        char path[256];
+        sa_net *net = NULL;
+        sa_caffe_memory memory;
+        snprintf(path, sizeof path, FOLDER "nets/%s.prototxt", ROWS[i].file);
+        if (sa_net_load(path, &options, &net) != SA_OK) fail_msg("%s", sa_error_message());
+        if (sa_caffe_memory_create(net, &caffe, &memory) != SA_OK) fail_msg("%s", sa_error_message());
+        int differing = compare(&memory, truth);
+        if (differing) print_error("%s: %d differences\n", ROWS[i].truth, differing);
+        wrong += differing;
+        sa_caffe_memory_free(&memory);
+        sa_net_free(net);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_net_takes_what_caffe_takes)};
+    return cmocka_run_group_tests(tests, read_truths, free_truths);
+}
