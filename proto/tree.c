@@ -29,8 +29,10 @@ sa_status sa_proto_append(sa_proto_message *message, const char *name, size_t na
         if (!longer) SA_FAIL(SA_NOMEM, "out of memory for a field");
         message->field = longer;
     }
-    char *copy = strndup(name, name_length);
+    char *copy = malloc(name_length + 1);
     if (!copy) SA_FAIL(SA_NOMEM, "out of memory for a field");
+    memcpy(copy, name, name_length);
+    copy[name_length] = '\0';
     *field = &message->field[message->count++];
     **field = (sa_proto_field){.name = copy, .line = line};
     return SA_OK;
