@@ -38,10 +38,9 @@ struct sa_accuracy_config {
 
 /* counts: (count_of(classes)), 0 before. The block's own counts lie in shared memory behind the slots' `slot_floats`. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_accuracy_kernel(const __grid_constant__ sa_eval_program scores,
-                                                  const __grid_constant__ sa_eval_program labels,
-                                                  const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
-                                                  int slot_floats, sa_count *__restrict__ counts)
+SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
+          const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
+          int slot_floats, sa_count *__restrict__ counts)
 {
     SA_DYN_SHARED(float, slots);
     unsigned *own = (unsigned *)(slots + slot_floats);
@@ -72,8 +71,8 @@ __global__ void SA_EVAL_BOUNDS sa_accuracy_kernel(const __grid_constant__ sa_eva
 }
 
 /* per_class: (classes), may be NULL. */
-__global__ void SA_EVAL_BOUNDS sa_accuracy_finish_kernel(const sa_count *__restrict__ counts, int classes,
-                                                         float *__restrict__ accuracy, float *__restrict__ per_class)
+SA_KERNEL(sa_accuracy_finish_kernel, sa_eval_block, const sa_count *__restrict__ counts, int classes, float *__restrict__ accuracy,
+          float *__restrict__ per_class)
 {
     if (threadIdx.x == 0) *accuracy = (float)((double)counts[0] / (double)counts[1]);
     for (int c = (int)threadIdx.x; per_class && c < classes; c += SA_EVAL_THREADS) {
@@ -106,15 +105,15 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     SA_TRY(sa_compile_one(&args->scores, &scores));
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(first, first + images, root->height, root->width, &pieces));
-    const size_t slot_bytes = sa_eval_shared_bytes_of(&scores, &labels);
-    const size_t shared_bytes = slot_bytes + (size_t)count_of(config.classes) * sizeof(unsigned);
-    if (shared_bytes > 48 * 1024) SA_FAIL(SA_UNSUPPORTED, "accuracy: %d classes are too many for the cuda device", config.classes);
+    const size_t slot_bytes = sa_eval_slot_bytes({&scores, &labels});
+    const size_t count_bytes = (size_t)count_of(config.classes) * sizeof(unsigned);
+    if (slot_bytes + count_bytes > SA_DYN_SHARED_MAX)
+        SA_FAIL(SA_UNSUPPORTED, "accuracy: %d classes are too many for the cuda device", config.classes);
     SA_CUDA_TRY(cudaMemsetAsync(counts, 0, bytes, cuda->stream));
     if (pieces.count > 0)
-        SA_CUDA_TRY(sa_launch(scores.levels == 1 && labels.levels == 1 ? sa_accuracy_kernel<false> : sa_accuracy_kernel<true>,
-                              sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, shared_bytes, cuda->stream, scores,
-                              labels, pieces, config, (int)(slot_bytes / sizeof(float)), counts));
-    SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, SA_EVAL_THREADS, 0, cuda->stream, counts, config.classes,
-                          (float *)args->accuracy.ptr, (float *)args->per_class.ptr));
+        SA_EVAL_LAUNCH(sa_accuracy_kernel, {&scores, &labels}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), count_bytes,
+                       cuda->stream, scores, labels, pieces, config, (int)(slot_bytes / sizeof(float)), counts);
+    SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, 0, cuda->stream, counts, config.classes, (float *)args->accuracy.ptr,
+                          (float *)args->per_class.ptr));
     return SA_OK;
 }

@@ -7,8 +7,6 @@
 #include "kernels/cuda/eval_launch.cuh"
 #include "kernels/cuda/row_reduce.cuh"
 
-enum { REDUCE_THREADS = 512, REDUCE_ROWS = REDUCE_THREADS / SA_ROW_LANES, REDUCE_SHARED_BYTES = 47 * 1024 };
-
 enum reduce_kind { REDUCE_STATISTICS, REDUCE_GRADIENT, REDUCE_SUM };
 
 /* What becomes of a channel's sum and product; outputs are (C). */
@@ -64,18 +62,16 @@ static __device__ __forceinline__ void reduce_lane(const sa_eval_program &progra
 
 /* pieces.range: images, and the channels that blocks stand for. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_channel_reduce_kernel(const __grid_constant__ sa_eval_program program,
-                                                        const __grid_constant__ sa_pieces pieces,
-                                                        const __grid_constant__ sa_reduce_output out)
+SA_KERNEL(sa_channel_reduce_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+          const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_reduce_output out)
 {
     SA_DYN_SHARED(float, slots);
-    __shared__ double row_sum[REDUCE_ROWS], row_product[REDUCE_ROWS];
-    const int rows_at_once = (int)blockDim.x / SA_ROW_LANES;
+    __shared__ double row_sum[SA_ROWS_AT_ONCE], row_product[SA_ROWS_AT_ONCE];
     const int c = pieces.range.channel_begin + (int)blockIdx.x;
     const int lane = (int)(threadIdx.x % SA_ROW_LANES), part = (int)(threadIdx.x / SA_ROW_LANES);
     const int rows = (pieces.range.image_end - pieces.range.image_begin) * pieces.height;
     double total_sum = 0.0, total_product = 0.0; /* thread 0's */
-    for (int first = 0; first < rows; first += rows_at_once) {
+    for (int first = 0; first < rows; first += SA_ROWS_AT_ONCE) {
         double sum = 0.0, product = 0.0;
         int row = first + part;
         if (row < rows)
@@ -89,7 +85,7 @@ __global__ void SA_EVAL_BOUNDS sa_channel_reduce_kernel(const __grid_constant__ 
         }
         __syncthreads();
         if (threadIdx.x == 0) {
-            for (int r = 0; r < rows_at_once && first + r < rows; r++) {
+            for (int r = 0; r < SA_ROWS_AT_ONCE && first + r < rows; r++) {
                 total_sum = total_sum + row_sum[r];
                 total_product = total_product + row_product[r];
             }
@@ -110,11 +106,7 @@ static sa_status reduce_channels(sa_cuda_device *device, const sa_range *range, 
     sa_pieces pieces = {*range, root->height, root->width, 0, 0};
     if (channels == 0) return SA_OK;
     out.count = (double)(range->image_end - range->image_begin) * (double)root->height * (double)root->width;
-    int threads = REDUCE_THREADS; /* fewer if the source needs much shared memory; the order of the sums stays */
-    while (threads > SA_EVAL_THREADS && sa_eval_shared_bytes(&program, threads) > REDUCE_SHARED_BYTES) threads /= 2;
-    SA_CUDA_TRY(sa_launch(program.levels == 1 ? sa_channel_reduce_kernel<false> : sa_channel_reduce_kernel<true>,
-                          (unsigned)channels, (unsigned)threads, sa_eval_shared_bytes(&program, threads), device->stream, program,
-                          pieces, out));
+    SA_EVAL_LAUNCH(sa_channel_reduce_kernel, {&program}, (unsigned)channels, 0, device->stream, program, pieces, out);
     return SA_OK;
 }
 

@@ -99,11 +99,10 @@ sa_status sa_conv_finish_dx(sa_cuda_device *device, const sa_conv_backward_args 
 
 /* ------------------------------------------------------------------ bias -------------------------------------------- */
 
-enum { BIAS_THREADS = 256 };
+typedef sa_block<256> sa_bias_block;
 
 /* One row of blocks a channel: gridDim.y. y: (channels, plane) of one image; bias: (channels). */
-__global__ void __launch_bounds__(BIAS_THREADS)
-    sa_add_bias_kernel(float *__restrict__ y, const float *__restrict__ bias, unsigned plane)
+SA_KERNEL(sa_add_bias_kernel, sa_bias_block, float *__restrict__ y, const float *__restrict__ bias, unsigned plane)
 {
     const float b = bias[blockIdx.y];
     y += (size_t)blockIdx.y * plane;
@@ -121,7 +120,7 @@ sa_status sa_conv_add_bias(sa_cuda_device *device, const sa_conv_forward_args *a
     if (!args->bias.ptr) return SA_OK;
     const int begin = args->range.channel_begin, channels = args->range.channel_end - begin;
     const unsigned plane = (unsigned)sa_conv_out_plane(&args->shape);
-    SA_CUDA_TRY(sa_launch(sa_add_bias_kernel, dim3(sa_blocks_for(plane / 4, BIAS_THREADS), (unsigned)channels), BIAS_THREADS, 0,
+    SA_CUDA_TRY(sa_launch(sa_add_bias_kernel, dim3(sa_blocks_for(plane / 4, sa_bias_block::threads), (unsigned)channels), 0,
                           device->stream, (float *)sa_slab_row(&args->y, n, begin, 0), (const float *)args->bias.ptr + begin,
                           plane));
     return SA_OK;

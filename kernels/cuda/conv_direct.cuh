@@ -8,7 +8,6 @@
 enum {
     SA_DIRECT_ROWS = 8, /* output pixels of a tile */
     SA_DIRECT_COLUMNS = 32,
-    SA_DIRECT_SHARED_BYTES = 47 * 1024,
 };
 
 /* The part of an input plane that a tile of output pixels reads; width a multiple of SA_EVAL_LANES. */

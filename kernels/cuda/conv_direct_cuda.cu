@@ -62,10 +62,9 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
 /* Grid: tiles of a plane, groups of OUT_CHANNELS channels. s: as seen by this kernel, s.in_* is the source's plane. out: channels
  * [channel_begin, channel_end) of image n. tile_floats: a multiple of 4. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_direct_kernel(const __grid_constant__ sa_eval_program source,
-                                                const __grid_constant__ sa_conv_shape s, sa_direct_tile tile,
-                                                const __grid_constant__ sa_direct_weight w, int n, int channel_begin,
-                                                int channel_end, int slot_floats, const __grid_constant__ sa_slab out)
+SA_KERNEL(sa_direct_kernel, sa_eval_block, const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_conv_shape s,
+          sa_direct_tile tile, const __grid_constant__ sa_direct_weight w, int n, int channel_begin, int channel_end,
+          int slot_floats, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     float *weights = slots + slot_floats, *pixels = weights + s.kernel_h * s.kernel_w * OUT_CHANNELS;
@@ -96,10 +95,9 @@ __global__ void SA_EVAL_BOUNDS sa_direct_kernel(const __grid_constant__ sa_eval_
 
 /* The data gradient at strides above 1: one thread a piece of dx, over o, u, v. pieces: of dx's rows; s: the forward shape. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_direct_strided_kernel(const __grid_constant__ sa_eval_program dy,
-                                                        const __grid_constant__ sa_pieces pieces,
-                                                        const __grid_constant__ sa_conv_shape s, const float *__restrict__ weight,
-                                                        const __grid_constant__ sa_slab out)
+SA_KERNEL(sa_direct_strided_kernel, sa_eval_block, const __grid_constant__ sa_eval_program dy,
+          const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_conv_shape s, const float *__restrict__ weight,
+          const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     const int taps = s.kernel_h * s.kernel_w;
@@ -147,16 +145,15 @@ static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, 
 {
     sa_eval_program program;
     SA_TRY(sa_compile_one(source, &program));
-    const size_t slot_bytes = sa_eval_shared_bytes(&program, SA_EVAL_THREADS), shared_bytes = slot_bytes + tile_bytes(s);
-    if (shared_bytes > SA_DIRECT_SHARED_BYTES)
+    const size_t slot_bytes = sa_eval_slot_bytes({&program}), shared_bytes = slot_bytes + tile_bytes(s);
+    if (shared_bytes > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED, "direct convolution: a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, %d are there",
-                s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DIRECT_SHARED_BYTES);
+                s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DYN_SHARED_MAX);
     const int across = (s->out_width + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS;
     const int down = (s->out_height + SA_DIRECT_ROWS - 1) / SA_DIRECT_ROWS;
     const dim3 grid((unsigned)(across * down), (unsigned)((channel_end - channel_begin + OUT_CHANNELS - 1) / OUT_CHANNELS));
-    SA_CUDA_TRY(sa_launch(program.levels == 1 ? sa_direct_kernel<false> : sa_direct_kernel<true>, grid, SA_EVAL_THREADS,
-                          shared_bytes, device->stream, program, *s, sa_direct_tile_of(s), *w, n, channel_begin, channel_end,
-                          (int)(slot_bytes / sizeof(float)), *out));
+    SA_EVAL_LAUNCH(sa_direct_kernel, {&program}, grid, tile_bytes(s), device->stream, program, *s, sa_direct_tile_of(s), *w, n,
+                   channel_begin, channel_end, (int)(slot_bytes / sizeof(float)), *out);
     return SA_OK;
 }
 
@@ -199,8 +196,8 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
     const sa_range range = {n, n + 1, 0, s->in_channels};
     SA_TRY(sa_compile_one(&args->dy, &program));
     SA_TRY(sa_count_pieces(&range, s->in_height, s->in_width, 1, &pieces));
-    SA_EVAL_LAUNCH(sa_direct_strided_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), device->stream, pieces, *s,
-                   weight, *dx);
+    SA_EVAL_LAUNCH(sa_direct_strided_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream, program,
+                   pieces, *s, weight, *dx);
     return SA_OK;
 }
 

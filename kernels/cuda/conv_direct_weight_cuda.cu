@@ -69,12 +69,10 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
 /* Grid: input channels x runs of threads over (tap, quad); groups of CHANNELS; chunks, or 1. partial: (chunks, channels, depth)
  * floats, or NULL: this block does all chunks and writes dweight (Cout, depth). */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_direct_weight_kernel(const __grid_constant__ sa_eval_program x_source,
-                                                       const __grid_constant__ sa_eval_program dy_source,
-                                                       const __grid_constant__ sa_conv_shape s, sa_direct_tile tile,
-                                                       sa_weight_cut cut, int n, int channel_begin, int channel_end,
-                                                       int slot_floats, bool add, float *__restrict__ partial,
-                                                       float *__restrict__ dweight)
+SA_KERNEL(sa_direct_weight_kernel, sa_eval_block, const __grid_constant__ sa_eval_program x_source,
+          const __grid_constant__ sa_eval_program dy_source, const __grid_constant__ sa_conv_shape s, sa_direct_tile tile,
+          sa_weight_cut cut, int n, int channel_begin, int channel_end, int slot_floats, bool add, float *__restrict__ partial,
+          float *__restrict__ dweight)
 {
     SA_DYN_SHARED(float, slots);
     float *gradient = slots + slot_floats, *pixels = gradient + TILE_PIXELS * CHANNELS;
@@ -110,8 +108,8 @@ __global__ void SA_EVAL_BOUNDS sa_direct_weight_kernel(const __grid_constant__ s
 }
 
 /* dweight = the chunks' sums, added in order. partial: (chunks, count). */
-__global__ void SA_EVAL_BOUNDS sa_direct_weight_sum_kernel(const float *__restrict__ partial, int chunks, size_t count, bool add,
-                                                           float *__restrict__ dweight)
+SA_KERNEL(sa_direct_weight_sum_kernel, sa_eval_block, const float *__restrict__ partial, int chunks, size_t count, bool add,
+          float *__restrict__ dweight)
 {
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (size_t)gridDim.x * blockDim.x) {
         double sum = 0.0;
@@ -139,14 +137,14 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
     sa_eval_program x, dy;
     SA_TRY(sa_compile_one(&args->x, &x));
     SA_TRY(sa_compile_one(&args->dy, &dy));
-    const size_t slot_bytes = sa_eval_shared_bytes_of(&x, &dy);
-    const size_t shared_bytes =
-        slot_bytes + ((size_t)TILE_PIXELS * CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
-    if (shared_bytes > SA_DIRECT_SHARED_BYTES)
+    const size_t slot_bytes = sa_eval_slot_bytes({&x, &dy});
+    const size_t tile_bytes = ((size_t)TILE_PIXELS * CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
+    const size_t shared_bytes = slot_bytes + tile_bytes;
+    if (shared_bytes > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED,
                 "direct convolution: the weight gradient of a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, "
                 "%d are there",
-                s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DIRECT_SHARED_BYTES);
+                s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DYN_SHARED_MAX);
     float *dweight = (float *)args->dweight.ptr;
     float *partial = sa_direct_weight_bytes(s, end - begin, workspace_bytes) ? (float *)workspace : nullptr;
     const int item_blocks = (taps * QUADS + SA_EVAL_THREADS - 1) / SA_EVAL_THREADS;
@@ -154,12 +152,11 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
                     partial ? (unsigned)cut.chunks : 1);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const bool add = args->accumulate || n > args->range.image_begin;
-        SA_CUDA_TRY(sa_launch(x.levels == 1 && dy.levels == 1 ? sa_direct_weight_kernel<false> : sa_direct_weight_kernel<true>,
-                              grid, SA_EVAL_THREADS, shared_bytes, device->stream, x, dy, *s, tile, cut, n, begin, end,
-                              (int)(slot_bytes / sizeof(float)), add, partial, dweight));
+        SA_EVAL_LAUNCH(sa_direct_weight_kernel, {&x, &dy}, grid, tile_bytes, device->stream, x, dy, *s, tile, cut, n, begin, end,
+                       (int)(slot_bytes / sizeof(float)), add, partial, dweight);
         if (partial)
-            SA_CUDA_TRY(sa_launch(sa_direct_weight_sum_kernel, sa_blocks_for(count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0,
-                                  device->stream, (const float *)partial, cut.chunks, count, add, dweight + (size_t)begin * depth));
+            SA_CUDA_TRY(sa_launch(sa_direct_weight_sum_kernel, sa_blocks_for(count, SA_EVAL_THREADS), 0, device->stream,
+                                  (const float *)partial, cut.chunks, count, add, dweight + (size_t)begin * depth));
     }
     return SA_OK;
 }

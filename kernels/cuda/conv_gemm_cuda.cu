@@ -10,11 +10,10 @@
 /* cuBLAS: 16 KiB keep every routine working, 4 MiB is what it takes by default. */
 static const size_t blas_least_bytes = 16 << 10, blas_most_bytes = 4 << 20;
 
-enum { COLUMN_THREADS = 256 };
+typedef sa_block<256> sa_column_block;
 
 /* One thread an element of the column matrix (depth, H'*W'). image: (Cin, H, W). */
-__global__ void __launch_bounds__(COLUMN_THREADS)
-    sa_im2col_kernel(sa_conv_shape s, const float *__restrict__ image, float *__restrict__ column)
+SA_KERNEL(sa_im2col_kernel, sa_column_block, sa_conv_shape s, const float *__restrict__ image, float *__restrict__ column)
 {
     const unsigned plane = (unsigned)s.out_height * (unsigned)s.out_width, taps = (unsigned)(s.kernel_h * s.kernel_w);
     const unsigned q = blockIdx.y; /* c, u, v */
@@ -29,8 +28,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
 }
 
 /* One thread an element of dx (Cin, H, W): the sum, in order of (u, v), of the column entries that were copied from it. */
-__global__ void __launch_bounds__(COLUMN_THREADS)
-    sa_col2im_kernel(sa_conv_shape s, const float *__restrict__ column, float *__restrict__ dx)
+SA_KERNEL(sa_col2im_kernel, sa_column_block, sa_conv_shape s, const float *__restrict__ column, float *__restrict__ dx)
 {
     const unsigned in_plane = (unsigned)s.in_height * (unsigned)s.in_width;
     const size_t out_plane = (size_t)s.out_height * (size_t)s.out_width;
@@ -90,8 +88,8 @@ static sa_status make_column(sa_cuda_device *device, const sa_conv_shape *s, con
 {
     *result = image;
     if (sa_conv_is_plain_1x1(s)) return SA_OK;
-    const dim3 grid(sa_blocks_for(sa_conv_out_plane(s), COLUMN_THREADS), (unsigned)sa_conv_depth(s));
-    SA_CUDA_TRY(sa_launch(sa_im2col_kernel, grid, COLUMN_THREADS, 0, device->stream, *s, image, column));
+    const dim3 grid(sa_blocks_for(sa_conv_out_plane(s), sa_column_block::threads), (unsigned)sa_conv_depth(s));
+    SA_CUDA_TRY(sa_launch(sa_im2col_kernel, grid, 0, device->stream, *s, image, column));
     *result = column;
     return SA_OK;
 }
@@ -143,8 +141,8 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
     SA_BLAS_TRY(cublasSgemm(device->blas, CUBLAS_OP_N, CUBLAS_OP_T, plane, depth, s->out_channels, &one, dy, plane,
                             (const float *)args->weight.ptr, depth, &zero, product, plane));
     if (product != dx) {
-        const dim3 grid(sa_blocks_for(sa_conv_in_plane(s), COLUMN_THREADS), (unsigned)s->in_channels);
-        SA_CUDA_TRY(sa_launch(sa_col2im_kernel, grid, COLUMN_THREADS, 0, device->stream, *s, (const float *)product, dx));
+        const dim3 grid(sa_blocks_for(sa_conv_in_plane(s), sa_column_block::threads), (unsigned)s->in_channels);
+        SA_CUDA_TRY(sa_launch(sa_col2im_kernel, grid, 0, device->stream, *s, (const float *)product, dx));
     }
     return sa_conv_finish_dx(device, args, n, w->dx);
 }

@@ -1,6 +1,7 @@
 /* Flattening source trees into evaluation programs, on the host: see eval_program.cuh. */
 #include "core/status.h"
 #include "kernels/cuda/eval_program.cuh"
+#include "kernels/cuda/launch.cuh"
 
 #include <string.h>
 
@@ -188,9 +189,8 @@ sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_pr
         if (c.groups[g].level + 1 > program->levels) program->levels = (int8_t)(c.groups[g].level + 1);
         place_group(&c.groups[g], g, roots, g == 0 ? count : 0, program, &used);
     }
-    const size_t limit = 48 * 1024 - 1024; /* the least that every card has, less what kernels declare themselves */
-    if (sa_eval_shared_bytes(program, SA_EVAL_THREADS) > limit)
-        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %zu are there",
-                sa_eval_shared_bytes(program, SA_EVAL_THREADS), limit);
+    if (sa_eval_shared_bytes(program, SA_EVAL_THREADS) > SA_DYN_SHARED_MAX)
+        SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %d are there",
+                sa_eval_shared_bytes(program, SA_EVAL_THREADS), (int)SA_DYN_SHARED_MAX);
     return SA_OK;
 }

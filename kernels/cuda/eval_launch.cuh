@@ -6,27 +6,36 @@
 #include "kernels/cuda/eval.cuh"
 #include "kernels/cuda/launch.cuh"
 
-/* Four blocks a multiprocessor at least: without it ptxas squeezes some kernels into so few registers that they spill. */
-#define SA_EVAL_BOUNDS __launch_bounds__(SA_EVAL_THREADS, 4)
+#include <initializer_list>
 
-/* Launches kernel<false> if the programs have no groups inside groups, which needs fewer registers, else kernel<true>. PAIR: for
- * two programs; they use the same slots one after the other. */
-#define SA_EVAL_LAUNCH(kernel, program, blocks, stream, ...)                                                                      \
-    SA_TRY(sa_cuda_check(sa_launch((program).levels == 1 ? kernel<false> : kernel<true>, dim3((unsigned)(blocks)),                \
-                                   dim3(SA_EVAL_THREADS), sa_eval_shared_bytes(&(program), SA_EVAL_THREADS), (stream), (program), \
-                                   __VA_ARGS__),                                                                                  \
-                         #kernel))
-#define SA_EVAL_LAUNCH_PAIR(kernel, first, second, blocks, stream, ...)                                                           \
-    SA_TRY(sa_cuda_check(sa_launch((first).levels == 1 && (second).levels == 1 ? kernel<false> : kernel<true>,                    \
-                                   dim3((unsigned)(blocks)), dim3(SA_EVAL_THREADS), sa_eval_shared_bytes_of(&(first), &(second)), \
-                                   (stream), (first), (second), __VA_ARGS__),                                                     \
-                         #kernel))
-
-static inline size_t sa_eval_shared_bytes_of(const sa_eval_program *first, const sa_eval_program *second)
+/* Bytes of shared memory that a block of `threads` needs for the slots and frames of programs that it evaluates in turn. */
+static inline size_t sa_eval_slot_bytes(std::initializer_list<const sa_eval_program *> programs, int threads = SA_EVAL_THREADS)
 {
-    size_t a = sa_eval_shared_bytes(first, SA_EVAL_THREADS), b = sa_eval_shared_bytes(second, SA_EVAL_THREADS);
-    return a > b ? a : b;
+    size_t most = 0;
+    for (const sa_eval_program *program : programs) {
+        const size_t bytes = sa_eval_shared_bytes(program, threads);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
+
+/* Four blocks a multiprocessor at least: without it ptxas squeezes some kernels into so few registers that they spill. */
+typedef sa_block<SA_EVAL_THREADS, 4> sa_eval_block;
+
+/* Launches the variant that the programs need: `flat` if none has groups inside groups, which takes fewer registers, else `nested`.
+ * Programs use the same slots one after the other; the kernel gets extra_bytes of shared memory behind them. */
+template <unsigned THREADS, unsigned MIN_BLOCKS, class... P>
+sa_status sa_launch_eval(const char *name, void (*flat)(sa_block<THREADS, MIN_BLOCKS>, P...),
+                         void (*nested)(sa_block<THREADS, MIN_BLOCKS>, P...),
+                         std::initializer_list<const sa_eval_program *> programs, dim3 grid, size_t extra_bytes,
+                         cudaStream_t stream, typename sa_same<P>::type... arguments)
+{
+    bool is_flat = true;
+    for (const sa_eval_program *program : programs) is_flat = is_flat && program->levels == 1;
+    const size_t shared_bytes = sa_eval_slot_bytes(programs, (int)THREADS) + extra_bytes;
+    return sa_cuda_check(sa_launch(is_flat ? flat : nested, grid, shared_bytes, stream, arguments...), name);
+}
+#define SA_EVAL_LAUNCH(kernel, ...) SA_TRY(sa_launch_eval(#kernel, kernel<false>, kernel<true>, __VA_ARGS__))
 
 #define SA_EVAL_REGISTER(kernel) \
     SIMT_KERNEL(kernel<false>)   \

@@ -70,11 +70,9 @@ static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores,
 
 /* pieces: images and rows; per_row and count are not used. rows: (N, H). */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_loss_rows_kernel(const __grid_constant__ sa_eval_program scores,
-                                                   const __grid_constant__ sa_eval_program labels,
-                                                   const __grid_constant__ sa_pieces pieces,
-                                                   const __grid_constant__ sa_loss_config config, bool is_prob,
-                                                   sa_row_loss *__restrict__ rows)
+SA_KERNEL(sa_loss_rows_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
+          const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces,
+          const __grid_constant__ sa_loss_config config, bool is_prob, sa_row_loss *__restrict__ rows)
 {
     SA_DYN_SHARED(float, slots);
     const int lane = (int)(threadIdx.x % SA_ROW_LANES), part = (int)(threadIdx.x / SA_ROW_LANES);
@@ -99,9 +97,8 @@ __global__ void SA_EVAL_BOUNDS sa_loss_rows_kernel(const __grid_constant__ sa_ev
 }
 
 /* One block: adds the rows in order. Finds the first bad label, whose value is not known any more here. */
-__global__ void SA_EVAL_BOUNDS sa_loss_finish_kernel(const sa_row_loss *__restrict__ rows, int count, int height, int first_image,
-                                                     float images, bool normalize, float *__restrict__ loss,
-                                                     float *__restrict__ divisor, sa_cuda_fault *fault)
+SA_KERNEL(sa_loss_finish_kernel, sa_eval_block, const sa_row_loss *__restrict__ rows, int count, int height, int first_image,
+          float images, bool normalize, float *__restrict__ loss, float *__restrict__ divisor, sa_cuda_fault *fault)
 {
     __shared__ sa_row_loss some[SA_EVAL_THREADS];
     double sum = 0.0;
@@ -150,10 +147,9 @@ sa_status sa_cuda_softmax_loss(sa_device *device, const sa_softmax_loss_args *ar
     SA_TRY(sa_compile_one(&args->label, &labels));
     sa_pieces pieces = {{first, first + images, 0, 1}, label->height, label->width, 0, 0};
     sa_row_loss *row_losses = (sa_row_loss *)args->workspace.ptr;
-    SA_EVAL_LAUNCH_PAIR(sa_loss_rows_kernel, scores, labels, sa_blocks_for((uint64_t)rows, SA_ROWS_AT_ONCE), cuda->stream, pieces,
-                        args->config, args->is_prob, row_losses);
-    SA_CUDA_TRY(sa_launch(sa_loss_finish_kernel, 1, SA_EVAL_THREADS, 0, cuda->stream, row_losses, rows, label->height, first,
-                          (float)images, args->config.normalize, (float *)args->loss.ptr, (float *)args->divisor.ptr,
-                          cuda->fault_device));
+    SA_EVAL_LAUNCH(sa_loss_rows_kernel, {&scores, &labels}, sa_blocks_for((uint64_t)rows, SA_ROWS_AT_ONCE), 0, cuda->stream, scores,
+                   labels, pieces, args->config, args->is_prob, row_losses);
+    SA_CUDA_TRY(sa_launch(sa_loss_finish_kernel, 1, 0, cuda->stream, row_losses, rows, label->height, first, (float)images,
+                          args->config.normalize, (float *)args->loss.ptr, (float *)args->divisor.ptr, cuda->fault_device));
     return SA_OK;
 }

@@ -28,8 +28,8 @@ static __device__ __forceinline__ void store_piece(const sa_slab &out, const sa_
 }
 
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_materialize_kernel(const __grid_constant__ sa_eval_program program,
-                                                     const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab out)
+SA_KERNEL(sa_materialize_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+          const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -51,7 +51,8 @@ sa_status sa_cuda_materialize_range(sa_cuda_device *device, const sa_range *rang
     SA_TRY(sa_compile_one(source, &program));
     SA_TRY(sa_count_pieces(range, out->height, out->width, 1, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_materialize_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), device->stream, pieces, *out);
+    SA_EVAL_LAUNCH(sa_materialize_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream, program,
+                   pieces, *out);
     return SA_OK;
 }
 

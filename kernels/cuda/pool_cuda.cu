@@ -68,10 +68,9 @@ static __device__ __forceinline__ void store_windows(const sa_slab &out, const s
 
 /* height, width: the plane below; pieces: of pooled rows, a multiple of 4 a row. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_pool_forward_kernel(const __grid_constant__ sa_eval_program program,
-                                                      const __grid_constant__ sa_pieces pieces, sa_window window, int height,
-                                                      int width, const __grid_constant__ sa_slab out,
-                                                      const __grid_constant__ sa_slab mask)
+SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+          const __grid_constant__ sa_pieces pieces, sa_window window, int height, int width, const __grid_constant__ sa_slab out,
+          const __grid_constant__ sa_slab mask)
 {
     SA_DYN_SHARED(float, slots);
     const bool packed = mask.at.ptr && mask.encoding != SA_F32, indexed = mask.encoding == SA_F32;
@@ -114,7 +113,7 @@ sa_status sa_cuda_pool_forward(sa_device *device, const sa_pool_forward_args *ar
     SA_TRY(sa_compile_one(&args->x, &program));
     SA_TRY(sa_count_pieces(&args->range, args->out.height, args->out.width, 4, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_pool_forward_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), sa_cuda(device)->stream, pieces,
-                   args->window, x->height, x->width, args->out, args->mask);
+    SA_EVAL_LAUNCH(sa_pool_forward_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, sa_cuda(device)->stream,
+                   program, pieces, args->window, x->height, x->width, args->out, args->mask);
     return SA_OK;
 }

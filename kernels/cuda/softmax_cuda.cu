@@ -42,9 +42,8 @@ static __device__ __forceinline__ void store_exponentials(const sa_eval_program 
 }
 
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_softmax_kernel(const __grid_constant__ sa_eval_program scores,
-                                                 const __grid_constant__ sa_pieces pieces, int classes,
-                                                 const __grid_constant__ sa_slab prob)
+SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
+          const __grid_constant__ sa_pieces pieces, int classes, const __grid_constant__ sa_slab prob)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -75,11 +74,10 @@ static __device__ __forceinline__ void load_labels(const sa_loss_config &config,
 }
 
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_softmax_loss_grad_kernel(const __grid_constant__ sa_eval_program scores,
-                                                           const __grid_constant__ sa_eval_program labels,
-                                                           const __grid_constant__ sa_pieces pieces,
-                                                           const __grid_constant__ sa_loss_config config, bool is_prob,
-                                                           const float *__restrict__ divisor, const __grid_constant__ sa_slab out)
+SA_KERNEL(sa_softmax_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
+          const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces,
+          const __grid_constant__ sa_loss_config config, bool is_prob, const float *__restrict__ divisor,
+          const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     const float d = *divisor;
@@ -118,8 +116,8 @@ sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
     SA_TRY(sa_compile_one(&args->x, &program));
     SA_TRY(sa_count_pixel_pieces(args->range.image_begin, args->range.image_end, args->prob.height, args->prob.width, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_softmax_kernel, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), sa_cuda(device)->stream, pieces,
-                   channels, args->prob);
+    SA_EVAL_LAUNCH(sa_softmax_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, sa_cuda(device)->stream, program,
+                   pieces, channels, args->prob);
     return SA_OK;
 }
 
@@ -132,7 +130,8 @@ sa_status sa_cuda_softmax_loss_grad(sa_device *device, const sa_softmax_loss_gra
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(out->image_begin, out->image_begin + out->images, out->height, out->width, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH_PAIR(sa_softmax_loss_grad_kernel, scores, labels, sa_blocks_for(pieces.count, SA_EVAL_THREADS),
-                        sa_cuda(device)->stream, pieces, args->config, args->is_prob, (const float *)args->divisor.ptr, *out);
+    SA_EVAL_LAUNCH(sa_softmax_loss_grad_kernel, {&scores, &labels}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0,
+                   sa_cuda(device)->stream, scores, labels, pieces, args->config, args->is_prob, (const float *)args->divisor.ptr,
+                   *out);
     return SA_OK;
 }

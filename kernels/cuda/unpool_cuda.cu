@@ -6,8 +6,7 @@
 
 #include "kernels/cuda/eval_launch.cuh"
 
-__global__ void SA_EVAL_BOUNDS sa_scatter_clear_kernel(const __grid_constant__ sa_pieces pieces,
-                                                       const __grid_constant__ sa_slab out)
+SA_KERNEL(sa_scatter_clear_kernel, sa_eval_block, const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab out)
 {
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
@@ -17,9 +16,8 @@ __global__ void SA_EVAL_BOUNDS sa_scatter_clear_kernel(const __grid_constant__ s
 }
 
 /* pieces: of the mask's rows. An index outside the plane is reported; the first report stays. */
-__global__ void SA_EVAL_BOUNDS sa_scatter_positions_kernel(const __grid_constant__ sa_pieces pieces,
-                                                           const __grid_constant__ sa_slab mask,
-                                                           const __grid_constant__ sa_slab out, sa_cuda_fault *fault)
+SA_KERNEL(sa_scatter_positions_kernel, sa_eval_block, const __grid_constant__ sa_pieces pieces,
+          const __grid_constant__ sa_slab mask, const __grid_constant__ sa_slab out, sa_cuda_fault *fault)
 {
     const int elements = out.height * out.width;
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -40,9 +38,8 @@ __global__ void SA_EVAL_BOUNDS sa_scatter_positions_kernel(const __grid_constant
 
 /* pieces: of the output's rows. program: the values of x, in the mask's shape, mask_width wide. */
 template <bool NESTED>
-__global__ void SA_EVAL_BOUNDS sa_scatter_values_kernel(const __grid_constant__ sa_eval_program program,
-                                                        const __grid_constant__ sa_pieces pieces, int mask_width,
-                                                        const __grid_constant__ sa_slab out)
+SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+          const __grid_constant__ sa_pieces pieces, int mask_width, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -87,9 +84,8 @@ static __device__ __forceinline__ bool mask_target(const sa_slab &mask, const sa
 }
 
 /* pieces: of dx's rows. */
-__global__ void SA_EVAL_BOUNDS sa_unpool_gather_kernel(const __grid_constant__ sa_pieces pieces, sa_window window,
-                                                       const __grid_constant__ sa_slab dy, const __grid_constant__ sa_slab mask,
-                                                       const __grid_constant__ sa_slab dx)
+SA_KERNEL(sa_unpool_gather_kernel, sa_eval_block, const __grid_constant__ sa_pieces pieces, sa_window window,
+          const __grid_constant__ sa_slab dy, const __grid_constant__ sa_slab mask, const __grid_constant__ sa_slab dx)
 {
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
@@ -118,11 +114,10 @@ sa_status sa_cuda_unpool_scatter(sa_device *device, const sa_unpool_scatter_args
     SA_TRY(sa_count_pieces(&args->range, args->out.height, args->out.width, 1, &out));
     SA_TRY(sa_count_pieces(&args->range, args->mask.height, args->mask.width, 1, &mask));
     if (out.count == 0 || mask.count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_scatter_clear_kernel, sa_blocks_for(out.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, cuda->stream, out,
-                          args->out));
-    SA_CUDA_TRY(sa_launch(sa_scatter_positions_kernel, sa_blocks_for(mask.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, cuda->stream,
-                          mask, args->mask, args->out, cuda->fault_device));
-    SA_EVAL_LAUNCH(sa_scatter_values_kernel, program, sa_blocks_for(out.count, SA_EVAL_THREADS), cuda->stream, out,
+    SA_CUDA_TRY(sa_launch(sa_scatter_clear_kernel, sa_blocks_for(out.count, SA_EVAL_THREADS), 0, cuda->stream, out, args->out));
+    SA_CUDA_TRY(sa_launch(sa_scatter_positions_kernel, sa_blocks_for(mask.count, SA_EVAL_THREADS), 0, cuda->stream, mask,
+                          args->mask, args->out, cuda->fault_device));
+    SA_EVAL_LAUNCH(sa_scatter_values_kernel, {&program}, sa_blocks_for(out.count, SA_EVAL_THREADS), 0, cuda->stream, program, out,
                    args->mask.width, args->out);
     return SA_OK;
 }
@@ -133,8 +128,8 @@ sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa
     sa_pieces pieces;
     SA_TRY(sa_count_pieces(range, dx->height, dx->width, 1, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_unpool_gather_kernel, sa_blocks_for(pieces.count, SA_EVAL_THREADS), SA_EVAL_THREADS, 0, device->stream,
-                          pieces, *window, *dy, *mask, *dx));
+    SA_CUDA_TRY(sa_launch(sa_unpool_gather_kernel, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream, pieces, *window,
+                          *dy, *mask, *dx));
     return SA_OK;
 }
 

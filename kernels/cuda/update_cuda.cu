@@ -1,9 +1,9 @@
 /* The solver's update and the fill on CUDA: flat passes over memory, four floats a thread where the addresses allow. */
 #include "kernels/cuda/eval_launch.cuh"
 
-enum { UPDATE_THREADS = 256 };
+typedef sa_block<256> sa_update_block;
 
-__global__ void __launch_bounds__(UPDATE_THREADS) sa_fill_kernel(float *__restrict__ target, size_t count, float value)
+SA_KERNEL(sa_fill_kernel, sa_update_block, float *__restrict__ target, size_t count, float value)
 {
     size_t step = (size_t)gridDim.x * blockDim.x;
     size_t first = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -26,9 +26,8 @@ static __device__ __forceinline__ void update_one(const sa_update_factors &f, fl
     grad = h;
 }
 
-__global__ void __launch_bounds__(UPDATE_THREADS)
-    sa_sgd_update_kernel(float *__restrict__ param, float *__restrict__ grad, float *__restrict__ history,
-                         const sa_step_state *__restrict__ state, size_t count, float lr_mult, float decay, float momentum)
+SA_KERNEL(sa_sgd_update_kernel, sa_update_block, float *__restrict__ param, float *__restrict__ grad, float *__restrict__ history,
+          const sa_step_state *__restrict__ state, size_t count, float lr_mult, float decay, float momentum)
 {
     const sa_update_factors factors = {state->rate * lr_mult, decay, momentum};
     size_t step = (size_t)gridDim.x * blockDim.x;
@@ -52,15 +51,15 @@ SIMT_KERNEL(sa_sgd_update_kernel)
 sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
 {
     if (args->count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_fill_kernel, sa_blocks_for(args->count / 4, UPDATE_THREADS), UPDATE_THREADS, 0,
-                          sa_cuda(device)->stream, (float *)args->target.ptr, args->count, args->value));
+    SA_CUDA_TRY(sa_launch(sa_fill_kernel, sa_blocks_for(args->count / 4, sa_update_block::threads), 0, sa_cuda(device)->stream,
+                          (float *)args->target.ptr, args->count, args->value));
     return SA_OK;
 }
 
 sa_status sa_cuda_sgd_update(sa_device *device, const sa_sgd_update_args *args)
 {
     if (args->count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_sgd_update_kernel, sa_blocks_for(args->count / 4, UPDATE_THREADS), UPDATE_THREADS, 0,
+    SA_CUDA_TRY(sa_launch(sa_sgd_update_kernel, sa_blocks_for(args->count / 4, sa_update_block::threads), 0,
                           sa_cuda(device)->stream, (float *)args->param.ptr, (float *)args->grad.ptr, (float *)args->history.ptr,
                           (const sa_step_state *)args->step_state.ptr, args->count, args->lr_mult, args->decay, args->momentum));
     return SA_OK;

@@ -4,6 +4,15 @@
 
 #include "kernels/cuda/launch.cuh"
 
+/* A launch of any plain kernel with any block: what the device's own sa_launch does not let through. */
+template <class... P>
+cudaError_t sa_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                      typename sa_same<P>::type... arguments)
+{
+    void *pointers[] = {(void *)&arguments..., nullptr};
+    return cudaLaunchKernel((const void *)kernel, grid, block, pointers, shared_bytes, stream);
+}
+
 struct Scale {
     float factor;
     int n;
