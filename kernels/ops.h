@@ -184,8 +184,8 @@ typedef struct sa_softmax_loss_grad_args {
     sa_slab out;
 } sa_softmax_loss_grad_args;
 
-/* accuracy = correct / kept; per_class[c] = correct_c / kept_c, 1 for a class without kept pixels. Equal scores: the larger index
- * ranks first. Labels >= C count as wrong. Exact integer counts. */
+/* accuracy = correct / kept, 0 without kept pixels; per_class[c] = correct_c / kept_c, 1 for a class without kept pixels. Equal
+ * scores: the larger index ranks first. Labels >= C count as wrong. Exact integer counts. */
 typedef struct sa_accuracy_args {
     sa_source scores, label;
     bool has_ignore;

@@ -74,7 +74,7 @@ SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_pro
 SA_KERNEL(sa_accuracy_finish_kernel, sa_eval_block, const sa_count *__restrict__ counts, int classes, float *__restrict__ accuracy,
           float *__restrict__ per_class)
 {
-    if (threadIdx.x == 0) *accuracy = (float)((double)counts[0] / (double)counts[1]);
+    if (threadIdx.x == 0) *accuracy = counts[1] ? (float)((double)counts[0] / (double)counts[1]) : 0.0f;
     for (int c = (int)threadIdx.x; per_class && c < classes; c += SA_EVAL_THREADS) {
         sa_count correct = counts[2 + 2 * c], kept = counts[3 + 2 * c];
         per_class[c] = kept ? (float)((double)correct / (double)kept) : 1.0f;
