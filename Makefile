@@ -1,7 +1,7 @@
 # segarena: one non-recursive Makefile. `make help` lists the targets.
 #
 #   CONFIG = release | debug | asan | ubsan     each in its own folder, build/ for release, build/$(CONFIG)/ otherwise
-#   CUDA   = auto | 0 | 1                       auto: on when nvcc is there
+#   CUDA   = auto | 0 | 1                       auto: on when nvcc and a card are there; for tests, nvcc is enough
 #
 # V=1 shows whole commands. (coverage and fuzz are configurations too, used by the targets of those names.)
 CONFIG ?= release
@@ -34,38 +34,49 @@ LDFLAGS := $(OPENMP) $(filter -fsanitize% --coverage,$(OPT_$(CONFIG)))
 LDLIBS := -lopenblas -lpng -lcjson -lm
 # One file's own flags: CFLAGS_kernels/cpu/name := ...
 
-# CUDA: nvcc found turns it on under auto; cuda.mk says how its files are compiled and adds to CUDA_OBJECTS, LDLIBS,
+# CUDA under auto: nvcc and a card turn it on. Without a card the programs are built without it, so that nobody waits for a
+# compiler whose output cannot run; goals that test or check the kernels, which the stand-in runs, want it all the same, and
+# `install` takes what was built. cuda.mk says how its files are compiled and adds to CUDA_OBJECTS, CUDA_LDLIBS, CUDA_FOR_TESTS,
 # SUITES and LINT_CHECKS. Sanitizer builds are of the host code alone.
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+CARD ?= $(firstword $(wildcard /dev/nvidia[0-9] /dev/dxg) $(shell nvidia-smi -L 2>/dev/null | sed -n 's/^\(GPU\) .*/\1/p'))
+STAND_IN_GOALS := test build-check simt lint lint-cuda cuda-% gpu-% %/test_simt %/test_cuda_parity %/test_cuda_faults %/step_program
+CUDA_FILE := $(O)/cuda.txt
 HAVE_CUDA :=
 CUDA_MISSING := $(if $(NVCC),$(if $(wildcard cuda.mk),,there is no cuda.mk),no nvcc on PATH or in /usr/local/cuda/bin)
 ifeq ($(CUDA),0)
 CUDA_FOUND := off (CUDA=0)
 else ifeq ($(CUDA)$(filter $(CONFIG),release debug),auto)
 CUDA_FOUND := off (CONFIG=$(CONFIG))
-else ifeq ($(CUDA_MISSING),)
-HAVE_CUDA := 1
-CUDA_FOUND := on ($(NVCC))
-else ifeq ($(CUDA),auto)
-CUDA_FOUND := off ($(CUDA_MISSING))
-else
+else ifneq ($(CUDA_MISSING),)
+ifneq ($(CUDA),auto)
 $(error CUDA=$(CUDA), but $(CUDA_MISSING))
+endif
+CUDA_FOUND := off ($(CUDA_MISSING))
+else ifeq ($(CUDA)$(filter $(STAND_IN_GOALS),$(MAKECMDGOALS))$(CARD)$(if $(filter install,$(MAKECMDGOALS)),$(shell cat $(CUDA_FILE) 2>/dev/null)),auto)
+CUDA_FOUND := off (nvcc but no card; CUDA=1 builds it, make test tests it on a stand-in)
+else
+HAVE_CUDA := 1
+CUDA_FOUND := on ($(NVCC)$(if $(CARD),,; no card))
 endif
 
 # Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
-# its parts that the benchmarks and tests use; kernels/cuda/ is compiled by cuda.mk.
+# its parts that the benchmarks and tests use. libsa_cuda.a is the CUDA device, from cuda.mk, or what says that there is none.
 FOLDERS := core memory proto kernels layers net data report cli
-sources = $(filter-out kernels/cuda/% cli/main.c,$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
+sources = $(filter-out kernels/cuda/% kernels/device_no_cuda.c cli/main.c,$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
+CUDA_ARCHIVE := $(O)/libsa_cuda.a
+CUDA_FOR_TESTS := $(CUDA_ARCHIVE)
+CUDA_OBJECTS := $(O)/kernels/device_no_cuda.o
+CUDA_LDLIBS :=
 BENCHES := $(patsubst bench/%.c,$(B)/%,$(wildcard bench/bench_*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-PROGRAMS := $(if $(wildcard cli/main.c),$(B)/segarena) $(BENCHES)
+PROGRAMS := $(B)/segarena $(B)/bench_old $(B)/bench_new
 # What `make test` runs: every test program, every test script, and what cuda.mk adds.
 SUITES := $(TESTS) $(wildcard tests/test_*.sh)
 LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-links lint-cppcheck
-CUDA_OBJECTS :=
 ifeq ($(HAVE_CUDA),1)
 include cuda.mk
 endif
@@ -74,7 +85,7 @@ define folder_rule
 $(O)/libsa_$(1).a: $$(patsubst %.c,$(O)/%.o,$$(call sources,$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
-$(O)/libsa_kernels.a: $(CUDA_OBJECTS)
+$(CUDA_ARCHIVE): $(CUDA_OBJECTS) $(CUDA_FILE)
 
 # The timeline page of `segarena plan --html` is part of the program.
 PAGE_PARTS := $(foreach p,html style=css script=js,sa_timeline_$(firstword $(subst =, ,$(p)))=report/timeline/page.$(lastword $(subst =, ,$(p))))
@@ -106,11 +117,11 @@ $(O)/net/cost_cache.o: $(KERNELS_ID_FILE)
 
 ##@ Build
 .PHONY: all
-all: cuda-line $(PROGRAMS) ## the programs: build/segarena, build/bench_old, build/bench_new, ... (default)
+all: cuda-line $(PROGRAMS) ## the programs: build/segarena, build/bench_old, build/bench_new (default)
 
 .PHONY: cuda-line
 cuda-line:
-	@echo "CUDA: $(CUDA_FOUND)"
+	@echo 'CUDA: $(CUDA_FOUND)'
 
 # Objects depend on the flags they were compiled with, archives on the list of their members: changing CUDA, CONFIG or CC,
 # adding or removing a file never leaves something stale behind.
@@ -118,11 +129,17 @@ MEMBERS_FILE := $(O)/members.txt
 write_if_changed = mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
 .PHONY: force
 $(FLAGS_FILE): force
-	@$(call write_if_changed,$(CC) $(CFLAGS) cuda=$(HAVE_CUDA))
+	@$(call write_if_changed,$(CC) $(CFLAGS))
+# Only the CUDA archive, what tells tests of it, and links depend on whether CUDA is on.
+$(CUDA_FILE): force
+	@$(call write_if_changed,$(HAVE_CUDA))
+CUDA_AWARE := tests/test_simt tests/test_cuda_parity tests/test_cuda_faults
+$(CUDA_AWARE:%=$(O)/%.o): CFLAGS += $(if $(HAVE_CUDA),-DSA_HAVE_CUDA)
+$(CUDA_AWARE:%=$(O)/%.o): $(CUDA_FILE)
 $(KERNELS_ID_FILE): force
 	@$(call write_if_changed,$(kernels_id))
 $(MEMBERS_FILE): force
-	@$(call write_if_changed,$(foreach f,$(FOLDERS),$(call sources,$(f))) $(CUDA_OBJECTS))
+	@$(call write_if_changed,$(foreach f,$(FOLDERS),$(call sources,$(f))))
 
 $(O)/%.o: %.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
@@ -134,16 +151,19 @@ $(O)/libsa_%.a: $(MEMBERS_FILE)
 	@ar rcs $@ $(filter %.o,$^)
 
 link = $(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+link_cuda = $(link) -Wl,--as-needed $(CUDA_LDLIBS)
+# Tests share one library of the CUDA device, which lies beside them: each kernel is linked once, not once per suite.
+link_test = $(link) -lcmocka $(if $(filter %.so,$^),-Wl$(comma)--as-needed $(filter %.so,$^) '-Wl$(comma)-rpath$(comma)$$ORIGIN')
 
-$(B)/segarena: $(O)/cli/main.o $(ARCHIVES)
-	$(link)
+$(B)/segarena: $(O)/cli/main.o $(ARCHIVES) $(CUDA_ARCHIVE)
+	$(link_cuda)
 
-$(BENCHES): $(B)/%: $(O)/bench/%.o $(ARCHIVES)
-	$(link)
+$(BENCHES): $(B)/%: $(O)/bench/%.o $(ARCHIVES) $(CUDA_ARCHIVE)
+	$(link_cuda)
 
-$(TESTS): $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(ARCHIVES)
+$(TESTS): $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(ARCHIVES) $(CUDA_FOR_TESTS)
 	@mkdir -p $(@D)
-	$(link) -lcmocka
+	$(link_test)
 
 # Its own allocator, which fails on demand, stands in for the library's.
 $(B)/tests/test_out_of_memory: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc free strdup)
@@ -156,21 +176,29 @@ setup-build setup-test setup-lint setup-fuzz setup-peers: setup-%:
 again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 ##@ Run
-# The layout of Caffe first, then what the arena makes of it. Strategies that do not fit the machine are planned and skipped.
-RUN_STRATEGIES ?= caffe,shared,fastest,smallest
+# The answer first: where the memory goes. Then steps in the arena, and last Caffe's layout, which takes up to 8.4 GiB and im2col's
+# time. Strategies that do not fit the machine are planned and skipped.
+RUN_CARD ?= 8GiB
 RUN_FLAGS ?= --warmup 0 --steps 2
+say = @printf '\n==== %s\n' $(1)
 .PHONY: run
-run: setup-build ## set up, build, run both configurations at full size and tell where the memory goes
+run: setup-build ## set up, build, tell where the memory goes, run both configurations at full size
 	$(again) all
-	$(B)/bench_old --strategy $(RUN_STRATEGIES) $(RUN_FLAGS)
-	$(B)/bench_new --strategy $(RUN_STRATEGIES) $(RUN_FLAGS)
-	$(B)/segarena explain nets/old.prototxt --capacity 8GiB
-	$(B)/segarena explain nets/new.prototxt --capacity 8GiB
+	$(call say,'Where the memory goes: old')
+	$(B)/segarena explain nets/old.prototxt --capacity $(RUN_CARD)
+	$(call say,'Where the memory goes: new')
+	$(B)/segarena explain nets/new.prototxt --capacity $(RUN_CARD)
+	$(call say,'Two steps of each in the planned arena')
+	$(B)/bench_old --strategy fastest,smallest $(RUN_FLAGS)
+	$(B)/bench_new --strategy fastest,smallest $(RUN_FLAGS)
+	$(call say,'One step of each as Caffe lays it out; shared: with one column buffer for all convolutions')
+	$(B)/bench_old --strategy caffe,shared --warmup 0 --steps 1
+	$(B)/bench_new --strategy caffe,shared --warmup 0 --steps 1
 
 BENCH_FLAGS ?=
 .PHONY: bench
 bench: setup-build ## run every program of bench/ (BENCH_FLAGS="..." goes to bench_old and bench_new)
-	$(again) all
+	$(again) all $(BENCHES)
 	@set -e; for program in $(BENCHES); do \
 	    case $$program in */bench_old|*/bench_new) flags="$(BENCH_FLAGS)";; *) flags=;; esac; \
 	    echo "== $$program $$flags"; $$program $$flags; done
@@ -188,7 +216,7 @@ test: setup-test ## set up, build and run every test suite; ends with "N passed,
 
 # Everything that the suites may start, without running it.
 .PHONY: build-check
-build-check: all $(TESTS) $(filter-out %.sh,$(SUITES))
+build-check: all $(BENCHES) $(TESTS) $(filter-out %.sh,$(SUITES))
 
 SANITIZER_ENVIRONMENT := TEST_TIMEOUT_SCALE=6 TEST_DEADLINE=3600 \
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=2:handle_sigbus=2 \

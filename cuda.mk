@@ -1,4 +1,4 @@
-# The CUDA device and its stand-in on the CPU. The Makefile includes this when nvcc is there and CUDA is not off.
+# The CUDA device and its stand-in on the CPU. The Makefile includes this when CUDA is on.
 #
 #   GENCODE = nvcc's code generation options; for quick builds: make GENCODE=-arch=sm_75
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))
@@ -13,8 +13,12 @@ CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(O)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o
 NVCCFLAGS := -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -I.
 CUDA_HOST_FLAGS := -std=c++17 -O2 -Wall -Wextra -Werror -fPIC -I. -isystem $(CUDA_HOME)/include
 
-CFLAGS += -DSA_HAVE_CUDA
-LDLIBS += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn -lstdc++
+CUDA_LDLIBS := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn -lstdc++
+# What the suites link: statuses and checks of shapes come from the program that loads it.
+CUDA_FOR_TESTS := $(B)/tests/libsegarena_cuda.so
+$(CUDA_FOR_TESTS): $(CUDA_OBJECTS) $(CUDA_FILE)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo 'LINK $@';) g++ -shared -Wl,-soname,$(@F) -o $@ $(CUDA_OBJECTS) $(CUDA_LDLIBS)
 
 $(O)/%.o: %.cu
 	@mkdir -p $(@D)
@@ -40,7 +44,7 @@ SIMT_LINK_asan := -fsanitize=address
 SIMT_LINK_ubsan := -fsanitize=undefined
 
 .PHONY: simt
-simt: $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/kernels_%.so) $(SIMT_MODES:%=$(S)/selftest_%.so) $(S)/selftest
+simt: $(B)/segarena $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/kernels_%.so) $(SIMT_MODES:%=$(S)/selftest_%.so) $(S)/selftest
 
 SIMT_CUDART = -shared -fPIC -Wl,-soname,libcudart.so.13 -Wl,--version-script=tests/simt/cudart.map $(SIMT_ENGINE) -o $@ -ldl -pthread
 $(S)/libcudart.so.13: $(SIMT_ENGINE) $(SIMT_HEADERS) tests/simt/cudart.map
@@ -82,9 +86,9 @@ SIMT_SELFTEST := $(S)/selftest $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(S
 $(B)/tests/test_simt: | $(SIMT_SELFTEST)
 $(B)/tests/test_cuda_parity: | $(SIMT_FAST)
 $(B)/tests/test_cuda_faults: | $(SIMT_FAST) $(B)/tests/step_program
-$(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O)/libsa_core.a
+$(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O)/libsa_core.a $(CUDA_FOR_TESTS)
 	@mkdir -p $(@D)
-	$(link)
+	$(link_test)
 
 # ------------------------------------------------------------------ checks, reports, cards
 LINT_CHECKS += lint-cuda

@@ -1,14 +1,8 @@
-/* sa_device_open_cuda of a build without a CUDA toolkit; kernels/cuda/ has the real one. */
-#ifndef SA_HAVE_CUDA
-
+/* sa_device_open_cuda of a build without CUDA; the Makefile links either this or kernels/cuda/. */
 #include "core/device.h"
 
 sa_status sa_device_open_cuda(int index, sa_device **device)
 {
     (void)device;
-    SA_FAIL(SA_NO_DEVICE, "cuda device %d: this build has no CUDA (built without a toolkit; see make CUDA=1)", index);
+    SA_FAIL(SA_NO_DEVICE, "cuda device %d: this build has no CUDA (see make CUDA=1)", index);
 }
-
-#else
-typedef int sa_device_no_cuda_is_empty; /* ISO C forbids an empty file */
-#endif
