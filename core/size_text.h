@@ -10,9 +10,13 @@
 extern "C" {
 #endif
 
-/* "1048576", "512K", "8GiB", "1.5G": a number and nothing, K, M, G (or KB, MB, GB: 1000s) or Ki..., KiB, MiB, GiB (1024s). K, M, G
- * alone are 1024s, as in most tools that take sizes. SA_INVALID for anything else, negative, fractional bytes are rounded down. */
+/* "1048576", "512K", "8 GiB", "1.5g", "1e9": a number and a unit in any case: none or B; K, M, G, T and KiB, MiB, GiB, TiB (also
+ * Ki,
+ * ...) are powers of 1024; KB, MB, GB, TB of 1000. Spaces around the unit are allowed, fractional bytes are rounded down.
+ * SA_INVALID for anything else. */
 SA_CHECKED sa_status sa_size_parse(const char *text, size_t *bytes);
+/* The same for sizes of which 0 makes no sense: a capacity, a budget. */
+SA_CHECKED sa_status sa_size_parse_positive(const char *text, size_t *bytes);
 
 enum { SA_SIZE_TEXT_BYTES = 32 };
 /* "1.23 GiB", "512 B" into text. */

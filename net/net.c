@@ -3,7 +3,7 @@
 
 #include "net/net_parts.h"
 #include "net/net_spec.h"
-#include "proto/closest.h"
+#include "core/closest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

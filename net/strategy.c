@@ -1,6 +1,7 @@
 /* Strategy names, presets and the order of passes. */
 #include "net/strategy.h"
 
+#include "core/closest.h"
 #include "core/size_text.h"
 #include "net/passes/passes.h"
 
@@ -80,14 +81,56 @@ static int find_switch(const char *text, size_t *length)
     return best;
 }
 
-static sa_status unknown(const char *what, const char *text)
+/* A name in text ends at '+', '=' or at some '-': the whole is compared with the names first, then each part that ends at a '-'.
+ * *near: NULL if there is none. */
+static void find_near(const char *text, const char *const *names, size_t count, const char **near)
 {
+    char part[64];
+    *near = NULL;
+    for (size_t n = strcspn(text, "+="); n > 0 && !*near; n--) {
+        if (n >= sizeof part || (text[n] == '\0' || strchr("+=-", text[n])) == 0) continue;
+        memcpy(part, text, n);
+        part[n] = '\0';
+        *near = sa_closest_name(part, names, count);
+    }
+}
+
+static bool begins_with_name(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+    return !strncmp(text, name, n) && (text[n] == '\0' || strchr("+=-", text[n]));
+}
+
+enum { NAMES_MAX = 64 };
+
+static size_t preset_names(const char *names[NAMES_MAX])
+{
+    size_t count = 0;
+    for (; count < NAMES_MAX && sa_preset_at((int)count); count++) names[count] = PRESETS[count].name;
+    return count;
+}
+
+static size_t switch_names(const char *names[NAMES_MAX])
+{
+    for (int i = 0; i < SA_SWITCH_COUNT; i++) names[i] = INFO[i].name;
+    return SA_SWITCH_COUNT;
+}
+
+/* What is wrong with a name, and what was meant: one of its own kind, or of the other in the wrong place. */
+static sa_status unknown(bool is_preset, const char *text)
+{
+    const char *what = is_preset ? "preset" : "switch", *names[NAMES_MAX], *others[NAMES_MAX], *near;
+    size_t count = is_preset ? preset_names(names) : switch_names(names);
+    size_t other_count = is_preset ? switch_names(others) : preset_names(others), n = 0;
     char known[1024] = "";
-    size_t n = 0;
-    for (int i = 0; !strcmp(what, "preset") && sa_preset_at(i); i++)
-        n += (size_t)snprintf(known + n, sizeof known - n, " %s", PRESETS[i].name);
-    for (int i = 0; strcmp(what, "preset") && i < SA_SWITCH_COUNT; i++)
-        n += (size_t)snprintf(known + n, sizeof known - n, " %s", INFO[i].name);
+    for (size_t i = 0; i < other_count; i++) {
+        if (!begins_with_name(text, others[i])) continue;
+        if (is_preset) SA_FAIL(SA_INVALID, "'%s' is a switch: it goes behind a preset, as in fastest+%s", others[i], others[i]);
+        SA_FAIL(SA_INVALID, "'%s' is a preset: it stands first, alone or with switches behind it", others[i]);
+    }
+    for (size_t i = 0; i < count; i++) n += (size_t)snprintf(known + n, sizeof known - n, " %s", names[i]);
+    find_near(text, names, count, &near);
+    if (near) SA_FAIL(SA_INVALID, "unknown %s '%.60s'; did you mean '%s'? Known:%s", what, text, near, known);
     SA_FAIL(SA_INVALID, "unknown %s '%.60s'; known:%s", what, text, known);
 }
 
@@ -125,7 +168,7 @@ static sa_status parse_switches(const char *text, sa_strategy *s)
         char sign = *text++;
         size_t length;
         int which = find_switch(text, &length);
-        if (which < 0) return unknown("switch", text);
+        if (which < 0) return unknown(false, text);
         text += length;
         if (sign == '+') s->switches |= 1u << which;
         else s->switches &= ~(1u << which);
@@ -149,7 +192,7 @@ static sa_status expand(const char *text, sa_strategy *s)
             preset = find_preset(text, n);
             if (preset) length = n;
         }
-    if (!preset) return unknown("preset", text);
+    if (!preset) return unknown(true, text);
     if (preset->switches[0]) SA_TRY(expand(preset->switches, s));
     return parse_switches(text + length, s);
 }
@@ -212,7 +255,9 @@ sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv)
             *conv = (sa_conv_option)i;
             return SA_OK;
         }
-    SA_FAIL(SA_INVALID, "unknown convolution '%s'; known: auto im2col direct fft", text);
+    const char *near = sa_closest_name(text, CONV_NAMES, 4);
+    SA_FAIL(SA_INVALID, "unknown convolution '%.40s'; %s%s%s: auto im2col direct fft", text, near ? "did you mean '" : "",
+            near ? near : "", near ? "'? Known" : "known");
 }
 
 const char *sa_conv_option_name(sa_conv_option conv)

@@ -2,7 +2,7 @@
  * solver; the tables do. */
 #include "proto/fields.h"
 
-#include "proto/closest.h"
+#include "core/closest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -31,21 +31,13 @@ static size_t row_count(const sa_field *table)
     return count;
 }
 
-/* `; did you mean 'x'?` or nothing */
-static void hint_text(const char *wanted, const char *const *names, size_t count, char *hint, size_t hint_bytes)
-{
-    const char *closest = sa_closest_name(wanted, names, count);
-    hint[0] = '\0';
-    if (closest) snprintf(hint, hint_bytes, "; did you mean '%s'?", closest);
-}
-
 static sa_status fail_unknown_field(const decoder *d, const sa_proto_field *field, const sa_field *table)
 {
     const char *names[SA_FIELDS_MAX_ROWS];
-    char hint[96];
+    char hint[SA_HINT_BYTES];
     size_t count = row_count(table);
     for (size_t i = 0; i < count; i++) names[i] = table[i].name;
-    hint_text(field->name, names, count, hint, sizeof hint);
+    sa_closest_hint(field->name, names, count, hint);
     if (d->owner) DECODER_FAIL(d, field, SA_PARSE, "unknown field '%.64s' in '%s'%s", field->name, d->owner, hint);
     DECODER_FAIL(d, field, SA_PARSE, "unknown field '%.64s'%s", field->name, hint);
 }
@@ -122,7 +114,7 @@ static sa_status decode_bool(const decoder *d, const sa_proto_field *field, cons
 static sa_status fail_unknown_name(const decoder *d, const sa_proto_field *field, const sa_field *row)
 {
     const char *names[SA_FIELDS_MAX_ROWS];
-    char known[256] = "", hint[96];
+    char known[256] = "", hint[SA_HINT_BYTES];
     size_t count = 0, used = 0;
     for (; count < SA_FIELDS_MAX_ROWS && row->names[count].name; count++) {
         names[count] = row->names[count].name;
@@ -130,7 +122,7 @@ static sa_status fail_unknown_name(const decoder *d, const sa_proto_field *field
         int written = snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", names[count]);
         used += (size_t)written < sizeof known - used ? (size_t)written : 0;
     }
-    hint_text(field->text, names, count, hint, sizeof hint);
+    sa_closest_hint(field->text, names, count, hint);
     DECODER_FAIL(d, field, SA_PARSE, "'%s' cannot be %.64s; it is one of %s%s", field->name, field->text, known, hint);
 }
 

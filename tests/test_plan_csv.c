@@ -161,19 +161,55 @@ static void test_sizes_from_text(void **state)
     static const struct {
         const char *text;
         size_t bytes;
-    } good[] = {{"0", 0},       {"1048576", 1048576},  {"1K", 1024},         {"2M", 2097152},         {"8G", 8589934592},
-                {"1KiB", 1024}, {"512MiB", 536870912}, {"8GiB", 8589934592}, {"1.5 GiB", 1610612736}, {"1GB", 1000000000}};
+    } good[] = {{"0", 0},
+                {"1048576", 1048576},
+                {"1K", 1024},
+                {"2M", 2097152},
+                {"8G", 8589934592},
+                {"1KiB", 1024},
+                {"512MiB", 536870912},
+                {"8GiB", 8589934592},
+                {"1.5 GiB", 1610612736},
+                {"1GB", 1000000000},
+                {"8g", 8589934592},
+                {"8gib", 8589934592},
+                {"8 GB", 8000000000},
+                {"1e9", 1000000000},
+                {"2TiB", 2199023255552},
+                {"1.5G", 1610612736},
+                {"2t", 2199023255552},
+                {"3tb", 3000000000000},
+                {"1.5e3k", 1536000},
+                {" 7b ", 7},
+                {".5K", 512},
+                {"1e+3", 1000},
+                {"15e-1 kib", 1536}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         size_t bytes;
         assert_status_ok(sa_size_parse(good[i].text, &bytes));
         assert_int_equal(bytes, good[i].bytes);
     }
-    static const char *const bad[] = {"", "G", "-1", "1X", "1 2", "1GiBs", "0x10", "99999999999999999999", "1e3", "nan"};
+    static const char *const bad[] = {"",      "G",    "-1", "1X",    "1 2",   "1GiBs", "0x10", "99999999999999999999",
+                                      "1e",    "nan",  ".",  "1e400", "1.2.3", "8 G B", "inf",  "-8G",
+                                      "1ki b", "8GiBG"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         size_t bytes = 77;
         assert_fails(SA_INVALID, bad[i], sa_size_parse(bad[i], &bytes));
         assert_int_equal(bytes, 77);
     }
+}
+
+static void test_sizes_that_must_not_be_0(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"0", "0GiB", "0.5", "1e-9"};
+    size_t bytes = 77;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_fails(SA_INVALID, "at least one byte", sa_size_parse_positive(none[i], &bytes));
+    assert_fails(SA_INVALID, "negative", sa_size_parse_positive("-8G", &bytes));
+    assert_int_equal(bytes, 77);
+    assert_status_ok(sa_size_parse_positive("1", &bytes));
+    assert_int_equal(bytes, 1);
 }
 
 static void test_sizes_to_text(void **state)
@@ -194,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_malformed_files),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_sizes_from_text),
+        cmocka_unit_test(test_sizes_that_must_not_be_0),
         cmocka_unit_test(test_sizes_to_text),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

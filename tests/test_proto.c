@@ -3,7 +3,7 @@
 #include "net/net.h"
 #include "net/net_spec.h"
 #include "net/solver_config.h"
-#include "proto/closest.h"
+#include "core/closest.h"
 #include "tests/support/read_text.h"
 
 #include <math.h>

@@ -70,7 +70,16 @@ static void test_bad_names(void **state)
         const char *text, *message;
     } BAD[] = {
         {"", "unknown preset ''; known: caffe "},
-        {"cafe", "unknown preset 'cafe'; known: caffe "},
+        {"cafe", "unknown preset 'cafe'; did you mean 'caffe'? Known: caffe "},
+        {"smalest+lean", "unknown preset 'smalest+lean'; did you mean 'smallest'?"},
+        {"smalest-repool", "did you mean 'smallest'?"},
+        {"fastst", "did you mean 'fastest'?"},
+        {"zebra", "unknown preset 'zebra'; known: caffe "},
+        {"image-tail", "'image-tail' is a switch: it goes behind a preset, as in fastest+image-tail"},
+        {"caffe+fastest", "'fastest' is a preset: it stands first"},
+        {"caffe+lifetime", "unknown switch 'lifetime'; did you mean 'lifetimes'?"},
+        {"fastest-virtul-upsample", "did you mean 'virtual-upsample'?"},
+        {"fastest-virtul-upsample-lean", "did you mean 'virtual-upsample'?"},
         {"caffe ", "unknown preset"},
         {"caffe=3", "unknown preset"},
         {"Caffe", "unknown preset"},
@@ -135,6 +144,8 @@ static void test_convolutions(void **state)
     }
     assert_int_equal(sa_conv_option_parse("winograd", &conv), SA_INVALID);
     assert_string_equal(sa_error_message(), "unknown convolution 'winograd'; known: auto im2col direct fft");
+    assert_int_equal(sa_conv_option_parse("im2coll", &conv), SA_INVALID);
+    assert_string_equal(sa_error_message(), "unknown convolution 'im2coll'; did you mean 'im2col'? Known: auto im2col direct fft");
     assert_int_equal(conv, SA_CONV_OPTION_FFT);
 }
 

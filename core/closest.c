@@ -1,7 +1,8 @@
 /* Edit distance for "did you mean" hints. Names longer than a line of code get no hint. */
-#include "proto/closest.h"
+#include "core/closest.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LONGEST = 48 };
@@ -48,4 +49,12 @@ const char *sa_closest_name(const char *wanted, const char *const *names, size_t
         closest = names[i];
     }
     return tied ? NULL : closest;
+}
+
+const char *sa_closest_hint(const char *wanted, const char *const *names, size_t count, char hint[SA_HINT_BYTES])
+{
+    const char *closest = sa_closest_name(wanted, names, count);
+    hint[0] = '\0';
+    if (closest) snprintf(hint, SA_HINT_BYTES, "; did you mean '%s'?", closest);
+    return hint;
 }
