@@ -1,9 +1,9 @@
 /* Building a net: layers and blob versions from the file, Splits where a version has several readers, shapes. */
 #include "net/net.h"
 
+#include "core/closest.h"
 #include "net/net_parts.h"
 #include "net/net_spec.h"
-#include "core/closest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* Good prototxt: every form of the text format, the field tables, the nets' and solvers' files as they are found in the wild. */
+#include "core/closest.h"
 #include "layers/params.h"
 #include "net/net.h"
 #include "net/net_spec.h"
 #include "net/solver_config.h"
-#include "core/closest.h"
 #include "tests/support/read_text.h"
 
 #include <math.h>
