@@ -1,7 +1,7 @@
 /* V1 and other outdated forms of a net file, rewritten to the form of today. */
 #include "net/net_upgrade.h"
 
-#include "proto/closest.h"
+#include "core/closest.h"
 #include "proto/tree.h"
 
 #include <stdlib.h>
