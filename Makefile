@@ -31,7 +31,7 @@ OPENMP := $(if $(filter fuzz,$(CONFIG)),-Wno-error -Wno-unknown-pragmas,-fopenmp
 # -std=c11 turns contraction to fused multiply-add off: element-wise results do not depend on how a loop was compiled.
 CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT_$(CONFIG)) $(ARCH) $(OPENMP) -ffp-contract=off -fno-math-errno -Wno-psabi $(WARN) -I.
 LDFLAGS := $(OPENMP) $(filter -fsanitize% --coverage,$(OPT_$(CONFIG)))
-LDLIBS := -lopenblas -lpng -lcjson -lm
+LDLIBS := -lopenblas -lpng -ljpeg -lcjson -lm
 # One file's own flags: CFLAGS_kernels/cpu/name := ...
 
 # CUDA under auto: nvcc and a card turn it on. Without a card the programs are built without it, so that nobody waits for a
@@ -241,7 +241,7 @@ fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (
 build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $(O)/kernels/ops.o \
     $(foreach f,net layers memory,$(O)/libsa_$(f).a)
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
-	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -lm
+	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lm
 
 CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
 .PHONY: lint

@@ -46,20 +46,28 @@ static void print_classes(FILE *out, const sa_step_output *output, const float *
     fputc('\n', out);
 }
 
+/* value: of the first step; that of the last lies `last` further on. */
+static void print_scalar(FILE *out, const sa_step_output *o, const float *value, size_t last)
+{
+    fprintf(out, "  %-9s first %.6g, last %.6g", o->name, (double)value[0], (double)value[last]);
+    if (o->kind == SA_OUTPUT_LOSS && o->weight != 1.0f) fprintf(out, " (weight %g)", (double)o->weight);
+    fputc('\n', out);
+}
+
 void sa_output_series_print(FILE *out, const sa_output_series *s)
 {
     size_t column = 0;
-    if (s->step_count == 0 || (s->outputs.count == 1 && s->outputs.output[0].kind == SA_OUTPUT_LOSS)) return;
+    int losses = 0;
+    if (s->step_count == 0) return;
+    for (int i = 0; i < s->outputs.count; i++) losses += s->outputs.output[i].kind == SA_OUTPUT_LOSS;
     for (int i = 0; i < s->outputs.count; i++) {
         const sa_step_output *o = &s->outputs.output[i];
         if (o->kind == SA_OUTPUT_PER_CLASS) {
             print_classes(out, o, s->outputs.value + o->begin);
             continue;
         }
-        fprintf(out, "  %-9s first %.6g, last %.6g", o->name, (double)s->scalar[column],
-                (double)s->scalar[(s->step_count - 1) * s->scalar_count + column]);
-        if (o->kind == SA_OUTPUT_LOSS && o->weight != 1.0f) fprintf(out, " (weight %g)", (double)o->weight);
-        fputc('\n', out);
+        bool only = o->kind == SA_OUTPUT_LOSS && losses == 1 && o->weight == 1.0f;
+        if (!only) print_scalar(out, o, s->scalar + column, (s->step_count - 1) * s->scalar_count);
         column++;
     }
 }

@@ -18,8 +18,8 @@ SA_CHECKED sa_status sa_output_series_create(const sa_net *net, sa_output_series
 void sa_output_series_free(sa_output_series *series); /* also clears it; a zeroed one is allowed */
 /* Keeps what outputs holds as the next step's. */
 SA_CHECKED sa_status sa_output_series_add(sa_output_series *series);
-/* One line per output, with the first and the last step's value; accuracies per class of the last step, with class numbers. A net
- * whose only output is one loss has nothing to add to the loss: then nothing is printed. */
+/* One line per output, with the first and the last step's value; accuracies per class of the last step, with class numbers. The
+ * only loss of a net is left out: it is the loss. */
 void sa_output_series_print(FILE *out, const sa_output_series *series);
 /* "outputs": [{"name", "kind", "weight" (of a loss), "values" (one per step) or, per class, "last"}] */
 void sa_output_series_json(cJSON *object, const sa_output_series *series);

@@ -4,6 +4,7 @@
 #include "cli/budget_option.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
+#include "cli/train_data.h"
 #include "cli/train_snapshot.h"
 #include "core/size_text.h"
 #include "net/feed.h"
@@ -137,6 +138,7 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(sa_train_state_create(t->net, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
+    SA_TRY(sa_train_look_at_data(t->net, t->feed, o->progress));
     if (o->resume) SA_TRY(sa_feed_restore(t->feed, from.position));
     t->result->synthetic = sa_feed_is_synthetic(t->feed);
     const char *device = o->device ? o->device : t->solver.solver_mode == SA_SOLVER_CPU ? "cpu" : "auto";

@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,12 +30,34 @@ typedef struct sa_data_position {
 
 typedef struct sa_data_source sa_data_source;
 
+enum { SA_SURVEY_NAME_BYTES = 256 };
+
+/* What is known of a source before its first batch. */
+typedef struct sa_data_survey {
+    /* asked: labels outside are problems */
+    int32_t classes; /* 0: do not check */
+    bool has_ignore;
+    int32_t ignore_label;
+    /* found */
+    const char *list; /* its path, borrowed from the source */
+    size_t entries, images_per_entry;
+    size_t bad_entries;
+    char *problems;                               /* one line each, the first few; malloc'd, NULL: none */
+    size_t deep_images, cut_images, alpha_images; /* 16 bits kept; cut to 8; a fourth channel that was dropped */
+    char cut_name[SA_SURVEY_NAME_BYTES], alpha_name[SA_SURVEY_NAME_BYTES]; /* the first such */
+    size_t palette_labels;
+    size_t labels_read; /* of how many entries the labels were decoded */
+    bool label_seen[256];
+} sa_data_survey;
+
 typedef struct sa_data_source_functions {
     sa_status (*next)(sa_data_source *source, float *data, float *label);
     /* Checks that the position can be taken up; may prepare for it. */
     sa_status (*restore)(sa_data_source *source, sa_data_position position);
     /* Where the label of image n of the last batch is from ("'l2.png' (list.txt:3)"). NULL: from no file. */
     void (*label_name)(const sa_data_source *source, int32_t n, char *text, size_t size);
+    /* Looks at the head of every file, and at some labels. NULL: a source without files. */
+    sa_status (*survey)(const sa_data_source *source, sa_data_survey *survey);
     void (*close)(sa_data_source *source);
 } sa_data_source_functions;
 

@@ -1,29 +1,13 @@
 /* DenseImageData: list entry -> decoded pictures -> resized -> window, mirror, mean and scale -> one image of the batch. */
-#include "data/dense_image.h"
+#include "data/dense_image_parts.h"
 
 #include "core/checked.h"
-#include "data/list_file.h"
-#include "data/picture.h"
-#include "data/png_image.h"
 #include "data/random.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct dense_image {
-    sa_data_source base;
-    sa_dense_image_config config; /* without its pointers */
-    char *root_folder, *data_root;
-    float *mean;            /* (channels), zeros without mean_value */
-    int32_t *slot_channels; /* (images a line): channels each image of a line gives */
-    sa_list_file list;
-    uint32_t *order; /* (list.count): entry at each index of the epoch that it was made for */
-    bool order_made;
-    uint64_t order_seed, order_epoch;
-    size_t *batch_entry; /* (batch_size): entries of the last batch */
-} dense_image;
 
 /* Where a batch image is taken from the resized picture. */
 typedef struct window {
@@ -62,7 +46,7 @@ static sa_status check_config(const sa_dense_image_config *c)
 }
 
 /* A permutation of the list for the current epoch (Fisher-Yates). */
-static void order_entries(dense_image *d)
+static void order_entries(sa_dense_image *d)
 {
     sa_data_position at = d->base.position;
     if (d->order_made && d->order_seed == at.seed && (d->order_epoch == at.epoch || !d->config.shuffle)) return;
@@ -79,14 +63,14 @@ static void order_entries(dense_image *d)
     d->order_epoch = at.epoch;
 }
 
-static const char *slot_name(const dense_image *d, size_t entry, size_t slot)
+const char *sa_dense_slot_name(const sa_dense_image *d, size_t entry, size_t slot)
 {
     return d->list.name[entry * d->list.names_per_line + slot];
 }
 
-/* malloc'd path of a listed name; NULL: out of memory */
-static char *entry_path(const dense_image *d, const char *name)
+char *sa_dense_slot_path(const sa_dense_image *d, size_t entry, size_t slot)
 {
+    const char *name = sa_dense_slot_name(d, entry, slot);
     char *prefixed = malloc(strlen(d->root_folder) + strlen(name) + 1);
     if (!prefixed) return NULL;
     strcpy(prefixed, d->root_folder);
@@ -96,41 +80,75 @@ static char *entry_path(const dense_image *d, const char *name)
     return path;
 }
 
-/* Decodes and resizes one name of an entry: slots 0, 1, .. are its images, the last one the label. */
-static sa_status read_slot(const dense_image *d, size_t entry, size_t slot, sa_picture *picture)
+static bool is_label(const sa_dense_image *d, size_t slot)
+{
+    return slot + 1 == d->list.names_per_line;
+}
+
+/* Does an image of a line become three channels whatever its file holds? Caffe's form, `image label` in colour. */
+static bool replicates(const sa_dense_image *d)
+{
+    return d->list.names_per_line == 2 && d->config.is_color;
+}
+
+sa_image_want sa_dense_want(const sa_dense_image *d, const sa_image_info *info)
+{
+    if (info->colours == 1) return replicates(d) ? SA_IMAGE_PLAIN : SA_IMAGE_DEEP;
+    return d->keep_alpha && info->alpha && !info->palette ? SA_IMAGE_ALPHA : SA_IMAGE_PLAIN;
+}
+
+sa_picture sa_dense_geometry(const sa_dense_image *d, size_t slot, const sa_image_info *info)
 {
     const sa_dense_image_config *c = &d->config;
-    bool is_label = slot + 1 == d->list.names_per_line;
+    sa_picture p = {.channels = 1, .height = info->height, .width = info->width};
+    if (!is_label(d, slot) && c->is_color) p.channels = info->colours + (sa_dense_want(d, info) == SA_IMAGE_ALPHA);
+    bool own = is_label(d, slot) && c->label_height > 0;
+    if (own || c->new_height > 0) {
+        p.height = own ? c->label_height : c->new_height;
+        p.width = own ? c->label_width : c->new_width;
+    }
+    return p;
+}
+
+/* Decodes and resizes one name of an entry. */
+static sa_status read_file(const sa_dense_image *d, const char *path, size_t slot, sa_picture *picture)
+{
+    sa_image_info info;
     sa_picture read = {.channels = 0};
-    char *path = entry_path(d, slot_name(d, entry, slot));
-    if (!path) SA_FAIL(SA_NOMEM, "out of memory for a path");
-    sa_status status = is_label ? sa_png_read_label(path, &read) : sa_png_read_image(path, &read);
-    if (status == SA_OK && !is_label && !c->is_color) sa_picture_to_grey(&read);
-    if (status == SA_OK && is_label && c->label_height > 0)
-        status = sa_picture_resize_nearest(&read, c->label_height, c->label_width);
-    else if (status == SA_OK && c->new_height > 0)
-        status = is_label ? sa_picture_resize_nearest(&read, c->new_height, c->new_width)
-                          : sa_picture_resize_bilinear(&read, c->new_height, c->new_width);
-    free(path);
+    SA_TRY(sa_image_read_info(path, &info));
+    SA_TRY(is_label(d, slot) ? sa_image_read_label(path, &read) : sa_image_read(path, sa_dense_want(d, &info), &read));
+    const sa_picture wanted = sa_dense_geometry(d, slot, &info);
+    if (wanted.channels == 1) sa_picture_to_grey(&read);
+    sa_status status = is_label(d, slot) ? sa_picture_resize_nearest(&read, wanted.height, wanted.width)
+                                         : sa_picture_resize_bilinear(&read, wanted.height, wanted.width);
     if (status == SA_OK) *picture = read;
     else sa_picture_free(&read);
     return status;
 }
 
-/* Channels that a picture gives in this slot of a line. */
-static int32_t channels_given(const dense_image *d, const sa_picture *picture)
+static sa_status read_slot(const sa_dense_image *d, size_t entry, size_t slot, sa_picture *picture)
 {
-    return d->list.names_per_line == 2 && d->config.is_color ? 3 : picture->channels;
+    char *path = sa_dense_slot_path(d, entry, slot);
+    if (!path) SA_FAIL(SA_NOMEM, "out of memory for a path");
+    sa_status status = read_file(d, path, slot, picture);
+    free(path);
+    return status;
 }
 
-/* out: (channels, window height, window width) = (v - mean) * scale; a colour picture as blue, green, red */
+/* Channels that a picture gives in this slot of a line. */
+static int32_t channels_given(const sa_dense_image *d, const sa_picture *picture)
+{
+    return replicates(d) && picture->channels == 1 ? 3 : picture->channels;
+}
+
+/* out: (channels, window height, window width) = (v - mean) * scale; a colour picture as blue, green, red, alpha */
 static void write_planes(const sa_picture *picture, window w, int32_t channels, const float *mean, float scale, float *out)
 {
     for (int32_t c = 0; c < channels; c++) {
-        int32_t from = picture->channels == 3 ? 2 - c : 0;
+        int32_t from = picture->channels == 1 ? 0 : c < 3 ? 2 - c : c;
         for (int32_t y = 0; y < w.height; y++) {
             size_t pixel = (size_t)(w.top + y) * (size_t)picture->width + (size_t)w.left;
-            const uint8_t *in = picture->pixels + pixel * (size_t)picture->channels + from;
+            const uint16_t *in = picture->pixels + pixel * (size_t)picture->channels + from;
             ptrdiff_t step = picture->channels;
             if (w.mirrored) {
                 in += (w.width - 1) * step;
@@ -141,7 +159,7 @@ static void write_planes(const sa_picture *picture, window w, int32_t channels, 
     }
 }
 
-static window choose_window(const dense_image *d, int32_t height, int32_t width)
+static window choose_window(const sa_dense_image *d, int32_t height, int32_t width)
 {
     const sa_data_shape *shape = &d->base.shape;
     uint64_t key = sa_random_key(d->base.position.seed, "window", d->base.position.epoch);
@@ -153,30 +171,30 @@ static window choose_window(const dense_image *d, int32_t height, int32_t width)
     return w;
 }
 
-/* Checks a picture against the net's shape and against the first image of its line (NULL: it is the first). */
-static sa_status check_size(const dense_image *d, size_t entry, size_t slot, const sa_picture *picture, const sa_picture *first)
+sa_status sa_dense_check_size(const sa_dense_image *d, size_t entry, size_t slot, const sa_picture *picture,
+                              const sa_picture *first)
 {
     const sa_data_shape *shape = &d->base.shape;
-    const char *name = slot_name(d, entry, slot);
-    bool is_label = slot + 1 == d->list.names_per_line, crop = d->config.crop_height > 0;
-    if (first && (crop || !is_label) && (picture->height != first->height || picture->width != first->width))
+    const char *name = sa_dense_slot_name(d, entry, slot);
+    bool label = is_label(d, slot), crop = d->config.crop_height > 0;
+    if (first && (crop || !label) && (picture->height != first->height || picture->width != first->width))
         SA_FAIL(SA_INVALID, "'%s' is %dx%d, but '%s' of the same line is %dx%d", name, picture->height, picture->width,
-                slot_name(d, entry, 0), first->height, first->width);
+                sa_dense_slot_name(d, entry, 0), first->height, first->width);
     if (crop && (picture->height < shape->height || picture->width < shape->width))
         SA_FAIL(SA_INVALID, "'%s' is %dx%d, smaller than the crop of %dx%d", name, picture->height, picture->width, shape->height,
                 shape->width);
-    int32_t height = is_label ? shape->label_height : shape->height, width = is_label ? shape->label_width : shape->width;
+    int32_t height = label ? shape->label_height : shape->height, width = label ? shape->label_width : shape->width;
     if (!crop && (picture->height != height || picture->width != width))
         SA_FAIL(SA_INVALID, "'%s' is %dx%d, but the net's %s is %dx%d as the first entry (give new_height and new_width to resize)",
-                name, picture->height, picture->width, is_label ? "label" : "data", height, width);
-    if (!is_label && channels_given(d, picture) != d->slot_channels[slot])
+                name, picture->height, picture->width, label ? "label" : "data", height, width);
+    if (!label && channels_given(d, picture) != d->slot_channels[slot])
         SA_FAIL(SA_INVALID, "'%s' gives %d channels, but image %zu of the first entry gives %d", name, channels_given(d, picture),
                 slot + 1, d->slot_channels[slot]);
     return SA_OK;
 }
 
 /* data: (channels, height, width), label: (label_height, label_width) */
-static sa_status load_slots(dense_image *d, size_t entry, float *data, float *label)
+static sa_status load_slots(sa_dense_image *d, size_t entry, float *data, float *label)
 {
     const sa_data_shape *shape = &d->base.shape;
     size_t images = d->list.names_per_line - 1, plane = (size_t)shape->height * (size_t)shape->width;
@@ -186,7 +204,7 @@ static sa_status load_slots(dense_image *d, size_t entry, float *data, float *la
     window w = {0};
     for (size_t slot = 0; slot <= images; slot++) {
         SA_TRY_GOTO(status, done, read_slot(d, entry, slot, &picture));
-        SA_TRY_GOTO(status, done, check_size(d, entry, slot, &picture, slot > 0 ? &first : NULL));
+        SA_TRY_GOTO(status, done, sa_dense_check_size(d, entry, slot, &picture, slot > 0 ? &first : NULL));
         if (slot == 0) w = choose_window(d, picture.height, picture.width);
         if (slot < images) {
             write_planes(&picture, w, d->slot_channels[slot], d->mean + channel, d->config.scale, data + (size_t)channel * plane);
@@ -204,7 +222,7 @@ done:
     return status;
 }
 
-static sa_status load_batch(dense_image *d, float *data, float *label)
+static sa_status load_batch(sa_dense_image *d, float *data, float *label)
 {
     const sa_data_shape *shape = &d->base.shape;
     size_t data_floats = (size_t)shape->channels * (size_t)shape->height * (size_t)shape->width;
@@ -226,14 +244,14 @@ static sa_status load_batch(dense_image *d, float *data, float *label)
 static sa_status dense_image_next(sa_data_source *base, float *data, float *label)
 {
     sa_data_position before = base->position;
-    sa_status status = load_batch((dense_image *)base, data, label);
+    sa_status status = load_batch((sa_dense_image *)base, data, label);
     if (status != SA_OK) base->position = before;
     return status;
 }
 
 static sa_status dense_image_restore(sa_data_source *base, sa_data_position position)
 {
-    dense_image *d = (dense_image *)base;
+    sa_dense_image *d = (sa_dense_image *)base;
     if (position.index >= d->list.count)
         SA_FAIL(SA_INVALID, "%s: position %llu, the list has %zu entries", d->list.path, (unsigned long long)position.index,
                 d->list.count);
@@ -243,14 +261,15 @@ static sa_status dense_image_restore(sa_data_source *base, sa_data_position posi
 
 static void dense_image_label_name(const sa_data_source *base, int32_t n, char *text, size_t size)
 {
-    const dense_image *d = (const dense_image *)base;
+    const sa_dense_image *d = (const sa_dense_image *)base;
     size_t entry = d->batch_entry[n];
-    snprintf(text, size, "'%s' (%s:%d)", slot_name(d, entry, d->list.names_per_line - 1), d->list.path, d->list.line[entry]);
+    snprintf(text, size, "'%s' (%s:%d)", sa_dense_slot_name(d, entry, d->list.names_per_line - 1), d->list.path,
+             d->list.line[entry]);
 }
 
 static void dense_image_close(sa_data_source *base)
 {
-    dense_image *d = (dense_image *)base;
+    sa_dense_image *d = (sa_dense_image *)base;
     sa_list_file_free(&d->list);
     free(d->root_folder);
     free(d->data_root);
@@ -261,36 +280,60 @@ static void dense_image_close(sa_data_source *base)
     free(d);
 }
 
-/* Takes the shape from one entry: what next() then holds all entries to, this one included. */
-static sa_status measure(dense_image *d, size_t entry)
+static sa_status read_info(const sa_dense_image *d, size_t entry, size_t slot, sa_image_info *info)
+{
+    char *path = sa_dense_slot_path(d, entry, slot);
+    if (!path) SA_FAIL(SA_NOMEM, "out of memory for a path");
+    sa_status status = sa_image_read_info(path, info);
+    free(path);
+    return status;
+}
+
+/* Alpha is a channel of its own (depth, say) if the config has a mean for it. */
+static sa_status decide_alpha(sa_dense_image *d, size_t entry)
+{
+    int32_t plain = 0, with_alpha = 0;
+    for (size_t slot = 0; !is_label(d, slot); slot++) {
+        sa_image_info info;
+        SA_TRY(read_info(d, entry, slot, &info));
+        int32_t colours = d->config.is_color ? replicates(d) ? 3 : info.colours : 1;
+        plain += colours;
+        with_alpha += colours + (d->config.is_color && info.alpha && info.colours == 3 && !info.palette);
+    }
+    d->keep_alpha = with_alpha > plain && d->config.mean_count == with_alpha;
+    return SA_OK;
+}
+
+/* Takes the shape from the heads of one entry's files: what next() then holds all entries to, this one included. */
+static sa_status measure(sa_dense_image *d, size_t entry)
 {
     const sa_dense_image_config *c = &d->config;
-    size_t images = d->list.names_per_line - 1;
     sa_data_shape shape = {.images = c->batch_size};
-    for (size_t slot = 0; slot <= images; slot++) {
-        sa_picture picture;
-        SA_TRY(read_slot(d, entry, slot, &picture));
+    SA_TRY(decide_alpha(d, entry));
+    for (size_t slot = 0; slot < d->list.names_per_line; slot++) {
+        sa_image_info info;
+        SA_TRY(read_info(d, entry, slot, &info));
+        sa_picture picture = sa_dense_geometry(d, slot, &info);
         int32_t height = c->crop_height > 0 ? c->crop_height : picture.height;
         int32_t width = c->crop_height > 0 ? c->crop_width : picture.width;
         if (slot == 0) {
             shape.height = height;
             shape.width = width;
         }
-        if (slot < images) {
-            d->slot_channels[slot] = channels_given(d, &picture);
-            shape.channels += d->slot_channels[slot];
-        } else {
+        if (is_label(d, slot)) {
             shape.label_height = height;
             shape.label_width = width;
+        } else {
+            d->slot_channels[slot] = channels_given(d, &picture);
+            shape.channels += d->slot_channels[slot];
         }
-        sa_picture_free(&picture);
     }
     SA_TRY(sa_data_shape_check("dense_image_data", &shape));
     d->base.shape = shape;
     return SA_OK;
 }
 
-static sa_status take_mean(dense_image *d, const sa_dense_image_config *c)
+static sa_status take_mean(sa_dense_image *d, const sa_dense_image_config *c)
 {
     int32_t channels = d->base.shape.channels;
     if (c->mean_count != 0 && c->mean_count != 1 && c->mean_count != channels)
@@ -305,7 +348,7 @@ static sa_status take_mean(dense_image *d, const sa_dense_image_config *c)
 }
 
 /* Everything that needs the list: order, start, shape, mean. */
-static sa_status set_up(dense_image *d, const sa_dense_image_config *c)
+static sa_status set_up(sa_dense_image *d, const sa_dense_image_config *c)
 {
     size_t images = d->list.names_per_line - 1;
     if (images > MAX_IMAGES_PER_LINE)
@@ -322,10 +365,8 @@ static sa_status set_up(dense_image *d, const sa_dense_image_config *c)
     if (d->base.position.index >= d->list.count)
         SA_FAIL(SA_INVALID, "%s: rand_skip %u came to %llu, the list has %zu entries", d->list.path, c->rand_skip,
                 (unsigned long long)d->base.position.index, d->list.count);
-    order_entries(d);
-    size_t entry = d->order[d->base.position.index];
-    sa_status status = measure(d, entry);
-    if (status != SA_OK) return sa_error_prefix(status, "%s:%d", d->list.path, d->list.line[entry]);
+    sa_status status = measure(d, 0); /* whatever the order, so that plan and training agree */
+    if (status != SA_OK) return sa_error_prefix(status, "%s:%d", d->list.path, d->list.line[0]);
     status = take_mean(d, c);
     return status == SA_OK ? SA_OK : sa_error_prefix(status, "%s", d->list.path);
 }
@@ -333,9 +374,9 @@ static sa_status set_up(dense_image *d, const sa_dense_image_config *c)
 sa_status sa_dense_image_open(const sa_dense_image_config *config, sa_data_source **source)
 {
     static const sa_data_source_functions functions = {dense_image_next, dense_image_restore, dense_image_label_name,
-                                                       dense_image_close};
+                                                       sa_dense_survey, dense_image_close};
     SA_TRY(check_config(config));
-    dense_image *d = calloc(1, sizeof *d);
+    sa_dense_image *d = calloc(1, sizeof *d);
     if (!d) SA_FAIL(SA_NOMEM, "%s: out of memory", config->source);
     d->base.functions = &functions;
     d->config = *config;

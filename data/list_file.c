@@ -11,18 +11,30 @@
 #include <string.h>
 
 enum { NAME_MAX_BYTES = 4096 };
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+    return c == ' ' || c == '\t' || c == '\v' || c == '\f';
+}
+
+/* "\n", "\r" of old Macs, or the first byte of "\r\n", whose second one then ends an empty line that has no number of its own. */
+static bool ends_line(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+static bool counts_line(const char *at)
+{
+    return *at == '\r' ? at[1] != '\n' : *at == '\n';
 }
 
 static bool in_name(char c)
 {
-    return c != '\n' && c != '\0' && !is_space(c);
+    return !ends_line(c) && c != '\0' && !is_space(c);
 }
 
-/* Counts the names up to the end of the line; *at is moved onto its '\n' or the final NUL. */
+/* Counts the names up to the end of the line; *at is moved onto its end or the final NUL. */
 static sa_status count_names(const char *path, int line, const char **at, size_t *count)
 {
     size_t names = 0;
@@ -43,7 +55,7 @@ static sa_status check_lines(sa_list_file *list, size_t text_bytes)
 {
     const char *at = list->text, *end = list->text + text_bytes;
     int first = 0;
-    for (int line = 1; at < end; line++, at++) { /* ++ passes the '\n' */
+    for (int line = 1; at < end; line += counts_line(at), at++) { /* ++ passes the line's end */
         size_t names = 0;
         if (line == INT_MAX) SA_FAIL(SA_PARSE, "%s: too many lines", list->path);
         SA_TRY(count_names(list->path, line, &at, &names));
@@ -68,12 +80,12 @@ static void cut_names(sa_list_file *list, size_t text_bytes)
     char *at = list->text, *end = list->text + text_bytes;
     size_t index = 0;
     for (int line = 1; at < end; at++) {
-        if (*at == '\n') line++;
+        line += counts_line(at);
         if (!in_name(*at)) continue;
         if (index % list->names_per_line == 0) list->line[index / list->names_per_line] = line;
         list->name[index++] = at;
         while (in_name(*at)) at++;
-        if (*at == '\n') line++;
+        line += counts_line(at);
         *at = '\0';
     }
 }
@@ -85,6 +97,7 @@ sa_status sa_list_file_read(const char *path, sa_list_file *list)
     size_t text_bytes, name_count;
     if (!made.path) SA_FAIL(SA_NOMEM, "%s: out of memory", path);
     SA_TRY_GOTO(status, fail, sa_whole_file_read(path, &made.text, &text_bytes));
+    if (!strncmp(made.text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK))) memcpy(made.text, "   ", strlen(BYTE_ORDER_MARK));
     SA_TRY_GOTO(status, fail, check_lines(&made, text_bytes));
     if (sa_size_mul(made.count, made.names_per_line, &name_count)) {
         made.name = calloc(name_count, sizeof *made.name);

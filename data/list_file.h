@@ -1,6 +1,7 @@
 /* DenseImageData's list files: on every line one or more image names and a label name, separated by spaces or tabs.
  *
- * Blank lines are skipped. All lines must hold the same number of names. Only the form is checked here, not the files. */
+ * Lines end in LF, CRLF or CR; a UTF-8 byte order mark and blank lines are skipped. All lines must hold the same number of names.
+ * Only the form is checked here, not the files. */
 #ifndef SA_DATA_LIST_FILE_H
 #define SA_DATA_LIST_FILE_H
 

@@ -1,4 +1,4 @@
-/* Allocation, resizing and luminance of 8-bit pictures. */
+/* Allocation, resizing and luminance of pictures. */
 #include "data/picture.h"
 
 #include "core/checked.h"
@@ -12,8 +12,10 @@ enum { WEIGHT_BITS = 11, WEIGHT_ONE = 1 << WEIGHT_BITS };
 sa_status sa_picture_alloc(int32_t channels, int32_t height, int32_t width, sa_picture *picture)
 {
     size_t bytes = (size_t)channels;
-    uint8_t *pixels = NULL;
-    if (sa_size_mul(bytes, (size_t)height, &bytes) && sa_size_mul(bytes, (size_t)width, &bytes)) pixels = malloc(bytes);
+    uint16_t *pixels = NULL;
+    if (sa_size_mul(bytes, (size_t)height, &bytes) && sa_size_mul(bytes, (size_t)width, &bytes) &&
+        sa_size_mul(bytes, sizeof *pixels, &bytes))
+        pixels = malloc(bytes);
     if (!pixels) SA_FAIL(SA_NOMEM, "out of memory for a picture of %dx%d pixels, %d channels", height, width, channels);
     *picture = (sa_picture){channels, height, width, pixels};
     return SA_OK;
@@ -46,11 +48,11 @@ static tap make_tap(int32_t i, int32_t in, int32_t out)
     return (tap){low, low + 1, (int32_t)lrint((position - low) * WEIGHT_ONE)};
 }
 
-static void bilinear_row(const sa_picture *in, tap vertical, const tap *horizontal, int32_t out_width, uint8_t *out)
+static void bilinear_row(const sa_picture *in, tap vertical, const tap *horizontal, int32_t out_width, uint16_t *out)
 {
     size_t channels = (size_t)in->channels, stride = (size_t)in->width * channels;
-    const uint8_t *top = in->pixels + (size_t)vertical.low * stride;
-    const uint8_t *bottom = in->pixels + (size_t)vertical.high * stride;
+    const uint16_t *top = in->pixels + (size_t)vertical.low * stride;
+    const uint16_t *bottom = in->pixels + (size_t)vertical.high * stride;
     int32_t down = vertical.weight, up = WEIGHT_ONE - down;
     for (int32_t x = 0; x < out_width; x++) {
         size_t left = (size_t)horizontal[x].low * channels, right = (size_t)horizontal[x].high * channels;
@@ -58,8 +60,8 @@ static void bilinear_row(const sa_picture *in, tap vertical, const tap *horizont
         for (size_t c = 0; c < channels; c++) {
             int32_t upper = top[left + c] * before + top[right + c] * after;
             int32_t lower = bottom[left + c] * before + bottom[right + c] * after;
-            /* at most 255 * 2^22: fits */
-            *out++ = (uint8_t)((upper * up + lower * down + (1 << (2 * WEIGHT_BITS - 1))) >> (2 * WEIGHT_BITS));
+            int64_t sum = (int64_t)upper * up + (int64_t)lower * down;
+            *out++ = (uint16_t)((sum + (1 << (2 * WEIGHT_BITS - 1))) >> (2 * WEIGHT_BITS));
         }
     }
 }
@@ -76,7 +78,7 @@ sa_status sa_picture_resize_bilinear(sa_picture *picture, int32_t height, int32_
     }
     for (int32_t x = 0; x < width; x++) horizontal[x] = make_tap(x, picture->width, width);
     for (int32_t y = 0; y < height; y++) {
-        uint8_t *out = resized.pixels + (size_t)y * (size_t)width * (size_t)picture->channels;
+        uint16_t *out = resized.pixels + (size_t)y * (size_t)width * (size_t)picture->channels;
         bilinear_row(picture, make_tap(y, picture->height, height), horizontal, width, out);
     }
     free(horizontal);
@@ -90,12 +92,12 @@ sa_status sa_picture_resize_nearest(sa_picture *picture, int32_t height, int32_t
     sa_picture resized = {.channels = 0};
     SA_TRY(sa_picture_alloc(picture->channels, height, width, &resized));
     size_t channels = (size_t)picture->channels;
-    uint8_t *out = resized.pixels;
+    uint16_t *out = resized.pixels;
     for (int32_t y = 0; y < height; y++) {
         size_t row = (size_t)((int64_t)y * picture->height / height);
-        const uint8_t *line = picture->pixels + row * (size_t)picture->width * channels;
+        const uint16_t *line = picture->pixels + row * (size_t)picture->width * channels;
         for (int32_t x = 0; x < width; x++, out += channels)
-            memcpy(out, line + (size_t)((int64_t)x * picture->width / width) * channels, channels);
+            memcpy(out, line + (size_t)((int64_t)x * picture->width / width) * channels, channels * sizeof *out);
     }
     replace(picture, resized);
     return SA_OK;
@@ -105,8 +107,8 @@ void sa_picture_to_grey(sa_picture *picture)
 {
     if (picture->channels == 1) return;
     size_t count = (size_t)picture->height * (size_t)picture->width;
-    const uint8_t *in = picture->pixels;
-    for (size_t i = 0; i < count; i++, in += 3) /* weights of 14 bits */
-        picture->pixels[i] = (uint8_t)((in[0] * 4899 + in[1] * 9617 + in[2] * 1868 + (1 << 13)) >> 14);
+    const uint16_t *in = picture->pixels;
+    for (size_t i = 0; i < count; i++, in += picture->channels) /* weights of 14 bits */
+        picture->pixels[i] = (uint16_t)((in[0] * 4899 + in[1] * 9617 + in[2] * 1868 + (1 << 13)) >> 14);
     picture->channels = 1;
 }

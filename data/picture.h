@@ -1,4 +1,5 @@
-/* 8-bit pictures on the host: the form between a decoded file and a training batch, and how they are resized. */
+/* Pictures on the host: the form between a decoded file and a training batch, and how they are resized. Samples have 16 bits; those
+ * of 8-bit files are 0..255. */
 #ifndef SA_DATA_PICTURE_H
 #define SA_DATA_PICTURE_H
 
@@ -11,9 +12,9 @@ extern "C" {
 #endif
 
 typedef struct sa_picture {
-    int32_t channels; /* 1 (grey) or 3 (red, green, blue) */
+    int32_t channels; /* 1 (grey), 3 (red, green, blue) or 4 (and alpha) */
     int32_t height, width;
-    uint8_t *pixels; /* (height, width, channels); owned: sa_picture_free */
+    uint16_t *pixels; /* (height, width, channels); owned: sa_picture_free */
 } sa_picture;
 
 /* Sizes must be positive. SA_NOMEM names them. */
@@ -26,7 +27,7 @@ void sa_picture_free(sa_picture *picture); /* also clears it; NULL and a cleared
 SA_CHECKED sa_status sa_picture_resize_bilinear(sa_picture *picture, int32_t height, int32_t width);
 SA_CHECKED sa_status sa_picture_resize_nearest(sa_picture *picture, int32_t height, int32_t width);
 
-/* Colour to luminance, in place: 0.299 R + 0.587 G + 0.114 B. A grey picture stays as it is. */
+/* Colour (alpha is dropped) to luminance, in place: 0.299 R + 0.587 G + 0.114 B. A grey picture stays as it is. */
 void sa_picture_to_grey(sa_picture *picture);
 
 #ifdef __cplusplus

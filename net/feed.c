@@ -248,6 +248,40 @@ sa_status sa_feed_next(sa_feed *feed, sa_session *session)
     return sa_feed_repeat(feed, session);
 }
 
+/* ---- surveys ---- */
+
+static const stream *list_at(const sa_feed *feed, int list)
+{
+    for (int i = 0; i < feed->count; i++)
+        if (feed->stream[i].source->functions->survey && list-- == 0) return &feed->stream[i];
+    return NULL;
+}
+
+int sa_feed_list_count(const sa_feed *feed)
+{
+    int count = 0;
+    while (list_at(feed, count)) count++;
+    return count;
+}
+
+sa_status sa_feed_survey(const sa_feed *feed, int list, const char **layer, sa_data_survey *survey)
+{
+    const sa_net *net = feed->net;
+    const stream *s = list_at(feed, list);
+    memset(survey, 0, sizeof *survey);
+    for (int l = 0; l < net->layer_count; l++) {
+        sa_label_rule rule;
+        int blob;
+        if (!sa_net_label_rule(net, &net->layer[l], &rule, &blob) || !rule.checked) continue;
+        if (sa_net_behind_splits(net, blob) != s->label_blob) continue;
+        survey->classes = rule.classes;
+        survey->has_ignore = rule.has_ignore;
+        survey->ignore_label = rule.ignore_label;
+    }
+    *layer = net->layer[net->blob[s->data_blob].producer].name;
+    return s->source->functions->survey(s->source, survey);
+}
+
 const char *sa_feed_note(const sa_feed *feed)
 {
     return feed->note;

@@ -87,7 +87,7 @@ static void channels_by_kind(void **state)
     }
     close_batch(&b);
 
-    config.is_color = true; /* grey replicated */
+    config.is_color = true; /* grey replicated, its high byte as in Caffe */
     config.mean_count = 0;
     write_text("l.txt", "deep.png label.png\n");
     b = open_batch(&config);
@@ -103,7 +103,7 @@ static void channels_by_kind(void **state)
     assert_ok(sa_data_source_next(b.source, b.data, b.label));
     for (int32_t i = 0; i < 48; i++) {
         assert_true(b.data[i] == ((float)mixed_sample(i / 8, i % 8, 2) - 10) * 0.5f);
-        assert_true(b.data[3 * 48 + i] == ((float)mixed_sample(i / 8, i % 8, 0) - 40) * 0.5f);
+        assert_true(b.data[3 * 48 + i] == ((float)(mixed_sample(i / 8, i % 8, 0) * 256 + 99) - 40) * 0.5f); /* all 16 bits */
     }
     close_batch(&b);
 }

@@ -1,8 +1,8 @@
 /* PNG decoding, resizing and list files, on files this test writes: what is read, and every way of being wrong. */
 #include "data/dense_image.h"
+#include "data/image_file.h"
 #include "data/list_file.h"
 #include "data/picture.h"
-#include "data/png_image.h"
 #include "tests/support/data_files.h"
 
 #include <math.h>
@@ -32,11 +32,11 @@ static void png_kinds(void **state)
         if (spec.bit_depth == 1) spec.sample = one_bit_sample;
         sa_picture picture;
         write_png("a.png", &spec);
-        assert_ok(sa_png_read_image("a.png", &picture));
+        assert_ok(sa_image_read("a.png", SA_IMAGE_PLAIN, &picture));
         assert_int_equal(picture.channels, kinds[i].channels);
         assert_int_equal(picture.height, 13);
         assert_int_equal(picture.width, 17);
-        const uint8_t *pixel = picture.pixels;
+        const uint16_t *pixel = picture.pixels;
         for (int32_t y = 0; y < 13; y++) {
             for (int32_t x = 0; x < 17; x++) {
                 for (int32_t c = 0; c < picture.channels; c++) {
@@ -61,16 +61,16 @@ static void png_damaged(void **state)
     for (size_t length = 0; length < byte_count; length++) {
         sa_picture picture = {.channels = 77};
         write_bytes("b.png", bytes, length);
-        assert_int_equal(sa_png_read_image("b.png", &picture), SA_PARSE);
+        assert_int_equal(sa_image_read("b.png", SA_IMAGE_PLAIN, &picture), SA_PARSE);
         assert_string_equal(sa_error_message(),
-                            length < 8 ? "'b.png': not a PNG file" : "'b.png': damaged PNG: the file is truncated");
+                            length < 8 ? "'b.png': neither a PNG nor a JPEG file" : "'b.png': damaged PNG: the file is truncated");
         assert_int_equal(picture.channels, 77);
     }
     for (size_t i = 8; i < byte_count; i++) {
         sa_picture picture = {.channels = 77};
         bytes[i] ^= 0x10;
         write_bytes("b.png", bytes, byte_count);
-        assert_int_not_equal(sa_png_read_image("b.png", &picture), SA_OK);
+        assert_int_not_equal(sa_image_read("b.png", SA_IMAGE_PLAIN, &picture), SA_OK);
         assert_int_equal(picture.channels, 77);
         bytes[i] ^= 0x10;
     }
@@ -102,9 +102,9 @@ static void resize_matches_reference(void **state)
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             int32_t height = sizes[i][0], width = sizes[i][1];
             sa_picture in, linear, nearest;
-            assert_ok(sa_png_read_image("a.png", &in));
-            assert_ok(sa_png_read_image("a.png", &linear));
-            assert_ok(sa_png_read_image("a.png", &nearest));
+            assert_ok(sa_image_read("a.png", SA_IMAGE_PLAIN, &in));
+            assert_ok(sa_image_read("a.png", SA_IMAGE_PLAIN, &linear));
+            assert_ok(sa_image_read("a.png", SA_IMAGE_PLAIN, &nearest));
             assert_ok(sa_picture_resize_bilinear(&linear, height, width));
             assert_ok(sa_picture_resize_nearest(&nearest, height, width));
             assert_int_equal(linear.height, height);
@@ -198,14 +198,12 @@ static void list_errors(void **state)
         {"\nrgb.png y.png\n", SA_IO, "l.txt:2: cannot open 'y.png': No such file or directory"},
         {"rgb.png label.png\nz.png label.png\n", SA_IO, "l.txt:2: cannot open 'z.png': No such file or directory"},
         {"folder label.png\n", SA_IO, "l.txt:1: cannot read 'folder': Is a directory"},
-        {"text.png label.png\n", SA_PARSE, "l.txt:1: 'text.png': not a PNG file"},
-        {"rgb.png empty.png\n", SA_PARSE, "l.txt:1: 'empty.png': not a PNG file"},
+        {"text.png label.png\n", SA_PARSE, "l.txt:1: 'text.png': neither a PNG nor a JPEG file"},
+        {"rgb.png empty.png\n", SA_PARSE, "l.txt:1: 'empty.png': neither a PNG nor a JPEG file"},
         {"cut.png label.png\n", SA_PARSE, "l.txt:1: 'cut.png': damaged PNG: the file is truncated"},
         {"crc.png label.png\n", SA_PARSE, "l.txt:1: 'crc.png': damaged PNG: IDAT: CRC error"},
-        {"rgb.png palette.png\n", SA_UNSUPPORTED,
-         "l.txt:1: 'palette.png': a palette PNG as label (its colours are not classes; 8-bit grey is needed)"},
         {"rgb.png rgb.png\n", SA_UNSUPPORTED,
-         "l.txt:1: 'rgb.png': a colour PNG as label (its colours are not classes; 8-bit grey is needed)"},
+         "l.txt:1: 'rgb.png': a colour PNG as label (its colours are not classes; 8-bit grey or palette is needed)"},
         {"rgb.png deep.png\n", SA_UNSUPPORTED, "l.txt:1: 'deep.png': a 16-bit label (8-bit grey is needed)"},
         {"rgb.png bits.png\n", SA_UNSUPPORTED, "l.txt:1: 'bits.png': a label of fewer than 8 bits (8-bit grey is needed)"},
         {"rgb.png label.png\nwide.png label.png\n", SA_INVALID,

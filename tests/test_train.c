@@ -383,15 +383,54 @@ static void camvid_trains(void **state)
     sa_train_result_free(&result);
 }
 
+static uint8_t odd_label(int32_t y, int32_t x, int32_t c)
+{
+    return y == 2 && x == 5 ? 77 : striped_label(y, x, c);
+}
+
+/* Everything that is wrong with the list is told before the first step: no step is run, no snapshot written. */
+static void bad_entries_come_before_the_first_step(void **state)
+{
+    (void)state;
+    char *told;
+    size_t length;
+    png_spec wide = {PNG_COLOR_TYPE_RGB, 8, 0, 16, 32, mixed_sample}, label = {PNG_COLOR_TYPE_GRAY, 8, 0, 16, 24, odd_label};
+    write_pictures();
+    write_png("wide.png", &wide);
+    write_png("odd.png", &label);
+    write_text("list.txt", "a.png label.png\nb.png odd.png\nwide.png label.png\nnot_there.png label.png\n");
+    write_tiny_net("tiny", TINY_IMAGES(""), 3);
+    write_tiny_solver(FIXED);
+    sa_train_options options = options_of(3);
+    options.snapshot = "never.sasnap";
+    options.progress = open_memstream(&told, &length);
+    assert_refused(
+        &options, SA_INVALID,
+        "list.txt: 3 of 4 entries cannot be used; the first: list.txt:2: 'odd.png': label 77 at row 2, column 5 is none of "
+        "the 3 classes; loss_param { ignore_label: 77 } would leave such pixels out");
+    fclose(options.progress);
+    assert_non_null(strstr(told, "list.txt:3: 'wide.png' is 16x32"));
+    assert_non_null(strstr(told, "list.txt:4: cannot open 'not_there.png'"));
+    free(told);
+    assert_int_equal(files_with("never"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumes_to_the_bit_on_scenes), cmocka_unit_test(resumes_to_the_bit_on_images),
-        cmocka_unit_test(resuming_keeps_the_seed),      cmocka_unit_test(snapshots_follow_the_solver),
-        cmocka_unit_test(bad_snapshots_are_refused),    cmocka_unit_test(full_disk_keeps_the_old_snapshot),
-        cmocka_unit_test(missing_things_are_named),     cmocka_unit_test(divergence_ends_with_its_step),
-        cmocka_unit_test(loss_falls_on_scenes),         cmocka_unit_test(log_lines_follow_display),
-        cmocka_unit_test(batch_can_be_replaced),        cmocka_unit_test(camvid_trains),
+        cmocka_unit_test(resumes_to_the_bit_on_scenes),
+        cmocka_unit_test(resumes_to_the_bit_on_images),
+        cmocka_unit_test(resuming_keeps_the_seed),
+        cmocka_unit_test(snapshots_follow_the_solver),
+        cmocka_unit_test(bad_snapshots_are_refused),
+        cmocka_unit_test(full_disk_keeps_the_old_snapshot),
+        cmocka_unit_test(missing_things_are_named),
+        cmocka_unit_test(divergence_ends_with_its_step),
+        cmocka_unit_test(loss_falls_on_scenes),
+        cmocka_unit_test(log_lines_follow_display),
+        cmocka_unit_test(batch_can_be_replaced),
+        cmocka_unit_test(bad_entries_come_before_the_first_step),
+        cmocka_unit_test(camvid_trains),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

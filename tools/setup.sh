@@ -23,6 +23,7 @@ binutils command ar
 libc6-dev header stdio.h -
 libopenblas-dev header cblas.h openblas
 libpng-dev header png.h png
+libjpeg-dev header jpeglib.h jpeg
 libcjson-dev header cjson/cJSON.h cjson'
 # cmocka.h wants four headers in front of it.
 needs_of_test="$needs_of_build

@@ -1,8 +1,8 @@
 /* libFuzzer target for the readers of data files: PNG, .npy and image lists. Each reader gets every input, through a file in
  * memory; any bytes give a result or a status with a message, and nothing leaks. */
+#include "data/image_file.h"
 #include "data/list_file.h"
 #include "data/npy.h"
-#include "data/png_image.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -26,9 +26,9 @@ static void read_all(const char *path)
     memset(&picture, 0, sizeof picture);
     memset(&array, 0, sizeof array);
     memset(&list, 0, sizeof list);
-    check_status(sa_png_read_image(path, &picture));
+    check_status(sa_image_read(path, SA_IMAGE_PLAIN, &picture));
     sa_picture_free(&picture);
-    check_status(sa_png_read_label(path, &picture));
+    check_status(sa_image_read_label(path, &picture));
     sa_picture_free(&picture);
     check_status(sa_npy_read(path, &array));
     sa_npy_free(&array);

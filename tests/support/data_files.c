@@ -102,7 +102,7 @@ void write_png(const char *name, const png_spec *spec)
                  spec->interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
     png_color palette[256];
     for (int i = 0; i < 256; i++) palette[i] = (png_color){(png_byte)i, (png_byte)(255 - i), (png_byte)(i / 2)};
-    if (spec->color_type == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, palette, 256);
+    if (spec->color_type == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, palette, 1 << spec->bit_depth);
     png_write_info(png, info);
     png_set_packing(png);
     png_set_interlace_handling(png);

@@ -1,0 +1,86 @@
+/* The look at the data before training: see train_data.h. */
+#include "cli/train_data.h"
+
+#include "net/label_rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE_BYTES = 512 };
+
+/* "labels 0..11 (12 different ones), 255 is ignored" */
+static void label_text(const sa_data_survey *s, char *text, size_t size)
+{
+    int low = 256, high = -1, seen = 0;
+    char some[64] = "", ignored[64] = "";
+    for (int v = 0; v < 256; v++) {
+        bool left_out = s->has_ignore && v == s->ignore_label;
+        if (!s->label_seen[v]) continue;
+        if (left_out) snprintf(ignored, sizeof ignored, ", %d is ignored", v);
+        if (left_out) continue;
+        low = low < v ? low : v;
+        high = v;
+        seen++;
+    }
+    if (s->labels_read < s->entries) snprintf(some, sizeof some, " in the first %zu", s->labels_read);
+    if (seen == 0) snprintf(text, size, "no class%s%s", some, ignored);
+    else snprintf(text, size, "labels %d..%d (%d different ones%s)%s", low, high, seen, some, ignored);
+}
+
+static void tell_found(const sa_net *net, const char *layer, const sa_data_survey *s, FILE *out)
+{
+    char labels[256];
+    const sa_layer *l = &net->layer[sa_net_layer_index(net, layer)];
+    const int32_t *d = net->blob[l->top[0]].shape.dim;
+    label_text(s, labels, sizeof labels);
+    fprintf(out, "data   %s: %zu entries, %dx%d, %d channels%s, %s%s\n", s->list, s->entries, d[2], d[3], d[1],
+            s->deep_images ? " (16 bits kept)" : "", labels, s->palette_labels ? " (palette indices)" : "");
+}
+
+static void tell_dropped(const sa_data_survey *s, int32_t channels, FILE *out)
+{
+    if (s->alpha_images > 0)
+        fprintf(
+            out,
+            "note: '%s'%s a fourth channel (alpha), which is dropped as in Caffe; %d mean_value entries in transform_param, one "
+            "for each channel, keep it\n",
+            s->alpha_name, s->alpha_images > 1 ? " and others have" : " has", channels + 1);
+    if (s->cut_images > 0)
+        fprintf(out,
+                "note: '%s'%s 16 bits, of which the high byte is taken as in Caffe; grey images keep all 16 where they give one "
+                "channel: with is_color: false, or with several images on a line\n",
+                s->cut_name, s->cut_images > 1 ? " and others have" : " has");
+}
+
+static sa_status refuse(const sa_data_survey *s, FILE *out)
+{
+    char first[LINE_BYTES];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(s->problems, "\n"), s->problems);
+    if (s->bad_entries == 1) SA_FAIL(SA_INVALID, "%s", first);
+    if (out) fputs(s->problems, out);
+    SA_FAIL(SA_INVALID, "%s: %zu of %zu entries cannot be used; the first: %s", s->list, s->bad_entries, s->entries, first);
+}
+
+sa_status sa_train_look_at_data(const sa_net *net, const sa_feed *feed, FILE *out)
+{
+    const sa_layer *single = sa_net_single_class_loss(net);
+    if (single && out)
+        fprintf(out,
+                "warning: loss '%s' sees a single class: it is always 0 and nothing is learned; give the background a class of its "
+                "own (num_output: 2)\n",
+                single->name);
+    if (sa_feed_is_synthetic(feed) && out) fprintf(out, "data   synthetic scenes: the net names no files\n");
+    for (int i = 0; i < sa_feed_list_count(feed); i++) {
+        sa_data_survey survey;
+        const char *layer;
+        sa_status status = sa_feed_survey(feed, i, &layer, &survey);
+        if (status == SA_OK && survey.bad_entries > 0) status = refuse(&survey, out);
+        if (status == SA_OK && out) {
+            tell_found(net, layer, &survey, out);
+            tell_dropped(&survey, net->blob[net->layer[sa_net_layer_index(net, layer)].top[0]].shape.dim[1], out);
+        }
+        free(survey.problems);
+        SA_TRY(status);
+    }
+    return SA_OK;
+}
