@@ -31,15 +31,15 @@ $(O)/kernels/cuda/%.o: kernels/cuda/%.cpp
 # ------------------------------------------------------------------ the stand-in: build/tests/simt
 S := build/tests/simt
 SIMT_CXX := g++ -std=c++17 -g -Wall -Wextra -Werror -Wno-unused-parameter -I. -isystem $(CUDA_HOME)/include
-SIMT_ENGINE := $(addprefix tests/simt/,engine.cpp atomics.cpp checker.cpp faults.cpp streams.cpp memory.cpp runtime.cpp)
+SIMT_ENGINE := $(addprefix tests/simt/,engine.cpp atomics.cpp checker.cpp faults.cpp streams.cpp memory.cpp runtime.cpp cubin.cpp limits.cpp)
 SIMT_LIBRARIES := $(addprefix tests/simt/,cublas.cpp cudnn.cpp cudnn_convolution.cpp)
 SIMT_HEADERS := $(wildcard tests/simt/*.h)
 SIMT_MODES := fast check asan ubsan
 SIMT_FLAGS_fast := -O2 -march=native -DSA_SIMT_FAST
-SIMT_FLAGS_check := -O1 -fsanitize=thread
+SIMT_FLAGS_check := -O1 -fsanitize=thread -fsanitize=alignment
 SIMT_FLAGS_asan := -O1 -fsanitize=address -fsanitize-sections=simt_shared
 SIMT_FLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
-# The checker answers the calls that -fsanitize=thread makes; its runtime must not be linked.
+# The checker answers the calls that -fsanitize=thread and alignment make; their runtimes must not be linked.
 SIMT_LINK_asan := -fsanitize=address
 SIMT_LINK_ubsan := -fsanitize=undefined
 
@@ -60,24 +60,30 @@ $(S)/status.o: core/status.c core/status.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fPIC -c $< -o $@
 
+SELFTEST_SOURCES := $(wildcard tests/simt/selftest/*.cu)
 # The kernels' CPU bodies, from the same sources that nvcc reads.
 define simt_mode
-$(S)/$(1)/%.o: %.cu tests/simt/simt.h
+$(S)/$(1)/%.o: %.cu tests/simt/simt.h cuda.mk
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo 'SIMT $$< ($(1))';) \
 	$$(SIMT_CXX) -Wno-unknown-pragmas -ffp-contract=off $$(SIMT_FLAGS_$(1)) -fPIC -x c++ -include tests/simt/simt.h -MMD -MP -c $$< -o $$@
 $(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o) $(S)/status.o
 	@mkdir -p $$(@D)
 	@g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
-$(S)/selftest_$(1).so: $(S)/$(1)/tests/simt/selftest/selftest.o
+$(S)/selftest_$(1).so: $(SELFTEST_SOURCES:%.cu=$(S)/$(1)/%.o)
 	g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
 endef
 $(foreach m,$(SIMT_MODES),$(eval $(call simt_mode,$(m))))
 
-$(S)/selftest: tests/simt/selftest/selftest.cu tests/simt/selftest/kernels.cuh kernels/cuda/launch.cuh
+# Code for 7.5 and 8.x, PTX for 10.0 and later, nothing for 9.0; one file's cubins compressed one way, one's the other.
+SELFTEST_NVCC := $(NVCC) -std=c++17 -O2 -Werror all-warnings -I. -Xfatbin -compress-all $(foreach a,75 80,-gencode arch=compute_$(a),code=sm_$(a)) \
+    -gencode arch=compute_100,code=compute_100
+$(S)/selftest_refusals.o: SELFTEST_COMPRESSION := --compress-mode=speed
+$(S)/selftest_%.o: tests/simt/selftest/%.cu $(wildcard tests/simt/selftest/*.h tests/simt/selftest/*.cuh) kernels/cuda/launch.cuh
 	@mkdir -p $(@D)
-	$(NVCC) -std=c++17 -O2 -arch=sm_75 -cudart shared -Werror all-warnings -I. $< -o $@ -lcublas -lcudnn \
-	    -Xlinker -rpath,$(CUDA_HOME)/lib64,--enable-new-dtags
+	$(SELFTEST_NVCC) $(SELFTEST_COMPRESSION) -c $< -o $@
+$(S)/selftest: $(SELFTEST_SOURCES:tests/simt/selftest/%.cu=$(S)/selftest_%.o)
+	g++ $^ -o $@ -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn
 
 # What the suites run.
 build-check: simt

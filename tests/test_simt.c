@@ -54,10 +54,10 @@ static void correct_programs_pass(void **state)
     (void)state;
     static const char *const modes[] = {"fast", "check", "asan", "ubsan"};
     static const char *const environments[] = {"", "SA_SIMT_ORDER=reverse ", "SA_SIMT_ORDER=random:3 SA_SIMT_DEFER=1 "};
-    static const char *const programs[] = {"kernels", "streams", "graph", "libraries"};
+    static const char *const programs[] = {"kernels", "streams", "graph", "libraries", "limits"};
     for (size_t m = 0; m < 4; m++)
         for (size_t e = 0; e < 3; e++)
-            for (size_t p = 0; p < 4; p++) {
+            for (size_t p = 0; p < sizeof programs / sizeof *programs; p++) {
                 char command[256];
                 snprintf(command, sizeof command, "%sSA_SIMT_KERNELS=selftest tests/simt/run --mode %s " SELFTEST "%s",
                          environments[e], modes[m], programs[p]);
@@ -97,6 +97,58 @@ static void planted_host_bugs_are_caught(void **state)
     RUN_CASES(cases);
 }
 
+/* Error numbers are those of the CUDA runtime: 1 invalid value, 9 invalid configuration, 209 no kernel image, 701 out of resources.
+ */
+static void launches_that_a_card_refuses_fail(void **state)
+{
+    (void)state;
+#define REFUSED(name) ON_STAND_IN("fast") "refused:" name, CUDA_ERROR
+    static const sa_simt_case cases[] = {
+        {REFUSED("bound"), "refuses bounded, grid 1x1x1, block 65x1x1: 65 threads, launch bound 64 (error 1)"},
+        {REFUSED("registers"), "error 701 too many resources requested for launch"},
+        {REFUSED("static_shared"), "8196 bytes of dynamic shared memory beside 40960 static ones; 8192 without opting in"},
+        {REFUSED("static_opt_in_too_much"), "error 1 invalid argument"},
+        {REFUSED("not_opted_in"), "49156 bytes of dynamic shared memory beside 0 static ones; 49152 without opting in"},
+        {REFUSED("opted_in_too_little"), "50004 bytes of dynamic shared memory beside 0 static ones; 50000 "},
+        {REFUSED("opt_in_too_much"), "error 1 invalid argument"},
+        {REFUSED("block_of_1025"), "error 9 invalid configuration"},
+        {REFUSED("block_z"), "error 9 invalid configuration"},
+        {REFUSED("grid_y"), "error 9 invalid configuration"},
+        {REFUSED("grid_z"), "error 9 invalid configuration"},
+        {REFUSED("grid_of_none"), "error 9 invalid configuration"},
+        {ON_STAND_IN("fast") "refused:changed_parameters", ABORTED, "run 'make simt'"},
+        {"SA_SIMT_LIMITS=report " ON_STAND_IN("fast") "refused:bound", 0, "undetected"},
+    };
+    RUN_CASES(cases);
+}
+
+/* The self-test has code for 7.5 and 8.x, PTX for 10.0 and later. */
+static void a_card_without_code_for_it_is_refused(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {"SA_SIMT_ARCH=75 " ON_STAND_IN("fast") "limits", 0, ""},
+        {"SA_SIMT_ARCH=89 " ON_STAND_IN("fast") "kernels", 0, ""},
+        {"SA_SIMT_ARCH=90 " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "error 209 no kernel image"},
+        {"SA_SIMT_ARCH=120 " ON_STAND_IN("fast") "kernels", 0, ""},
+        {"SA_SIMT_ARCH=86 " ON_STAND_IN("fast") "refused:opt_in_too_much", 0, "undetected"},
+        {"SA_SIMT_ARCH=33 " ON_STAND_IN("fast") "kernels", ABORTED, "compute capability 3.3 is not in the stand-in's table"},
+    };
+    RUN_CASES(cases);
+}
+
+static void misaligned_access_is_caught(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {ON_STAND_IN("check") "refused:misaligned_load", ABORTED,
+         "'const struct float4' wants a multiple of 16, at tests/simt/selftest/refusals.cu"},
+        {ON_STAND_IN("check") "refused:misaligned_shared", ABORTED, "(a card: error 716)"},
+        {ON_STAND_IN("ubsan") "refused:misaligned_shared", SANITIZED, "misaligned address"},
+    };
+    RUN_CASES(cases);
+}
+
 static void faults_come_out_as_errors(void **state)
 {
     (void)state;
@@ -128,9 +180,14 @@ static void a_missing_device_is_reported(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(correct_programs_pass),        cmocka_unit_test(planted_kernel_bugs_are_caught),
-        cmocka_unit_test(planted_host_bugs_are_caught), cmocka_unit_test(faults_come_out_as_errors),
+        cmocka_unit_test(correct_programs_pass),
+        cmocka_unit_test(planted_kernel_bugs_are_caught),
+        cmocka_unit_test(planted_host_bugs_are_caught),
+        cmocka_unit_test(faults_come_out_as_errors),
         cmocka_unit_test(a_missing_device_is_reported),
+        cmocka_unit_test(launches_that_a_card_refuses_fail),
+        cmocka_unit_test(a_card_without_code_for_it_is_refused),
+        cmocka_unit_test(misaligned_access_is_caught),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

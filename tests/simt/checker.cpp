@@ -207,6 +207,11 @@ void Checker::report(const char *what, char *address, unsigned bytes, uint64_t o
     fail("%s, %u bytes at %p (%s) at %s%s", what, bytes, (void *)address, near, source, clashing);
 }
 
+void Checker::misaligned(void *address, unsigned alignment, const char *file, unsigned line, const char *type)
+{
+    fail("misaligned address %p, %s wants a multiple of %u, at %s:%u (a card: error 716)", address, type, alignment, file, line);
+}
+
 struct LoadedObject {
     const char *address; /* in: somewhere inside */
     char *begin, *end;
@@ -290,4 +295,20 @@ void __tsan_func_entry(void *) {}
 void __tsan_func_exit(void) {}
 void __tsan_vptr_update(void *, void *) {}
 void __tsan_vptr_read(void *) {}
+
+/* What g++ -fsanitize=alignment calls before an access through a pointer that its type does not allow. */
+struct AlignmentFacts {
+    const char *file;
+    unsigned line, column;
+    const struct {
+        unsigned short kind, info;
+        char name[1];
+    } * type;
+    unsigned char log2_alignment, access;
+};
+void __ubsan_handle_type_mismatch_v1(AlignmentFacts *facts, void *address)
+{
+    if (simt::checker.in_kernel)
+        simt::checker.misaligned(address, 1u << facts->log2_alignment, facts->file, facts->line, facts->type->name);
+}
 }

@@ -1,4 +1,4 @@
-/* Race, initialisation and bounds checker for kernels compiled with `g++ -fsanitize=thread`.
+/* Race, initialisation, bounds and alignment checker for kernels compiled with `g++ -fsanitize=thread -fsanitize=alignment`.
  *
  * The compiler then calls __tsan_read4 and friends on each access; checker.cpp defines these, so no ThreadSanitizer runs.
  * Each byte of device and shared memory has a shadow cell: who wrote it last and who read it last, in terms of launch,
@@ -38,6 +38,7 @@ class Checker
     void barrier();
     void warp_barrier(unsigned warp);
 
+    [[noreturn]] void misaligned(void *address, unsigned alignment, const char *file, unsigned line, const char *type);
     void access(void *address, unsigned bytes, bool write, bool atomic, void *caller);
 
   private:

@@ -409,7 +409,9 @@ static void run_blocks(Worker *own, const Launch &launch, std::atomic<uint64_t> 
 {
     worker = own;
     static const bool poison_shared = environment("SA_SIMT_POISON", 1) != 0;
-    char *dynamic = launch.shared_bytes ? (char *)aligned_alloc(256, (launch.shared_bytes + 255) & ~(size_t)255) : nullptr;
+    /* a multiple of 16 bytes and of nothing more, as behind static variables */
+    char *memory = launch.shared_bytes ? (char *)aligned_alloc(256, (launch.shared_bytes + 16 + 255) & ~(size_t)255) : nullptr;
+    char *dynamic = memory ? memory + 16 : nullptr;
     checker.set_dynamic_shared(dynamic, launch.shared_bytes);
     unsigned threads = launch.block.x * launch.block.y * launch.block.z;
     worker->set_threads(threads, 0);
@@ -430,7 +432,7 @@ static void run_blocks(Worker *own, const Launch &launch, std::atomic<uint64_t> 
                                    dynamic});
     }
     checker.set_dynamic_shared(nullptr, 0);
-    free(dynamic);
+    free(memory);
 }
 
 static uint64_t launches;

@@ -2,9 +2,10 @@
  *
  * An nvcc-built binary registers each kernel's host stub under its mangled name; the object named by SA_SIMT_KERNELS, the same
  * sources built by g++, registers bodies under the name in SIMT_KERNEL. A launch joins the two. SA_SIMT_DEVICE=none plays a
- * machine without a card (error 100), nodriver one without a driver (error 35). */
+ * machine without a card (error 100), nodriver one without a driver (error 35). limits.h says which launches are refused. */
 #include "engine.h"
 #include "faults.h"
+#include "limits.h"
 #include "memory.h"
 #include "streams.h"
 
@@ -38,10 +39,40 @@ static std::map<const void *, Kernel *> &bodies()
     static std::map<const void *, Kernel *> by_body;
     return by_body;
 }
-static std::map<const void *, std::string> &stubs()
+/* A registered program part: its container, read at the first use. */
+struct Module {
+    const void *container;
+    FatBinary *binary;
+};
+struct Stub {
+    Function function;
+    Module *module;
+    Kernel *kernel;
+};
+static std::map<const void *, Stub> &stubs()
 {
-    static std::map<const void *, std::string> by_stub;
+    static std::map<const void *, Stub> by_stub;
     return by_stub;
+}
+static std::vector<Module *> &modules()
+{
+    static std::vector<Module *> list;
+    return list;
+}
+static const FatBinary *binary_of(Module *module)
+{
+    if (!module->binary) module->binary = new FatBinary(read_fat_binary(module->container));
+    return module->binary;
+}
+
+/* The oldest architecture that all of the program has machine code for. */
+static int oldest_architecture()
+{
+    int oldest = 0;
+    for (Module *module : modules())
+        for (int number : binary_of(module)->cubins)
+            if (!binary_of(module)->kernels.empty() && (!oldest || number < oldest)) oldest = number;
+    return oldest ? oldest : 75;
 }
 
 static std::string without_blanks(std::string text)
@@ -86,34 +117,49 @@ static void load_kernels()
     exit(3);
 }
 
-static Kernel *find_kernel(const void *function)
+/* The kernel behind a host stub, or behind its CPU body itself, which has no limits. nullptr: unknown. */
+static Stub *find_kernel(const void *function)
 {
-    auto body = bodies().find(function);
-    if (body != bodies().end()) return body->second;
     auto stub = stubs().find(function);
-    if (stub == stubs().end()) return nullptr;
-    auto found = kernels().find(kernel_name(stub->second.c_str()));
-    if (found != kernels().end()) return &found->second;
-    fprintf(stderr, "SIMT: no CPU body for kernel %s (%s)\n", kernel_name(stub->second.c_str()).c_str(), stub->second.c_str());
-    return nullptr;
+    if (stub == stubs().end()) {
+        auto body = bodies().find(function);
+        if (body == bodies().end()) return nullptr;
+        return &(stubs()[function] = {{}, nullptr, body->second});
+    }
+    Stub &s = stub->second;
+    if (s.kernel) return &s;
+    std::string name = kernel_name(s.function.name.c_str());
+    auto found = kernels().find(name);
+    if (found == kernels().end()) {
+        fprintf(stderr, "SIMT: no CPU body for kernel %s (%s)\n", name.c_str(), s.function.name.c_str());
+        return nullptr;
+    }
+    s.kernel = &found->second;
+    s.function.binary = binary_of(s.module);
+    return &s;
 }
 
-static bool launchable(dim3 grid, dim3 block)
+/* The cubin and the CPU body come from one source: their parameters have to agree. */
+static void compare_parameters(const Stub &stub)
 {
-    uint64_t threads = (uint64_t)block.x * block.y * block.z;
-    return threads >= 1 && threads <= 1024 && block.x <= 1024 && block.y <= 1024 && block.z <= 64 && grid.x >= 1 && grid.y >= 1 &&
-           grid.z >= 1 && grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535;
+    size_t total = 0, count = stub.kernel->argument_bytes.size();
+    for (size_t bytes : stub.kernel->argument_bytes) total += bytes;
+    if (!stub.function.binary) return;
+    auto found = stub.function.binary->kernels.find(stub.function.name);
+    if (found == stub.function.binary->kernels.end()) return;
+    for (const KernelLimits &l : found->second)
+        if (l.parameter_bytes < total || l.parameter_bytes > total + 16 * count)
+            fail("%s takes %zu bytes of parameters in the cubin of sm_%d and %zu in its CPU body: run 'make simt'",
+                 stub.kernel->name.c_str(), l.parameter_bytes, l.architecture, total);
 }
 
-static cudaError_t launch(const Kernel *kernel, dim3 grid, dim3 block, void **arguments, size_t shared_bytes, cudaStream_t stream)
+static cudaError_t launch(const Stub *stub, dim3 grid, dim3 block, void **arguments, size_t shared_bytes, cudaStream_t stream)
 {
     if (cudaError_t error = enter(CallKind::launch)) return error;
-    if (!kernel) return set_error(cudaErrorInvalidDeviceFunction);
-    if (!launchable(grid, block)) return set_error(cudaErrorInvalidConfiguration);
-    if (shared_bytes > 48 * 1024) return set_error(cudaErrorInvalidValue); /* no opt-in to more is emulated */
-    size_t total = 0;
-    for (size_t bytes : kernel->argument_bytes) total += bytes;
-    if (total > 32764) return set_error(cudaErrorInvalidValue);
+    if (!stub) return set_error(cudaErrorInvalidDeviceFunction);
+    const Kernel *kernel = stub->kernel;
+    compare_parameters(*stub);
+    if (cudaError_t error = check_launch(stub->function, kernel->name.c_str(), grid, block, shared_bytes)) return error;
     if (!deferred(stream)) {
         run_grid({kernel->name.c_str(), grid, block, shared_bytes, kernel->call, kernel->body, arguments});
         return cudaSuccess;
@@ -158,24 +204,28 @@ void simt_register(const char *name, Call call, void *body, size_t count, const 
 
 void **__cudaRegisterFatBinary(void *binary)
 {
+    struct Wrapper { /* what nvcc puts into the section .nvFatBinSegment */
+        int magic, version;
+        const void *container, *unused;
+    };
+    const Wrapper *wrapper = (const Wrapper *)binary;
+    if (wrapper->magic != 0x466243b1) fail("__cudaRegisterFatBinary: magic %08x", wrapper->magic);
     load_kernels();
-    void **handle = (void **)malloc(sizeof(void *));
-    *handle = binary;
-    return handle;
+    modules().push_back(new Module{wrapper->container, nullptr});
+    return (void **)modules().back();
 }
 void __cudaRegisterFatBinaryEnd(void **) {}
-void __cudaUnregisterFatBinary(void **handle)
-{
-    free(handle);
-}
+void __cudaUnregisterFatBinary(void **) {} /* at exit: kernels that are left may still be looked up */
 char __cudaInitModule(void **)
 {
     return 1;
 }
-void __cudaRegisterFunction(void **, const char *stub, char *, const char *device_name, int, uint3 *, uint3 *, dim3 *, dim3 *,
+void __cudaRegisterFunction(void **module, const char *stub, char *, const char *device_name, int, uint3 *, uint3 *, dim3 *, dim3 *,
                             int *)
 {
-    stubs()[stub] = device_name;
+    Function function;
+    function.name = device_name;
+    stubs()[stub] = {function, (Module *)module, nullptr};
 }
 void __cudaRegisterVar(void **, char *, char *, const char *name, int, size_t, int, int)
 {
@@ -204,7 +254,7 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *stub)
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **arguments, size_t shared_bytes,
                                cudaStream_t stream)
 {
-    return launch((Kernel *)kernel, grid, block, arguments, shared_bytes, stream);
+    return launch((Stub *)kernel, grid, block, arguments, shared_bytes, stream);
 }
 cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments, size_t shared_bytes,
                              cudaStream_t stream)
@@ -236,37 +286,56 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
     memset(properties, 0, sizeof *properties);
     strcpy(properties->name, "SIMT stand-in (no GPU)");
     properties->totalGlobalMem = device_bytes();
-    properties->major = 7;
-    properties->minor = 5;
+    const Architecture &a = card(oldest_architecture());
+    properties->major = a.number / 10;
+    properties->minor = a.number % 10;
     properties->multiProcessorCount = 4; /* few, so that grids stay small */
     properties->warpSize = 32;
     properties->maxThreadsPerBlock = 1024;
-    properties->sharedMemPerBlock = 48 << 10;
+    properties->maxThreadsPerMultiProcessor = a.multiprocessor_threads;
+    properties->regsPerBlock = properties->regsPerMultiprocessor = BLOCK_REGISTERS;
+    properties->sharedMemPerBlock = DEFAULT_SHARED_BYTES;
+    properties->sharedMemPerBlockOptin = a.opt_in_shared_bytes;
+    properties->sharedMemPerMultiprocessor = a.multiprocessor_shared_bytes;
+    properties->maxGridSize[0] = 0x7fffffff;
+    properties->maxGridSize[1] = properties->maxGridSize[2] = 65535;
     properties->canMapHostMemory = 1;
     return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device)
 {
+    cudaDeviceProp p;
+    if (cudaError_t error = enter(CallKind::query)) return error;
+    if (cudaError_t error = cudaGetDeviceProperties(&p, device)) return error;
     switch (attribute) {
-    case cudaDevAttrMultiProcessorCount: *value = 4; break;
-    case cudaDevAttrMaxThreadsPerBlock: *value = 1024; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = 7; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = 5; break;
-    case cudaDevAttrWarpSize: *value = 32; break;
+    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
+    case cudaDevAttrMaxThreadsPerBlock: *value = p.maxThreadsPerBlock; break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
+    case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = (int)p.sharedMemPerMultiprocessor; break;
+    case cudaDevAttrMaxRegistersPerBlock: *value = p.regsPerBlock; break;
+    case cudaDevAttrWarpSize: *value = p.warpSize; break;
     default: return set_error(cudaErrorNotSupported);
     }
-    return enter(CallKind::query);
+    return cudaSuccess;
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function)
 {
-    if (!find_kernel(function)) return set_error(cudaErrorInvalidDeviceFunction);
-    memset(attributes, 0, sizeof *attributes);
-    attributes->maxThreadsPerBlock = 1024;
-    return cudaSuccess;
+    if (cudaError_t error = enter(CallKind::query)) return error;
+    const Stub *stub = find_kernel(function);
+    return stub ? get_attributes(stub->function, attributes) : set_error(cudaErrorInvalidDeviceFunction);
 }
-cudaError_t cudaFuncSetAttribute(const void *, cudaFuncAttribute, int)
+cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value)
 {
-    return enter(CallKind::query);
+    if (cudaError_t error = enter(CallKind::query)) return error;
+    Stub *stub = find_kernel(function);
+    if (!stub) return set_error(cudaErrorInvalidDeviceFunction);
+    if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) return set_max_dynamic_shared(stub->function, value);
+    bool hint = attribute == cudaFuncAttributePreferredSharedMemoryCarveout && value >= -1 && value <= 100;
+    return hint ? cudaSuccess : set_error(cudaErrorInvalidValue);
 }
 cudaError_t cudaRuntimeGetVersion(int *version)
 {
@@ -301,6 +370,9 @@ cudaError_t cudaPeekAtLastError(void)
     X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime")          \
     X(cudaErrorDevicesUnavailable, "CUDA-capable device(s) is/are busy or unavailable")             \
     X(cudaErrorInvalidDeviceFunction, "invalid device function")                                    \
+    X(cudaErrorNoKernelImageForDevice, "no kernel image is available for execution on the device")  \
+    X(cudaErrorLaunchOutOfResources, "too many resources requested for launch")                     \
+    X(cudaErrorMisalignedAddress, "misaligned address")                                             \
     X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                      \
     X(cudaErrorInvalidDevice, "invalid device ordinal")                                             \
     X(cudaErrorIllegalState, "the operation cannot be performed in the present state")              \

@@ -1,30 +1,14 @@
 /* The program that the stand-in's tests run (tests/test_simt.c): one case a call, named on the command line.
  * Exit 0: the case finished and its numbers are right; 1: they are wrong; 2: the runtime reported an error (on stderr). */
-#include "launch_types.cuh" /* before the launches of any block that kernels.cuh has */
+#include "launch_types.cuh" /* before launch_any.cuh */
 
+#include "check.h"
 #include "kernels.cuh"
+#include "refusals.h"
 
 #include <cublas_v2.h>
 #include <cudnn.h>
-#include <stdio.h>
 #include <string.h>
-
-#define CHECK(expression)                                                                               \
-    do {                                                                                                \
-        cudaError_t error_ = (expression);                                                              \
-        if (error_ != cudaSuccess) {                                                                    \
-            fprintf(stderr, "%s: error %d %s\n", #expression, (int)error_, cudaGetErrorString(error_)); \
-            return 2;                                                                                   \
-        }                                                                                               \
-    } while (0)
-#define CHECK_LIBRARY(expression)                                     \
-    do {                                                              \
-        int status_ = (int)(expression);                              \
-        if (status_) {                                                \
-            fprintf(stderr, "%s: status %d\n", #expression, status_); \
-            return 2;                                                 \
-        }                                                             \
-    } while (0)
 
 enum { N = 1000 };
 static float host[4 * N];
@@ -214,6 +198,8 @@ int main(int argc, char **argv)
     else if (!strncmp(name, "streams", 7)) bad = streams(name[7] ? name + 8 : "");
     else if (!strcmp(name, "graph")) bad = graph();
     else if (!strcmp(name, "libraries")) bad = libraries();
+    else if (!strcmp(name, "limits")) bad = limits_kept();
+    else if (!strncmp(name, "refused:", 8)) bad = refusals(name + 8);
     else bad = planted(name);
     if (bad == 1) fprintf(stderr, "%s: wrong numbers\n", name);
     return bad;
