@@ -40,7 +40,7 @@ static sa_status xhat_source(sa_emitter *e, const sa_layer *layer, sa_source *so
     }
     sa_node *node;
     SA_TRY(sa_emit_data(e, layer->bottom[0], source));
-    SA_TRY(sa_source_join(source, SA_NODE_XHAT, shape, source, NULL, NULL, &node));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_XHAT, shape, source, NULL, NULL, &node));
     size_t bytes = (size_t)shape->dim[1] * 4;
     if (layer->top_count == 3) {
         sa_slab slab;
@@ -57,7 +57,7 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     (void)top;
     sa_node *node;
     SA_TRY(xhat_source(e, layer, source));
-    SA_TRY(sa_source_join(source, SA_NODE_AFFINE, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_AFFINE, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
     node->vector[0] = sa_emit_param(e, layer, 0);
     node->vector[1] = sa_emit_param(e, layer, 1);
     return SA_OK;
@@ -116,12 +116,12 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     sa_node *node;
     SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
     if (is_inference(layer)) {
-        SA_TRY(sa_source_join(source, SA_NODE_SCALE, shape, &dy, NULL, NULL, &node));
+        SA_TRY(sa_emit_join(e, layer, source, SA_NODE_SCALE, shape, &dy, NULL, NULL, &node));
         node->vector[0] = sa_emit_param(e, layer, 0);
         return SA_OK;
     }
     SA_TRY(xhat_source(e, layer, &xhat));
-    SA_TRY(sa_source_join(source, SA_NODE_BN_GRAD, shape, &xhat, &dy, NULL, &node));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_BN_GRAD, shape, &xhat, &dy, NULL, &node));
     node->vector[0] = sa_emit_param(e, layer, 0);
     SA_TRY(sa_emit_saved(e, layer, "inv_std", SA_EMIT_SAVED, bytes, &node->vector[1]));
     node->vector[2] = sa_emit_param_grad(e, layer, 0);

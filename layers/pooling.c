@@ -95,7 +95,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     (void)bottom;
     sa_node *node;
     SA_TRY(sa_emit_grad(e, layer->top[0], source));
-    SA_TRY(sa_source_join(source, SA_NODE_POOL_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_POOL_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
     node->window = sa_pooling_window(layer);
     return sa_emit_mask(e, layer, &node->slab);
 }

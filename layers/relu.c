@@ -9,7 +9,7 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     (void)top;
     sa_node *node;
     SA_TRY(sa_emit_data(e, layer->bottom[0], source));
-    return sa_source_join(source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
+    return sa_emit_join(e, layer, source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
 }
 
 /* The blob to test for being above 0. Where Dropout has overwritten the output, its own does: what it dropped has no gradient. */
@@ -31,7 +31,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     sa_node *node;
     SA_TRY(sa_emit_data(e, gate_blob(e, layer), &gate));
     SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
-    return sa_source_join(source, SA_NODE_RELU_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node);
+    return sa_emit_join(e, layer, source, SA_NODE_RELU_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node);
 }
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)

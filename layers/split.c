@@ -40,7 +40,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
             continue;
         }
         if (first) *source = next;
-        else SA_TRY(sa_source_join(source, SA_NODE_ADD, shape, source, &next, NULL, &node));
+        else SA_TRY(sa_emit_join(e, layer, source, SA_NODE_ADD, shape, source, &next, NULL, &node));
         first = false;
     }
     return SA_OK;

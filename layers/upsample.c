@@ -44,7 +44,7 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     const sa_layer *pooling = sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e));
     sa_node *node;
     SA_TRY(sa_emit_data(e, layer->bottom[0], source));
-    SA_TRY(sa_source_join(source, SA_NODE_UNPOOL, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_UNPOOL, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
     node->window = sa_pooling_window(pooling);
     return sa_emit_mask(e, pooling, &node->slab);
 }

@@ -2,6 +2,7 @@
 #include "net/emitter.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const sa_emit_choices *sa_emit_get_choices(const sa_emitter *e)
@@ -131,6 +132,36 @@ static sa_status new_slab(sa_emitter *e, int blob, slab_role role, sa_slab *slab
     return SA_OK;
 }
 
+/* ------------------------------------------------------------------ sharing a place --------------------------------- */
+
+static void store(sa_emitter *e, int blob, bool grad)
+{
+    if (grad) sa_realizations_store_grad(e->net, e->realizations, blob);
+    else sa_realizations_store_data(e->realizations, blob);
+    e->must_repeat = true;
+}
+
+/* The data or gradient of a blob goes where the value of another slot is; if nothing is there, it gets a buffer. */
+static sa_status take_place(sa_emitter *e, sa_value_slot *victim, int blob, slab_role role, sa_value_slot *slot)
+{
+    bool grad = role == ROLE_GRAD;
+    if (!victim->allocated) {
+        store(e, blob, grad);
+        return new_slab(e, blob, role, &slot->slab);
+    }
+    slot->slab = victim->slab;
+    slot->slab.at.value = grad ? sa_value_of_grad(blob) : sa_value_of_data(blob);
+    victim->present = false;
+    victim->taken_by = slot->slab.at.value;
+    return SA_OK;
+}
+
+/* A value is read that another one was put in the place of: that one has to go elsewhere. */
+static void spare(sa_emitter *e, const sa_value_slot *slot)
+{
+    store(e, (slot->taken_by - 1) / 2, slot->taken_by % 2 == 0);
+}
+
 /* ------------------------------------------------------------------ data ------------------------------------------- */
 
 bool sa_emit_data_is_stored(const sa_emitter *e, int blob)
@@ -150,7 +181,7 @@ static sa_status recompute_layer(sa_emitter *e, void *context)
 }
 
 /* Lets the producer run once more; its statistics are there already, and its mask unless that comes now. */
-static sa_status recompute(sa_emitter *e, int blob)
+static sa_status run_again(sa_emitter *e, int blob)
 {
     const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
     int index = (int)(producer - e->net->layer), first = sa_emitter_band_start(e, index);
@@ -163,6 +194,32 @@ static sa_status recompute(sa_emitter *e, int blob)
     return status;
 }
 
+/* The dropped value that the producer of a blob reads; -1: what it reads is there. */
+static int dropped_below(const sa_emitter *e, int blob)
+{
+    do {
+        const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
+        if (producer->bottom_count == 0) return -1;
+        blob = producer->bottom[0];
+    } while (!sa_emit_data_is_stored(e, blob));
+    return e->realizations->blob[blob].again && !sa_emit_data_is_present(e, blob) ? blob : -1;
+}
+
+/* A dropped value may be made of dropped values: the lowest comes first. A list, since a chain of them may be as long as the net.
+ */
+static sa_status recompute(sa_emitter *e, int blob)
+{
+    int below = dropped_below(e, blob), count = 0;
+    if (below < 0) return run_again(e, blob);
+    int *chain = malloc((size_t)e->net->blob_count * sizeof *chain);
+    if (!chain) SA_FAIL(SA_NOMEM, "no memory for the values that are computed again");
+    for (chain[count++] = blob; below >= 0; below = dropped_below(e, below)) chain[count++] = below;
+    sa_status status = SA_OK;
+    while (count > 0 && status == SA_OK) status = run_again(e, chain[--count]);
+    free(chain);
+    return status;
+}
+
 sa_status sa_emit_data(sa_emitter *e, int blob, sa_source *source)
 {
     const sa_blob *b = &e->net->blob[blob];
@@ -170,8 +227,9 @@ sa_status sa_emit_data(sa_emitter *e, int blob, sa_source *source)
     if (!sa_emit_data_is_stored(e, blob)) return producer->type->top_source(e, producer, b->producer_top, source);
     if (!sa_emit_data_is_present(e, blob)) {
         bool may = e->phase != SA_STEP_FORWARD && (e->realizations->blob[blob].again || sa_emitter_in_band(e, blob));
-        if (!may) SA_FAIL(SA_INVALID, "strategy: '%s' of layer '%s' is read after it was overwritten", b->name, producer->name);
-        SA_TRY(recompute(e, blob));
+        if (may) SA_TRY(recompute(e, blob));
+        else if (e->data[blob].taken_by) spare(e, &e->data[blob]);
+        else SA_FAIL(SA_INVALID, "strategy: '%s' of layer '%s' is read before it is made", b->name, producer->name);
     }
     sa_source_dense(source, &e->data[blob].slab, &b->shape);
     return SA_OK;
@@ -182,15 +240,12 @@ sa_status sa_emit_data_out(sa_emitter *e, int blob, sa_slab *slab)
     const sa_blob *b = &e->net->blob[blob];
     sa_value_slot *slot = &e->data[blob];
     if (e->realizations->blob[blob].data == SA_DATA_ALIASED) {
-        int bottom = e->net->layer[b->producer].bottom[0];
-        if (!e->data[bottom].allocated) SA_FAIL(SA_INVALID, "strategy: '%s' is to overwrite a value that is not stored", b->name);
-        slot->slab = e->data[bottom].slab;
-        slot->slab.at.value = sa_value_of_data(blob);
-        e->data[bottom].present = false;
+        SA_TRY(take_place(e, &e->data[e->net->layer[b->producer].bottom[0]], blob, ROLE_DATA, slot));
     } else if (!is_present(e, slot, blob)) {
         SA_TRY(new_slab(e, blob, ROLE_DATA, &slot->slab));
     }
     slot->present = slot->allocated = true;
+    slot->taken_by = 0;
     *slab = slot->slab;
     if (slot->slab.encoding != SA_BF16) return SA_OK;
     SA_TRY(new_slab(e, blob, ROLE_WIDE, &e->wide));
@@ -234,6 +289,7 @@ sa_status sa_emit_mask_out(sa_emitter *e, const sa_layer *pooling, sa_slab *mask
                                  "%s%s", has_top ? e->net->blob[pooling->top[1]].name : pooling->name, has_top ? "" : ".mask"));
         slot->slab.at = (sa_ref){.buffer = buffer, .value = has_top ? sa_value_of_data(pooling->top[1]) : 0};
         slot->present = slot->allocated = true;
+        slot->taken_by = 0;
         if (has_top) e->data[pooling->top[1]] = *slot; /* readers by index find it as data */
     }
     *mask = slot->slab;
@@ -252,6 +308,11 @@ sa_status sa_emit_grad(sa_emitter *e, int blob, sa_source *source)
 {
     const sa_blob *b = &e->net->blob[blob];
     if (is_present(e, &e->grad[blob], blob)) {
+        sa_source_dense(source, &e->grad[blob].slab, &b->shape);
+        return SA_OK;
+    }
+    if (e->grad[blob].taken_by) {
+        spare(e, &e->grad[blob]);
         sa_source_dense(source, &e->grad[blob].slab, &b->shape);
         return SA_OK;
     }
@@ -294,21 +355,19 @@ sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
     if (choice == SA_GRAD_IN_TAIL) {
         SA_TRY(grad_in_tail(e, blob, slot));
         slot->present = slot->allocated = true;
+        slot->taken_by = 0;
         *slab = slot->slab;
         return SA_OK;
     }
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
         sa_value_slot *victim =
             choice == SA_GRAD_IN_DATA ? &e->data[data_owner(e, blob)] : &e->grad[e->net->layer[b->consumer].top[0]];
-        if (!victim->allocated)
-            SA_FAIL(SA_INVALID, "strategy: the gradient of '%s' is to overwrite a value that is not stored", b->name);
-        slot->slab = victim->slab;
-        slot->slab.at.value = sa_value_of_grad(blob);
-        victim->present = false;
+        SA_TRY(take_place(e, victim, blob, ROLE_GRAD, slot));
     } else if (!is_present(e, slot, blob)) {
         SA_TRY(new_slab(e, blob, ROLE_GRAD, &slot->slab));
     }
     slot->present = slot->allocated = true;
+    slot->taken_by = 0;
     *slab = slot->slab;
     return SA_OK;
 }

@@ -10,6 +10,7 @@ typedef struct sa_value_slot {
     bool present;   /* the slab holds it */
     bool allocated; /* slab.at names a buffer, whatever it holds */
     sa_slab slab;
+    int32_t taken_by; /* the value (see sa_value_of_data) that was put in its place; 0: none */
 } sa_value_slot;
 
 typedef struct sa_saved {
@@ -20,7 +21,8 @@ typedef struct sa_saved {
 
 struct sa_emitter {
     const sa_net *net;
-    const sa_realizations *realizations;
+    sa_realizations *realizations;
+    bool must_repeat; /* a choice could not be and was changed: what is emitted now is not used */
     const sa_device *device;
     const sa_program_options *options;
     sa_program *program;

@@ -72,8 +72,8 @@ static sa_status allocate(const sa_net *net, sa_program *p, sa_emitter *e)
     return SA_OK;
 }
 
-sa_status sa_program_create(const sa_net *net, const sa_realizations *realizations, const sa_device *device,
-                            const sa_program_options *options, sa_program **program)
+static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa_device *device, const sa_program_options *options,
+                      bool *must_repeat, sa_program **program)
 {
     sa_emitter e = {
         .net = net, .realizations = realizations, .device = device, .options = options, .shared_workspace = -1, .wide_blob = -1};
@@ -90,6 +90,22 @@ sa_status sa_program_create(const sa_net *net, const sa_realizations *realizatio
     if (status != SA_OK) {
         sa_program_free(p);
         return status;
+    }
+    *must_repeat = e.must_repeat;
+    *program = p;
+    return SA_OK;
+}
+
+/* Each repetition stores at least one more value, so there is an end. */
+sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, const sa_device *device,
+                            const sa_program_options *options, sa_program **program)
+{
+    sa_program *p = NULL;
+    bool must_repeat = true;
+    while (must_repeat) {
+        sa_program_free(p);
+        p = NULL;
+        SA_TRY(emit(net, realizations, device, options, &must_repeat, &p));
     }
     derive_lifetimes(p, realizations->lifetimes);
     *program = p;

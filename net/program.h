@@ -43,8 +43,9 @@ typedef struct sa_program_options {
     size_t arena_limit_bytes; /* SA_CAPACITY if no placement within so many bytes is found; 0: no limit */
 } sa_program_options;
 
-/* Emits the program of one step. device: for workspace sizes and algorithms (borrowed during the call). */
-SA_CHECKED sa_status sa_program_create(const sa_net *net, const sa_realizations *realizations, const sa_device *device,
+/* Emits the program of one step. device: for workspace sizes and algorithms (borrowed during the call). A value that was to be put
+ * where another one is still read, or where nothing is, gets a buffer of its own: *realizations are changed to say so. */
+SA_CHECKED sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, const sa_device *device,
                                        const sa_program_options *options, sa_program **program);
 void sa_program_free(sa_program *program); /* NULL is allowed */
 

@@ -68,8 +68,9 @@ static bool mask_can_wait(const sa_net *net, const sa_realizations *r, const sa_
     return mask_reader >= 0 && is_type(&net->layer[mask_reader], "Silence");
 }
 
-void sa_realizations_settle(const sa_net *net, sa_realizations *r)
+sa_status sa_realizations_settle(const sa_net *net, sa_realizations *r)
 {
+    SA_TRY(sa_realizations_limit_nodes(net, r));
     for (int l = 0; l < net->layer_count; l++) r->layer[l].mask_again = mask_can_wait(net, r, &net->layer[l]);
     for (int b = net->blob_count - 1; b >= 0; b--) {
         const sa_blob *blob = &net->blob[b];
@@ -79,6 +80,24 @@ void sa_realizations_settle(const sa_net *net, sa_realizations *r)
         if (blob->consumer < 0 || r->blob[b].grad != SA_GRAD_IN_TOP) continue;
         if (r->blob[net->layer[blob->consumer].top[0]].grad == SA_GRAD_VIRTUAL) r->blob[b].grad = SA_GRAD_STORED;
     }
+    return SA_OK;
+}
+
+void sa_realizations_store_data(sa_realizations *r, int blob)
+{
+    r->blob[blob].data = SA_DATA_STORED;
+}
+
+void sa_realizations_store_grad(const sa_net *net, sa_realizations *r, int blob)
+{
+    int maker = net->blob[blob].producer;
+    r->blob[blob].grad = SA_GRAD_STORED;
+    if (r->layer[maker].backward != SA_CONV_BACKWARD_BY_IMAGE) return;
+    /* the images' room was in front of this gradient, which was to be in the place of the data */
+    r->layer[maker].backward = SA_CONV_BACKWARD_FUSED;
+    r->blob[blob].head_bytes = 0;
+    int below = net->layer[net->blob[net->layer[maker].bottom[0]].producer].bottom[0];
+    if (r->blob[below].grad == SA_GRAD_IN_TAIL) r->blob[below].grad = SA_GRAD_STORED;
 }
 
 void sa_realizations_free(sa_realizations *realizations)

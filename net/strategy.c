@@ -331,11 +331,11 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
     sa_status status = choose_convolutions(strategy, net, device, &r);
     for (size_t i = 0; i < sizeof PASSES / sizeof PASSES[0] && status == SA_OK; i++)
         if (sa_strategy_has(strategy, PASSES[i].which)) status = PASSES[i].pass(strategy, net, device, &r);
+    if (status == SA_OK) status = sa_realizations_settle(net, &r);
     if (status != SA_OK) {
         sa_realizations_free(&r);
         return status;
     }
-    sa_realizations_settle(net, &r);
     *realizations = r;
     return SA_OK;
 }
