@@ -1,0 +1,226 @@
+/* Adds layer after layer to a pool of blobs, each to a blob of the pool that it fits. */
+#include "tests/support/random_graph.h"
+
+#include "tests/support/random_net.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BLOBS_MAX = 96, MASKS_MAX = 16, INPUTS_MAX = 6, IMAGES = 2, READERS_MAX = 7 };
+
+typedef struct blob {
+    char name[24];
+    int channels, height, width;
+    int readers;
+} blob;
+
+typedef struct mask {
+    char name[24];
+    int channels, height, width; /* of the pooled value */
+    int from_height, from_width;
+    int readers;
+} mask;
+
+typedef struct maker {
+    uint64_t random;
+    char *text;
+    size_t length, size;
+    int layers; /* so far: numbers names */
+    int blobs, masks, inputs;
+    blob blob[BLOBS_MAX];
+    mask mask[MASKS_MAX];
+    char input[INPUTS_MAX][160];
+} maker;
+
+static int below(maker *m, int limit)
+{
+    return (int)random_below(&m->random, (uint32_t)limit);
+}
+
+static bool chance(maker *m, int percent)
+{
+    return below(m, 100) < percent;
+}
+
+static void put(maker *m, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    m->length += (size_t)vsnprintf(m->text + m->length, m->size - m->length, format, arguments);
+    va_end(arguments);
+    assert(m->length < m->size);
+}
+
+/* A layer from blob `from` to a new blob of the given size, or in place. more: further wires and parameters. */
+static void layer(maker *m, const char *type, int from, bool in_place, blob made, const char *more)
+{
+    blob *bottom = &m->blob[from];
+    int number = m->layers++;
+    snprintf(made.name, sizeof made.name, "b%d", number);
+    put(m, "layer { name: '%s%d' type: '%s' bottom: '%s' top: '%s' %s }\n", type, number, type, bottom->name,
+        in_place ? bottom->name : made.name, more);
+    if (in_place) {
+        bottom->readers = 0;
+        return;
+    }
+    bottom->readers++;
+    made.readers = 0;
+    assert(m->blobs < BLOBS_MAX);
+    m->blob[m->blobs++] = made;
+}
+
+static int add_input(maker *m, const char *kind, int channels, int height, int width)
+{
+    int number = m->inputs++;
+    snprintf(m->input[number], sizeof m->input[number], "input: '%s%d' input_dim: [%d, %d, %d, %d]\n", kind, number, IMAGES,
+             channels, height, width);
+    return number;
+}
+
+/* Mostly one of the latest, else any that is not read by too many. */
+static int pick(maker *m)
+{
+    for (;;) {
+        int late = m->blobs < 3 ? m->blobs : 3, i = chance(m, 65) ? m->blobs - 1 - below(m, late) : below(m, m->blobs);
+        if (m->blob[i].readers < READERS_MAX) return i;
+    }
+}
+
+static void conv(maker *m, int from)
+{
+    blob b = m->blob[from];
+    int kernel = chance(m, 40) ? 1 : 3, stride = chance(m, 10) ? 2 : 1, pad = kernel / 2;
+    char more[240];
+    b.channels = 1 + below(m, 5);
+    snprintf(more, sizeof more,
+             "%sconvolution_param { num_output: %d kernel_size: %d pad: %d stride: %d%s weight_filler { type: 'xavier' } }",
+             chance(m, 8) ? "param { lr_mult: 0 } " : "", b.channels, kernel, pad, stride,
+             chance(m, 20) ? " bias_term: false" : "");
+    b.height = (b.height + 2 * pad - kernel) / stride + 1;
+    b.width = (b.width + 2 * pad - kernel) / stride + 1;
+    layer(m, "Convolution", from, false, b, more);
+}
+
+/* One to five layers that change no shape. */
+static void pointwise(maker *m, int from)
+{
+    static const char *const TYPE[] = {"BN", "ReLU", "ReLU", "Dropout", "LRN"};
+    for (int n = 1 + below(m, 5); n > 0; n--) {
+        int which = below(m, 5);
+        bool in_place = which != 4 && chance(m, 50);
+        const char *more = which == 3                    ? "dropout_param { dropout_ratio: 0.3 }"
+                           : which == 4                  ? "lrn_param { local_size: 3 alpha: 0.5 }"
+                           : which == 0 && chance(m, 15) ? "bn_param { bn_mode: INFERENCE }"
+                                                         : "";
+        layer(m, TYPE[which], from, in_place, m->blob[from], more);
+        if (!in_place) from = m->blobs - 1;
+        if (m->blobs == BLOBS_MAX) return;
+    }
+}
+
+static int pooled(int size, int kernel, int stride, int pad)
+{
+    int count = (size + 2 * pad - kernel + stride - 1) / stride + 1;
+    return pad > 0 && (count - 1) * stride >= size + pad ? count - 1 : count;
+}
+
+static void pool(maker *m, int from)
+{
+    static const int FORM[][3] = {{2, 2, 0}, {2, 2, 0}, {2, 2, 0}, {3, 2, 0}, {3, 1, 1}, {1, 1, 0}, {2, 3, 0}};
+    const int *form = FORM[below(m, 7)];
+    blob b = m->blob[from];
+    bool masked = m->masks < MASKS_MAX && chance(m, 75);
+    char more[160], top[40] = "";
+    if (b.height < 3 || b.width < 3) return;
+    if (masked) {
+        mask made = {.channels = b.channels, .from_height = b.height, .from_width = b.width};
+        snprintf(made.name, sizeof made.name, "m%d", m->layers);
+        made.height = pooled(b.height, form[0], form[1], form[2]);
+        made.width = pooled(b.width, form[0], form[1], form[2]);
+        m->mask[m->masks++] = made;
+        snprintf(top, sizeof top, "top: '%s' ", made.name);
+    }
+    b.height = pooled(b.height, form[0], form[1], form[2]);
+    b.width = pooled(b.width, form[0], form[1], form[2]);
+    snprintf(more, sizeof more, "%spooling_param { kernel_size: %d stride: %d pad: %d }", top, form[0], form[1], form[2]);
+    layer(m, "Pooling", from, false, b, more);
+}
+
+/* Any mask whose shape a blob has; a convolution makes the channels fit if nothing else differs. */
+static void upsample(maker *m)
+{
+    if (m->masks == 0) return;
+    int which = below(m, m->masks);
+    mask *k = &m->mask[which];
+    for (int i = m->blobs - 1; i >= 0; i--) {
+        blob b = m->blob[i];
+        char more[160];
+        if (b.channels != k->channels || b.height != k->height || b.width != k->width) continue;
+        if (b.readers == READERS_MAX || k->readers == READERS_MAX || chance(m, 30)) continue;
+        snprintf(more, sizeof more, "bottom: '%s' upsample_param { upsample_h: %d upsample_w: %d }", k->name, k->from_height,
+                 k->from_width);
+        b.height = k->from_height;
+        b.width = k->from_width;
+        k->readers++;
+        layer(m, "Upsample", i, false, b, more);
+        return;
+    }
+}
+
+/* A loss, or two of one label, and accuracies of what the loss reads. */
+static void losses(maker *m)
+{
+    int from = m->blobs - 1;
+    while (m->blob[from].channels < 2 || m->blob[from].readers > READERS_MAX - 4 || (from > 0 && chance(m, 40))) {
+        if (--from < 0) { /* a classifier where nothing else will do */
+            conv(m, m->blobs - 1);
+            from = m->blobs - 1;
+            m->blob[from].readers = m->blob[from].channels < 2 ? READERS_MAX : 0;
+        }
+    }
+    int label = add_input(m, "label", 1, m->blob[from].height, m->blob[from].width);
+    for (int n = chance(m, 20) ? 2 : 1; n > 0; n--) {
+        int number = m->layers++;
+        put(m,
+            "layer { name: 'loss%d' type: 'SoftmaxWithLoss' bottom: '%s' bottom: 'label%d' top: 'l%d' %s loss_param { %s%s } }\n",
+            number, m->blob[from].name, label, number, chance(m, 40) ? "loss_weight: 0.5" : "",
+            chance(m, 30) ? "ignore_label: 255" : "", chance(m, 25) ? " normalize: false" : "");
+        m->blob[from].readers++;
+    }
+    if (!chance(m, 40)) return;
+    put(m, "layer { name: 'accuracy%d' type: 'Accuracy' bottom: '%s' bottom: 'label%d' top: 'a%d' }\n", m->layers,
+        m->blob[from].name, label, m->layers);
+    m->layers++;
+    m->blob[from].readers++;
+}
+
+static void step(maker *m)
+{
+    int which = below(m, 100);
+    if (which < 30) conv(m, pick(m));
+    else if (which < 65) pointwise(m, pick(m));
+    else if (which < 80) pool(m, pick(m));
+    else upsample(m);
+}
+
+void random_graph_make(uint32_t seed, char *text, size_t size)
+{
+    static char body[1 << 16];
+    maker m = {.random = 0x9e3779b97f4a7c15ull * (seed + 1), .text = body, .size = sizeof body};
+    for (int i = 0; i < 8; i++) (void)random_below(&m.random, 2);
+    for (int n = chance(&m, 25) ? 2 : 1; n > 0; n--) {
+        blob b = {.channels = 1 + below(&m, 4), .height = 7 + below(&m, 6), .width = 7 + below(&m, 8)};
+        snprintf(b.name, sizeof b.name, "data%d", add_input(&m, "data", b.channels, b.height, b.width));
+        m.blob[m.blobs++] = b;
+        conv(&m, m.blobs - 1);
+    }
+    for (int n = 2 + below(&m, 14); n > 0 && m.blobs < BLOBS_MAX - 8; n--) step(&m);
+    for (int n = chance(&m, 50) ? 1 + below(&m, 3) : 1; n > 0; n--) losses(&m);
+    size_t length = (size_t)snprintf(text, size, "name: 'graph%u'\n", seed);
+    for (int i = 0; i < m.inputs; i++) length += (size_t)snprintf(text + length, size - length, "%s", m.input[i]);
+    length += (size_t)snprintf(text + length, size - length, "%s", body);
+    assert(length < size);
+}
