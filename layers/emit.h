@@ -92,8 +92,8 @@ sa_status sa_emit_backward_from_source(sa_emitter *emitter, const sa_layer *laye
 sa_slab sa_slab_full(sa_ref at, const sa_shape *shape); /* float32, the whole value */
 void sa_source_dense(sa_source *source, const sa_slab *slab, const sa_shape *shape);
 /* Appends a node whose children are the roots of a, b, c (each NULL if absent); its plane is that of `shape`. *source may be one of
- * them. The node is returned for its slab, vectors and numbers to be set. Where the tree would get too large, an op of `layer` stores
- * a child first. */
+ * them. The node is returned for its slab, vectors and numbers to be set. Where the tree would get too large, an op of `layer`
+ * stores a child first. */
 SA_CHECKED sa_status sa_emit_join(sa_emitter *emitter, const sa_layer *layer, sa_source *source, sa_node_kind kind,
                                   const sa_shape *shape, const sa_source *a, const sa_source *b, const sa_source *c,
                                   sa_node **node);

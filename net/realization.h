@@ -56,8 +56,8 @@ typedef struct sa_realizations {
 } sa_realizations;
 
 SA_CHECKED sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations);
-/* After the passes: expressions that no source can hold are stored, what was to overwrite a value that no longer is in memory gets a
- * buffer of its own, and masks that nobody needs before their pooling runs again are made then. */
+/* After the passes: expressions that no source can hold are stored, what was to overwrite a value that no longer is in memory gets
+ * a buffer of its own, and masks that nobody needs before their pooling runs again are made then. */
 SA_CHECKED sa_status sa_realizations_settle(const sa_net *net, sa_realizations *realizations);
 /* The part of it about expressions. */
 SA_CHECKED sa_status sa_realizations_limit_nodes(const sa_net *net, sa_realizations *realizations);
