@@ -127,6 +127,12 @@ static int pooled(int size, int kernel, int stride, int pad)
     return pad > 0 && (count - 1) * stride >= size + pad ? count - 1 : count;
 }
 
+/* Caffe's rounding may put a window wholly beyond the plane if windows are further apart than they are wide. */
+static bool windows_are_inside(int size, int kernel, int stride, int pad)
+{
+    return (pooled(size, kernel, stride, pad) - 1) * stride - pad < size;
+}
+
 static void pool(maker *m, int from)
 {
     static const int FORM[][3] = {{2, 2, 0}, {2, 2, 0}, {2, 2, 0}, {3, 2, 0}, {3, 1, 1}, {1, 1, 0}, {2, 3, 0}};
@@ -135,6 +141,7 @@ static void pool(maker *m, int from)
     bool masked = m->masks < MASKS_MAX && chance(m, 75);
     char more[160], top[40] = "";
     if (b.height < 3 || b.width < 3) return;
+    if (!windows_are_inside(b.height, form[0], form[1], form[2]) || !windows_are_inside(b.width, form[0], form[1], form[2])) return;
     if (masked) {
         mask made = {.channels = b.channels, .from_height = b.height, .from_width = b.width};
         snprintf(made.name, sizeof made.name, "m%d", m->layers);
