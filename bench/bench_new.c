@@ -1,8 +1,7 @@
-/* The benchmark binary of the `new` configuration: `segarena bench` with its net. Run from the project's root, or with SA_NETS set
- * to nets/. */
+/* The benchmark binary of the `new` configuration: `segarena bench` with its net. Installed as segarena-bench-new. */
 #include "bench/bench_net.h"
 
 int main(int argc, char **argv)
 {
-    return sa_bench_net(argc, argv, "new.prototxt");
+    return sa_bench_net(argc, argv, "new");
 }

@@ -1,6 +1,7 @@
 /* Command line of `segarena bench`, bench_old and bench_new. */
 #include "cli/bench_run.h"
 
+#include "cli/shipped_nets.h"
 #include "core/size_text.h"
 
 #include <argp.h>
@@ -69,7 +70,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (p->fixed_net || o->net) argp_error(state, "unexpected argument '%s'", argument);
-        o->net = argument;
+        o->net = sa_cli_net_path(argument, "", o->net_path);
         return 0;
     case ARGP_KEY_END:
         if (p->fixed_net) o->net = p->fixed_net;

@@ -5,14 +5,17 @@
 #include "cli/output_series.h"
 #include "net/session.h"
 
+#include <limits.h>
+
 enum { SA_BENCH_STRATEGIES_MAX = 32, SA_BENCH_STEPS_MAX = 1000 };
 
 typedef struct sa_bench_options {
-    const char *net;        /* path of the prototxt */
-    const char *strategies; /* "caffe,shared"; NULL: none beside those of budget and frontier */
-    size_t budget_bytes;    /* > 0: the fastest strategy within it runs too */
-    int frontier;           /* > 0: so many points of the frontier run too */
-    const char *costs;      /* what predicted times come from, see cli/budget_option.h */
+    const char *net;         /* path of the prototxt */
+    char net_path[PATH_MAX]; /* of a shipped net, which `net` points to */
+    const char *strategies;  /* "caffe,shared"; NULL: none beside those of budget and frontier */
+    size_t budget_bytes;     /* > 0: the fastest strategy within it runs too */
+    int frontier;            /* > 0: so many points of the frontier run too */
+    const char *costs;       /* what predicted times come from, see cli/budget_option.h */
     const char *conv, *device;
     int threads, warmup, steps, batch;
     uint64_t seed;

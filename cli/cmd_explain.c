@@ -1,6 +1,7 @@
 /* `segarena explain NET.prototxt`: where Caffe's memory goes, to the byte, and what would fit. */
 #include "cli/commands.h"
 #include "cli/explain_report.h"
+#include "cli/shipped_nets.h"
 #include "core/size_text.h"
 
 #include <argp.h>
@@ -8,6 +9,7 @@
 
 typedef struct explain_options {
     const char *net;
+    char net_path[PATH_MAX]; /* of a shipped net */
     bool has_capacity, json;
     size_t capacity_bytes;
 } explain_options;
@@ -23,7 +25,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'j': o->json = true; return 0;
     case ARGP_KEY_ARG:
         if (o->net) argp_error(state, "unexpected argument '%s'", argument);
-        o->net = argument;
+        o->net = sa_cli_net_path(argument, "", o->net_path);
         return 0;
     case ARGP_KEY_END:
         if (!o->net) argp_error(state, "a net is needed: NET.prototxt");

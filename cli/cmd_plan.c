@@ -2,6 +2,7 @@
 #include "cli/budget_option.h"
 #include "cli/commands.h"
 #include "cli/plan_output.h"
+#include "cli/shipped_nets.h"
 #include "core/size_text.h"
 #include "memory/plan_csv.h"
 
@@ -11,6 +12,7 @@
 
 typedef struct plan_options {
     const char *net, *strategy, *conv, *csv, *html, *costs;
+    char net_path[PATH_MAX]; /* of a shipped net */
     bool has_budget;
     size_t budget_bytes;
     int batch; /* 0: the net's own */
@@ -68,7 +70,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (o->net) argp_error(state, "unexpected argument '%s'", argument);
-        o->net = argument;
+        o->net = sa_cli_net_path(argument, "", o->net_path);
         return 0;
     case ARGP_KEY_END:
         if (!o->net) argp_error(state, "a net is needed: NET.prototxt");

@@ -1,5 +1,6 @@
 /* `segarena train SOLVER.prototxt`: options, signals, what is printed at the end. */
 #include "cli/commands.h"
+#include "cli/shipped_nets.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
 #include "core/size_text.h"
@@ -59,7 +60,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (o->solver) argp_error(state, "unexpected argument '%s'", argument);
-        o->solver = argument;
+        o->solver = sa_cli_net_path(argument, "_solver", o->solver_path);
         return 0;
     case ARGP_KEY_END:
         if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");

@@ -1,6 +1,8 @@
 /* The `segarena` command: picks the subcommand. */
 #include "cli/commands.h"
+#include "core/version.h"
 
+#include <argp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +15,9 @@ static const struct {
 #undef SA_COMMAND_ROW
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
+
+/* Read by argp: every command has --version. */
+const char *argp_program_version = "segarena " SA_VERSION;
 
 static void usage(FILE *stream)
 {
@@ -28,6 +33,7 @@ int main(int argc, char **argv)
         usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) return puts(argp_program_version) == EOF;
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char name[64];
         if (strcmp(argv[1], COMMANDS[i].name)) continue;

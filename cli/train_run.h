@@ -9,11 +9,14 @@
 #include "net/session.h"
 #include "net/solver_config.h"
 
+#include <limits.h>
+
 #include <signal.h>
 #include <stdio.h>
 
 typedef struct sa_train_options {
-    const char *solver; /* path of the solver's prototxt */
+    const char *solver;         /* path of the solver's prototxt */
+    char solver_path[PATH_MAX]; /* of a shipped solver, which `solver` points to */
     const char *strategy, *conv;
     size_t budget_bytes;   /* > 0: the fastest strategy whose arena is at most so large, in place of `strategy` */
     const char *costs;     /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
