@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_STEPS = 'n', KEY_BATCH = 'b', KEY_JSON = 'j' };
 enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS };
@@ -15,16 +16,43 @@ enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS };
 /* A signal handler has no other way to reach the loop. */
 static volatile sig_atomic_t stop_signal;
 
-static void note_signal(int signal_number)
+/* Read by the handler; what it says of the last snapshot is as new as the last step. */
+static const sa_train_result *running;
+
+static void say(const char *text)
 {
-    stop_signal = signal_number;
+    ssize_t written = write(STDERR_FILENO, text, strlen(text));
+    (void)written; /* nothing can be done about it in a handler */
+}
+
+/* Ctrl-C is answered at once, by what a handler may call: write. */
+static void answer(bool again)
+{
+    const char *snapshot = running ? running->snapshot : "";
+    say(isatty(STDERR_FILENO) ? "\r\033[K" : "");
+    say(again ? "segarena train: stopped at once; kept: "
+              : "segarena train: finishing this step, then stopping; Ctrl-C again stops now, with ");
+    say(snapshot[0] ? "the snapshot " : again ? "nothing, no snapshot was written yet" : "no snapshot written yet");
+    say(snapshot);
+    say("\n");
 }
 
 /* The first signal ends the training after its step, a second one ends the process as ever. */
-static void catch_signals(void)
+static void note_signal(int signal_number)
 {
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    bool again = stop_signal != 0;
+    if (signal_number == SIGINT) answer(again);
+    stop_signal = signal_number;
+    if (!again) return;
+    signal(signal_number, SIG_DFL);
+    raise(signal_number); /* comes when this handler returns */
+}
+
+static void catch_signals(const sa_train_result *result)
+{
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
     stop_signal = 0;
+    running = result;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -103,7 +131,8 @@ int sa_cmd_train(int argc, char **argv)
     argp_err_exit_status = 2;
     if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
     options.log = options.json ? stderr : stdout;
-    catch_signals();
+    memset(&result, 0, sizeof result);
+    catch_signals(&result);
     if (sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
     sa_cli_note("train", result.note);
     if (options.json) sa_train_print_json(stdout, &options, &result);
@@ -111,7 +140,7 @@ int sa_cmd_train(int argc, char **argv)
     if (result.stopped)
         fprintf(stderr, "segarena train: stopped by %s after step %llu of %llu; %s%s\n", strsignal((int)stop_signal),
                 (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
-                result.snapshot[0] ? "--resume goes on from " : "no snapshot was wanted", result.snapshot);
+                result.snapshot[0] ? "--resume goes on from " : "no snapshot was written", result.snapshot);
     if (result.snapshot_problem[0])
         fprintf(stderr, "segarena train: the last state is not where it was wanted but in %s: %s\n", result.snapshot,
                 result.snapshot_problem);

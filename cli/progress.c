@@ -1,13 +1,14 @@
 /* The progress line: see progress.h. */
 #include "cli/progress.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LIVE_INTERVAL_NS = 100000000, FALLBACK_COLUMNS = 80, LINE_BYTES = 512 };
-static const uint64_t log_interval_ns = 5000000000u;
+enum { LIVE_INTERVAL_NS = 100000000, TICK_NS = 250000000, FALLBACK_COLUMNS = 80, LINE_BYTES = 512 };
+static const uint64_t log_interval_ns = 5000000000u, first_tick_ns = 500000000u, late_tick_ns = 30000000000u;
 
 static uint64_t monotonic_ns(void)
 {
@@ -86,10 +87,21 @@ static void format_line(const sa_progress *progress, char *line)
     if (progress->extra[0] != '\0') append(line, "  ", progress->extra);
 }
 
-static void show(sa_progress *progress, uint64_t now_ns)
+/* What a step that takes long is at. */
+static void append_tick(const sa_progress *progress, uint64_t now_ns, char *line)
+{
+    char part[96], duration[48];
+    format_duration((double)(now_ns - progress->done_ns) * 1e-9, duration, sizeof duration);
+    snprintf(part, sizeof part, "step %zu: op %zu of %zu, %s", progress->done + 1, progress->ops_done(progress->ops_context),
+             progress->op_count, duration);
+    append(line, "  ", part);
+}
+
+static void show(sa_progress *progress, uint64_t now_ns, bool tick)
 {
     char line[LINE_BYTES];
     format_line(progress, line);
+    if (tick) append_tick(progress, now_ns, line);
     if (progress->live) {
         /* A line as wide as the terminal would wrap, and \r would no longer reach its start. */
         fprintf(progress->stream, "\r\033[K%.*s", progress->columns - 1, line);
@@ -102,20 +114,99 @@ static void show(sa_progress *progress, uint64_t now_ns)
     progress->shown_ns = now_ns;
 }
 
+static void hold(sa_progress *progress)
+{
+    if (progress->ticking) pthread_mutex_lock(&progress->lock);
+}
+
+static void release(sa_progress *progress)
+{
+    if (progress->ticking) pthread_mutex_unlock(&progress->lock);
+}
+
+void sa_progress_tick_once(sa_progress *progress)
+{
+    uint64_t now_ns = progress->clock(), quiet_ns = now_ns - progress->done_ns;
+    bool first = progress->done == progress->first;
+    uint64_t interval_ns = progress->live ? TICK_NS : first ? log_interval_ns : late_tick_ns;
+    uint64_t since_ns = progress->shown && progress->shown_ns > progress->done_ns ? now_ns - progress->shown_ns : quiet_ns;
+    bool due = progress->shown || progress->live || !first ? since_ns >= interval_ns : true; /* the first line of a log at once */
+    if (quiet_ns >= first_tick_ns && due && progress->done < progress->total) show(progress, now_ns, true);
+}
+
+static void *run_ticker(void *context)
+{
+    sa_progress *progress = context;
+    pthread_mutex_lock(&progress->lock);
+    while (!progress->quit) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += TICK_NS;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        pthread_cond_timedwait(&progress->wake, &progress->lock, &until);
+        if (!progress->quit) sa_progress_tick_once(progress);
+    }
+    pthread_mutex_unlock(&progress->lock);
+    return NULL;
+}
+
+void sa_progress_tick(sa_progress *progress, size_t (*ops_done)(void *context), void *context, size_t op_count)
+{
+    sigset_t all, before;
+    progress->ops_done = ops_done;
+    progress->ops_context = context;
+    progress->op_count = op_count;
+    pthread_mutex_init(&progress->lock, NULL);
+    pthread_cond_init(&progress->wake, NULL);
+    sigfillset(&all); /* signals are for the thread that trains */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    progress->ticking = pthread_create(&progress->thread, NULL, run_ticker, progress) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void stop_ticker(sa_progress *progress)
+{
+    if (!progress->ticking) return;
+    hold(progress);
+    progress->quit = true;
+    pthread_cond_signal(&progress->wake);
+    release(progress);
+    pthread_join(progress->thread, NULL);
+    progress->ticking = false;
+    pthread_cond_destroy(&progress->wake);
+    pthread_mutex_destroy(&progress->lock);
+}
+
+void sa_progress_clear(sa_progress *progress)
+{
+    if (!progress->stream || !progress->live) return;
+    hold(progress);
+    fputs("\r\033[K", progress->stream);
+    fflush(progress->stream);
+    release(progress);
+}
+
 void sa_progress_update(sa_progress *progress, size_t done, const char *extra)
 {
     uint64_t now_ns = progress->clock();
+    hold(progress);
+    bool first_step = progress->done == progress->first; /* is told even right behind a tick */
     progress->done = done < progress->first ? progress->first : done;
     progress->done_ns = now_ns;
     snprintf(progress->extra, sizeof progress->extra, "%s", extra != NULL ? extra : "");
     progress->current = false;
-    bool due = !progress->shown || now_ns - progress->shown_ns >= progress->interval_ns;
-    if (due || progress->done >= progress->total) show(progress, now_ns);
+    bool due = !progress->shown || first_step || now_ns - progress->shown_ns >= progress->interval_ns;
+    if (due || progress->done >= progress->total) show(progress, now_ns, false);
+    release(progress);
 }
 
 void sa_progress_end(sa_progress *progress)
 {
-    if (progress->done > progress->first && !progress->current) show(progress, progress->clock());
+    stop_ticker(progress);
+    if (progress->done > progress->first && !progress->current) show(progress, progress->clock(), false);
     if (progress->live && progress->shown) {
         fputc('\n', progress->stream);
         fflush(progress->stream);

@@ -5,6 +5,7 @@
 #ifndef SA_CLI_PROGRESS_H
 #define SA_CLI_PROGRESS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,14 @@ typedef struct sa_progress {
     int columns;      /* width of the terminal; live lines are cut to fit */
     char extra[160];  /* the latest figures, as given */
     uint64_t done_ns; /* when `done` was reached */
+    /* the ticker */
+    bool ticking, quit;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of everything above, while ticking */
+    pthread_cond_t wake;
+    size_t (*ops_done)(void *context);
+    void *ops_context;
+    size_t op_count;
 } sa_progress;
 
 /* Starts at step `first` (above 0 for a resumed run) of `total`. stream and label are borrowed until the end; arena_bytes 0
@@ -34,6 +43,14 @@ void sa_progress_begin(sa_progress *progress, FILE *stream, const char *label, s
 /* The same with a clock of the caller's. */
 void sa_progress_begin_clock(sa_progress *progress, FILE *stream, const char *label, size_t first, size_t total, size_t arena_bytes,
                              sa_progress_clock clock);
+/* Starts a thread that keeps the line moving while a step runs: "step 1: op 13 of 92, 3 s". It writes after half a second without a
+ * step, then four times a second on a terminal; elsewhere after 5 s, and every 30 s from the second step on. ops_done is called
+ * from the thread. Without threads nothing ticks. Ends with sa_progress_end. */
+void sa_progress_tick(sa_progress *progress, size_t (*ops_done)(void *context), void *context, size_t op_count);
+/* What the thread does each time: writes if something is due. */
+void sa_progress_tick_once(sa_progress *progress);
+/* Takes a live line away, before something else is written to the terminal. */
+void sa_progress_clear(sa_progress *progress);
 /* `done` steps are complete. extra ("loss 1.0986, accuracy 0.41"; NULL: none) is copied. Writes if the last line is old enough:
  * 0.1 s on a terminal, 5 s elsewhere; the first update and the last step are always written. */
 void sa_progress_update(sa_progress *progress, size_t done, const char *extra);

@@ -5,6 +5,7 @@
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
 #include "cli/train_data.h"
+#include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
 #include "core/size_text.h"
 #include "net/feed.h"
@@ -184,13 +185,29 @@ static sa_status add_record(sa_train_result *r, const sa_train_record *record)
     return SA_OK;
 }
 
-static sa_status read_outputs(trainer *t, sa_train_record *record)
+/* Between the forward pass and the rest of the step. */
+static sa_status check_loss(void *context, sa_session *session)
 {
+    trainer *t = context;
     sa_step_outputs *outputs = &t->result->series.outputs;
-    SA_TRY(sa_step_outputs_read(outputs, t->session));
-    record->loss = sa_step_outputs_loss(outputs);
-    record->accuracy = sa_step_outputs_accuracy(outputs);
-    return SA_OK;
+    SA_TRY(sa_step_outputs_read(outputs, session));
+    if (isfinite(sa_step_outputs_loss(outputs))) return SA_OK;
+    return sa_error_set(SA_NUMERIC, "the loss is %g", (double)sa_step_outputs_loss(outputs));
+}
+
+static sa_status diverged(trainer *t, const sa_train_record *record)
+{
+    char where[SA_DIVERGENCE_BYTES];
+    const sa_train_result *r = t->result;
+    float loss = sa_step_outputs_loss(&r->series.outputs);
+    uint64_t step = r->last_step + 1;
+    sa_train_find_divergence(t->session, t->feed, &r->strategy, step, where);
+    SA_FAIL(SA_NUMERIC,
+            "the loss is %s at step %llu (learning rate %g): training has diverged; %s. What may help: a smaller base_lr, a "
+            "warm-up (lr_policy), data "
+            "scaled to about 1 (transform_param). No snapshot is written of this state%s%s",
+            isnan(loss) ? "not a number" : "infinite", (unsigned long long)step, (double)record->rate, where,
+            r->snapshot[0] ? "; the last one is " : "", r->snapshot);
 }
 
 /* A line for each of the first batches without a labelled pixel; the summary counts them all. */
@@ -199,7 +216,7 @@ static void note_batch(trainer *t)
     enum { LINES_MAX = 3 };
     const char *note = sa_feed_note(t->feed);
     if (!note[0] || t->result->void_batches++ >= LINES_MAX || !t->options->progress) return;
-    if (t->progress.live) fputs("\r\033[K", t->options->progress);
+    sa_progress_clear(&t->progress);
     fprintf(t->options->progress, "segarena train: step %llu: %s\n", (unsigned long long)t->result->last_step + 1, note);
 }
 
@@ -212,16 +229,14 @@ static sa_status run_step(trainer *t)
     SA_TRY(sa_feed_next(t->feed, t->session));
     note_batch(t);
     double fed = now_ms();
-    SA_TRY(sa_session_run(t->session, record.rate, index, NULL));
-    SA_TRY(read_outputs(t, &record));
+    sa_status status = sa_session_run(t->session, record.rate, index, NULL);
+    const sa_step_outputs *outputs = &r->series.outputs;
+    if (status == SA_NUMERIC && !isfinite(sa_step_outputs_loss(outputs))) return diverged(t, &record);
+    SA_TRY(status);
+    record.loss = sa_step_outputs_loss(outputs);
+    record.accuracy = sa_step_outputs_accuracy(outputs);
     record.data_ms = fed - begin;
     record.step_ms = now_ms() - fed;
-    if (!isfinite(record.loss))
-        SA_FAIL(SA_NUMERIC,
-                "the loss is %g at step %u (learning rate %g): training has diverged, or the batch has no labelled pixel; a "
-                "smaller base_lr "
-                "may help. No snapshot is written of it%s%s",
-                (double)record.loss, index + 1, (double)record.rate, r->snapshot[0] ? "; the last one is " : "", r->snapshot);
     r->last_step++;
     SA_TRY(sa_output_series_add(&r->series));
     return add_record(r, &record);
@@ -242,7 +257,7 @@ static void log_step(trainer *t)
     const sa_train_record *last = &r->record[r->record_count - 1];
     if (!t->options->log || t->solver.display <= 0 || r->last_step % (uint64_t)t->solver.display) return;
     size_t window = (size_t)t->solver.average_loss < r->record_count ? (size_t)t->solver.average_loss : r->record_count;
-    if (t->progress.live) fputs("\r\033[K", t->progress.stream);
+    sa_progress_clear(&t->progress);
     fprintf(t->options->log, "step %llu  loss %.6g", (unsigned long long)r->last_step,
             sa_train_mean_loss(r, r->record_count - window, window));
     if (window > 1) fprintf(t->options->log, " (mean of %zu)", window);
@@ -265,6 +280,7 @@ static sa_status train(trainer *t)
 {
     sa_train_result *r = t->result;
     const volatile sig_atomic_t *stop = t->options->stop;
+    sa_session_set_forward_check(t->session, check_loss, t);
     while (r->last_step < r->total_steps && !(stop && *stop)) {
         SA_TRY(run_step(t));
         log_step(t);
@@ -303,15 +319,30 @@ static sa_status find_medians(sa_train_result *r)
     return SA_OK;
 }
 
+static size_t ops_done(void *session)
+{
+    return sa_session_ops_done(session);
+}
+
+/* The plan, then the line that moves. */
+static void begin_progress(trainer *t)
+{
+    const sa_train_result *r = t->result;
+    char size[SA_SIZE_TEXT_BYTES];
+    size_t ops = sa_session_layout(t->session)->program->op_count;
+    fprintf(t->options->progress, "plan   %s: arena %s bytes, %zu ops in a step, batch %d, on %s with %d threads\n",
+            r->strategy.name, sa_size_format_exact(r->arena_bytes, size), ops, r->batch, r->device, r->threads);
+    sa_progress_begin(&t->progress, t->options->progress, r->net, (size_t)r->first_step, (size_t)r->total_steps, r->arena_bytes);
+    sa_progress_tick(&t->progress, ops_done, t->session, ops);
+}
+
 sa_status sa_train_run(const sa_train_options *options, sa_train_result *result)
 {
     trainer t = {.options = options, .result = result};
     memset(result, 0, sizeof *result);
     sa_status status = open_trainer(&t);
     if (status == SA_OK) {
-        if (options->progress)
-            sa_progress_begin(&t.progress, options->progress, result->net, (size_t)result->first_step, (size_t)result->total_steps,
-                              result->arena_bytes);
+        if (options->progress) begin_progress(&t);
         status = train(&t);
         if (options->progress) sa_progress_end(&t.progress);
     }

@@ -3,6 +3,7 @@
 
 #include "data/random.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,9 @@ struct sa_session {
     bool *fed;     /* (blob_count): this input has been uploaded for the step */
     sa_op_probe probe;
     void *probe_context;
+    sa_forward_check forward_check;
+    void *forward_check_context;
+    atomic_size_t ops_done;      /* of the step that runs; read by other threads */
     uint64_t *op_ns, *op_cpu_ns; /* (op_count) each, time_ops */
 };
 
@@ -156,6 +160,17 @@ void sa_session_set_probe(sa_session *session, sa_op_probe probe, void *context)
 {
     session->probe = probe;
     session->probe_context = context;
+}
+
+void sa_session_set_forward_check(sa_session *session, sa_forward_check check, void *context)
+{
+    session->forward_check = check;
+    session->forward_check_context = context;
+}
+
+size_t sa_session_ops_done(sa_session *session)
+{
+    return atomic_load_explicit(&session->ops_done, memory_order_relaxed);
 }
 
 uint64_t sa_session_op_ns(const sa_session *session, size_t op)
@@ -338,7 +353,18 @@ static sa_status run_op(sa_session *s, size_t i)
         s->op_ns[i] += after - before;
         s->op_cpu_ns[i] += process_cpu_ns() - cpu;
     }
+    atomic_store_explicit(&s->ops_done, i + 1, memory_order_relaxed);
     return s->probe ? s->probe(s->probe_context, s, i) : SA_OK;
+}
+
+/* A step that is stopped here has changed no parameter. */
+static sa_status check_forward(sa_session *s)
+{
+    if (!s->forward_check) return SA_OK;
+    SA_TRY(s->device->functions->sync(s->device));
+    sa_status status = s->forward_check(s->forward_check_context, s);
+    if (status != SA_OK) s->finished = true; /* the next step starts afresh */
+    return status;
 }
 
 /* Op by op, so that phases can be timed; a device that replays a recorded step gives one time for all of it. */
@@ -350,6 +376,7 @@ static sa_status run_phases(sa_session *s, sa_step_times *times)
     if (times) SA_TRY(s->device->functions->time_ns(s->device, &mark));
     for (int phase = 0; phase < SA_STEP_PHASES; phase++) {
         for (; i < p->phase_end[phase]; i++) SA_TRY(run_op(s, i));
+        if (phase == SA_STEP_FORWARD && times) SA_TRY(check_forward(s));
         if (!times) continue;
         SA_TRY(s->device->functions->time_ns(s->device, &now));
         times->ms[phase] = (double)(now - mark) * 1e-6;
@@ -391,9 +418,11 @@ sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times
     SA_TRY(check_fed(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
     uint64_t cpu = process_cpu_ns();
+    atomic_store_explicit(&s->ops_done, 0, memory_order_relaxed);
     bool recorded = !strcmp(s->device->kind, "cuda") && !s->op_ns && !s->probe && !s->options.debug;
     SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, &measured));
     SA_TRY(s->device->functions->sync(s->device));
+    if (recorded) SA_TRY(check_forward(s));
     measured.cpu_ms = (double)(process_cpu_ns() - cpu) * 1e-6;
     s->finished = true;
     if (times) *times = measured;

@@ -66,6 +66,13 @@ typedef sa_status (*sa_op_probe)(void *context, sa_session *session, size_t op);
 SA_CHECKED sa_status sa_session_get_buffer(sa_session *session, int buffer, void *host); /* the whole buffer */
 void sa_session_set_probe(sa_session *session, sa_op_probe probe, void *context);
 
+/* Called in each step when the forward pass is complete and its outputs can be fetched: another status than SA_OK ends the step
+ * with it, before any parameter has changed. A device that replays a recorded step calls it after the whole step. NULL: none. */
+typedef sa_status (*sa_forward_check)(void *context, sa_session *session);
+void sa_session_set_forward_check(sa_session *session, sa_forward_check check, void *context);
+/* Ops of the step that runs which are done; may be asked from another thread. */
+size_t sa_session_ops_done(sa_session *session);
+
 typedef struct sa_step_times {
     double ms[SA_STEP_PHASES], cpu_ms; /* wall time a phase, CPU time of the process over the step */
 } sa_step_times;

@@ -119,6 +119,49 @@ static void unset_input_is_refused(void **state)
     run_close(&r);
 }
 
+static sa_status refuse_step(void *context, sa_session *session)
+{
+    float loss = NAN;
+    assert_ok(sa_session_get_output(session, sa_net_blob_index(sa_session_net(session), "la"), &loss));
+    assert_true(isfinite(loss));
+    ++*(int *)context;
+    return sa_error_set(SA_NUMERIC, "refused");
+}
+
+/* Stopped after its forward pass, a step has changed nothing; the next one runs as if it had not been there. */
+static void stopped_step_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const presets[] = {"caffe", "fastest", "smallest"};
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        run r = run_open(TWO_INPUTS, presets[i]), plain = run_open(TWO_INPUTS, presets[i]);
+        uint64_t before, after, expected;
+        int calls = 0;
+        sa_feed *feed;
+        assert_ok(sa_feed_open(r.net, NULL, 3, &feed));
+        assert_ok(sa_feed_next(feed, r.session));
+        assert_ok(sa_session_state_hash(r.session, &before));
+        sa_session_set_forward_check(r.session, refuse_step, &calls);
+        assert_int_equal(sa_session_run(r.session, 0.1f, 0, NULL), SA_NUMERIC);
+        assert_ok(sa_session_state_hash(r.session, &after));
+        assert_int_equal(calls, 1);
+        assert_int_equal(before, after);
+        assert_true(sa_session_ops_done(r.session) == sa_session_layout(r.session)->program->phase_end[SA_STEP_FORWARD]);
+        sa_session_set_forward_check(r.session, NULL, NULL);
+        assert_ok(sa_feed_repeat(feed, r.session));
+        assert_ok(sa_session_run(r.session, 0.1f, 0, NULL));
+        assert_ok(sa_feed_repeat(feed, plain.session));
+        assert_ok(sa_session_run(plain.session, 0.1f, 0, NULL));
+        assert_ok(sa_session_state_hash(r.session, &after));
+        assert_ok(sa_session_state_hash(plain.session, &expected));
+        assert_int_equal(after, expected);
+        assert_true(after != before);
+        sa_feed_close(feed);
+        run_close(&r);
+        run_close(&plain);
+    }
+}
+
 static void mask_input_is_refused(void **state)
 {
     (void)state;
@@ -254,9 +297,10 @@ static void several_lists_resume(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(several_inputs_are_fed), cmocka_unit_test(all_outputs_are_told), cmocka_unit_test(unset_input_is_refused),
-        cmocka_unit_test(mask_input_is_refused),  cmocka_unit_test(bad_label_is_named),   cmocka_unit_test(void_batch_has_loss_0),
-        cmocka_unit_test(several_lists_resume),
+        cmocka_unit_test(several_inputs_are_fed), cmocka_unit_test(all_outputs_are_told),
+        cmocka_unit_test(unset_input_is_refused), cmocka_unit_test(stopped_step_changes_nothing),
+        cmocka_unit_test(mask_input_is_refused),  cmocka_unit_test(bad_label_is_named),
+        cmocka_unit_test(void_batch_has_loss_0),  cmocka_unit_test(several_lists_resume),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

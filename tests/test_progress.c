@@ -155,10 +155,59 @@ static void test_nothing_done_writes_nothing(void **state)
     assert_string_equal(channel_close(&log), "");
 }
 
+static size_t seven_ops(void *context)
+{
+    (void)context;
+    return 7;
+}
+
+/* Written into a log: the first line of a slow first step after half a second, then every 5 s; later steps every 30 s. */
+static void test_long_steps_tick(void **state)
+{
+    (void)state;
+    channel log;
+    sa_progress progress;
+    channel_open(&log);
+    sa_progress_begin_clock(&progress, log.stream, "train", 0, 4, 0, test_clock);
+    progress.ops_done = seven_ops; /* no thread: the test ticks */
+    progress.op_count = 9;
+    sa_progress_tick_once(&progress);
+    for (int i = 0; i < 12; i++) {
+        advance(0.5);
+        sa_progress_tick_once(&progress);
+    }
+    sa_progress_update(&progress, 1, NULL);
+    for (int i = 0; i < 31; i++) {
+        advance(1);
+        sa_progress_tick_once(&progress);
+    }
+    sa_progress_end(&progress);
+    assert_string_equal(channel_close(&log), "train 0/4  step 1: op 7 of 9, 1 s\n"
+                                             "train 0/4  step 1: op 7 of 9, 6 s\n"
+                                             "train 1/4  6.00 s/step  ETA 18 s\n"
+                                             "train 1/4  6.00 s/step  ETA 18 s  step 2: op 7 of 9, 30 s\n");
+}
+
+/* With the thread: a line comes while nobody calls. */
+static void test_ticker_moves_by_itself(void **state)
+{
+    (void)state;
+    channel log;
+    sa_progress progress;
+    channel_open(&log);
+    sa_progress_begin(&progress, log.stream, "train", 0, 4, 0);
+    sa_progress_tick(&progress, seven_ops, NULL, 9);
+    usleep(1500000);
+    sa_progress_end(&progress);
+    assert_string_equal(channel_close(&log), "train 0/4  step 1: op 7 of 9, 1 s\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_shows_steps_speed_eta_arena_and_figures),
+        cmocka_unit_test(test_long_steps_tick),
+        cmocka_unit_test(test_ticker_moves_by_itself),
         cmocka_unit_test(test_log_is_rate_limited),
         cmocka_unit_test(test_end_in_the_middle_shows_the_latest_state),
         cmocka_unit_test(test_resumed_run_does_not_count_earlier_steps),

@@ -53,16 +53,19 @@ static int exit_status(pid_t child)
     return WEXITSTATUS(status);
 }
 
-static void wait_for_progress(pid_t child)
+/* Until stderr has this. */
+static void wait_for(pid_t child, const char *wanted)
 {
     for (int i = 0; i < 3000; i++) {
         size_t bytes = 0;
-        if (access("err.txt", R_OK) == 0) free(read_bytes("err.txt", &bytes));
-        if (bytes > 0) return;
+        char *text = access("err.txt", R_OK) == 0 ? read_bytes("err.txt", &bytes) : NULL;
+        bool there = text && memmem(text, bytes, wanted, strlen(wanted));
+        free(text);
+        if (there) return;
         usleep(10000);
     }
     kill(child, SIGKILL);
-    fail_msg("no progress line within 30 s");
+    fail_msg("no '%s' within 30 s", wanted);
 }
 
 static cJSON *read_json(const char *name)
@@ -86,7 +89,7 @@ static void signal_stops_after_a_step(int signal_number, const char *name)
                                      "--threads",       "1",       "--json",  NULL};
     unlink("stopped.sasnap");
     pid_t child = start(arguments);
-    wait_for_progress(child);
+    wait_for(child, " s/step");
     assert_int_equal(kill(child, signal_number), 0);
     assert_int_equal(exit_status(child), 1);
     cJSON *root = read_json("out.txt");
@@ -100,6 +103,8 @@ static void signal_stops_after_a_step(int signal_number, const char *name)
     snprintf(expected, sizeof expected,
              "segarena train: stopped by %s after step %d of 1000000; --resume goes on from stopped.sasnap", name, steps);
     assert_string_equal(strrchr(text, '\n') + 1, expected);
+    if (signal_number == SIGINT)
+        assert_non_null(strstr(text, "finishing this step, then stopping; Ctrl-C again stops now, with no snapshot written yet"));
     free(text);
     sa_train_options options = {
         .solver = "solver.prototxt", .strategy = "fastest", .conv = "auto", .threads = 1, .steps = steps + 2};
@@ -117,6 +122,29 @@ static void signals_stop_after_a_step(void **state)
     write_tiny_solver(FIXED);
     signal_stops_after_a_step(SIGINT, "Interrupt");
     signal_stops_after_a_step(SIGTERM, "Terminated");
+}
+
+/* In the middle of a step of seconds: data, plan and a moving line are there already; the first Ctrl-C is answered before the step
+ * ends, the second one ends it. */
+static void ctrl_c_is_answered_within_a_step(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"slow.prototxt", "--threads", "1", NULL};
+    char solver[8192];
+    snprintf(solver, sizeof solver, "net: '%s/nets/new.prototxt' base_lr: 0.001 lr_policy: 'fixed' max_iter: 9 solver_mode: CPU",
+             scratch_start_folder());
+    write_text("slow.prototxt", solver);
+    pid_t child = start(arguments);
+    wait_for(child, "data   synthetic scenes");
+    wait_for(child, "plan   fastest: arena ");
+    wait_for(child, "  step 1: op ");
+    assert_int_equal(kill(child, SIGINT), 0);
+    wait_for(child, "finishing this step, then stopping; Ctrl-C again stops now, with no snapshot written yet");
+    assert_int_equal(kill(child, SIGINT), 0);
+    wait_for(child, "segarena train: stopped at once; kept: nothing, no snapshot was written yet");
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
 
 static void json_has_what_was_trained(void **state)
@@ -142,6 +170,10 @@ static void json_has_what_was_trained(void **state)
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "losses")), 3);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "accuracies")), 3);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "rates")), 3);
+    cJSON *outputs = cJSON_GetObjectItem(root, "outputs"), *loss = cJSON_GetArrayItem(outputs, 0);
+    assert_int_equal(cJSON_GetArraySize(outputs), r.series.outputs.count);
+    assert_string_equal(cJSON_GetObjectItem(loss, "kind")->valuestring, "loss");
+    assert_true(cJSON_Compare(cJSON_GetObjectItem(loss, "values"), cJSON_GetObjectItem(root, "losses"), true));
     for (int i = 0; i < 3; i++)
         assert_true(cJSON_GetArrayItem(cJSON_GetObjectItem(root, "losses"), i)->valuedouble == (double)r.record[i].loss);
     assert_true(cJSON_GetObjectItem(root, "arena_bytes")->valuedouble == (double)r.arena_bytes);
@@ -168,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_stop_after_a_step),
+        cmocka_unit_test(ctrl_c_is_answered_within_a_step),
         cmocka_unit_test(json_has_what_was_trained),
         cmocka_unit_test(wrong_usage_is_status_2),
     };
