@@ -149,6 +149,23 @@ static void misaligned_access_is_caught(void **state)
     RUN_CASES(cases);
 }
 
+static void libraries_refuse_what_a_card_s_refuse(void **state)
+{
+    (void)state;
+    static const sa_simt_case cases[] = {
+        {ON_STAND_IN("fast") "library:misaligned_workspace", CUDA_ERROR, "cublasSetWorkspace(blas, memory + 128, 2048): status 7"},
+        {ON_STAND_IN("fast") "library:captured", 0, ""},
+        {"SA_SIMT_FAIL=captured:1 " ON_STAND_IN("fast") "library:captured", 0, "recording refused"},
+        {"SA_SIMT_FAIL=captured:1+ " ON_STAND_IN("fast") "library:captured", 0, "recording refused\nrecording refused"},
+        {"SA_SIMT_FAIL=captured:3 " ON_STAND_IN("fast") "library:captured", 0, ""},
+        {ON_STAND_IN("fast") "library:memory_figure", 0, ""},
+        {"SA_SIMT_DNN=hostile " ON_STAND_IN("fast") "library:ranking", CUDA_ERROR, "entry[0].memory, &zero, yd, x + 2048): status"},
+        {"SA_SIMT_DNN=hostile SA_SIMT_DNN_FAILS=7 " ON_STAND_IN("fast") "library:ranking", CUDA_ERROR,
+         "cudnnGetConvolutionForwardWorkspaceSize(dnn, xd, wd, conv, yd, entry[0].algo, &needed): status 3000"},
+    };
+    RUN_CASES(cases);
+}
+
 static void faults_come_out_as_errors(void **state)
 {
     (void)state;
@@ -159,7 +176,7 @@ static void faults_come_out_as_errors(void **state)
         {"SA_SIMT_FAIL=capture:2 " ON_STAND_IN("fast") "graph", CUDA_ERROR, "error 901"},
         {"SA_SIMT_FAIL=cublas:2 " ON_STAND_IN("fast") "libraries", CUDA_ERROR, "status 13"},
         {"SA_SIMT_FAIL=malloc:9999 " ON_STAND_IN("fast") "kernels", 0, ""},
-        {"SA_SIMT_FAIL=nonsense " ON_STAND_IN("fast") "kernels", 3, "SA_SIMT_FAIL is KIND:N"},
+        {"SA_SIMT_FAIL=nonsense " ON_STAND_IN("fast") "kernels", 3, "SA_SIMT_FAIL is KIND:N or KIND:N+"},
         {"SA_SIMT_MEMORY_MIB=0 " ON_STAND_IN("fast") "kernels", CUDA_ERROR, "error 2 out of memory"},
         {"SA_SIMT_REPORT=- " ON_STAND_IN("fast") "kernels", 0, "\"malloc\": 4"},
     };
@@ -188,6 +205,7 @@ int main(void)
         cmocka_unit_test(launches_that_a_card_refuses_fail),
         cmocka_unit_test(a_card_without_code_for_it_is_refused),
         cmocka_unit_test(misaligned_access_is_caught),
+        cmocka_unit_test(libraries_refuse_what_a_card_s_refuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

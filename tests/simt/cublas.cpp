@@ -1,7 +1,8 @@
 /* cuBLAS stand-in, preloaded in front of the real library: the calls segarena makes, carried out by OpenBLAS.
  *
  * Results are those of a float32 SGEMM, not cuBLAS's bits. Work goes through the stand-in runtime's streams, so that capture and
- * deferral see it. Handles and stream order are checked; the workspace set by the program must be device memory. */
+ * deferral see it. Handles and stream order are checked; the workspace set by the program must be device memory, on a multiple of
+ * 256 bytes. A handle takes memory of its own, and more at the first product if the program set no workspace. */
 #include "faults.h"
 #include "memory.h"
 #include "streams.h"
@@ -12,10 +13,21 @@
 struct cublasContext {
     cudaStream_t stream;
     cublasMath_t math;
+    bool has_workspace;
+    long long own_bytes;
 };
 
 namespace
 {
+
+enum { HANDLE_BYTES = 8 << 20, WORKSPACE_BYTES = 32 << 20, WORKSPACE_ALIGNMENT = 256 }; /* the first two invented */
+
+bool take_memory(cublasHandle_t handle, long long bytes)
+{
+    if (simt_take_library_memory(bytes)) return false;
+    handle->own_bytes += bytes;
+    return true;
+}
 
 struct Gemm {
     CBLAS_TRANSPOSE transpose_a, transpose_b;
@@ -60,6 +72,9 @@ cublasStatus_t enqueue(cublasHandle_t handle, cublasOperation_t ta, cublasOperat
         !simt_is_device_memory(g.b, matrix_bytes(rows_b, plain_b ? g.n : g.k, g.ldb)) ||
         !simt_is_device_memory(g.c, matrix_bytes(g.m, g.n, g.ldc)))
         return CUBLAS_STATUS_EXECUTION_FAILED;
+    if (simt_enter_computing(handle->stream)) return CUBLAS_STATUS_EXECUTION_FAILED;
+    if (!handle->has_workspace && handle->own_bytes == HANDLE_BYTES && !take_memory(handle, WORKSPACE_BYTES))
+        return CUBLAS_STATUS_ALLOC_FAILED;
     g.transpose_a = plain_a ? CblasNoTrans : CblasTrans;
     g.transpose_b = plain_b ? CblasNoTrans : CblasTrans;
     simt_submit(handle->stream, run_gemm, &g, sizeof g);
@@ -73,11 +88,18 @@ extern "C" {
 cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 {
     if (simt_enter("cublas")) return CUBLAS_STATUS_ALLOC_FAILED;
-    *handle = new cublasContext{nullptr, CUBLAS_DEFAULT_MATH};
+    cublasHandle_t created = new cublasContext{nullptr, CUBLAS_DEFAULT_MATH, false, 0};
+    if (!take_memory(created, HANDLE_BYTES)) {
+        delete created;
+        return CUBLAS_STATUS_ALLOC_FAILED;
+    }
+    *handle = created;
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle)
 {
+    if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+    simt_take_library_memory(-handle->own_bytes);
     delete handle;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -87,10 +109,13 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream)
     handle->stream = stream;
     return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void *workspace, size_t bytes)
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, size_t bytes)
 {
     if (simt_enter("cublas")) return CUBLAS_STATUS_EXECUTION_FAILED;
-    return bytes && !simt_is_device_memory(workspace, bytes) ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
+    bool usable = simt_is_device_memory(workspace, bytes) && (size_t)workspace % WORKSPACE_ALIGNMENT == 0;
+    if (bytes && !usable) return CUBLAS_STATUS_INVALID_VALUE;
+    handle->has_workspace = bytes > 0;
+    return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t math)
 {

@@ -2,18 +2,25 @@
  *
  * Descriptors are created, set and read by the real cuDNN, which needs no GPU for that; handles and compute calls are here. Every
  * algorithm gives the same numbers, so the choice of an algorithm under a limit is exercised, its numerics are not.
- * Workspace sizes are invented but differ by algorithm: GEMM needs none, FFT the most, as with the real library. */
+ * Workspace sizes are invented but differ by algorithm: GEMM needs none, FFT the most, as with the real library.
+ *
+ * SA_SIMT_DNN=hostile ranks as unkindly as the real library may: entries for tensor cores first, whose bytes are not those of
+ * float32; entries that failed; several entries per algorithm, so that the list is long; backward algorithms that are not
+ * deterministic. SA_SIMT_DNN_FAILS=N: algorithm N is ranked as usable and then refused. */
 #include "cudnn_convolution.h"
 #include "faults.h"
+#include "memory.h"
 #include "streams.h"
 
 #include <cudnn.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 struct cudnnContext {
     cudaStream_t stream;
+    long long own_bytes;
 };
 
 namespace
@@ -54,37 +61,80 @@ size_t x_floats(const SimtConvolution &g)
     return (size_t)g.in_channels * (size_t)g.in_height * (size_t)g.in_width;
 }
 
-/* Invented: nothing for algorithm 0, then growing shares of the column matrix. */
-size_t workspace_for(const SimtConvolution &g, int algorithm)
+enum { HANDLE_BYTES = 16 << 20, MATH_TYPES = 3, NEVER_SUPPORTED = 3 };
+
+bool hostile()
 {
-    return x_floats(g) * sizeof(float) * (size_t)algorithm;
+    static const bool value = [] {
+        const char *text = getenv("SA_SIMT_DNN");
+        return text && !strcmp(text, "hostile");
+    }();
+    return value;
 }
 
-cudnnStatus_t enqueue(cudnnHandle_t handle, const SimtConvolution &g, void *workspace, size_t workspace_bytes, int algorithm)
+/* Invented: nothing for algorithms 0 and 1, then growing shares of the column matrix; tensor cores need less. */
+size_t workspace_for(const SimtConvolution &g, int algorithm, cudnnMathType_t math)
 {
+    size_t bytes = x_floats(g) * sizeof(float) * (size_t)std::max(algorithm - 1, 0);
+    return math == CUDNN_TENSOR_OP_MATH || math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION ? bytes / 2 : bytes;
+}
+
+/* May the algorithm run at all? */
+bool supported(int algorithm)
+{
+    static const int failing = getenv("SA_SIMT_DNN_FAILS") ? atoi(getenv("SA_SIMT_DNN_FAILS")) : -1;
+    return algorithm != failing && !(hostile() && algorithm == NEVER_SUPPORTED);
+}
+
+cudnnStatus_t workspace_under(const SimtConvolution &g, cudnnConvolutionDescriptor_t conv, int algorithm, size_t *bytes)
+{
+    cudnnMathType_t math;
+    if (cudnnGetConvolutionMathType(conv, &math)) return CUDNN_STATUS_BAD_PARAM;
+    if (!supported(algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_for(g, algorithm, math);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t enqueue(cudnnHandle_t handle, const SimtConvolution &g, cudnnConvolutionDescriptor_t conv, void *workspace,
+                      size_t workspace_bytes, int algorithm)
+{
+    size_t needed = 0;
     if (!handle) return CUDNN_STATUS_NOT_INITIALIZED;
     if (simt_enter("cudnn")) return CUDNN_STATUS_EXECUTION_FAILED;
-    if (workspace_bytes < workspace_for(g, algorithm) || (workspace_bytes && !workspace)) return CUDNN_STATUS_BAD_PARAM;
+    if (cudnnStatus_t status = workspace_under(g, conv, algorithm, &needed)) return status;
+    if (workspace_bytes < needed || (workspace_bytes && !workspace)) return CUDNN_STATUS_BAD_PARAM;
     if (!simt_convolution_pointers_ok(&g)) return CUDNN_STATUS_EXECUTION_FAILED;
+    if (simt_enter_computing(handle->stream)) return CUDNN_STATUS_EXECUTION_FAILED;
     simt_submit(handle->stream, simt_run_convolution, &g, sizeof g);
     return CUDNN_STATUS_SUCCESS;
+}
+
+template <class Perf>
+void add_entry(const SimtConvolution &g, int algorithm, cudnnMathType_t math, bool deterministic, int wanted, int *returned,
+               Perf *results)
+{
+    if (*returned >= wanted) return;
+    Perf &r = results[*returned];
+    memset(&r, 0, sizeof r);
+    r.algo = (decltype(r.algo))algorithm;
+    r.status = hostile() && algorithm == NEVER_SUPPORTED ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS;
+    r.memory = workspace_for(g, algorithm, math);
+    r.determinism = deterministic ? CUDNN_DETERMINISTIC : CUDNN_NON_DETERMINISTIC;
+    r.mathType = math;
+    r.time = (float)(*returned)++;
 }
 
 /* The ranking every *_v7 call returns: fastest first, which here is the one with the largest workspace. */
 template <class Perf> cudnnStatus_t rank(const SimtConvolution &g, int wanted, int *returned, Perf *results, int algorithms)
 {
+    static const cudnnMathType_t types[MATH_TYPES] = {CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION, CUDNN_TENSOR_OP_MATH, CUDNN_FMA_MATH};
     if (simt_enter("cudnn")) return CUDNN_STATUS_EXECUTION_FAILED;
-    *returned = std::min(wanted, algorithms);
-    for (int i = 0; i < *returned; i++) {
-        int algorithm = algorithms - 1 - i;
-        memset(&results[i], 0, sizeof results[i]);
-        results[i].algo = (decltype(results[i].algo))algorithm;
-        results[i].status = CUDNN_STATUS_SUCCESS;
-        results[i].memory = workspace_for(g, algorithm);
-        results[i].determinism = CUDNN_DETERMINISTIC;
-        results[i].mathType = CUDNN_FMA_MATH;
-        results[i].time = (float)i;
-    }
+    *returned = 0;
+    for (int t = hostile() ? 0 : MATH_TYPES - 1; t < MATH_TYPES; t++)
+        for (int a = algorithms - 1; a >= 0; a--) {
+            bool deterministic = !hostile() || a != 0 || algorithms == CUDNN_CONVOLUTION_FWD_ALGO_COUNT;
+            add_entry(g, a, types[t], deterministic, wanted, returned, results);
+        }
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -98,11 +148,14 @@ extern "C" {
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
     if (simt_enter("cudnn")) return CUDNN_STATUS_NOT_INITIALIZED;
-    *handle = new cudnnContext{nullptr};
+    if (simt_take_library_memory(HANDLE_BYTES)) return CUDNN_STATUS_ALLOC_FAILED;
+    *handle = new cudnnContext{nullptr, HANDLE_BYTES};
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnDestroy(cudnnHandle_t handle)
 {
+    if (!handle) return CUDNN_STATUS_NOT_INITIALIZED;
+    simt_take_library_memory(-handle->own_bytes);
     delete handle;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -123,7 +176,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha, c
     g.pass = SIMT_CONV_FORWARD;
     g.x = (float *)x, g.w = (float *)w, g.y = (float *)y;
     g.alpha = *(const float *)alpha, g.beta = *(const float *)beta;
-    return enqueue(handle, g, workspace, workspace_bytes, algorithm);
+    return enqueue(handle, g, conv, workspace, workspace_bytes, algorithm);
 }
 cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alpha, const cudnnFilterDescriptor_t wd, const void *w,
                                            const cudnnTensorDescriptor_t dyd, const void *dy,
@@ -136,7 +189,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
     g.pass = SIMT_CONV_BACKWARD_DATA;
     g.x = (float *)dx, g.w = (float *)w, g.y = (float *)dy;
     g.alpha = *(const float *)alpha, g.beta = *(const float *)beta;
-    return enqueue(handle, g, workspace, workspace_bytes, algorithm);
+    return enqueue(handle, g, conv, workspace, workspace_bytes, algorithm);
 }
 cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t xd,
                                              const void *x, const cudnnTensorDescriptor_t dyd, const void *dy,
@@ -149,7 +202,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
     g.pass = SIMT_CONV_BACKWARD_FILTER;
     g.x = (float *)x, g.w = (float *)dw, g.y = (float *)dy;
     g.alpha = *(const float *)alpha, g.beta = *(const float *)beta;
-    return enqueue(handle, g, workspace, workspace_bytes, algorithm);
+    return enqueue(handle, g, conv, workspace, workspace_bytes, algorithm);
 }
 
 cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x,
@@ -159,8 +212,7 @@ cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, const cudnn
 {
     SimtConvolution g = {};
     TRY(read_geometry(x, w, conv, y, g));
-    *bytes = workspace_for(g, algorithm);
-    return CUDNN_STATUS_SUCCESS;
+    return workspace_under(g, conv, algorithm, bytes);
 }
 cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, const cudnnFilterDescriptor_t w,
                                                            const cudnnTensorDescriptor_t dy,
@@ -170,8 +222,7 @@ cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, const 
 {
     SimtConvolution g = {};
     TRY(read_geometry(dx, w, conv, dy, g));
-    *bytes = workspace_for(g, algorithm);
-    return CUDNN_STATUS_SUCCESS;
+    return workspace_under(g, conv, algorithm, bytes);
 }
 cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x,
                                                              const cudnnTensorDescriptor_t dy,
@@ -181,7 +232,22 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnnHandle_t, cons
 {
     SimtConvolution g = {};
     TRY(read_geometry(x, dw, conv, dy, g));
-    *bytes = workspace_for(g, algorithm);
+    return workspace_under(g, conv, algorithm, bytes);
+}
+
+cudnnStatus_t cudnnGetConvolutionForwardAlgorithmMaxCount(cudnnHandle_t, int *count)
+{
+    *count = MATH_TYPES * CUDNN_CONVOLUTION_FWD_ALGO_COUNT;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithmMaxCount(cudnnHandle_t, int *count)
+{
+    *count = MATH_TYPES * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithmMaxCount(cudnnHandle_t, int *count)
+{
+    *count = MATH_TYPES * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT;
     return CUDNN_STATUS_SUCCESS;
 }
 

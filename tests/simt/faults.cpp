@@ -36,6 +36,7 @@ static int kind_of(const char *name, size_t length)
 struct Fault {
     int kind = kind_count; /* kind_count: any */
     long number = 0;       /* 0: none */
+    bool later_too = false;
 };
 
 static Fault parse_fault()
@@ -46,8 +47,9 @@ static Fault parse_fault()
     const char *colon = strchr(text, ':');
     if (colon && strncmp(text, "any:", 4)) fault.kind = kind_of(text, (size_t)(colon - text));
     fault.number = colon ? atol(colon + 1) : 0;
+    fault.later_too = text[strlen(text) - 1] == '+';
     if (fault.kind >= 0 && fault.number >= 1) return fault;
-    fprintf(stderr, "SIMT: SA_SIMT_FAIL is KIND:N with N >= 1 and KIND any");
+    fprintf(stderr, "SIMT: SA_SIMT_FAIL is KIND:N or KIND:N+ with N >= 1 and KIND any");
     for (const auto &kind : kinds) fprintf(stderr, ", %s", kind.name);
     fprintf(stderr, "; not %s\n", text);
     exit(3);
@@ -73,7 +75,8 @@ cudaError_t enter(CallKind call)
     long number = ++counts[kind], overall = ++total;
     if (stuck) return set_error((cudaError_t)stuck.load());
     if (fault.number == 0 || (fault.kind != kind && fault.kind != kind_count)) return cudaSuccess;
-    if ((fault.kind == kind ? number : overall) != fault.number) return cudaSuccess;
+    long this_one = fault.kind == kind ? number : overall;
+    if (this_one < fault.number || (this_one > fault.number && !fault.later_too)) return cudaSuccess;
     if (kinds[kind].sticky) stuck = kinds[kind].error;
     return set_error(kinds[kind].error);
 }

@@ -1,8 +1,9 @@
 /* Call counters and fault injection.
  *
- * SA_SIMT_FAIL=KIND:N makes the Nth call (from 1) of a kind fail; KIND is one of the names below or `any`. A failed launch, copy,
- * fill or synchronisation is sticky, as on a real device: every later call that touches the device returns the same error.
- * SA_SIMT_REPORT=FILE writes the counters as JSON when the process ends (`-` is stderr). */
+ * SA_SIMT_FAIL=KIND:N makes the Nth call (from 1) of a kind fail, KIND:N+ that one and all later ones; KIND is one of the names
+ * below or `any`. `captured` are computing calls of cuBLAS and cuDNN in a stream that is being recorded: one that fails spoils the
+ * recording. A failed launch, copy, fill or synchronisation is sticky, as on a real device: every later call that touches the
+ * device returns the same error. SA_SIMT_REPORT=FILE writes the counters as JSON when the process ends (`-` is stderr). */
 #ifndef SA_SIMT_FAULTS_H
 #define SA_SIMT_FAULTS_H
 
@@ -24,7 +25,8 @@
     X(graph, cudaErrorMemoryAllocation, false)           \
     X(query, cudaErrorUnknown, false)                    \
     X(cublas, cudaErrorUnknown, false)                   \
-    X(cudnn, cudaErrorUnknown, false)
+    X(cudnn, cudaErrorUnknown, false)                    \
+    X(captured, cudaErrorStreamCaptureUnsupported, false)
 
 namespace simt
 {

@@ -1,7 +1,7 @@
 /* Device and pinned memory, copies and fills of the stand-in runtime.
  *
  * "Device" memory is host memory in a table, filled with NaN patterns when allocated. A copy whose direction does not match the
- * addresses is refused, which a real device with unified addressing may not do. SA_SIMT_MEMORY_MIB is the size of the device. */
+ * addresses is refused, which a real device with unified addressing may not do. */
 #include "memory.h"
 
 #include "checker.h"
@@ -19,12 +19,24 @@ namespace simt
 
 typedef std::map<const char *, size_t> Regions; /* address -> bytes */
 static Regions device, pinned;
-static size_t used_bytes;
+static size_t used_bytes, used_pages_bytes, library_bytes;
+
+static size_t in_pages(size_t bytes)
+{
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
 
 size_t device_bytes()
 {
     static const size_t bytes = (size_t)environment("SA_SIMT_MEMORY_MIB", 16384) << 20;
     return bytes;
+}
+
+/* What cudaMalloc can still give. */
+static size_t free_bytes()
+{
+    size_t taken = CONTEXT_BYTES + library_bytes + used_pages_bytes;
+    return taken < device_bytes() ? device_bytes() - taken : 0;
 }
 
 static bool inside(const Regions &regions, const void *pointer, size_t bytes)
@@ -85,7 +97,7 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes)
     ENTER(malloc);
     REFUSE_IN_CAPTURE();
     if (!pointer) return set_error(cudaErrorInvalidValue);
-    if (bytes > device_bytes() - used_bytes) return set_error(cudaErrorMemoryAllocation);
+    if (in_pages(bytes) > free_bytes()) return set_error(cudaErrorMemoryAllocation);
     void *memory = nullptr;
     if (bytes && posix_memalign(&memory, 256, bytes)) return set_error(cudaErrorMemoryAllocation);
     *pointer = memory;
@@ -94,6 +106,7 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes)
     if (poison) memset(memory, 0xff, bytes);
     device[(char *)memory] = bytes;
     used_bytes += bytes;
+    used_pages_bytes += in_pages(bytes);
     checker.add_device(memory, bytes, false);
     return cudaSuccess;
 }
@@ -107,10 +120,18 @@ cudaError_t cudaFree(void *pointer)
     auto found = device.find((char *)pointer);
     if (found == device.end()) return error ? error : set_error(cudaErrorInvalidValue);
     used_bytes -= found->second;
+    used_pages_bytes -= in_pages(found->second);
     checker.remove(pointer);
     device.erase(found);
     free(pointer);
     return error;
+}
+
+int simt_take_library_memory(long long bytes)
+{
+    if (bytes > 0 && (size_t)bytes > free_bytes()) return cudaErrorMemoryAllocation;
+    library_bytes = (size_t)((long long)library_bytes + bytes);
+    return 0;
 }
 
 size_t simt_device_bytes_in_use(void)
@@ -192,11 +213,11 @@ cudaError_t cudaMemset(void *target, int value, size_t bytes)
     return cudaMemsetAsync(target, value, bytes, nullptr);
 }
 
-cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 {
     ENTER(query);
-    *free_bytes = device_bytes() - used_bytes;
-    *total_bytes = device_bytes();
+    *available = free_bytes();
+    *total = device_bytes();
     return cudaSuccess;
 }
 }

@@ -150,6 +150,13 @@ using namespace simt;
 
 extern "C" {
 
+int simt_enter_computing(cudaStream_t stream)
+{
+    if (!capturing(stream)) return 0;
+    cudaError_t error = enter(CallKind::captured);
+    return error ? refuse_in_capture() : 0;
+}
+
 void simt_submit(cudaStream_t stream, void (*call)(const void *bytes), const void *bytes, size_t count)
 {
     std::vector<char> copy((const char *)bytes, (const char *)bytes + count);

@@ -27,6 +27,9 @@ cudaError_t refuse_in_capture();
 } // namespace simt
 
 extern "C" {
+/* For library stand-ins: 0, or an error if the call that computes on this stream refuses to be recorded (SA_SIMT_FAIL=captured:N).
+ */
+int simt_enter_computing(cudaStream_t stream);
 /* For library stand-ins: call(copy of the bytes) on the stream. */
 void simt_submit(cudaStream_t stream, void (*call)(const void *bytes), const void *bytes, size_t count);
 }

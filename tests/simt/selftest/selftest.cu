@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "kernels.cuh"
+#include "library_cases.h"
 #include "refusals.h"
 
 #include <cublas_v2.h>
@@ -199,6 +200,7 @@ int main(int argc, char **argv)
     else if (!strcmp(name, "graph")) bad = graph();
     else if (!strcmp(name, "libraries")) bad = libraries();
     else if (!strcmp(name, "limits")) bad = limits_kept();
+    else if (!strncmp(name, "library:", 8)) bad = library_cases(name + 8);
     else if (!strncmp(name, "refused:", 8)) bad = refusals(name + 8);
     else bad = planted(name);
     if (bad == 1) fprintf(stderr, "%s: wrong numbers\n", name);
