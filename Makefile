@@ -2,10 +2,12 @@
 #
 #   CONFIG = release | debug | asan | ubsan     each in its own folder, build/ for release, build/$(CONFIG)/ otherwise
 #   CUDA   = auto | 0 | 1                       auto: on when nvcc and a card are there; for tests, nvcc is enough
+#   BLAS   = 1 | 0                              0: without OpenBLAS, im2col multiplies in plain loops
 #
 # V=1 shows whole commands. (coverage and fuzz are configurations too, used by the targets of those names.)
 CONFIG ?= release
 CUDA ?= auto
+BLAS ?= 1
 ifeq ($(filter $(CONFIG),release debug asan ubsan coverage fuzz),)
 $(error CONFIG=$(CONFIG) is unknown: release, debug, asan or ubsan)
 endif
@@ -31,7 +33,8 @@ OPENMP := $(if $(filter fuzz,$(CONFIG)),-Wno-error -Wno-unknown-pragmas,-fopenmp
 # -std=c11 turns contraction to fused multiply-add off: element-wise results do not depend on how a loop was compiled.
 CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT_$(CONFIG)) $(ARCH) $(OPENMP) -ffp-contract=off -fno-math-errno -Wno-psabi $(WARN) -I.
 LDFLAGS := $(OPENMP) $(filter -fsanitize% --coverage,$(OPT_$(CONFIG)))
-LDLIBS := -lopenblas -lpng -ljpeg -lcjson -lm
+LDLIBS := $(if $(filter 0,$(BLAS)),,-lopenblas) -lpng -ljpeg -lcjson -lm
+CFLAGS += $(if $(filter 0,$(BLAS)),-DSA_NO_BLAS)
 # One file's own flags: CFLAGS_kernels/cpu/name := ...
 
 # CUDA under auto: nvcc and a card turn it on. Without a card the programs are built without it, so that nobody waits for a

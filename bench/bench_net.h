@@ -4,6 +4,7 @@
 
 #include "cli/bench_run.h"
 #include "cli/shipped_nets.h"
+#include "cli/start.h"
 #include "core/version.h"
 
 #include <argp.h>
@@ -13,6 +14,7 @@ const char *argp_program_version = "segarena " SA_VERSION;
 
 static inline int sa_bench_net(int argc, char **argv, const char *name)
 {
+    sa_cli_start(argv);
     char path[PATH_MAX];
     sa_bench_options options = {0};
     const char *net = sa_cli_shipped_net(name, "", path) ? path : name;

@@ -1,5 +1,6 @@
 /* The `segarena` command: picks the subcommand. */
 #include "cli/commands.h"
+#include "cli/start.h"
 #include "core/version.h"
 
 #include <argp.h>
@@ -29,6 +30,7 @@ static void usage(FILE *stream)
 
 int main(int argc, char **argv)
 {
+    sa_cli_start(argv);
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;

@@ -44,6 +44,7 @@ struct sa_device {
     const char *kind;            /* "cpu" or "cuda" */
     char description[128];       /* "AMD EPYC, 2 threads, AVX-512" */
     int threads;                 /* CPU worker threads; 1 on CUDA */
+    double serial_ns;            /* CPU: an op of at most about so much work is done by one thread; 0: all threads do every op */
     size_t allocation_count;     /* successful alloc calls since open */
     size_t allocated_bytes;      /* bytes allocated now */
     size_t peak_allocated_bytes; /* highest allocated_bytes so far */

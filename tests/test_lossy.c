@@ -4,6 +4,7 @@
  * With arguments (prototxts) it only measures: the relative L2 error of the gradients of each after one step. */
 #include "net/budget_candidates.h"
 #include "net/feed.h"
+#include "tests/support/all_threads.h"
 #include "tests/support/small_nets.h"
 #include "tests/support/step_run.h"
 
@@ -353,7 +354,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(losses_move_little),        cmocka_unit_test(bits_do_not_depend_on_other_techniques),
         cmocka_unit_test(every_preset_runs_with_it), cmocka_unit_test(memory_is_smaller),
     };
-    if (sa_device_open_cpu(2, &device) != SA_OK) return 1;
+    if (sa_open_all_threads(2, &device) != SA_OK) return 1;
     int failures = argc > 1 ? measure(argc - 1, argv + 1) : cmocka_run_group_tests(tests, NULL, NULL);
     bool leaked = device->allocated_bytes != 0;
     sa_device_close(device);

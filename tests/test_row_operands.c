@@ -2,6 +2,7 @@
  * gradient, against the same with every value stored node by node. Same bits.
  *
  * Widths around the longest piece of a row, ceil-mode windows, ties, zeros of both signs, NaN. */
+#include "tests/support/all_threads.h"
 #include "tests/support/close.h"
 #include "tests/support/rows.h"
 
@@ -18,7 +19,7 @@
 static void run(sa_op_kind kind, const sa_op_args *args, int threads)
 {
     sa_device *device;
-    assert_int_equal(sa_device_open_cpu(threads, &device), SA_OK);
+    assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
     assert_int_equal(sa_op_run(device, kind, args), SA_OK);
     sa_device_close(device);
 }

@@ -1,4 +1,5 @@
 /* Every op on the CPU but the convolutions against plain loops: odd sizes, ties, encodings, ranges, threads, in place, errors. */
+#include "tests/support/all_threads.h"
 #include "tests/support/close.h"
 #include "tests/support/rows.h"
 
@@ -20,7 +21,7 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 static sa_status run(sa_op_kind kind, const sa_op_args *args, int threads)
 {
     sa_device *device;
-    assert_int_equal(sa_device_open_cpu(threads, &device), SA_OK);
+    assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
     sa_status status = sa_op_run(device, kind, args);
     sa_device_close(device);
     return status;
@@ -315,7 +316,7 @@ static void check_loss(const loss_case *k, int threads, bool is_prob, const sa_t
                        sa_test_value *out)
 {
     sa_device *device;
-    assert_int_equal(sa_device_open_cpu(threads, &device), SA_OK);
+    assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
     size_t bytes = device->kernels->loss_workspace_bytes(device, k->scores.n, k->scores.c, k->scores.h, k->scores.w);
     sa_op_args args = {.softmax_loss = {k->config, is_prob, dense(scores), dense(&k->label), sa_test_ref(&result[0]),
                                         sa_test_ref(&result[1]), sa_test_ref(sa_test_memory(bytes)), bytes}};
@@ -365,7 +366,7 @@ static void test_loss_errors(void **state)
     loss_case k = make_loss_case(shapes[1], false, true, true);
     float loss = -1.0f, divisor = -1.0f;
     sa_device *device;
-    assert_int_equal(sa_device_open_cpu(2, &device), SA_OK);
+    assert_int_equal(sa_open_all_threads(2, &device), SA_OK);
     size_t bytes = device->kernels->loss_workspace_bytes(device, k.scores.n, k.scores.c, k.scores.h, k.scores.w);
     sa_op_args args = {.softmax_loss = {k.config, false, dense(&k.scores), dense(&k.label), sa_test_ref(&loss),
                                         sa_test_ref(&divisor), sa_test_ref(sa_test_memory(bytes)), bytes}};
@@ -413,7 +414,7 @@ static void check_accuracy(const int *d, bool has_ignore, int top_k)
     free(kept);
     for (int threads = 1; threads <= 3; threads++) {
         sa_device *device;
-        assert_int_equal(sa_device_open_cpu(threads, &device), SA_OK);
+        assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
         size_t bytes = device->kernels->accuracy_workspace_bytes(device, d[0], classes, d[2], d[3]);
         float *got = sa_test_memory(((size_t)classes + 1) * sizeof *got);
         sa_op_args args = {.accuracy = {dense(&scores), dense(&label), has_ignore, ignore, top_k, sa_test_ref(got),

@@ -1,6 +1,7 @@
 /* Every source node on the CPU against plain loops: same bits, odd sizes, ranges, encodings, threads, in place, compositions.
  *
  * The plain loops compute a whole value element by element, from the formulas of kernels/source.h. */
+#include "tests/support/all_threads.h"
 #include "tests/support/close.h"
 #include "tests/support/rows.h"
 
@@ -26,7 +27,7 @@ static sa_test_value materialize(const sa_source *source, int n, int threads)
     sa_test_value out = sa_test_poisoned(n, root->channels, root->height, root->width);
     sa_op_args args = {.materialize = {.range = sa_test_range(&out), .source = *source, .out = sa_test_slab(&out)}};
     sa_device *device;
-    assert_int_equal(sa_device_open_cpu(threads, &device), SA_OK);
+    assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
     assert_int_equal(sa_op_run(device, SA_OP_MATERIALIZE, &args), SA_OK);
     sa_device_close(device);
     return out;
@@ -183,7 +184,7 @@ static void test_simple_nodes(void **state)
             sa_test_value want = expected(&source, d[0]);
             sa_op_args args = {.materialize = {.range = sa_test_range(&a), .source = source, .out = sa_test_slab(&a)}};
             sa_device *device;
-            assert_int_equal(sa_device_open_cpu(2, &device), SA_OK);
+            assert_int_equal(sa_open_all_threads(2, &device), SA_OK);
             assert_int_equal(sa_op_run(device, SA_OP_MATERIALIZE, &args), SA_OK);
             sa_device_close(device);
             sa_assert_same_bits("in place", a.data, want.data, sa_test_count(&want));
@@ -356,7 +357,7 @@ static void test_virtual_equals_stored(void **state)
         /* in place over x, which is read by two branches */
         sa_op_args args = {.materialize = {.range = sa_test_range(&x), .source = tree, .out = sa_test_slab(&x)}};
         sa_device *device;
-        assert_int_equal(sa_device_open_cpu(3, &device), SA_OK);
+        assert_int_equal(sa_open_all_threads(3, &device), SA_OK);
         assert_int_equal(sa_op_run(device, SA_OP_MATERIALIZE, &args), SA_OK);
         sa_device_close(device);
         sa_assert_same_bits("in place over x", x.data, want.data, sa_test_count(&want));
@@ -368,7 +369,7 @@ static void test_encodings_and_ranges(void **state)
 {
     (void)state;
     sa_device *device;
-    assert_int_equal(sa_device_open_cpu(2, &device), SA_OK);
+    assert_int_equal(sa_open_all_threads(2, &device), SA_OK);
     sa_test_value x = sa_test_random(3, 4, 3, 1037), out = sa_test_poisoned(3, 4, 3, 1037);
     /* the nearest bf16 of every value, by trying both neighbours */
     uint16_t *half = sa_test_memory(sa_test_count(&x) * sizeof *half);

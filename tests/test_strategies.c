@@ -1,6 +1,7 @@
 /* Lossless techniques never change a number: on every small net each switch alone, each preset and random combinations give the
  * bits that `caffe` gives at the same convolution algorithm, for one and two threads, and take the memory that the plan says.
  * Parsing of names and combinations that make no sense are in test_strategy_names.c. */
+#include "tests/support/all_threads.h"
 #include "tests/support/small_nets.h"
 #include "tests/support/step_run.h"
 
@@ -229,7 +230,7 @@ static int open_devices(void **state)
 {
     (void)state;
     for (int i = 0; i < THREADS_MAX; i++)
-        if (sa_device_open_cpu(i + 1, &devices[i]) != SA_OK) return 1;
+        if (sa_open_all_threads(i + 1, &devices[i]) != SA_OK) return 1;
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* Accuracy on the CPU: exact integer counts, one set a thread, added at the end. */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/source_cpu.h"
 
@@ -90,7 +91,7 @@ sa_status sa_cpu_accuracy(sa_device *device, const sa_accuracy_args *args)
     if (args->workspace_bytes < wanted)
         SA_FAIL(SA_CAPACITY, "accuracy: a workspace of %zu bytes, %zu wanted", args->workspace_bytes, wanted);
     memset(workspace, 0, wanted);
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(sa_cpu_crew(device, 2.0 * (double)rows * width * scores->channels))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         uint64_t *own = workspace + (size_t)omp_get_thread_num() * counts;

@@ -2,6 +2,7 @@
  *
  * Both are a sum over the rows of a channel of two canonical row sums. The threads share the rows, of a few channels at a time, and
  * the row sums are added in order afterwards. */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/operand_cpu.h"
 #include "kernels/cpu/row_sum.h"
@@ -68,9 +69,11 @@ static void reduce_rows(const sa_device *device, const reduction *r, int c, int 
 {
     const int rows = (int)(end - begin);
     sa_work_share share;
-    const int band_rows = sa_max_int(BAND_ROWS, rows / (4 * device->threads));
-    sa_work_share_start(&share, (rows + band_rows - 1) / band_rows, device->threads);
-#pragma omp parallel num_threads(device->threads)
+    const int nodes = r->sum->count + (r->factor ? r->factor->count : 0);
+    const int threads = sa_cpu_crew(device, 0.5 * nodes * channels * rows * r->width);
+    const int band_rows = sa_max_int(BAND_ROWS, rows / (4 * threads));
+    sa_work_share_start(&share, (rows + band_rows - 1) / band_rows, threads);
+#pragma omp parallel num_threads(threads)
     {
         _Alignas(64) float scratch[2 * SA_CPU_SCRATCH_FLOATS];
         for (int item; sa_work_share_take(&share, &item);)

@@ -72,10 +72,18 @@ static double row_sum(const sa_source *dy, int n, int o, int y, int width, float
     return sum;
 }
 
+int sa_conv_crew(const sa_device *device, const sa_conv_shape *s, int images, int out_channels)
+{
+    const double sums_a_ns = 20; /* multiplications and additions of one thread */
+    const double outputs = (double)images * out_channels * s->out_height * s->out_width;
+    return sa_cpu_crew(device, outputs * s->in_channels * s->kernel_h * s->kernel_w / sums_a_ns);
+}
+
 void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args)
 {
     float *dbias = args->dbias.ptr;
-#pragma omp parallel num_threads(device->threads)
+    const double elements = sa_range_elements(&args->range, args->shape.out_height, args->shape.out_width);
+#pragma omp parallel num_threads(sa_cpu_crew(device, sa_cpu_source_ns(&args->dy, elements)))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)

@@ -4,6 +4,7 @@
 #define SA_KERNELS_CPU_CONV_COMMON_H
 
 #include "core/checked.h"
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/source_cpu.h"
 #include "kernels/ops.h"
 
@@ -35,6 +36,14 @@ sa_conv_request sa_conv_backward_request(const sa_conv_backward_args *args);
 
 /* target[0 .. count) = columns [x, x + count) of row y of channel c of image n; zero outside the plane. */
 void sa_conv_load_row(const sa_source *source, int n, int c, int y, int x, int count, float *target, float *scratch);
+
+/* How many threads a pass over so many images and output channels is worth (crew.h). */
+int sa_conv_crew(const sa_device *device, const sa_conv_shape *shape, int images, int out_channels);
+
+static inline int sa_conv_range_crew(const sa_device *device, const sa_conv_shape *shape, const sa_range *range)
+{
+    return sa_conv_crew(device, shape, sa_range_images(range), sa_range_channels(range));
+}
 
 /* dbias over args->range: for each image the rows' float64 sums in order, rounded, then added in float32. */
 void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args);

@@ -259,15 +259,15 @@ static void run_strip(const pass *p, const target *t, int n, int i0, int rows, c
     if (t->gather) gather_strip(p, t, n, i0, rows, dx);
 }
 
-static void run_pass(const sa_device *device, const pass *p, const target *t, const sa_range *range, const float *weight,
-                     bool turned, float *workspace)
+static void run_pass(int threads, const pass *p, const target *t, const sa_range *range, const float *weight, bool turned,
+                     float *workspace)
 {
     const int strips = (p->out_height + p->rows - 1) / p->rows;
     sa_work_share share;
-    sa_work_share_start(&share, sa_range_images(range) * strips, device->threads);
+    sa_work_share_start(&share, sa_range_images(range) * strips, threads);
     fill_tap_offsets(p, (int32_t *)(void *)(workspace + p->tap_at));
     pack_weight(p, weight, turned, workspace + p->weight_at);
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         float *room = workspace + (size_t)omp_get_thread_num() * p->thread_pitch, *strip = room + p->strip_at;
@@ -286,7 +286,7 @@ static sa_status forward(const sa_device *device, const sa_conv_forward_args *ar
     const float *weight = (const float *)args->weight.ptr + (size_t)o0 * (size_t)p.in_channels * (size_t)p.taps;
     target t = {.out = &args->y, .o0 = o0};
     if (args->bias.ptr) t.bias = (const float *)args->bias.ptr + o0;
-    run_pass(device, &p, &t, &args->range, weight, false, args->workspace.ptr);
+    run_pass(sa_conv_range_crew(device, &args->shape, &args->range), &p, &t, &args->range, weight, false, args->workspace.ptr);
     return SA_OK;
 }
 
@@ -334,7 +334,7 @@ static void weight_gradient(const sa_device *device, const sa_conv_backward_args
     float *dweight = (float *)args->dweight.ptr + (size_t)args->range.channel_begin * (size_t)depth;
     fill_tap_offsets(&p, (int32_t *)(void *)(workspace + p.tap_at));
     if (!args->accumulate) memset(dweight, 0, (size_t)p.out_channels * (size_t)depth * sizeof *dweight);
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(sa_conv_range_crew(device, &args->shape, &args->range))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         for (int n = args->range.image_begin; n < args->range.image_end; n++)
@@ -356,7 +356,8 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
     if (args->dx.at.ptr) {
         pass p = data_pass(&args->shape, device->threads, &args->dy, args->gather);
         target t = {.out = &args->dx, .gather = args->gather ? args : NULL};
-        run_pass(device, &p, &t, &args->range, args->weight.ptr, true, args->workspace.ptr);
+        run_pass(sa_conv_range_crew(device, &args->shape, &args->range), &p, &t, &args->range, args->weight.ptr, true,
+                 args->workspace.ptr);
     }
     if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
     return SA_OK;

@@ -216,8 +216,9 @@ static void run_spans(const sa_fft_job *j, const sa_range *range, const sa_fft_c
     const sa_fft_plan *p = &j->plan;
     const int tiles = p->by_packs ? SA_FFT_PACK : p->own;
     sa_work_share share;
-    sa_work_share_start(&share, sa_range_images(range) * sa_fft_divide_up(p->tiles, tiles), j->device->threads);
-#pragma omp parallel num_threads(j->device->threads)
+    const int threads = sa_conv_range_crew(j->device, j->shape, range);
+    sa_work_share_start(&share, sa_range_images(range) * sa_fft_divide_up(p->tiles, tiles), threads);
+#pragma omp parallel num_threads(threads)
     {
         const sa_fft_member member = {omp_get_thread_num(), omp_get_num_threads()};
         transform_filters(j, &member, weight, turned);
@@ -343,7 +344,8 @@ static void run_gradients(const sa_fft_job *j, const sa_conv_backward_args *args
     const sa_fft_plan *p = &j->plan;
     const size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
     float *dweight = (float *)args->dweight.ptr + (size_t)args->range.channel_begin * filter;
-#pragma omp parallel num_threads(p->windows_of_x ? p->workers : j->device->threads)
+    const int threads = sa_conv_range_crew(j->device, j->shape, &args->range);
+#pragma omp parallel num_threads(p->windows_of_x ? sa_min_int(p->workers, threads) : threads)
     {
         const sa_fft_member everybody = {omp_get_thread_num(), omp_get_num_threads()};
         const sa_fft_crew crew = find_crew(p, &everybody);

@@ -5,9 +5,9 @@
  * summed depends, with some of OpenBLAS's kernels, on how many rows there are and which of them it is (Haswell's take 12 at a
  * time and the rest in another way). So another range of output channels may give other bits, and bands (net/passes/pass_banded.c)
  * are not used with im2col. */
+#include "kernels/cpu/blas.h"
 #include "kernels/cpu/conv_common.h"
 
-#include <cblas.h>
 #include <string.h>
 
 enum {
@@ -106,7 +106,7 @@ static void clear_border(const sa_conv_shape *s, float *column)
 static void fill_column(const sa_device *device, const sa_conv_shape *s, const sa_source *x, int n, float *column)
 {
     size_t channel = (size_t)s->kernel_h * (size_t)s->kernel_w * (size_t)s->out_height * (size_t)s->out_width;
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(sa_cpu_crew(device, (double)channel * s->in_channels))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)
@@ -130,6 +130,11 @@ static const float *column_of(const sa_device *device, const sa_conv_shape *s, c
     return workspace;
 }
 
+static int image_crew(const sa_device *device, const sa_conv_shape *s, const sa_range *range)
+{
+    return sa_conv_crew(device, s, 1, sa_range_channels(range));
+}
+
 /* y = weight * column + bias for `count` columns from p on. */
 static void multiply_block(const sa_conv_forward_args *args, const float *column, int n, int p, int count)
 {
@@ -137,8 +142,15 @@ static void multiply_block(const sa_conv_forward_args *args, const float *column
     int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w, o0 = args->range.channel_begin;
     const float *weight = (const float *)args->weight.ptr + (size_t)o0 * (size_t)depth, *bias = args->bias.ptr;
     float *y = (float *)sa_slab_row(&args->y, n, o0, 0) + p;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, sa_range_channels(&args->range), count, depth, 1, weight, depth,
-                column + p, plane, 0, y, plane);
+    sa_product_run(&(sa_product){.rows = sa_range_channels(&args->range),
+                                 .columns = count,
+                                 .depth = depth,
+                                 .a = weight,
+                                 .a_pitch = depth,
+                                 .b = column + p,
+                                 .b_pitch = plane,
+                                 .c = y,
+                                 .c_pitch = plane});
     for (int o = o0; bias && o < args->range.channel_end; o++, y += plane)
         for (int i = 0; i < count; i++) y[i] += bias[o];
 }
@@ -147,10 +159,9 @@ static sa_status forward(const sa_device *device, const sa_conv_forward_args *ar
 {
     const sa_conv_shape *s = &args->shape;
     int plane = s->out_height * s->out_width;
-    openblas_set_num_threads(1);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *column = column_of(device, s, &args->x, n, args->workspace.ptr);
-#pragma omp parallel for num_threads(device->threads) schedule(static)
+#pragma omp parallel for num_threads(image_crew(device, s, &args->range)) schedule(static)
         for (int b = 0; b < column_blocks(plane); b++) multiply_block(args, column, n, b * COLUMN_BLOCK, columns_of(b, plane));
     }
     return SA_OK;
@@ -163,10 +174,19 @@ static void weight_gradient(const sa_device *device, const sa_conv_backward_args
     int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w;
     int block = depth < SMALL_WEIGHT_ROW ? SMALL_WEIGHT_BLOCK : WEIGHT_BLOCK;
     float *dweight = (float *)args->dweight.ptr + (size_t)args->range.channel_begin * (size_t)depth;
-#pragma omp parallel for num_threads(device->threads) schedule(static)
+#pragma omp parallel for num_threads(image_crew(device, s, &args->range)) schedule(static)
     for (int q = 0; q < depth; q += block)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, sa_range_channels(&args->range), sa_min_int(depth - q, block), plane,
-                    1, dy, plane, column + (size_t)q * (size_t)plane, plane, add ? 1 : 0, dweight + q, depth);
+        sa_product_run(&(sa_product){.rows = sa_range_channels(&args->range),
+                                     .columns = sa_min_int(depth - q, block),
+                                     .depth = plane,
+                                     .a = dy,
+                                     .a_pitch = plane,
+                                     .b = column + (size_t)q * (size_t)plane,
+                                     .b_pitch = plane,
+                                     .b_transposed = true,
+                                     .add = add,
+                                     .c = dweight + q,
+                                     .c_pitch = depth});
 }
 
 /* dx row y of one channel = sum of the column entries that were copied from it. */
@@ -196,12 +216,20 @@ static void data_gradient(const sa_device *device, const sa_conv_backward_args *
     const sa_conv_shape *s = &args->shape;
     int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w;
     float *product = is_plain_1x1(s) ? dx : column;
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(image_crew(device, s, &args->range))
     {
 #pragma omp for schedule(static)
         for (int b = 0; b < column_blocks(plane); b++)
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, depth, columns_of(b, plane), s->out_channels, 1, args->weight.ptr,
-                        depth, dy + b * COLUMN_BLOCK, plane, 0, product + b * COLUMN_BLOCK, plane);
+            sa_product_run(&(sa_product){.rows = depth,
+                                         .columns = columns_of(b, plane),
+                                         .depth = s->out_channels,
+                                         .a = args->weight.ptr,
+                                         .a_pitch = depth,
+                                         .a_transposed = true,
+                                         .b = dy + b * COLUMN_BLOCK,
+                                         .b_pitch = plane,
+                                         .c = product + b * COLUMN_BLOCK,
+                                         .c_pitch = plane});
         if (product != dx) {
             size_t channel = (size_t)s->kernel_h * (size_t)s->kernel_w * (size_t)plane;
 #pragma omp for collapse(2) schedule(static)
@@ -218,7 +246,8 @@ static const float *dy_of(const sa_device *device, const sa_conv_backward_args *
 {
     int o0 = args->range.channel_begin, width = args->shape.out_width, height = args->shape.out_height;
     if (sa_source_is_dense_f32(&args->dy)) return sa_slab_row(&args->dy.node[0].slab, n, o0, 0);
-#pragma omp parallel num_threads(device->threads)
+    const double elements = (double)sa_range_channels(&args->range) * height * width;
+#pragma omp parallel num_threads(sa_cpu_crew(device, sa_cpu_source_ns(&args->dy, elements)))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for collapse(2) schedule(static)
@@ -234,7 +263,7 @@ static void gather_image(const sa_device *device, const sa_conv_backward_args *a
 {
     const sa_conv_shape *s = &args->shape;
     size_t plane = (size_t)s->in_height * (size_t)s->in_width;
-#pragma omp parallel for num_threads(device->threads) schedule(static)
+#pragma omp parallel for num_threads(sa_cpu_crew(device, (double)plane * s->in_channels)) schedule(static)
     for (int c = 0; c < s->in_channels; c++) {
         sa_conv_piece piece = {.n = n, .c = c, .rows = s->in_height, .columns = s->in_width};
         piece.value = dx + (size_t)c * plane;
@@ -249,7 +278,6 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
     layout l = {0};
     SA_TRY(plan_layout(&request, &l));
     float *column = args->workspace.ptr, *dy_stage = column + l.column, *dx_stage = dy_stage + l.dy;
-    openblas_set_num_threads(1);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *dy = dy_of(device, args, n, dy_stage);
         if (args->dweight.ptr)

@@ -1,5 +1,6 @@
 /* The CPU device: host memory in huge pages, the OpenMP kernels of kernels/cpu, no work queue. */
 #include "core/checked.h"
+#include "kernels/cpu/blas.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/kernels_cpu.h"
 
@@ -44,7 +45,7 @@ static void *map_aligned(size_t bytes)
 static void touch_pages(char *memory, size_t bytes, int threads)
 {
     static const size_t page_bytes = 4096;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(static) if (bytes > huge_page_bytes)
     for (size_t at = 0; at < bytes; at += page_bytes) *(volatile char *)(memory + at) = 0;
 }
 
@@ -172,8 +173,12 @@ static void describe(sa_device *device)
 #else
     const char *vectors = "baseline vectors";
 #endif
-    snprintf(device->description, sizeof device->description, "%s, %d thread%s, %s", model, device->threads,
-             device->threads == 1 ? "" : "s", vectors);
+    /* Set by a program that chose the kernels in OpenBLAS's place (cli/start.h). */
+    const char *instead_of = getenv("SA_BLAS_INSTEAD_OF");
+    const bool chosen = instead_of && strcmp(instead_of, "-") != 0;
+    snprintf(device->description, sizeof device->description, "%s, %d thread%s, %s, BLAS %s%s%.24s%s", model, device->threads,
+             device->threads == 1 ? "" : "s", vectors, sa_blas_kernels(), chosen ? " (chosen over " : "", chosen ? instead_of : "",
+             chosen ? ")" : "");
 }
 
 sa_status sa_device_open_cpu(int threads, sa_device **device)
@@ -185,6 +190,7 @@ sa_status sa_device_open_cpu(int threads, sa_device **device)
     cpu->base.kernels = &sa_cpu_kernels;
     cpu->base.kind = "cpu";
     cpu->base.threads = threads ? threads : usable_cores();
+    cpu->base.serial_ns = 60000;
     describe(&cpu->base);
     *device = &cpu->base;
     return SA_OK;

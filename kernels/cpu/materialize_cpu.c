@@ -1,4 +1,5 @@
 /* materialize on the CPU: stores a source's value, row by row. */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/rows_cpu.h"
 #include "kernels/cpu/source_cpu.h"
@@ -54,9 +55,11 @@ sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
     if (args->out.encoding != SA_F32 && args->out.encoding != SA_BF16)
         SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)args->out.encoding);
     sa_bands bands;
-    sa_bands_start(&bands, &args->range, args->out.height, device->threads);
+    const double elements = sa_range_elements(&args->range, args->out.height, args->out.width);
+    const int threads = sa_cpu_crew(device, sa_cpu_source_ns(&args->source, elements));
+    sa_bands_start(&bands, &args->range, args->out.height, threads);
     const bool stream = should_stream(args);
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         for (sa_band band; sa_bands_take(&bands, &band);)

@@ -3,6 +3,7 @@
  * A strip of up to STRIP windows goes down several rows of windows. The first of equal values in row-major order of a window wins.
  * SegNet's windows (2 or 3 columns, stride 2, no padding) go 16 at a time in two steps: the greatest of a window's columns for each
  * row of the plane below, once for all the window rows that share it, then the greatest of these. Other windows are scanned. */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/mask_cpu.h"
 #include "kernels/cpu/operand_cpu.h"
@@ -192,8 +193,11 @@ sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *arg
     SA_TRY(check_mask(args));
     const int height = args->out.height;
     sa_bands bands;
-    sa_bands_start(&bands, &args->range, height, device->threads);
-#pragma omp parallel num_threads(device->threads)
+    const double windows = sa_range_elements(&args->range, height, args->out.width);
+    const double read = windows * args->window.stride_h * args->window.stride_w;
+    const int threads = sa_cpu_crew(device, windows + sa_cpu_source_ns(&args->x, read));
+    sa_bands_start(&bands, &args->range, height, threads);
+#pragma omp parallel num_threads(threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         strip s;

@@ -1,5 +1,6 @@
 /* softmax over channels on the CPU. */
 #include "kernels/cpu/softmax_cpu.h"
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 
 #include "core/checked.h"
@@ -31,7 +32,8 @@ sa_status sa_cpu_softmax(sa_device *device, const sa_softmax_args *args)
         SA_FAIL(SA_INVALID, "softmax: channels %d to %d given, but it is over all %d", range->channel_begin, range->channel_end,
                 channels);
     const int64_t rows = (int64_t)(range->image_end - range->image_begin) * height;
-#pragma omp parallel num_threads(device->threads)
+    const int threads = sa_cpu_crew(device, 5 * sa_range_elements(range, height, width));
+#pragma omp parallel num_threads(threads)
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)

@@ -2,6 +2,7 @@
  *
  * The loss of a pixel is float32 (the probability of its label has the bits that sa_cpu_softmax would store); sums are float64 in
  * the canonical order: row sums go to the workspace and are added in order of (n, y). */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/row_sum.h"
 #include "kernels/cpu/softmax_cpu.h"
@@ -102,7 +103,8 @@ sa_status sa_cpu_softmax_loss(sa_device *device, const sa_softmax_loss_args *arg
     if (args->workspace_bytes < (size_t)rows * sizeof(row_loss))
         SA_FAIL(SA_CAPACITY, "softmax_loss: a workspace of %zu bytes for %lld rows", args->workspace_bytes, (long long)rows);
     row_loss *row_losses = args->workspace.ptr; /* (N, H) */
-#pragma omp parallel num_threads(device->threads)
+    const double scores = (double)rows * sa_source_root(&args->label)->width * args->config.classes;
+#pragma omp parallel num_threads(sa_cpu_crew(device, 4 * scores))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)
@@ -163,7 +165,7 @@ sa_status sa_cpu_softmax_loss_grad(sa_device *device, const sa_softmax_loss_grad
 {
     const int height = args->out.height, width = args->out.width;
     const int64_t rows = (int64_t)args->out.images * height;
-#pragma omp parallel num_threads(device->threads)
+#pragma omp parallel num_threads(sa_cpu_crew(device, 5.0 * (double)rows * width * args->config.classes))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)

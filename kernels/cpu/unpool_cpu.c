@@ -1,6 +1,7 @@
 /* Upsample through a stored mask on the CPU: scatter (forward, float masks of any origin) and gather (backward).
  *
  * Upsample by the mask of its own pooling is the source node UNPOOL, not an op. */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/mask_cpu.h"
 #include "kernels/cpu/rows_cpu.h"
@@ -38,7 +39,8 @@ sa_status sa_cpu_unpool_scatter(sa_device *device, const sa_unpool_scatter_args 
     const int64_t planes = sa_range_rows(&args->range, 1);
     int64_t bad_plane = planes; /* the first, whichever thread meets one first */
     int bad_y = 0, bad_x = 0;
-#pragma omp parallel num_threads(device->threads)
+    const double elements = sa_range_elements(&args->range, args->out.height, args->out.width);
+#pragma omp parallel num_threads(sa_cpu_crew(device, elements))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)
@@ -117,8 +119,9 @@ static void gather_row(const sa_unpool_gather_args *args, int n, int c, int py)
 sa_status sa_cpu_unpool_gather(sa_device *device, const sa_unpool_gather_args *args)
 {
     sa_bands bands;
-    sa_bands_start(&bands, &args->range, args->dx.height, device->threads);
-#pragma omp parallel num_threads(device->threads)
+    const int threads = sa_cpu_crew(device, sa_range_elements(&args->range, args->dx.height, args->dx.width));
+    sa_bands_start(&bands, &args->range, args->dx.height, threads);
+#pragma omp parallel num_threads(threads)
     for (sa_band band; sa_bands_take(&bands, &band);)
         for (int c = args->range.channel_begin; c < args->range.channel_end; c++)
             for (int py = band.y_begin; py < band.y_end; py++) gather_row(args, band.n, c, py);

@@ -1,7 +1,8 @@
 /* The solver's update and the fill on the CPU: plain passes over flat memory. */
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
 
-/* Elements that one thread takes at a time; smaller parameters are not worth waking threads for. */
+/* Elements that one thread takes at a time. */
 enum { CHUNK = 16384 };
 
 static size_t chunk_count(size_t count)
@@ -18,7 +19,7 @@ sa_status sa_cpu_fill(sa_device *device, const sa_fill_args *args)
 {
     float *target = args->target.ptr; /* (count) */
     const size_t chunks = chunk_count(args->count);
-#pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 1)
+#pragma omp parallel for schedule(static) num_threads(sa_cpu_crew(device, 0.2 * (double)args->count))
     for (size_t chunk = 0; chunk < chunks; chunk++)
         for (size_t i = chunk * CHUNK; i < chunk_end(chunk, args->count); i++) target[i] = args->value;
     return SA_OK;
@@ -30,7 +31,7 @@ sa_status sa_cpu_sgd_update(sa_device *device, const sa_sgd_update_args *args)
     const float rate = ((const sa_step_state *)args->step_state.ptr)->rate * args->lr_mult;
     const float decay = args->decay, momentum = args->momentum;
     const size_t chunks = chunk_count(args->count);
-#pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 1)
+#pragma omp parallel for schedule(static) num_threads(sa_cpu_crew(device, 0.6 * (double)args->count))
     for (size_t chunk = 0; chunk < chunks; chunk++) {
         for (size_t i = chunk * CHUNK, end = chunk_end(chunk, args->count); i < end; i++) {
             float g = grad[i] + decay * param[i];
