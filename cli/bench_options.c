@@ -1,7 +1,10 @@
 /* Command line of `segarena bench`, bench_old and bench_new. */
 #include "cli/bench_run.h"
 
+#include "cli/command_line.h"
+#include "cli/option_values.h"
 #include "cli/shipped_nets.h"
+#include "core/size_text.h"
 #include "core/size_text.h"
 
 #include <argp.h>
@@ -13,45 +16,23 @@ typedef struct parse_state {
     const char *fixed_net;
 } parse_state;
 
-enum {
-    KEY_STRATEGY = 's',
-    KEY_CONV = 'c',
-    KEY_DEVICE = 'd',
-    KEY_THREADS = 't',
-    KEY_WARMUP = 'w',
-    KEY_STEPS = 'n',
-    KEY_SEED = 'r',
-    KEY_JSON = 'j',
-    KEY_OPS = 'o',
-    KEY_BATCH = 'b'
-};
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_WARMUP = 'w', KEY_STEPS = 'n', KEY_SEED = 'r', KEY_JSON = 'j' };
 
-enum { KEY_BUDGET = 256, KEY_FRONTIER, KEY_COSTS, KEY_WORKSPACE_LIMIT, KEY_NO_GRAPH };
+enum { KEY_BUDGET = 256, KEY_FRONTIER, KEY_COSTS, KEY_WORKSPACE_LIMIT, KEY_NO_GRAPH, KEY_OPS };
 
 enum { FRONTIER_DEFAULT = 8 };
-
-static int number(struct argp_state *state, const char *name, const char *text, int low, int high)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end || value < low || value > high)
-        argp_error(state, "--%s %s: a whole number from %d to %d is expected", name, text, low, high);
-    return (int)value;
-}
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     parse_state *p = state->input;
     sa_bench_options *o = p->options;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->net_options; return 0;
     case KEY_STRATEGY: o->strategies = argument; return 0;
     case KEY_CONV: o->conv = argument; return 0;
-    case KEY_DEVICE: o->device = argument; return 0;
-    case KEY_THREADS: o->threads = number(state, "threads", argument, 1, 1024); return 0;
-    case KEY_WARMUP: o->warmup = number(state, "warmup", argument, 0, SA_BENCH_STEPS_MAX / 2); return 0;
-    case KEY_STEPS: o->steps = number(state, "steps", argument, 1, SA_BENCH_STEPS_MAX / 2); return 0;
-    case KEY_SEED: o->seed = (uint64_t)number(state, "seed", argument, 0, 2147483647); return 0;
-    case KEY_BATCH: o->batch = number(state, "batch", argument, 1, 65536); return 0;
+    case KEY_WARMUP: o->warmup = sa_cli_number(state, "warmup", argument, 0, SA_BENCH_STEPS_MAX / 2); return 0;
+    case KEY_STEPS: o->steps = sa_cli_number(state, "steps", argument, 1, SA_BENCH_STEPS_MAX / 2); return 0;
+    case KEY_SEED: o->seed = (uint64_t)sa_cli_number(state, "seed", argument, 0, 2147483647); return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_OPS: o->ops = true; return 0;
     case KEY_NO_GRAPH: o->no_graph = true; return 0;
@@ -62,12 +43,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_FRONTIER:
-        o->frontier = argument ? number(state, "frontier", argument, 1, SA_BENCH_STRATEGIES_MAX) : FRONTIER_DEFAULT;
+        o->frontier = argument ? sa_cli_number(state, "frontier", argument, 1, SA_BENCH_STRATEGIES_MAX) : FRONTIER_DEFAULT;
         return 0;
-    case KEY_BUDGET:
-        if (sa_size_parse(argument, &o->budget_bytes) != SA_OK) argp_error(state, "--budget: %s", sa_error_message());
-        if (o->budget_bytes == 0) argp_error(state, "--budget %s: nothing fits into 0 bytes", argument);
-        return 0;
+    case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
     case ARGP_KEY_ARG:
         if (p->fixed_net || o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = sa_cli_net_path(argument, "", o->net_path);
@@ -95,25 +73,22 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
          "at most so much workspace a convolution (0: the least possible), whatever the strategy says", 0},
         {"no-graph", KEY_NO_GRAPH, NULL, 0, "cuda: launch every kernel instead of replaying a recorded step", 0},
         {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
-        {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
-        {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
         {"warmup", KEY_WARMUP, "N", 0, "steps that are not timed (default 1)", 0},
         {"steps", KEY_STEPS, "N", 0, "steps that are timed (default 3)", 0},
         {"seed", KEY_SEED, "N", 0, "of parameters and data (default 1)", 0},
-        {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
         {"ops", KEY_OPS, NULL, 0, "print the time of every op", 0},
         {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
         {0},
     };
+    static const struct argp_child CHILDREN[] = {{&sa_cli_net_argp, 0, NULL, 0}, {0}};
     struct argp argp = {OPTIONS,
                         parse,
                         fixed_net ? NULL : "NET.prototxt",
                         "Runs training steps at full size and measures bytes and milliseconds.",
-                        NULL,
+                        CHILDREN,
                         NULL,
                         NULL};
     parse_state state = {options, fixed_net};
-    *options = (sa_bench_options){.conv = "auto", .device = "auto", .warmup = 1, .steps = 3, .seed = 1};
-    argp_err_exit_status = 2;
-    return argp_parse(&argp, argc, argv, 0, NULL, &state) ? 2 : -1;
+    *options = (sa_bench_options){.conv = "auto", .net_options.device = "auto", .warmup = 1, .steps = 3, .seed = 1};
+    return sa_cli_parse(&argp, argc, argv, &state) ? -1 : 2;
 }

@@ -130,6 +130,7 @@ static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total
     char hash[17];
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "net", net->name);
+    cJSON_AddBoolToObject(row, "input_shapes_assumed", net->shapes_assumed);
     cJSON_AddStringToObject(row, "strategy", r->strategy.name);
     cJSON_AddStringToObject(row, "conv", sa_conv_option_name(r->strategy.conv));
     cJSON_AddStringToObject(row, "device", r->device);

@@ -241,11 +241,9 @@ static sa_status run_all(bench *b)
 
 static sa_status run_bench(bench *b)
 {
-    sa_net_options net = {.batch = b->options->batch};
-    SA_TRY(sa_device_open(b->options->device, b->options->threads, &b->device));
+    SA_TRY(sa_cli_net_open("bench", b->options->net, &b->options->net_options, NULL, &b->device, &b->net));
     if (b->options->no_graph && b->device->functions->set_option) SA_TRY(b->device->functions->set_option(b->device, "graph", 0));
-    SA_TRY(sa_net_load(b->options->net, &net, &b->net));
-    sa_cli_note("bench", b->net->note);
+    if (!b->options->json) sa_cli_print_assumed(stdout, b->net);
     SA_TRY(plan_all(b));
     return run_all(b);
 }

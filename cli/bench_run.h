@@ -2,6 +2,7 @@
 #ifndef SA_CLI_BENCH_RUN_H
 #define SA_CLI_BENCH_RUN_H
 
+#include "cli/net_options.h"
 #include "cli/output_series.h"
 #include "net/session.h"
 
@@ -16,8 +17,9 @@ typedef struct sa_bench_options {
     size_t budget_bytes;     /* > 0: the fastest strategy within it runs too */
     int frontier;            /* > 0: so many points of the frontier run too */
     const char *costs;       /* what predicted times come from, see cli/budget_option.h */
-    const char *conv, *device;
-    int threads, warmup, steps, batch;
+    const char *conv;
+    sa_cli_net_options net_options;
+    int warmup, steps;
     uint64_t seed;
     bool json, ops, no_graph, workspace_limited;
     size_t workspace_limit_bytes; /* workspace_limited: of every strategy */

@@ -1,10 +1,13 @@
 /* `segarena explain NET.prototxt`: where Caffe's memory goes, to the byte, and what would fit. */
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/explain_report.h"
+#include "cli/net_options.h"
+#include "cli/option_values.h"
 #include "cli/shipped_nets.h"
-#include "core/size_text.h"
 
 #include <argp.h>
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 
 typedef struct explain_options {
@@ -12,17 +15,21 @@ typedef struct explain_options {
     char net_path[PATH_MAX]; /* of a shipped net */
     bool has_capacity, json;
     size_t capacity_bytes;
+    sa_cli_net_options options;
 } explain_options;
+
+enum { KEY_CAPACITY = 256, KEY_JSON = 'j' };
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     explain_options *o = state->input;
     switch (key) {
-    case 'c':
-        if (sa_size_parse(argument, &o->capacity_bytes) != SA_OK) argp_error(state, "--capacity: %s", sa_error_message());
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->options; return 0;
+    case KEY_CAPACITY:
+        o->capacity_bytes = sa_cli_size(state, "capacity", argument);
         o->has_capacity = true;
         return 0;
-    case 'j': o->json = true; return 0;
+    case KEY_JSON: o->json = true; return 0;
     case ARGP_KEY_ARG:
         if (o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = sa_cli_net_path(argument, "", o->net_path);
@@ -44,20 +51,33 @@ static sa_status print(const explain_options *o, const sa_explanation *explanati
     return SA_OK;
 }
 
+/* With --json, a failure is told on stdout too. */
+static void print_failure(const explain_options *o, bool assumed)
+{
+    if (!o->json) return;
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "path", o->net);
+    cJSON_AddStringToObject(root, "error", sa_error_message());
+    cJSON_AddBoolToObject(root, "input_shapes_assumed", assumed);
+    char *text = cJSON_Print(root);
+    if (text) puts(text);
+    free(text);
+    cJSON_Delete(root);
+}
+
 static sa_status run(const explain_options *o)
 {
     sa_device *device = NULL;
     sa_net *net = NULL;
     sa_explanation explanation;
-    SA_TRY(sa_device_open_cpu(0, &device));
-    sa_status status = sa_net_load(o->net, NULL, &net);
-    if (status == SA_OK) {
-        sa_cli_note("explain", net->note);
-        status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, device, &explanation);
-    }
+    bool assumed = false;
+    sa_status status = sa_cli_net_open("explain", o->net, &o->options, &assumed, &device, &net);
+    if (status == SA_OK) status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, device, &explanation);
     if (status == SA_OK) {
         status = print(o, &explanation);
         sa_explanation_free(&explanation);
+    } else {
+        print_failure(o, assumed);
     }
     sa_net_free(net);
     sa_device_close(device);
@@ -67,15 +87,15 @@ static sa_status run(const explain_options *o)
 int sa_cmd_explain(int argc, char **argv)
 {
     static const struct argp_option OPTIONS[] = {
-        {"capacity", 'c', "SIZE", 0, "the memory of the graphics card, e.g. 8GiB: says what fits", 0},
-        {"json", 'j', NULL, 0, "one JSON document on stdout", 0},
+        {"capacity", KEY_CAPACITY, "SIZE", 0, "the memory of the graphics card, e.g. 8GiB: says what fits", 0},
+        {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
         {0},
     };
+    static const struct argp_child CHILDREN[] = {{&sa_cli_net_argp, 0, NULL, 0}, {0}};
     static const struct argp ARGP = {
-        OPTIONS, parse, "NET.prototxt", "Says where the memory goes when Caffe trains the net, and what would fit.", NULL,
+        OPTIONS, parse, "NET.prototxt", "Says where the memory goes when Caffe trains the net, and what would fit.", CHILDREN,
         NULL,    NULL};
-    explain_options options = {0};
-    argp_err_exit_status = 2;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
+    explain_options options = {.options.device = "cpu"};
+    if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("explain");
 }

@@ -1,5 +1,8 @@
 /* `segarena place`: solves a static-allocation instance in CSV. */
+#include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/file_kind.h"
+#include "cli/option_values.h"
 
 #include "core/size_text.h"
 #include "memory/plan.h"
@@ -22,11 +25,13 @@ typedef struct place_arguments {
     bool json;
 } place_arguments;
 
+enum { KEY_OUTPUT = 'o', KEY_JSON = 'j', KEY_CAPACITY = 256, KEY_TIMEOUT };
+
 static const struct argp_option options[] = {
-    {"capacity", 'c', "SIZE", 0, "bytes that the placement must fit in (K, M, G, KiB, MiB, GiB allowed); required", 0},
-    {"timeout", 't', "SECONDS", 0, "give up after this time (default 60)", 0},
-    {"output", 'o', "FILE", 0, "write the placement to FILE as id,lower,upper,size,offset", 0},
-    {"json", 'j', NULL, 0, "print one JSON document", 0},
+    {"capacity", KEY_CAPACITY, "SIZE", 0, "bytes that the placement must fit in (K, M, G, KiB, MiB, GiB allowed); required", 0},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "give up after this time (default 60)", 0},
+    {"output", KEY_OUTPUT, "FILE", 0, "write the placement to FILE as id,lower,upper,size,offset", 0},
+    {"json", KEY_JSON, NULL, 0, "print one JSON document", 0},
     {0},
 };
 
@@ -35,17 +40,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     place_arguments *arguments = state->input;
     char *end;
     switch (key) {
-    case 'c':
-        if (sa_size_parse(text, &arguments->capacity_bytes) != SA_OK) argp_error(state, "--capacity: %s", sa_error_message());
-        if (arguments->capacity_bytes == 0) argp_error(state, "--capacity is 0");
-        return 0;
-    case 't':
+    case KEY_CAPACITY: arguments->capacity_bytes = sa_cli_size(state, "capacity", text); return 0;
+    case KEY_TIMEOUT:
         arguments->timeout_seconds = strtod(text, &end);
         if (end == text || *end || !(arguments->timeout_seconds > 0))
             argp_error(state, "--timeout '%s' is no positive number", text);
         return 0;
-    case 'o': arguments->output = text; return 0;
-    case 'j': arguments->json = true; return 0;
+    case KEY_OUTPUT: arguments->output = text; return 0;
+    case KEY_JSON: arguments->json = true; return 0;
     case ARGP_KEY_ARG:
         if (arguments->instance) argp_error(state, "more than one instance: '%s'", text);
         arguments->instance = text;
@@ -124,6 +126,7 @@ static sa_status place(const place_arguments *arguments)
     sa_buffer *buffers = NULL;
     size_t count, max_load;
     sa_plan plan = {0};
+    SA_TRY(sa_file_kind_expect("place", arguments->instance, SA_FILE_PLACEMENT));
     SA_TRY(sa_plan_csv_read(arguments->instance, &buffers, &count, NULL));
     sa_status status = sa_plan_max_load(buffers, count, &max_load);
     if (status == SA_OK) {
@@ -157,7 +160,6 @@ int sa_cmd_place(int argc, char **argv)
         NULL,
         NULL};
     place_arguments arguments = {.timeout_seconds = default_timeout_seconds};
-    argp_err_exit_status = 2;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (!sa_cli_parse(&argp, argc, argv, &arguments)) return 2;
     return place(&arguments) == SA_OK ? 0 : sa_cli_fail("place");
 }

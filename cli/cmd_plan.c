@@ -1,9 +1,11 @@
 /* `segarena plan NET.prototxt`: the arena of a training step under a strategy, as tables, JSON, CSV or a page to look at. */
 #include "cli/budget_option.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/net_options.h"
+#include "cli/option_values.h"
 #include "cli/plan_output.h"
 #include "cli/shipped_nets.h"
-#include "core/size_text.h"
 #include "memory/plan_csv.h"
 
 #include <argp.h>
@@ -15,21 +17,11 @@ typedef struct plan_options {
     char net_path[PATH_MAX]; /* of a shipped net */
     bool has_budget;
     size_t budget_bytes;
-    int batch; /* 0: the net's own */
     bool json;
+    sa_cli_net_options options;
 } plan_options;
 
-enum {
-    KEY_STRATEGY = 's',
-    KEY_CONV = 'c',
-    KEY_BATCH = 'b',
-    KEY_JSON = 'j',
-    KEY_CSV = 256,
-    KEY_HTML,
-    KEY_BUDGET,
-    KEY_COSTS,
-    BATCH_MAX = 65536
-};
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_BUDGET, KEY_COSTS };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
@@ -37,35 +29,25 @@ static const struct argp_option OPTIONS[] = {
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
-    {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
     {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the arena over time, for any browser", 0},
     {0},
 };
 
-static int parse_batch(struct argp_state *state, const char *text)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end || value < 1 || value > BATCH_MAX)
-        argp_error(state, "--batch %s: a whole number from 1 to %d is expected", text, BATCH_MAX);
-    return (int)value;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     plan_options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->options; return 0;
     case KEY_STRATEGY: o->strategy = argument; return 0;
     case KEY_CONV: o->conv = argument; return 0;
-    case KEY_BATCH: o->batch = parse_batch(state, argument); return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_CSV: o->csv = argument; return 0;
     case KEY_HTML: o->html = argument; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_BUDGET:
-        if (sa_size_parse(argument, &o->budget_bytes) != SA_OK) argp_error(state, "--budget: %s", sa_error_message());
+        o->budget_bytes = sa_cli_size(state, "budget", argument);
         o->has_budget = true;
         return 0;
     case ARGP_KEY_ARG:
@@ -122,6 +104,7 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
         SA_TRY(sa_plan_csv_write(o->csv, layout->program->buffer, layout->program->buffer_count, layout->plan.offset_bytes));
     if (o->html) SA_TRY(sa_plan_write_html(o->html, report));
     if (o->json) return print_json(report, budget);
+    sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
         puts("no strategy beats one of these in bytes and predicted time:\n");
         SA_TRY(sa_frontier_print(stdout, &budget->frontier, budget->chosen));
@@ -169,17 +152,13 @@ static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_de
 
 static sa_status run(const plan_options *o)
 {
-    const sa_net_options options = {.batch = o->batch};
     sa_device *device = NULL;
     sa_net *net = NULL;
     sa_strategy strategy;
     budget_result budget = {0};
-    SA_TRY(sa_device_open_cpu(0, &device)); /* asked for workspace sizes; only --costs measure runs anything */
-    sa_status status = sa_net_load(o->net, &options, &net);
-    if (status == SA_OK) {
-        sa_cli_note("plan", net->note);
-        status = choose_strategy(o, net, device, &strategy, &budget);
-    }
+    /* The device is asked for workspace sizes; only --costs measure runs anything. */
+    SA_TRY(sa_cli_net_open("plan", o->net, &o->options, NULL, &device, &net));
+    sa_status status = choose_strategy(o, net, device, &strategy, &budget);
     if (status == SA_OK) status = plan(o, net, &strategy, device, &budget);
     sa_frontier_free(&budget.frontier);
     sa_net_free(net);
@@ -189,10 +168,10 @@ static sa_status run(const plan_options *o)
 
 int sa_cmd_plan(int argc, char **argv)
 {
-    static const struct argp ARGP = {OPTIONS, parse, "NET.prototxt", "Places every buffer of a training step into one arena.", NULL,
-                                     NULL,    NULL};
-    plan_options options = {.conv = "auto"};
-    argp_err_exit_status = 2;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
+    static const struct argp_child CHILDREN[] = {{&sa_cli_net_argp, 0, NULL, 0}, {0}};
+    static const struct argp ARGP = {
+        OPTIONS, parse, "NET.prototxt", "Places every buffer of a training step into one arena.", CHILDREN, NULL, NULL};
+    plan_options options = {.conv = "auto", .options.device = "cpu"};
+    if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("plan");
 }

@@ -1,4 +1,5 @@
 /* `segarena strategies`: presets and switches, a line each. */
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "net/strategy.h"
 
@@ -47,8 +48,7 @@ int sa_cmd_strategies(int argc, char **argv)
     static const struct argp ARGP = {OPTIONS, parse, NULL, "Lists the presets and switches that --strategy takes.",
                                      NULL,    NULL,  NULL};
     bool json = false;
-    argp_err_exit_status = 2;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &json)) return 2;
+    if (!sa_cli_parse(&ARGP, argc, argv, &json)) return 2;
     if (json) return print_json();
     puts("presets (the ladder: each rung has all that is above it)");
     for (int i = 0; sa_preset_at(i); i++)

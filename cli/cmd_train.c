@@ -1,9 +1,11 @@
 /* `segarena train SOLVER.prototxt`: options, signals, what is printed at the end. */
+#include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/file_kind.h"
+#include "cli/option_values.h"
 #include "cli/shipped_nets.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
-#include "core/size_text.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -58,15 +60,6 @@ static void catch_signals(const sa_train_result *result)
     sigaction(SIGTERM, &action, NULL);
 }
 
-static int number(struct argp_state *state, const char *name, const char *text, int high)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end || value < 1 || value > high)
-        argp_error(state, "--%s %s: a whole number from 1 to %d is expected", name, text, high);
-    return (int)value;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     sa_train_options *o = state->input;
@@ -74,18 +67,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_STRATEGY: o->strategy = argument; return 0;
     case KEY_CONV: o->conv = argument; return 0;
     case KEY_DEVICE: o->device = argument; return 0;
-    case KEY_THREADS: o->threads = number(state, "threads", argument, 1024); return 0;
-    case KEY_STEPS: o->steps = number(state, "steps", argument, 2147483647); return 0;
-    case KEY_BATCH: o->batch = number(state, "batch", argument, 65536); return 0;
+    case KEY_THREADS: o->threads = sa_cli_number(state, "threads", argument, 1, 1024); return 0;
+    case KEY_STEPS: o->steps = sa_cli_number(state, "steps", argument, 1, 2147483647); return 0;
+    case KEY_BATCH: o->batch = sa_cli_number(state, "batch", argument, 1, 65536); return 0;
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
     case KEY_SNAPSHOT: o->snapshot = argument; return 0;
     case KEY_RESUME: o->resume = argument; return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
-    case KEY_BUDGET:
-        if (sa_size_parse(argument, &o->budget_bytes) != SA_OK) argp_error(state, "--budget: %s", sa_error_message());
-        if (o->budget_bytes == 0) argp_error(state, "--budget %s: nothing fits into 0 bytes", argument);
-        return 0;
+    case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
     case ARGP_KEY_ARG:
         if (o->solver) argp_error(state, "unexpected argument '%s'", argument);
         o->solver = sa_cli_net_path(argument, "_solver", o->solver_path);
@@ -116,6 +106,12 @@ static const struct argp_option OPTIONS[] = {
     {0},
 };
 
+static sa_status check_files(const sa_train_options *o)
+{
+    SA_TRY(sa_file_kind_expect("train", o->solver, SA_FILE_SOLVER));
+    return o->resume ? sa_file_kind_expect("train", o->resume, SA_FILE_SNAPSHOT) : SA_OK;
+}
+
 int sa_cmd_train(int argc, char **argv)
 {
     static const struct argp ARGP = {
@@ -128,12 +124,11 @@ int sa_cmd_train(int argc, char **argv)
         NULL};
     sa_train_options options = {.conv = "auto", .progress = stderr, .stop = &stop_signal};
     sa_train_result result;
-    argp_err_exit_status = 2;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
+    if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     options.log = options.json ? stderr : stdout;
     memset(&result, 0, sizeof result);
     catch_signals(&result);
-    if (sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
+    if (check_files(&options) != SA_OK || sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
     sa_cli_note("train", result.note);
     if (options.json) sa_train_print_json(stdout, &options, &result);
     else sa_train_print_summary(stdout, &result);

@@ -1,6 +1,7 @@
 /* `segarena explain`: the figures put together, as text and as JSON. */
 #include "cli/explain_report.h"
 
+#include "cli/net_options.h"
 #include "cli/preset_plan.h"
 #include "core/size_text.h"
 #include "report/table.h"
@@ -136,6 +137,7 @@ char *sa_explanation_json(const sa_explanation *e)
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "net", e->net->name);
     cJSON_AddStringToObject(root, "path", e->net->path);
+    cJSON_AddBoolToObject(root, "input_shapes_assumed", e->net->shapes_assumed);
     caffe_json(root, &e->caffe);
     largest_json(root, &e->caffe);
     if (e->has_capacity) {
@@ -268,6 +270,7 @@ sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
     const sa_caffe_memory *m = &e->caffe;
     char data[SA_SIZE_TEXT_BYTES], total[SA_DECIMAL_TEXT_BYTES], line[SA_DECIMAL_TEXT_BYTES];
     char parameters[SA_SIZE_TEXT_BYTES], first[SA_SIZE_TEXT_BYTES];
+    sa_cli_print_assumed(out, e->net);
     fprintf(out, "%s (%s)\n\n", e->net->name, e->net->path);
     fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
     fprintf(out, "it allocates      %s bytes to train the net on a GPU without cuDNN\n",

@@ -1,4 +1,5 @@
 /* The `segarena` command: picks the subcommand. */
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/start.h"
 #include "core/version.h"
@@ -43,6 +44,8 @@ int main(int argc, char **argv)
         argv[1] = name;
         return COMMANDS[i].run(argc - 1, argv + 1);
     }
-    fprintf(stderr, "segarena: unknown command '%s'; `segarena --help` lists them\n", argv[1]);
+    const char *names[COMMAND_COUNT];
+    for (int i = 0; i < COMMAND_COUNT; i++) names[i] = COMMANDS[i].name;
+    sa_cli_unknown_command(argv[1], names, COMMAND_COUNT);
     return 2;
 }

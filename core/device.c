@@ -1,13 +1,23 @@
 /* Opening a device by name. */
 #include "core/device.h"
 
+#include "core/closest.h"
+
 #include <string.h>
+
+static sa_status unknown_device(const char *kind)
+{
+    static const char *const KINDS[] = {"auto", "cpu", "cuda"};
+    char hint[SA_HINT_BYTES];
+    SA_FAIL(SA_INVALID, "device '%.40s': expected auto, cpu or cuda%s", kind,
+            sa_closest_hint(kind, KINDS, sizeof KINDS / sizeof KINDS[0], hint));
+}
 
 sa_status sa_device_open(const char *kind, int threads, sa_device **device)
 {
     if (strcmp(kind, "cpu") == 0) return sa_device_open_cpu(threads, device);
     if (strcmp(kind, "cuda") == 0) return sa_device_open_cuda(0, device);
-    if (strcmp(kind, "auto") != 0) SA_FAIL(SA_INVALID, "device '%s': expected auto, cpu or cuda", kind);
+    if (strcmp(kind, "auto") != 0) return unknown_device(kind);
     sa_status status = sa_device_open_cuda(0, device);
     if (status != SA_NO_DEVICE) return status;
     sa_error_clear();

@@ -51,6 +51,16 @@ sa_status sa_error_set(sa_status status, const char *format, ...)
     return status;
 }
 
+sa_status sa_error_append(sa_status status, const char *format, ...)
+{
+    size_t length = strlen(message);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message + length, sizeof message - length, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
 sa_status sa_error_prefix(sa_status status, const char *format, ...)
 {
     char text[MESSAGE_BYTES];

@@ -47,6 +47,8 @@ const char *sa_error_message(void);
 void sa_error_clear(void);
 /* Sets the message and returns status. */
 sa_status sa_error_set(sa_status status, const char *format, ...) SA_PRINTF(2, 3);
+/* Adds to the end of the current message; returns status. */
+sa_status sa_error_append(sa_status status, const char *format, ...) SA_PRINTF(2, 3);
 /* Puts "prefix: " in front of the current message; returns status. */
 sa_status sa_error_prefix(sa_status status, const char *format, ...) SA_PRINTF(2, 3);
 

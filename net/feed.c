@@ -128,9 +128,10 @@ static sa_status open_streams(sa_feed *feed, const char *data_root, uint64_t see
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!layer->type->is_input) continue;
-        if (!strcmp(layer->type->name, "DenseImageData")) {
-            SA_TRY(open_list(feed, layer, data_root, seed));
-        } else if (!strcmp(layer->type->name, "Input") || !strcmp(layer->type->name, "DummyData")) {
+        bool listed = !strcmp(layer->type->name, "DenseImageData");
+        if (listed && !net->shapes_given) {
+            SA_TRY(open_list(feed, layer, data_root ? data_root : net->data_root, seed));
+        } else if (listed || !strcmp(layer->type->name, "Input") || !strcmp(layer->type->name, "DummyData")) {
             for (int i = 0; i < layer->top_count; i++) SA_TRY(open_synthetic(feed, layer->top[i], classes, seed));
         } else {
             SA_FAIL(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name, layer->type->name);

@@ -2,6 +2,7 @@
 #include "net/net.h"
 
 #include "core/closest.h"
+#include "net/input_shapes.h"
 #include "net/net_parts.h"
 #include "net/net_spec.h"
 
@@ -254,16 +255,13 @@ static sa_status insert_splits(sa_net *net)
 
 /* ------------------------------------------------------------------ shapes ----------------------------------------- */
 
-static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options *options)
+static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options *options, sa_input_lead *lead)
 {
     size_t count;
-    SA_TRY(sa_net_complete_data_layer(net, layer, options->data_root));
+    SA_TRY(sa_net_complete_data_layer(net, layer, options));
     SA_TRY(layer->type->setup(layer, net->blob));
-    for (int i = 0; i < layer->top_count; i++) {
-        sa_blob *top = &net->blob[layer->top[i]];
-        if (layer->type->is_input && options->batch > 0 && top->shape.axes > 0) top->shape.dim[0] = options->batch;
-        SA_TRY(sa_shape_count(&top->shape, &count));
-    }
+    SA_TRY(sa_net_reshape_inputs(net, layer, options, lead));
+    for (int i = 0; i < layer->top_count; i++) SA_TRY(sa_shape_count(&net->blob[layer->top[i]].shape, &count));
     for (int i = 0; i < layer->param_count; i++) SA_TRY(sa_shape_count(&layer->param[i].shape, &count));
     return SA_OK;
 }
@@ -271,9 +269,11 @@ static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options
 /* Splits are not in yet: the net's layers are those of the file. */
 static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
+    sa_input_lead lead = {0};
+    SA_TRY(sa_net_check_input_names(net, options));
     for (int l = 0; l < net->layer_count; l++) {
         sa_layer *layer = &net->layer[l];
-        sa_status status = set_up_layer(net, layer, options);
+        sa_status status = set_up_layer(net, layer, options, &lead);
         if (status == SA_OK) continue;
         return with_place(document, &spec->layer[l], status);
     }
@@ -317,7 +317,9 @@ sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options
         status = sa_error_set(SA_NOMEM, "no memory for a net");
     }
     sa_net_spec_free(spec);
+    if (options->shapes_assumed) *options->shapes_assumed = made && made->shapes_assumed;
     if (status != SA_OK) {
+        if (made && made->shapes_assumed) status = sa_error_append(status, "; sizes were assumed: %s", made->note);
         sa_net_free(made);
         return status;
     }
@@ -341,5 +343,6 @@ void sa_net_free(sa_net *net)
     free(net->layer);
     free(net->blob);
     free(net->path);
+    free(net->data_root);
     free(net);
 }

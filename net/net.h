@@ -5,11 +5,21 @@
 #include "layers/layer.h"
 #include "proto/textformat.h"
 
+/* What an input's shape is to be, in place of what the prototxt or its data say. */
+typedef struct sa_input_shape {
+    char name[SA_NAME_MAX]; /* of the input's blob */
+    sa_shape shape;
+} sa_input_shape;
+
 typedef struct sa_net_options {
     bool test_phase;                   /* the TEST phase, whatever the file says */
     const struct sa_state_spec *state; /* what a solver sets over the file's `state` (net/net_spec.h); may be NULL */
     int32_t batch;                     /* > 0: replaces the first dimension of every input */
-    const char *data_root;             /* for relative names in DenseImageData lists; may be NULL */
+    const char *data_root; /* for relative names in DenseImageData lists; NULL: the working directory, else the net's own folder */
+    int32_t height, width; /* > 0: the plane of the first image input; inputs of the same or a proportional plane follow */
+    const sa_input_shape *input; /* (input_count) whole shapes of single inputs; they win over all that is above */
+    int input_count;
+    bool *shapes_assumed; /* NULL or set, on failure too: a size had to be assumed because a list cannot be read */
     bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 
@@ -21,8 +31,11 @@ typedef struct sa_net {
     sa_layer *layer;
     int blob_count, blob_capacity;
     sa_blob *blob;
-    char note[512]; /* something the user should know ("": nothing), e.g. that sizes were assumed */
-    int seed_blob;  /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
+    char *data_root;     /* owned; what names in lists are relative to; NULL: the working directory */
+    bool shapes_given;   /* options changed planes or channels: data files do not fit them */
+    bool shapes_assumed; /* see sa_net_options */
+    char note[512];      /* something the user should know ("": nothing), e.g. that sizes were assumed */
+    int seed_blob;       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".

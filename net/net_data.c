@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* CamVid's frames in the SegNet tutorial: what a net without sizes of its own is planned with while its images are missing. */
 enum { ASSUMED_HEIGHT = 360, ASSUMED_WIDTH = 480 };
@@ -33,28 +34,66 @@ sa_dense_image_config sa_net_dense_image_config(const sa_layer *layer, const cha
     return config;
 }
 
-sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const char *data_root)
+/* Looks into the first image of the list. SA_IO: there is no list, or no image of its first line. */
+static sa_status look_at_images(sa_layer *layer, const char *data_root)
 {
-    if (strcmp(layer->type->name, "DenseImageData")) return SA_OK;
     sa_dense_image_config_layer *c = layer->config;
     sa_dense_image_config config = sa_net_dense_image_config(layer, data_root, 0);
     sa_data_source *source;
-    sa_status status = sa_dense_image_open(&config, &source);
-    if (status == SA_OK) {
-        const sa_data_shape *shape = &source->shape;
-        c->channels = shape->channels;
-        c->height = shape->height;
-        c->width = shape->width;
-        c->label_height = shape->label_height;
-        c->label_width = shape->label_width;
-        sa_data_source_close(source);
-        return SA_OK;
-    }
+    SA_TRY(sa_dense_image_open(&config, &source));
+    const sa_data_shape *shape = &source->shape;
+    c->channels = shape->channels;
+    c->height = shape->height;
+    c->width = shape->width;
+    c->label_height = shape->label_height;
+    c->label_width = shape->label_width;
+    sa_data_source_close(source);
+    return SA_OK;
+}
+
+static sa_status set_root(sa_net *net, const char *folder, size_t length)
+{
+    if (net->data_root || length == 0) return SA_OK;
+    net->data_root = strndup(folder, length);
+    if (!net->data_root) SA_FAIL(SA_NOMEM, "no memory for a folder's name");
+    return SA_OK;
+}
+
+/* Without a folder of the caller's, a list beside the net's own file is found there. */
+static sa_status find_root(sa_net *net, const sa_layer *layer, const char *data_root)
+{
+    const sa_dense_image_config_layer *c = layer->config;
+    const char *slash = strrchr(net->path, '/');
+    char beside[4096];
+    if (data_root) return set_root(net, data_root, strlen(data_root));
+    if (!slash || c->param.source[0] == '/' || access(c->param.source, F_OK) == 0) return SA_OK;
+    int length = slash == net->path ? 1 : (int)(slash - net->path);
+    int written = snprintf(beside, sizeof beside, "%.*s/%s", length, net->path, c->param.source);
+    if (written < 0 || (size_t)written >= sizeof beside || access(beside, F_OK) != 0) return SA_OK;
+    return set_root(net, net->path, (size_t)length);
+}
+
+static bool has_size(const sa_layer *layer, const sa_net *net, const sa_net_options *options)
+{
+    const sa_dense_image_data_param *p = &((const sa_dense_image_config_layer *)layer->config)->param;
+    if (options->height > 0) return true;
+    for (int i = 0; i < options->input_count; i++)
+        if (!strcmp(options->input[i].name, net->blob[layer->top[0]].name)) return true;
+    return (p->new_height || p->crop_height) && (p->new_width || p->crop_width);
+}
+
+sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const sa_net_options *options)
+{
+    if (strcmp(layer->type->name, "DenseImageData")) return SA_OK;
+    sa_dense_image_config_layer *c = layer->config;
+    SA_TRY(find_root(net, layer, options->data_root));
+    sa_status status = look_at_images(layer, net->data_root);
     if (status != SA_IO) return status;
+    bool sized = has_size(layer, net, options);
     c->channels = c->param.is_color ? 3 : 1;
-    bool sized = (c->param.new_height || c->param.crop_height) && (c->param.new_width || c->param.crop_width);
     c->height = ASSUMED_HEIGHT;
     c->width = ASSUMED_WIDTH;
+    net->shapes_assumed |= !sized;
     snprintf(net->note, sizeof net->note, "layer '%s': %.300s; planned with %d channels%s", layer->name, sa_error_message(),
              c->channels, sized ? "" : " of 360x480, as in the SegNet tutorial");
     sa_error_clear();

@@ -11,8 +11,9 @@ SA_CHECKED sa_status sa_net_decode_layer_messages(const sa_proto_document *docum
 /* Moves the Splits, appended behind the first `layers` layers, to their places behind their producers, renumbers, finds the
  * readers. */
 SA_CHECKED sa_status sa_net_sort_splits(sa_net *net, int layers);
-/* DenseImageData: the size of its images, from the first line of its list. Other layers: nothing. */
-SA_CHECKED sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const char *data_root);
+/* DenseImageData: the size of its images, from the first line of its list; finds the folder that lists are relative to
+ * (net->data_root). Without a list, what the prototxt says, or assumed sizes. Other layers: nothing. */
+SA_CHECKED sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const sa_net_options *options);
 /* needs_backward, needs_grad: Caffe's rules (Net::Init). */
 SA_CHECKED sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options);
 

@@ -110,6 +110,7 @@ char *sa_plan_report_json(const sa_plan_report *r)
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "net", r->net->name);
     cJSON_AddStringToObject(root, "path", r->net->path);
+    cJSON_AddBoolToObject(root, "input_shapes_assumed", r->net->shapes_assumed);
     cJSON_AddStringToObject(root, "strategy", r->strategy->name);
     cJSON_AddStringToObject(root, "conv", sa_conv_option_name(r->strategy->conv));
     cJSON_AddNumberToObject(root, "peak_bytes", (double)plan->peak_bytes);

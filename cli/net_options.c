@@ -1,0 +1,118 @@
+/* Options that say which net, on which device. */
+#include "cli/net_options.h"
+
+#include "cli/commands.h"
+#include "cli/file_kind.h"
+#include "cli/option_values.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KEY_BATCH = 'b', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_SIZE = 1024, KEY_INPUT, KEY_DATA_ROOT };
+enum { BATCH_MAX = 65536, SIDE_MAX = 65536, THREADS_MAX = 1024 };
+
+#define REMEDY "--data-root DIR says where the list is, --size HxW or --input NAME=N,C,H,W what the sizes are"
+
+static void parse_size(struct argp_state *state, const char *text, sa_cli_net_options *o)
+{
+    int used = 0;
+    if (sscanf(text, "%7d%*1[xX]%7d%n", &o->height, &o->width, &used) == 2 && text[used] == '\0' && o->height > 0 && o->width > 0 &&
+        o->height <= SIDE_MAX && o->width <= SIDE_MAX)
+        return;
+    argp_error(state, "--size %s: HEIGHTxWIDTH is expected, such as 360x480", text);
+}
+
+/* NAME=N,C,H,W with 1 to 4 sizes */
+static void parse_input(struct argp_state *state, const char *text, sa_cli_net_options *o)
+{
+    const char *equals = strchr(text, '=');
+    if (o->input_count == SA_CLI_INPUTS_MAX) argp_error(state, "--input: at most %d inputs", SA_CLI_INPUTS_MAX);
+    sa_input_shape *input = &o->input[o->input_count];
+    memset(input, 0, sizeof *input);
+    bool good = equals && equals > text && equals - text < (ptrdiff_t)sizeof input->name;
+    if (good) memcpy(input->name, text, (size_t)(equals - text));
+    const char *at = good ? equals + 1 : text;
+    while (good && input->shape.axes < 4) {
+        char *end;
+        long size = strtol(at, &end, 10);
+        good = end > at && size > 0 && size <= INT32_MAX && (*end == ',' || *end == '\0');
+        input->shape.dim[input->shape.axes++] = (int32_t)size;
+        at = end;
+        if (*at == '\0') break;
+        at++;
+    }
+    if (!good || *at) argp_error(state, "--input %s: NAME=N,C,H,W is expected, such as data=4,3,360,480", text);
+    o->input_count++;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    sa_cli_net_options *o = state->input;
+    switch (key) {
+    case KEY_BATCH: o->batch = sa_cli_number(state, "batch", argument, 1, BATCH_MAX); return 0;
+    case KEY_SIZE: parse_size(state, argument, o); return 0;
+    case KEY_INPUT: parse_input(state, argument, o); return 0;
+    case KEY_DATA_ROOT: o->data_root = argument; return 0;
+    case KEY_DEVICE: o->device = argument; return 0;
+    case KEY_THREADS: o->threads = sa_cli_number(state, "threads", argument, 1, THREADS_MAX); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option OPTIONS[] = {
+    {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
+    {"size", KEY_SIZE, "HxW", 0, "replaces the size of the images; labels follow", 0},
+    {"input", KEY_INPUT, "NAME=N,C,H,W", 0, "replaces the shape of one input (repeatable)", 0},
+    {"data-root", KEY_DATA_ROOT, "DIR", 0,
+     "folder that the names in the net's lists are relative to (default: the working directory, else the net's folder)", 0},
+    {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
+    {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
+    {0},
+};
+
+const struct argp sa_cli_net_argp = {OPTIONS, parse, NULL, NULL, NULL, NULL, NULL};
+
+/* More threads than cores is allowed, so that a plan for another machine can be made. */
+static void note_threads(const char *command, const sa_device *device, int threads)
+{
+    char note[160];
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (strcmp(device->kind, "cpu") || cores < 1 || threads <= cores) return;
+    snprintf(note, sizeof note, "%d threads on %ld core%s: workspaces are for %d threads; steps get slower, not faster", threads,
+             cores, cores == 1 ? "" : "s", threads);
+    sa_cli_note(command, note);
+}
+
+sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_net_options *o, bool *assumed, sa_device **device,
+                          sa_net **net)
+{
+    bool sizes_assumed = false;
+    const sa_net_options options = {.batch = o->batch,
+                                    .data_root = o->data_root,
+                                    .height = o->height,
+                                    .width = o->width,
+                                    .input = o->input,
+                                    .input_count = o->input_count,
+                                    .shapes_assumed = &sizes_assumed};
+    sa_device *opened;
+    if (assumed) *assumed = false;
+    SA_TRY(sa_file_kind_expect(command, path, SA_FILE_NET));
+    SA_TRY(sa_device_open(o->device, o->threads, &opened));
+    note_threads(command, opened, o->threads);
+    sa_status status = sa_net_load(path, &options, net);
+    if (assumed) *assumed = sizes_assumed;
+    if (status != SA_OK) {
+        sa_device_close(opened);
+        return sizes_assumed ? sa_error_append(status, "; " REMEDY) : status;
+    }
+    if (!sizes_assumed) sa_cli_note(command, (*net)->note);
+    *device = opened;
+    return SA_OK;
+}
+
+void sa_cli_print_assumed(FILE *out, const sa_net *net)
+{
+    if (net->shapes_assumed) fprintf(out, "sizes are assumed: %s. %s.\n\n", net->note, REMEDY);
+}

@@ -1,0 +1,33 @@
+/* The options that say which net, on which device: shared by every command that plans a net (explain, plan, bench). */
+#ifndef SA_CLI_NET_OPTIONS_H
+#define SA_CLI_NET_OPTIONS_H
+
+#include "core/device.h"
+#include "net/net.h"
+
+#include <argp.h>
+#include <stdio.h>
+
+enum { SA_CLI_INPUTS_MAX = 8 };
+
+typedef struct sa_cli_net_options {
+    const char *device; /* as sa_device_open takes it */
+    int threads;        /* 0: all cores */
+    int batch;          /* 0: the net's own */
+    int height, width;  /* 0: the net's own */
+    const char *data_root;
+    sa_input_shape input[SA_CLI_INPUTS_MAX];
+    int input_count;
+} sa_cli_net_options;
+
+/* A child of a command's argp: the command sets state->child_inputs to its sa_cli_net_options at ARGP_KEY_INIT. */
+extern const struct argp sa_cli_net_argp;
+
+/* Opens the device and loads the net; both are the caller's. What had to be assumed is said, together with the remedy: on stderr,
+ * and in the message of a failure that comes of it. *assumed may be NULL; it is set on failure too. */
+SA_CHECKED sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_net_options *options, bool *assumed,
+                                     sa_device **device, sa_net **net);
+/* The line above all output about a net with assumed sizes, or nothing. */
+void sa_cli_print_assumed(FILE *out, const sa_net *net);
+
+#endif
