@@ -36,7 +36,7 @@ typedef struct bench {
 
 static sa_session_options session_options(const bench *b)
 {
-    return (sa_session_options){.program = {.training = true, .momentum = MOMENTUM, .weight_decay = WEIGHT_DECAY},
+    return (sa_session_options){.program = {.training = sa_net_trains(b->net), .momentum = MOMENTUM, .weight_decay = WEIGHT_DECAY},
                                 .time_ops = b->options->ops,
                                 .seed = b->options->seed};
 }

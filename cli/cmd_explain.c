@@ -1,10 +1,13 @@
-/* `segarena explain NET.prototxt`: where Caffe's memory goes, to the byte, and what would fit. */
+/* `segarena explain NET.prototxt` or SOLVER.prototxt: where Caffe's memory goes, to the byte, and what would fit. */
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/explain_report.h"
+#include "cli/file_kind.h"
 #include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/shipped_nets.h"
+#include "cli/solver_tests.h"
+#include "net/solver_config.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -35,7 +38,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         o->net = sa_cli_net_path(argument, "", o->net_path);
         return 0;
     case ARGP_KEY_END:
-        if (!o->net) argp_error(state, "a net is needed: NET.prototxt");
+        if (!o->net) argp_error(state, "a net is needed: NET.prototxt, or the solver file that names it");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -65,22 +68,52 @@ static void print_failure(const explain_options *o, bool assumed)
     cJSON_Delete(root);
 }
 
-static sa_status run(const explain_options *o)
+/* What Caffe holds for tests while it trains. A TEST net that cannot be loaded is not counted. */
+static sa_status add_test_net(const char *net_path, const sa_cli_net_options *options, bool solver_tests, sa_explanation *e)
+{
+    sa_net *test = NULL;
+    if (!e->trains) return SA_OK;
+    if (sa_cli_test_net_load(net_path, options, &test) != SA_OK) {
+        sa_error_clear();
+        return SA_OK;
+    }
+    sa_status status = sa_explanation_add_test_net(e, test, solver_tests);
+    sa_net_free(test);
+    return status;
+}
+
+static sa_status explain(const explain_options *o, const char *net_path, const sa_cli_net_options *options, bool solver_tests,
+                         bool *assumed)
 {
     sa_device *device = NULL;
     sa_net *net = NULL;
     sa_explanation explanation;
-    bool assumed = false;
-    sa_status status = sa_cli_net_open("explain", o->net, &o->options, &assumed, &device, &net);
+    sa_status status = sa_cli_net_open("explain", net_path, options, assumed, &device, &net);
     if (status == SA_OK) status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, device, &explanation);
     if (status == SA_OK) {
-        status = print(o, &explanation);
+        status = add_test_net(net_path, options, solver_tests, &explanation);
+        if (status == SA_OK) status = print(o, &explanation);
         sa_explanation_free(&explanation);
-    } else {
-        print_failure(o, assumed);
     }
     sa_net_free(net);
     sa_device_close(device);
+    return status;
+}
+
+/* A solver file stands for its net. */
+static sa_status run(const explain_options *o)
+{
+    sa_solver_config solver = {0};
+    sa_cli_net_options options = o->options;
+    const char *net_path = o->net;
+    bool assumed = false, is_solver = sa_file_kind_of(o->net) == SA_FILE_SOLVER;
+    sa_status status = is_solver ? sa_solver_config_load(o->net, &solver) : SA_OK;
+    if (is_solver) {
+        net_path = solver.net;
+        options.state = &solver.train_state;
+    }
+    if (status == SA_OK) status = explain(o, net_path, &options, is_solver && sa_solver_file_tests(o->net), &assumed);
+    if (status != SA_OK) print_failure(o, assumed);
     return status;
 }
 
@@ -92,9 +125,13 @@ int sa_cmd_explain(int argc, char **argv)
         {0},
     };
     static const struct argp_child CHILDREN[] = {{&sa_cli_net_argp, 0, NULL, 0}, {0}};
-    static const struct argp ARGP = {
-        OPTIONS, parse, "NET.prototxt", "Says where the memory goes when Caffe trains the net, and what would fit.", CHILDREN,
-        NULL,    NULL};
+    static const struct argp ARGP = {OPTIONS,
+                                     parse,
+                                     "NET.prototxt|SOLVER.prototxt",
+                                     "Says where the memory goes when Caffe trains the net, and what would fit.",
+                                     CHILDREN,
+                                     NULL,
+                                     NULL};
     explain_options options = {.options.device = "cpu"};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("explain");

@@ -113,12 +113,15 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     return sa_plan_print(stdout, report);
 }
 
-static const sa_program_options PROGRAM = {.training = true};
+static sa_program_options program_options(const sa_net *net)
+{
+    return (sa_program_options){.training = sa_net_trains(net)};
+}
 
 static sa_status plan(const plan_options *o, const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                       const budget_result *budget)
 {
-    sa_program_options options = PROGRAM;
+    sa_program_options options = program_options(net);
     if (o->has_budget) options.arena_limit_bytes = o->budget_bytes;
     sa_layout layout;
     sa_plan_report report;
@@ -135,7 +138,7 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
 static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_device *device, sa_strategy *strategy,
                                  budget_result *budget)
 {
-    sa_budget_request request = {.command = "plan", .program = PROGRAM};
+    sa_budget_request request = {.command = "plan", .program = program_options(net)};
     SA_TRY(sa_conv_option_parse(o->conv, &request.conv));
     SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &request.costs));
     if (!o->has_budget) {

@@ -4,6 +4,7 @@
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
 #include "cli/shipped_nets.h"
+#include "cli/solver_tests.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
 
@@ -109,6 +110,7 @@ static const struct argp_option OPTIONS[] = {
 static sa_status check_files(const sa_train_options *o)
 {
     SA_TRY(sa_file_kind_expect("train", o->solver, SA_FILE_SOLVER));
+    if (sa_solver_file_tests(o->solver)) sa_cli_note("train", "test_iter and test_interval are not done yet: no tests are run");
     return o->resume ? sa_file_kind_expect("train", o->resume, SA_FILE_SNAPSHOT) : SA_OK;
 }
 

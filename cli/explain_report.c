@@ -10,25 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device, sa_explanation *explanation)
-{
-    sa_explanation e = {.net = net, .has_capacity = capacity_bytes != NULL};
-    SA_TRY(sa_caffe_memory_create(net, NULL, &e.caffe));
-    if (capacity_bytes) {
-        e.capacity_bytes = *capacity_bytes;
-        sa_caffe_memory_verdict(&e.caffe, e.capacity_bytes, &e.fits, e.verdict, sizeof e.verdict);
-    }
-    for (int i = 1; sa_net_is_computed(net) && sa_preset_at(i) && e.suggestion_count < SA_SUGGESTIONS_MAX; i++) {
-        sa_suggestion *s = &e.suggestion[e.suggestion_count++];
-        s->preset = sa_preset_at(i);
-        if (sa_preset_plan_bytes(net, s->preset->name, SA_CONV_OPTION_AUTO, device, &s->total_bytes) == SA_OK)
-            s->fits = s->total_bytes <= e.capacity_bytes;
-        else snprintf(s->why_not, sizeof s->why_not, "%s", sa_error_message());
-    }
-    *explanation = e;
-    return SA_OK;
-}
-
 void sa_explanation_free(sa_explanation *explanation)
 {
     sa_caffe_memory_free(&explanation->caffe);
@@ -105,13 +86,15 @@ static void suggestions_json(cJSON *root, const sa_explanation *e)
     for (int i = 0; i < e->suggestion_count; i++) {
         const sa_suggestion *s = &e->suggestion[i];
         cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "strategy", s->preset->name);
+        cJSON_AddStringToObject(row, "strategy", s->strategy);
         if (s->why_not[0]) {
             cJSON_AddStringToObject(row, "error", s->why_not);
         } else {
             cJSON_AddNumberToObject(row, "total_bytes", (double)s->total_bytes);
-            if (e->has_capacity) cJSON_AddBoolToObject(row, "fits", s->fits);
+            cJSON_AddBoolToObject(row, "lossless", s->lossless);
+            if (e->has_capacity) cJSON_AddBoolToObject(row, "fits", s->fit != SA_FITS_NOT);
             else cJSON_AddNullToObject(row, "fits");
+            if (e->has_capacity) cJSON_AddBoolToObject(row, "fits_beside_context", s->fit == SA_FITS);
         }
         cJSON_AddItemToArray(rows, row);
     }
@@ -138,12 +121,18 @@ char *sa_explanation_json(const sa_explanation *e)
     cJSON_AddStringToObject(root, "net", e->net->name);
     cJSON_AddStringToObject(root, "path", e->net->path);
     cJSON_AddBoolToObject(root, "input_shapes_assumed", e->net->shapes_assumed);
+    cJSON_AddBoolToObject(root, "trains", e->trains);
     caffe_json(root, &e->caffe);
+    if (e->has_test_net) {
+        cJSON_AddNumberToObject(root, "caffe_test_net_bytes", (double)e->test_net_bytes);
+        cJSON_AddBoolToObject(root, "solver_tests", e->solver_tests);
+    }
     largest_json(root, &e->caffe);
     if (e->has_capacity) {
         cJSON_AddNumberToObject(root, "capacity_bytes", (double)e->capacity_bytes);
         cJSON_AddBoolToObject(root, "fits", e->fits);
         cJSON_AddStringToObject(root, "verdict", e->verdict);
+        if (e->advice[0]) cJSON_AddStringToObject(root, "advice", e->advice);
     } else {
         cJSON_AddNullToObject(root, "capacity_bytes");
         cJSON_AddNullToObject(root, "fits");
@@ -218,6 +207,7 @@ static sa_status print_largest(FILE *out, const sa_caffe_memory *m)
 
 static sa_status print_suggestions(FILE *out, const sa_explanation *e)
 {
+    static const char *const FIT[] = {"no", "only just", "yes"};
     static const sa_table_column COLUMNS[] = {{"strategy", NULL, SA_TABLE_LEFT},
                                               {"whole arena", "bytes", SA_TABLE_RIGHT},
                                               {"of Caffe's", "%", SA_TABLE_RIGHT},
@@ -230,12 +220,12 @@ static sa_status print_suggestions(FILE *out, const sa_explanation *e)
     for (int i = 0; i < e->suggestion_count; i++) {
         const sa_suggestion *s = &e->suggestion[i];
         bool planned = !s->why_not[0];
-        sa_table_cell(table, "%s", s->preset->name);
+        sa_table_cell(table, "%s", s->strategy);
         sa_table_cell(table, "%s", planned ? sa_size_format_exact(s->total_bytes, text) : "-");
         if (planned) sa_table_cell(table, "%.1f", 100.0 * (double)s->total_bytes / total);
         else sa_table_cell(table, "-");
-        sa_table_cell(table, "%s", !planned || !e->has_capacity ? "-" : s->fits ? "yes" : "no");
-        sa_table_cell(table, "%s", planned ? s->preset->help : s->why_not);
+        sa_table_cell(table, "%s", !planned || !e->has_capacity ? "-" : FIT[s->fit]);
+        sa_table_cell(table, "%s", planned ? s->help : s->why_not);
     }
     sa_status status = print_table(out, table);
     sa_table_free(table);
@@ -273,8 +263,13 @@ sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
     sa_cli_print_assumed(out, e->net);
     fprintf(out, "%s (%s)\n\n", e->net->name, e->net->path);
     fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
-    fprintf(out, "it allocates      %s bytes to train the net on a GPU without cuDNN\n",
-            sa_size_format_exact(m->gpu_total_bytes, data));
+    fprintf(out, "it allocates      %s bytes %s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, data),
+            e->trains ? "to train the net" : "for a forward pass (the net has no loss to train by)");
+    if (e->has_test_net)
+        fprintf(out, "and for tests     %s bytes more: Caffe keeps the TEST net beside it %s\n",
+                sa_size_format_exact(e->test_net_bytes, data),
+                e->solver_tests ? "since this solver tests (test_iter, test_interval)"
+                                : "if the solver tests (explain SOLVER.prototxt counts it)");
     fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",
             sa_size_format_exact(m->parameter_count, parameters), sa_size_format_exact(m->first_blob_parameter_count, first));
     fprintf(
@@ -288,7 +283,9 @@ sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
     fputc('\n', out);
     SA_TRY(print_largest(out, m));
     if (e->has_capacity) fprintf(out, "\nverdict: %s\n", e->verdict);
+    if (e->has_capacity && e->advice[0]) fprintf(out, "advice:  %s\n", e->advice);
     if (!sa_net_is_computed(e->net)) return print_not_computed(out, e->net);
-    fputs("\nThe same training step in one arena (`segarena strategies` explains them; none but `lossy` rounds):\n\n", out);
+    fprintf(out, "\nThe same %s in one arena (`segarena strategies` explains them; none but `lossy` rounds):\n\n",
+            e->trains ? "training step" : "forward pass");
     return print_suggestions(out, e);
 }

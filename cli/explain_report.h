@@ -11,10 +11,12 @@
 enum { SA_SUGGESTIONS_MAX = 32, SA_EXPLAIN_LARGEST = 12 };
 
 typedef struct sa_suggestion {
-    const sa_preset *preset;
-    size_t total_bytes; /* of the arena, planned; 0 if it cannot be planned */
-    bool fits;
-    char why_not[256]; /* "": it can be planned */
+    char strategy[256]; /* as --strategy takes it */
+    const char *help;
+    bool lossless;
+    size_t total_bytes;  /* of the arena, planned; 0 if it cannot be planned */
+    sa_capacity_fit fit; /* with a capacity */
+    char why_not[256];   /* "": it can be planned */
 } sa_suggestion;
 
 typedef struct sa_explanation {
@@ -23,13 +25,20 @@ typedef struct sa_explanation {
     bool has_capacity, fits;
     size_t capacity_bytes;
     char verdict[512];
+    char advice[512]; /* with a capacity: the strategy to take, or that none was found */
+    bool trains;      /* false: the figures are of a forward pass */
+    bool has_test_net, solver_tests;
+    size_t test_net_bytes; /* has_test_net: what Caffe takes more if the solver tests */
     int suggestion_count;
-    sa_suggestion suggestion[SA_SUGGESTIONS_MAX]; /* the presets after Caffe's own layout, in their order */
+    sa_suggestion suggestion[SA_SUGGESTIONS_MAX]; /* the presets after Caffe's own layout, in their order; then what a
+                                                       budget search found if no lossless one fits */
 } sa_explanation;
 
 /* capacity_bytes may be NULL. device: for workspace sizes. On success *explanation is owned by the caller. */
 SA_CHECKED sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device,
                                 sa_explanation *explanation);
+/* Adds the TEST net, which Caffe holds beside the other if the solver tests. solver_tests: it does, so the verdict counts it. */
+SA_CHECKED sa_status sa_explanation_add_test_net(sa_explanation *explanation, const sa_net *test_net, bool solver_tests);
 void sa_explanation_free(sa_explanation *explanation);
 
 /* The JSON document of `--json`, malloc'd; NULL: out of memory. */

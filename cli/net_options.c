@@ -85,17 +85,31 @@ static void note_threads(const char *command, const sa_device *device, int threa
     sa_cli_note(command, note);
 }
 
+static sa_net_options load_options(const sa_cli_net_options *o)
+{
+    return (sa_net_options){.state = o->state,
+                            .batch = o->batch,
+                            .data_root = o->data_root,
+                            .height = o->height,
+                            .width = o->width,
+                            .input = o->input,
+                            .input_count = o->input_count};
+}
+
+sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *o, sa_net **net)
+{
+    sa_net_options options = load_options(o);
+    options.test_phase = true;
+    options.state = NULL;
+    return sa_net_load(path, &options, net);
+}
+
 sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_net_options *o, bool *assumed, sa_device **device,
                           sa_net **net)
 {
     bool sizes_assumed = false;
-    const sa_net_options options = {.batch = o->batch,
-                                    .data_root = o->data_root,
-                                    .height = o->height,
-                                    .width = o->width,
-                                    .input = o->input,
-                                    .input_count = o->input_count,
-                                    .shapes_assumed = &sizes_assumed};
+    sa_net_options options = load_options(o);
+    options.shapes_assumed = &sizes_assumed;
     sa_device *opened;
     if (assumed) *assumed = false;
     SA_TRY(sa_file_kind_expect(command, path, SA_FILE_NET));

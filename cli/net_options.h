@@ -18,6 +18,7 @@ typedef struct sa_cli_net_options {
     const char *data_root;
     sa_input_shape input[SA_CLI_INPUTS_MAX];
     int input_count;
+    const struct sa_state_spec *state; /* not an option: a solver's, see sa_net_options; NULL: none */
 } sa_cli_net_options;
 
 /* A child of a command's argp: the command sets state->child_inputs to its sa_cli_net_options at ARGP_KEY_INIT. */
@@ -27,6 +28,8 @@ extern const struct argp sa_cli_net_argp;
  * and in the message of a failure that comes of it. *assumed may be NULL; it is set on failure too. */
 SA_CHECKED sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_net_options *options, bool *assumed,
                                      sa_device **device, sa_net **net);
+/* The TEST net of the same file, with the same options; *net is the caller's. */
+SA_CHECKED sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *options, sa_net **net);
 /* The line above all output about a net with assumed sizes, or nothing. */
 void sa_cli_print_assumed(FILE *out, const sa_net *net);
 

@@ -36,7 +36,8 @@ static void print_figures(FILE *out, const sa_plan_report *r)
              plan->optimal ? ", proven optimal" : "");
     fprintf(out, "%s (%s), strategy %s, conv %s: %zu steps, %zu buffers\n\n", r->net->name, r->net->path, r->strategy->name,
             sa_conv_option_name(r->strategy->conv), r->step_count, r->layout->program->buffer_count);
-    figure(out, "peak", plan->peak_bytes, "the arena: everything a training step needs");
+    figure(out, "peak", plan->peak_bytes,
+           sa_net_trains(r->net) ? "the arena: everything a training step needs" : "the arena: everything a forward pass needs");
     figure(out, "lower bound", plan->lower_bound_bytes, "the most bytes alive at one step; no placement can be below it");
     figure(out, "gap", gap, proof);
     figure(out, "unshared", plan->unshared_bytes, "if no two buffers shared addresses");

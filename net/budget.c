@@ -229,7 +229,7 @@ sa_status sa_budget_solve(const sa_frontier *f, size_t budget_bytes, size_t *ind
     char budget[SA_SIZE_TEXT_BYTES], least[SA_SIZE_TEXT_BYTES], most[SA_SIZE_TEXT_BYTES];
     const sa_frontier_point *smallest = &f->point[f->count - 1], *fastest = &f->point[0];
     SA_FAIL(SA_CAPACITY,
-            "a budget of %zu bytes (%s) is too small; smallest feasible is %zu bytes (%s) with %s; it takes %.0f ms a step; "
+            "a budget of %zu bytes (%s) is too small; the smallest found is %zu bytes (%s) with %s; it takes %.0f ms a step; "
             "fastest takes %.0f ms in %zu bytes (%s) with %s",
             budget_bytes, sa_size_format(budget_bytes, budget), smallest->bytes, sa_size_format(smallest->bytes, least),
             smallest->strategy.name, smallest->cost.ms, fastest->cost.ms, fastest->bytes, sa_size_format(fastest->bytes, most),

@@ -47,6 +47,9 @@ void sa_net_free(sa_net *net); /* NULL is allowed */
 /* Has every layer ops, so that the net can be planned and run? If not, sa_layer.not_computed says which and why. */
 bool sa_net_is_computed(const sa_net *net);
 
+/* Has the net anything to train: a parameter that a loss gives a gradient to? Else a step of it is a forward pass. */
+bool sa_net_trains(const sa_net *net);
+
 /* Layer or blob by name (a blob: its last version); -1 if there is none. */
 int sa_net_layer_index(const sa_net *net, const char *name);
 int sa_net_blob_index(const sa_net *net, const char *name);

@@ -135,3 +135,10 @@ size_t sa_net_memory_required_for_data(const sa_net *net)
     for (int b = 0; b < net->blob_count; b++) count += sa_shape_elements(&net->blob[b].shape);
     return count * 4;
 }
+
+bool sa_net_trains(const sa_net *net)
+{
+    for (int l = 0; l < net->layer_count; l++)
+        if (net->layer[l].needs_backward) return true;
+    return false;
+}

@@ -305,6 +305,20 @@ const char *sa_decimal_size(size_t bytes, char text[SA_DECIMAL_TEXT_BYTES])
     return text;
 }
 
+sa_capacity_fit sa_fit_of(size_t total_bytes, size_t capacity_bytes)
+{
+    if (total_bytes > capacity_bytes) return SA_FITS_NOT;
+    return capacity_bytes - total_bytes < SA_CUDA_CONTEXT_HIGH_BYTES ? SA_FITS_ONLY_JUST : SA_FITS;
+}
+
+size_t sa_caffe_test_net_bytes(const sa_caffe_memory *memory)
+{
+    static const sa_caffe_kind KINDS[] = {SA_CAFFE_KIND_INPUT_DATA, SA_CAFFE_KIND_TOP_DATA, SA_CAFFE_KIND_PRIVATE};
+    size_t bytes = 0;
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) bytes += memory->kind[KINDS[i]].gpu_bytes;
+    return bytes;
+}
+
 void sa_caffe_memory_verdict(const sa_caffe_memory *memory, size_t capacity_bytes, bool *fits, char *text, size_t text_bytes)
 {
     char need[SA_DECIMAL_TEXT_BYTES], have[SA_DECIMAL_TEXT_BYTES], part[SA_DECIMAL_TEXT_BYTES];
@@ -312,12 +326,13 @@ void sa_caffe_memory_verdict(const sa_caffe_memory *memory, size_t capacity_byte
     size_t total = memory->gpu_total_bytes;
     sa_decimal_size(total, need);
     sa_decimal_size(capacity_bytes, have);
-    *fits = total <= capacity_bytes;
-    if (!*fits)
+    sa_capacity_fit fit = sa_fit_of(total, capacity_bytes);
+    *fits = fit != SA_FITS_NOT;
+    if (fit == SA_FITS_NOT)
         snprintf(text, text_bytes, "does not fit: Caffe needs %s of %s (and 0.3-0.5 GB of CUDA context besides); %s of it are %s%s",
                  need, have, sa_decimal_size(row->gpu_bytes, part), row->plain,
                  row->in_caffes_line ? "" : ", which Caffe's own \"Memory required for data\" line does not count");
-    else if (capacity_bytes - total < SA_CUDA_CONTEXT_HIGH_BYTES)
+    else if (fit == SA_FITS_ONLY_JUST)
         snprintf(text, text_bytes,
                  "fits only just: Caffe needs %s of %s, and the 0.3-0.5 GB of CUDA context may not find room besides", need, have);
     else snprintf(text, text_bytes, "fits: Caffe needs %s of %s, which leaves room for the 0.3-0.5 GB of CUDA context", need, have);

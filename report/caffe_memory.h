@@ -86,6 +86,14 @@ const sa_caffe_row *sa_caffe_memory_largest_row(const sa_caffe_memory *memory);
 enum { SA_DECIMAL_TEXT_BYTES = 32 };
 const char *sa_decimal_size(size_t bytes, char text[SA_DECIMAL_TEXT_BYTES]);
 
+/* Does so much fit beside the CUDA context, whose size is known within a range only? */
+typedef enum sa_capacity_fit { SA_FITS_NOT, SA_FITS_ONLY_JUST, SA_FITS } sa_capacity_fit;
+sa_capacity_fit sa_fit_of(size_t total_bytes, size_t capacity_bytes);
+
+/* What a net that only tests takes beside the net that trains: inputs, tops, private buffers; parameters are shared and nothing has
+ * a gradient. GPU mode. memory: of the TEST net. */
+size_t sa_caffe_test_net_bytes(const sa_caffe_memory *memory);
+
 /* One plain sentence: does Caffe's total (GPU mode) fit into the capacity, and why (not). *fits: the total alone, without the
  * context. */
 void sa_caffe_memory_verdict(const sa_caffe_memory *memory, size_t capacity_bytes, bool *fits, char *text, size_t text_bytes);

@@ -133,7 +133,7 @@ static void an_infeasible_budget_names_the_smallest_and_the_fastest(void **state
     char part[512];
     assert_int_equal(sa_budget_solve(frontier, smallest->bytes - 1, &chosen), SA_CAPACITY);
     assert_int_equal(chosen, 12345);
-    snprintf(part, sizeof part, "smallest feasible is %zu bytes (", smallest->bytes);
+    snprintf(part, sizeof part, "the smallest found is %zu bytes (", smallest->bytes);
     assert_non_null(strstr(sa_error_message(), part));
     snprintf(part, sizeof part, ") with %s; it takes ", smallest->strategy.name);
     assert_non_null(strstr(sa_error_message(), part));

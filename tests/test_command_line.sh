@@ -199,6 +199,35 @@ expect 1 'levels.prototxt:.*sizes were assumed: .*360x480.*--size HxW' explain e
 expect 1 '"input_shapes_assumed":.*true' explain elsewhere/levels.prototxt --json
 expect 1 '"error":.*loss' explain elsewhere/levels.prototxt --json
 
+# ---- what explain counts ----
+
+cat >deploy.prototxt <<'NET'
+name: "deploy"
+input: "data" input_dim: 1 input_dim: 3 input_dim: 16 input_dim: 16
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 3 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+layer { name: "prob" type: "Softmax" bottom: "c" top: "prob" }
+NET
+expect 0 'bytes for a forward pass' explain deploy.prototxt
+expect 0 '^The same forward pass in one arena' explain deploy.prototxt
+expect 0 'everything a forward pass needs' plan deploy.prototxt
+expect 0 'bytes to train the net' explain net.prototxt
+expect 0 '^The same training step in one arena' explain net.prototxt
+# The TEST net: inputs, outputs, a column and a row of ones per convolution and the softmax; in the figures of a solver that tests.
+sed 's/max_iter/test_iter: 3 test_interval: 1 max_iter/' solver.prototxt >tester.prototxt
+expect 0 'bytes more: .* since this solver tests' explain tester.prototxt
+expect 0 'bytes more: .* if the solver tests' explain solver.prototxt
+expect 0 'bytes more: .* if the solver tests' explain net.prototxt
+expect 0 '^verdict: fits: .*; with the TEST net' explain tester.prototxt --capacity 8g
+expect 0 '"solver_tests":.*true' explain tester.prototxt --json
+expect 0 'note: test_iter and test_interval are not done' train tester.prototxt --steps 1
+total=$("$segarena" explain net.prototxt --json | sed -n 's/.*"total_bytes":[^0-9]*\([0-9]*\).*/\1/p' | head -1)
+test_net=$("$segarena" explain net.prototxt --json | sed -n 's/.*"caffe_test_net_bytes":[^0-9]*\([0-9]*\).*/\1/p')
+expect 0 '^verdict: fits only just: .* which fits$' explain tester.prototxt --capacity $((total + test_net))
+expect 0 '^verdict: fits only just: .* which does not fit$' explain tester.prototxt --capacity $((total + test_net - 1))
+expect 0 'the smallest found' explain net.prototxt --capacity 1
+expect 1 'too small; the smallest found is' plan net.prototxt --budget 1
+
 # What is planned for N threads is what N threads take.
 same_bytes() # ARGUMENTS...
 {

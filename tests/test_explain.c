@@ -241,6 +241,43 @@ static void json_suggests_strategies_that_fit(void **state)
     cJSON_Delete(root);
 }
 
+/* 190 MB: no preset but `lossy` fits; 100 MB: nothing does. */
+static void json_suggests_nothing_lossy_while_something_lossless_fits(void **state)
+{
+    (void)state;
+    const size_t capacity[] = {190000000, 100000000};
+    for (int i = 0; i < 2; i++) {
+        cJSON *root = explain(PATH[1], &capacity[i]), *row;
+        int lossless = 0;
+        double smallest = 1e18;
+        cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(root, "suggestions"))
+        {
+            if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "lossless"))) continue;
+            lossless += cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "fits"));
+            if (number(row, "total_bytes") < smallest) smallest = number(row, "total_bytes");
+            assert_false(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "fits_beside_context")));
+        }
+        assert_int_equal(lossless > 0, i == 0);
+        assert_true(smallest < 180041600); /* what `lossy` takes */
+        const char *advice = string(root, "advice");
+        assert_null(strstr(advice, "bf16"));
+        assert_null(strstr(advice, "lossy"));
+        assert_non_null(
+            strstr(advice, i == 0 ? "loses nothing; the 0.3-0.5 GB of CUDA context may not" : "the smallest found takes "));
+        cJSON_Delete(root);
+    }
+}
+
+/* A suggestion fits by the rule of the verdict. */
+static void fits_count_the_context(void **state)
+{
+    (void)state;
+    assert_int_equal(sa_fit_of(1000, 999), SA_FITS_NOT);
+    assert_int_equal(sa_fit_of(1000, 1000), SA_FITS_ONLY_JUST);
+    assert_int_equal(sa_fit_of(1000, 1000 + SA_CUDA_CONTEXT_HIGH_BYTES - 1), SA_FITS_ONLY_JUST);
+    assert_int_equal(sa_fit_of(1000, 1000 + SA_CUDA_CONTEXT_HIGH_BYTES), SA_FITS);
+}
+
 static void json_without_a_capacity_has_no_verdict(void **state)
 {
     (void)state;
@@ -264,6 +301,8 @@ int main(void)
         cmocka_unit_test(arena_of_the_caffe_strategy_has_the_same_rows),
         cmocka_unit_test(json_has_every_number),
         cmocka_unit_test(json_suggests_strategies_that_fit),
+        cmocka_unit_test(json_suggests_nothing_lossy_while_something_lossless_fits),
+        cmocka_unit_test(fits_count_the_context),
         cmocka_unit_test(json_without_a_capacity_has_no_verdict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,8 +48,14 @@ static void the_fastest_that_fits_is_named(void **state)
         snprintf(wanted, sizeof wanted, "--strategy %s needs ", PRESETS[i]);
         assert_non_null(strstr(advice, wanted));
     }
+    /* Below the presets a search finds more that is lossless. */
     sa_preset_fit_advice(f->net, SA_CONV_OPTION_AUTO, f->device, bytes_of(f, "extreme") - 1, advice);
-    assert_non_null(strstr(advice, "no preset fits"));
+    assert_non_null(strstr(advice, "--strategy "));
+    assert_non_null(strstr(advice, " and fits"));
+    assert_null(strstr(advice, "lossy"));
+    assert_null(strstr(advice, "bf16"));
+    sa_preset_fit_advice(f->net, SA_CONV_OPTION_AUTO, f->device, 100000000, advice);
+    assert_non_null(strstr(advice, "no strategy found fits; the smallest found needs "));
 }
 
 static sa_status few_bytes(sa_device *device, size_t *free_bytes, size_t *total_bytes)

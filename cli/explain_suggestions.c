@@ -1,0 +1,111 @@
+/* What `segarena explain` suggests: the presets, and below them what a budget search finds. */
+#include "cli/explain_report.h"
+#include "cli/preset_plan.h"
+#include "core/size_text.h"
+#include "net/budget.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void add_presets(sa_explanation *e, const sa_device *device)
+{
+    for (int i = 1; sa_preset_at(i) && e->suggestion_count < SA_SUGGESTIONS_MAX - 1; i++) {
+        sa_suggestion *s = &e->suggestion[e->suggestion_count++];
+        sa_strategy strategy;
+        snprintf(s->strategy, sizeof s->strategy, "%s", sa_preset_at(i)->name);
+        s->help = sa_preset_at(i)->help;
+        if (sa_strategy_parse(s->strategy, &strategy) == SA_OK) s->lossless = sa_strategy_is_lossless(&strategy);
+        if (sa_preset_plan_bytes(e->net, s->strategy, SA_CONV_OPTION_AUTO, device, &s->total_bytes) == SA_OK)
+            s->fit = sa_fit_of(s->total_bytes, e->capacity_bytes);
+        else snprintf(s->why_not, sizeof s->why_not, "%s", sa_error_message());
+    }
+}
+
+/* The fastest lossless suggestion that fits as well as any does: the presets to advise are named fastest first. */
+static const sa_suggestion *best_preset(const sa_explanation *e)
+{
+    static const char *const FASTEST_FIRST[] = {"fastest", "balanced", "recomputed", "smallest", "extreme"};
+    for (int fit = SA_FITS; fit > SA_FITS_NOT; fit--)
+        for (size_t k = 0; k < sizeof FASTEST_FIRST / sizeof FASTEST_FIRST[0]; k++)
+            for (int i = 0; i < e->suggestion_count; i++) {
+                const sa_suggestion *s = &e->suggestion[i];
+                bool named = !strcmp(s->strategy, FASTEST_FIRST[k]) && !s->why_not[0];
+                if (named && (int)s->fit == fit) return s;
+            }
+    return NULL;
+}
+
+/* No preset fits without rounding: what the budget search finds. Its failure leaves the presets as they are. */
+static void search(sa_explanation *e, const sa_device *device)
+{
+    char bytes[SA_SIZE_TEXT_BYTES];
+    sa_frontier f = {0};
+    size_t index;
+    if (sa_builtin_frontier(e->net, SA_CONV_OPTION_AUTO, device, &f) != SA_OK || f.count == 0) {
+        sa_error_clear();
+        sa_frontier_free(&f);
+        return;
+    }
+    bool found = sa_budget_solve(&f, e->capacity_bytes, &index) == SA_OK;
+    const sa_frontier_point *p = &f.point[found ? index : f.count - 1];
+    sa_suggestion *s = &e->suggestion[e->suggestion_count++];
+    *s = (sa_suggestion){.help =
+                             found ? "the fastest lossless one that was found to fit" : "the smallest lossless one that was found",
+                         .lossless = true,
+                         .total_bytes = p->bytes,
+                         .fit = sa_fit_of(p->bytes, e->capacity_bytes)};
+    snprintf(s->strategy, sizeof s->strategy, "%s", p->strategy.name);
+    if (!found)
+        snprintf(e->advice, sizeof e->advice,
+                 "no lossless strategy was found to fit; the smallest found takes %s bytes: --strategy %s",
+                 sa_size_format_exact(p->bytes, bytes), p->strategy.name);
+    sa_error_clear();
+    sa_frontier_free(&f);
+}
+
+static void advise(sa_explanation *e, const sa_device *device)
+{
+    char bytes[SA_SIZE_TEXT_BYTES];
+    const sa_suggestion *s = best_preset(e);
+    if (!s) {
+        int presets = e->suggestion_count;
+        search(e, device);
+        if (e->suggestion_count > presets && e->suggestion[presets].fit != SA_FITS_NOT) s = &e->suggestion[presets];
+    }
+    if (s)
+        snprintf(e->advice, sizeof e->advice, "--strategy %s takes %s bytes and loses nothing%s", s->strategy,
+                 sa_size_format_exact(s->total_bytes, bytes),
+                 s->fit == SA_FITS_ONLY_JUST ? "; the 0.3-0.5 GB of CUDA context may not find room besides" : "");
+}
+
+sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device, sa_explanation *explanation)
+{
+    sa_explanation e = {.net = net, .has_capacity = capacity_bytes != NULL, .trains = sa_net_trains(net)};
+    SA_TRY(sa_caffe_memory_create(net, NULL, &e.caffe));
+    if (capacity_bytes) {
+        e.capacity_bytes = *capacity_bytes;
+        sa_caffe_memory_verdict(&e.caffe, e.capacity_bytes, &e.fits, e.verdict, sizeof e.verdict);
+    }
+    if (sa_net_is_computed(net)) add_presets(&e, device);
+    if (sa_net_is_computed(net) && capacity_bytes) advise(&e, device);
+    *explanation = e;
+    return SA_OK;
+}
+
+sa_status sa_explanation_add_test_net(sa_explanation *e, const sa_net *test_net, bool solver_tests)
+{
+    sa_caffe_memory test;
+    char more[SA_DECIMAL_TEXT_BYTES], all[SA_DECIMAL_TEXT_BYTES];
+    SA_TRY(sa_caffe_memory_create(test_net, NULL, &test));
+    e->has_test_net = true;
+    e->solver_tests = solver_tests;
+    e->test_net_bytes = sa_caffe_test_net_bytes(&test);
+    sa_caffe_memory_free(&test);
+    if (!e->has_capacity || !solver_tests) return SA_OK;
+    size_t length = strlen(e->verdict), total = e->caffe.gpu_total_bytes + e->test_net_bytes;
+    snprintf(e->verdict + length, sizeof e->verdict - length, "; with the TEST net's %s it is %s, which %s",
+             sa_decimal_size(e->test_net_bytes, more), sa_decimal_size(total, all),
+             sa_fit_of(total, e->capacity_bytes) == SA_FITS_NOT ? "does not fit" : "fits");
+    e->fits = e->fits && total <= e->capacity_bytes;
+    return SA_OK;
+}
