@@ -1,7 +1,9 @@
 /* Printing benchmark results. */
 #include "cli/bench_report.h"
 
+#include "cli/text_output.h"
 #include "core/size_text.h"
+#include "core/time_text.h"
 #include "report/table.h"
 
 #include <cjson/cJSON.h>
@@ -23,6 +25,12 @@ void sa_bench_progress(const sa_bench_options *options, const sa_bench_result *r
             options->warmup + options->steps, sa_size_format(result->predicted_bytes, size), live ? "" : "\n");
 }
 
+static void ms_cell(sa_table *table, double ms)
+{
+    char text[SA_TIME_TEXT_BYTES];
+    sa_table_cell(table, "%s", sa_ms_format(ms, text));
+}
+
 static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench_result *first)
 {
     char exact[SA_SIZE_TEXT_BYTES], rss[SA_SIZE_TEXT_BYTES];
@@ -35,11 +43,11 @@ static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench
     sa_table_cell(table, "%s", r->measured_bytes == r->predicted_bytes ? "equal" : sa_size_format_exact(r->measured_bytes, exact));
     sa_table_cell(table, "%.1f", 100.0 * (double)r->predicted_bytes / (double)first->predicted_bytes);
     sa_table_cell(table, "%s", sa_size_format(r->rss_over_base_bytes, rss));
-    sa_table_cell(table, "%.0f", r->forward_ms);
-    sa_table_cell(table, "%.0f", r->backward_ms);
-    sa_table_cell(table, "%.0f", r->update_ms);
-    sa_table_cell(table, "%.0f", r->step_ms);
-    sa_table_cell(table, "%.0f", r->step_cpu_ms);
+    ms_cell(table, r->forward_ms);
+    ms_cell(table, r->backward_ms);
+    ms_cell(table, r->update_ms);
+    ms_cell(table, r->step_ms);
+    ms_cell(table, r->step_cpu_ms);
     size_t done = r->series.step_count;
     if (done > 0 && sa_step_outputs_has(&r->series.outputs, SA_OUTPUT_LOSS))
         sa_table_cell(table, "%.6f", (double)r->loss[done - 1]);
@@ -66,11 +74,11 @@ static void print_predictions(FILE *out, const sa_bench_result *const *results, 
         sa_table_cell(table, "%s", r->strategy.name);
         sa_table_cell(table, "%s", sa_size_format_exact(r->predicted_bytes, exact));
         sa_table_cell(table, "%s", sa_size_format_exact(r->measured_bytes, exact));
-        sa_table_cell(table, "%.0f", r->expected_ms);
-        sa_table_cell(table, "%.0f", r->step_ms);
+        ms_cell(table, r->expected_ms);
+        ms_cell(table, r->step_ms);
         sa_table_cell(table, "%+.1f", 100.0 * (r->expected_ms / r->step_ms - 1.0));
-        sa_table_cell(table, "%.0f", r->expected_cpu_ms);
-        sa_table_cell(table, "%.0f", r->step_cpu_ms);
+        ms_cell(table, r->expected_cpu_ms);
+        ms_cell(table, r->step_cpu_ms);
         sa_table_cell(table, "%+.1f", 100.0 * (r->expected_cpu_ms / r->step_cpu_ms - 1.0));
     }
     if (rows > 0 && sa_table_format(table, &text) == SA_OK) {
@@ -108,15 +116,11 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
         {"step CPU", "ms", SA_TABLE_RIGHT}, {"loss", NULL, SA_TABLE_RIGHT},          {"state", NULL, SA_TABLE_RIGHT},
     };
     sa_table *table;
-    char *text;
     fprintf(out, "\n%s (%s) on %s: %s; conv %s; medians\n\n", net->name, net->path, device->kind, device->description,
             sa_conv_option_name(results[0]->strategy.conv));
     if (sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table) != SA_OK) return;
     for (int i = 0; i < count; i++) result_row(table, results[i], results[0]);
-    if (sa_table_format(table, &text) == SA_OK) {
-        fputs(text, out);
-        free(text);
-    }
+    if (sa_text_table(out, table) != SA_OK) fprintf(out, "%s\n", sa_error_message());
     sa_table_free(table);
     print_outputs(out, results, count);
     print_predictions(out, results, count);
@@ -186,7 +190,7 @@ void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_res
         double ns = (double)sa_session_op_ns(session, i);
         sa_table_cell(table, "%s", program->op[i].name);
         sa_table_cell(table, "%s", sa_op_kind_name(program->op[i].kind));
-        sa_table_cell(table, "%.2f", ns * 1e-6 / steps);
+        ms_cell(table, ns * 1e-6 / steps);
         sa_table_cell(table, "%.1f", total > 0 ? 100.0 * ns / total : 0);
     }
     if (sa_table_format(table, &text) == SA_OK) {

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/preset_plan.h"
 #include "cli/process_memory.h"
+#include "cli/strategy_notes.h"
 #include "core/size_text.h"
 #include "net/feed.h"
 
@@ -20,6 +21,7 @@ enum { HEADROOM_BYTES = 256 << 20 };
 
 typedef struct contender {
     sa_bench_result result;
+    uint64_t signature; /* of its layout */
     sa_session *session;
     sa_feed *feed;
     int done;
@@ -58,7 +60,13 @@ static sa_status add_contender(bench *b, const char *name)
     c->result.predicted_bytes = layout.plan.peak_bytes;
     c->result.threads = b->device->threads;
     snprintf(c->result.device, sizeof c->result.device, "%s", b->device->kind);
+    c->signature = sa_layout_signature(&layout);
     sa_layout_free(&layout);
+    for (int i = 0; i < b->count - 1; i++)
+        if (b->contender[i]->signature == c->signature) {
+            sa_strategy_note_same("bench", &c->result.strategy, &b->contender[i]->result.strategy);
+            break;
+        }
     return SA_OK;
 }
 
@@ -108,7 +116,10 @@ static sa_status plan_all(bench *b)
     while ((name = strsep(&rest, ",")) != NULL) {
         if (!strcmp(name, "ladder"))
             for (int i = 0; sa_preset_at(i); i++) SA_TRY(add_contender(b, sa_preset_at(i)->name));
-        else if (*name) SA_TRY(add_contender(b, name));
+        else if (*name) {
+            sa_strategy_notes("bench", name, b->net);
+            SA_TRY(add_contender(b, name));
+        }
     }
     if (b->count == 0) SA_FAIL(SA_INVALID, "no strategy given");
     return SA_OK;

@@ -2,7 +2,9 @@
 #include "cli/budget_option.h"
 
 #include "cli/commands.h"
+#include "cli/text_output.h"
 #include "core/size_text.h"
+#include "core/time_text.h"
 #include "net/cost_cache.h"
 #include "net/cost_measure.h"
 #include "report/table.h"
@@ -111,11 +113,11 @@ sa_status sa_cli_frontier(const sa_budget_request *request, const sa_net *net, s
 
 void sa_cli_budget_note(const char *command, const sa_frontier *f, size_t chosen, size_t budget_bytes)
 {
-    char budget[SA_SIZE_TEXT_BYTES], bytes[SA_SIZE_TEXT_BYTES];
+    char budget[SA_SIZE_TEXT_BYTES], bytes[SA_SIZE_TEXT_BYTES], ms[SA_TIME_TEXT_BYTES], fastest[SA_TIME_TEXT_BYTES];
     const sa_frontier_point *p = &f->point[chosen];
-    fprintf(stderr, "segarena %s: budget %s: %s takes %s and about %.0f ms a step (the fastest of %zu combinations: %.0f ms)\n",
-            command, sa_size_format(budget_bytes, budget), p->strategy.name, sa_size_format(p->bytes, bytes), p->cost.ms,
-            f->candidate_count, f->point[0].cost.ms);
+    fprintf(stderr, "segarena %s: budget %s: %s takes %s and about %s ms per step (the fastest of %zu combinations: %s ms)\n",
+            command, sa_size_format(budget_bytes, budget), p->strategy.name, sa_size_format(p->bytes, bytes),
+            sa_ms_format(p->cost.ms, ms), f->candidate_count, sa_ms_format(f->point[0].cost.ms, fastest));
 }
 
 sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, size_t budget_bytes,
@@ -139,22 +141,18 @@ sa_status sa_frontier_print(FILE *out, const sa_frontier *f, size_t chosen)
                                               {"arena", "MiB", SA_TABLE_RIGHT},    {"step", "ms", SA_TABLE_RIGHT},
                                               {"of fastest", "%", SA_TABLE_RIGHT}, {"strategy", NULL, SA_TABLE_LEFT}};
     sa_table *table;
-    char *text, exact[SA_SIZE_TEXT_BYTES];
+    char exact[SA_SIZE_TEXT_BYTES], ms[SA_TIME_TEXT_BYTES];
     SA_TRY(sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table));
     for (size_t i = 0; i < f->count; i++) {
         const sa_frontier_point *p = &f->point[i];
         sa_table_cell(table, "%s", i == chosen ? "->" : "");
         sa_table_cell(table, "%s", sa_size_format_exact(p->bytes, exact));
         sa_table_cell(table, "%.1f", (double)p->bytes / 1048576.0);
-        sa_table_cell(table, "%.1f", p->cost.ms);
+        sa_table_cell(table, "%s", sa_ms_format(p->cost.ms, ms));
         sa_table_cell(table, "%.1f", 100.0 * p->cost.ms / f->point[0].cost.ms);
         sa_table_cell(table, "%s", p->strategy.name);
     }
-    sa_status status = sa_table_format(table, &text);
-    if (status == SA_OK) {
-        fputs(text, out);
-        free(text);
-    }
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "cli/option_values.h"
 #include "cli/plan_output.h"
 #include "cli/shipped_nets.h"
+#include "cli/strategy_notes.h"
 #include "memory/plan_csv.h"
 
 #include <argp.h>
@@ -143,6 +144,7 @@ static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_de
     SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &request.costs));
     if (!o->has_budget) {
         SA_TRY(sa_strategy_parse(o->strategy, strategy));
+        sa_strategy_notes("plan", o->strategy, net);
         strategy->conv = request.conv;
         return SA_OK;
     }

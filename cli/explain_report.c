@@ -3,6 +3,7 @@
 
 #include "cli/net_options.h"
 #include "cli/preset_plan.h"
+#include "cli/text_output.h"
 #include "core/size_text.h"
 #include "report/table.h"
 
@@ -146,15 +147,6 @@ char *sa_explanation_json(const sa_explanation *e)
 
 /* ------------------------------------------------------------------ text ------------------------------------------- */
 
-static sa_status print_table(FILE *out, const sa_table *table)
-{
-    char *text;
-    SA_TRY(sa_table_format(table, &text));
-    fputs(text, out);
-    free(text);
-    return SA_OK;
-}
-
 static sa_status print_categories(FILE *out, const sa_caffe_memory *m)
 {
     static const sa_table_column COLUMNS[] = {{"what Caffe allocates", NULL, SA_TABLE_LEFT},
@@ -180,7 +172,7 @@ static sa_status print_categories(FILE *out, const sa_caffe_memory *m)
     sa_table_cell(table, "%.1f", 100.0);
     sa_table_cell(table, "%s", sa_size_format_exact(m->cpu_total_bytes, text));
     sa_table_cell(table, " ");
-    sa_status status = print_table(out, table);
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     return status;
 }
@@ -200,7 +192,7 @@ static sa_status print_largest(FILE *out, const sa_caffe_memory *m)
         sa_table_cell(table, "%s", sa_size_format_exact(m->item[i].gpu_bytes, text));
         sa_table_cell(table, "%s", m->item[i].category);
     }
-    sa_status status = print_table(out, table);
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     return status;
 }
@@ -227,7 +219,7 @@ static sa_status print_suggestions(FILE *out, const sa_explanation *e)
         sa_table_cell(table, "%s", !planned || !e->has_capacity ? "-" : FIT[s->fit]);
         sa_table_cell(table, "%s", planned ? s->help : s->why_not);
     }
-    sa_status status = print_table(out, table);
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     return status;
 }
@@ -250,42 +242,62 @@ static sa_status print_not_computed(FILE *out, const sa_net *net)
         sa_table_cell(table, "%s", layer->type->name);
         sa_table_cell(table, "%s", layer->not_computed);
     }
-    sa_status status = print_table(out, table);
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     return status;
 }
 
-sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
+/* What Caffe prints, and what it takes. */
+static void print_figures(FILE *out, const sa_explanation *e)
 {
     const sa_caffe_memory *m = &e->caffe;
-    char data[SA_SIZE_TEXT_BYTES], total[SA_DECIMAL_TEXT_BYTES], line[SA_DECIMAL_TEXT_BYTES];
-    char parameters[SA_SIZE_TEXT_BYTES], first[SA_SIZE_TEXT_BYTES];
+    char exact[SA_SIZE_TEXT_BYTES], first[SA_SIZE_TEXT_BYTES], total[SA_DECIMAL_TEXT_BYTES], line[SA_DECIMAL_TEXT_BYTES], text[512];
+    fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
+    fprintf(out, "it allocates      %s bytes %s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, exact),
+            e->trains ? "to train the net" : "for a forward pass (the net has no loss to train by)");
+    if (e->has_test_net) {
+        snprintf(text, sizeof text, "and for tests     up to %s bytes more: Caffe keeps the TEST net beside it %s",
+                 sa_size_format_exact(e->test_net_bytes, exact),
+                 e->solver_tests ? "since this solver tests (test_iter, test_interval)"
+                                 : "if the solver tests (explain SOLVER.prototxt counts it)");
+        sa_text_paragraph(out, text);
+    }
+    fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",
+            sa_size_format_exact(m->parameter_count, exact), sa_size_format_exact(m->first_blob_parameter_count, first));
+    snprintf(
+        text, sizeof text,
+        "That line (%s) is the size of all outputs of all layers. It counts an output once more for each layer that works on it in "
+        "place, and leaves out gradients, parameters and everything that a layer keeps for itself: %s in truth, and 0.3-0.5 GB of "
+        "CUDA context besides.",
+        sa_decimal_size(m->memory_required_for_data_bytes, line), sa_decimal_size(m->gpu_total_bytes, total));
+    sa_text_paragraph(out, text);
+}
+
+static void print_verdict(FILE *out, const sa_explanation *e)
+{
+    char text[sizeof e->verdict + 16];
+    snprintf(text, sizeof text, "verdict: %s", e->verdict);
+    fputc('\n', out);
+    sa_text_paragraph(out, text);
+    snprintf(text, sizeof text, "advice: %s", e->advice);
+    if (e->advice[0]) sa_text_paragraph(out, text);
+}
+
+sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
+{
     sa_cli_print_assumed(out, e->net);
     fprintf(out, "%s (%s)\n\n", e->net->name, e->net->path);
-    fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
-    fprintf(out, "it allocates      %s bytes %s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, data),
-            e->trains ? "to train the net" : "for a forward pass (the net has no loss to train by)");
-    if (e->has_test_net)
-        fprintf(out, "and for tests     %s bytes more: Caffe keeps the TEST net beside it %s\n",
-                sa_size_format_exact(e->test_net_bytes, data),
-                e->solver_tests ? "since this solver tests (test_iter, test_interval)"
-                                : "if the solver tests (explain SOLVER.prototxt counts it)");
-    fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",
-            sa_size_format_exact(m->parameter_count, parameters), sa_size_format_exact(m->first_blob_parameter_count, first));
-    fprintf(
-        out,
-        "That line (%s) is the size of all outputs of all layers. It counts an output once more for each layer that works on it "
-        "in\n"
-        "place, and leaves out gradients, parameters and everything that a layer keeps for itself: %s in truth, and 0.3-0.5 GB\n"
-        "of CUDA context besides.\n\n",
-        sa_decimal_size(m->memory_required_for_data_bytes, line), sa_decimal_size(m->gpu_total_bytes, total));
-    SA_TRY(print_categories(out, m));
+    print_figures(out, e);
     fputc('\n', out);
-    SA_TRY(print_largest(out, m));
-    if (e->has_capacity) fprintf(out, "\nverdict: %s\n", e->verdict);
-    if (e->has_capacity && e->advice[0]) fprintf(out, "advice:  %s\n", e->advice);
+    SA_TRY(print_categories(out, &e->caffe));
+    fputc('\n', out);
+    SA_TRY(print_largest(out, &e->caffe));
+    if (e->has_capacity) print_verdict(out, e);
     if (!sa_net_is_computed(e->net)) return print_not_computed(out, e->net);
-    fprintf(out, "\nThe same %s in one arena (`segarena strategies` explains them; none but `lossy` rounds):\n\n",
-            e->trains ? "training step" : "forward pass");
+    fputc('\n', out);
+    sa_text_paragraph(
+        out, e->trains ? "The same training step in one arena (`segarena strategies` explains them; none but `lossy` rounds):"
+                       : "The same forward pass in one arena (`segarena strategies` explains them; none but `lossy` rounds):");
+    fputc('\n', out);
     return print_suggestions(out, e);
 }

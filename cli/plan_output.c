@@ -1,6 +1,7 @@
 /* The tables and the page of `segarena plan`. */
 #include "cli/plan_output.h"
 
+#include "cli/text_output.h"
 #include "core/output_file.h"
 #include "core/size_text.h"
 #include "report/table.h"
@@ -10,15 +11,6 @@
 #include <stdlib.h>
 
 enum { ALIVE_SHOWN = 20 };
-
-static sa_status print_table(FILE *out, const sa_table *table)
-{
-    char *text;
-    SA_TRY(sa_table_format(table, &text));
-    fputs(text, out);
-    free(text);
-    return SA_OK;
-}
 
 static void figure(FILE *out, const char *name, size_t bytes, const char *meaning)
 {
@@ -34,11 +26,11 @@ static void print_figures(FILE *out, const sa_plan_report *r)
     snprintf(proof, sizeof proof, "peak over lower bound: %.4f%s",
              plan->lower_bound_bytes ? (double)plan->peak_bytes / (double)plan->lower_bound_bytes : 1.0,
              plan->optimal ? ", proven optimal" : "");
-    fprintf(out, "%s (%s), strategy %s, conv %s: %zu steps, %zu buffers\n\n", r->net->name, r->net->path, r->strategy->name,
+    fprintf(out, "%s (%s), strategy %s, conv %s: %zu ops, %zu buffers\n\n", r->net->name, r->net->path, r->strategy->name,
             sa_conv_option_name(r->strategy->conv), r->step_count, r->layout->program->buffer_count);
     figure(out, "peak", plan->peak_bytes,
            sa_net_trains(r->net) ? "the arena: everything a training step needs" : "the arena: everything a forward pass needs");
-    figure(out, "lower bound", plan->lower_bound_bytes, "the most bytes alive at one step; no placement can be below it");
+    figure(out, "lower bound", plan->lower_bound_bytes, "the most bytes alive at one op; no placement can be below it");
     figure(out, "gap", gap, proof);
     figure(out, "unshared", plan->unshared_bytes, "if no two buffers shared addresses");
     figure(out, "Caffe", r->caffe_total_bytes, "what Caffe itself allocates for the net (see `segarena explain`)");
@@ -67,7 +59,7 @@ static sa_status print_kinds(FILE *out, const sa_plan_report *r)
     sa_table_cell(table, "total");
     sa_table_cell(table, "%s", sa_size_format_exact(total, text));
     sa_table_cell(table, "%.1f", 100.0);
-    sa_status status = print_table(out, table);
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     return status;
 }
@@ -78,7 +70,7 @@ static sa_status print_alive(FILE *out, const sa_plan_report *r)
                                               {"kind", NULL, SA_TABLE_LEFT},
                                               {"size", "bytes", SA_TABLE_RIGHT},
                                               {"offset", "bytes", SA_TABLE_RIGHT},
-                                              {"steps", NULL, SA_TABLE_RIGHT}};
+                                              {"ops", NULL, SA_TABLE_RIGHT}};
     char text[SA_SIZE_TEXT_BYTES];
     size_t shown = r->alive_count < ALIVE_SHOWN ? r->alive_count : ALIVE_SHOWN, rest = 0;
     sa_table *table;
@@ -95,18 +87,30 @@ static sa_status print_alive(FILE *out, const sa_plan_report *r)
         sa_table_cell(table, "%s", sa_size_format_exact(r->layout->plan.offset_bytes[r->alive[i]], text));
         sa_table_cell(table, "%" PRId64 "-%" PRId64, b->begin, b->end - 1);
     }
-    sa_status status = print_table(out, table);
+    sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     if (status == SA_OK && shown < r->alive_count)
         fprintf(out, "and %zu smaller ones of %s bytes together\n", r->alive_count - shown, sa_size_format_exact(rest, text));
     return status;
 }
 
+/* Why the sum of the sizes is not the arena's size. */
+static void print_alignment(FILE *out, const sa_plan_report *r)
+{
+    char sum[SA_SIZE_TEXT_BYTES], rest[SA_SIZE_TEXT_BYTES];
+    size_t live = r->live_bytes[r->peak_step], peak = r->layout->plan.peak_bytes;
+    if (peak == live) return;
+    fprintf(out, "\nThe sizes add up to %s; the arena has %s more, since buffers begin at multiples of their alignment%s.\n",
+            sa_size_format_exact(live, sum), sa_size_format_exact(peak - live, rest),
+            peak > r->layout->plan.lower_bound_bytes ? " and leave gaps" : "");
+}
+
 sa_status sa_plan_print(FILE *out, const sa_plan_report *r)
 {
     print_figures(out, r);
-    fprintf(out, "\nMost is alive at step %zu, %s:\n\n", r->peak_step, peak_name(r));
+    fprintf(out, "\nMost is alive at op %zu, %s:\n\n", r->peak_step, peak_name(r));
     SA_TRY(print_kinds(out, r));
+    print_alignment(out, r);
     fputc('\n', out);
     return print_alive(out, r);
 }

@@ -2,6 +2,7 @@
 #include "cli/train_report.h"
 
 #include "core/size_text.h"
+#include "core/time_text.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -11,7 +12,7 @@ enum { MEAN_STEPS = 5 };
 
 void sa_train_print_summary(FILE *out, const sa_train_result *r)
 {
-    char size[SA_SIZE_TEXT_BYTES], measured[SA_SIZE_TEXT_BYTES];
+    char size[SA_SIZE_TEXT_BYTES], measured[SA_SIZE_TEXT_BYTES], step[SA_TIME_TEXT_BYTES], data[SA_TIME_TEXT_BYTES];
     size_t n = r->record_count;
     fprintf(out, "\n%s (%s) on %s, strategy %s, conv %s, batch %d%s\n", r->net, r->net_path, r->device, r->strategy.name,
             sa_conv_option_name(r->strategy.conv), r->batch, r->synthetic ? ", synthetic scenes" : "");
@@ -26,7 +27,8 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
         sa_output_series_print(out, &r->series);
     }
     if (r->void_batches > 0) fprintf(out, "  void      %" PRIu64 " batches without a labelled pixel, loss 0\n", r->void_batches);
-    fprintf(out, "  time      %.1f ms a step, %.1f ms for its data (medians)\n", r->step_ms, r->data_ms);
+    fprintf(out, "  time      %s ms per step, %s ms for its data (medians)\n", sa_ms_format(r->step_ms, step),
+            sa_ms_format(r->data_ms, data));
     if (r->predicted_bytes == r->measured_bytes)
         fprintf(out, "  arena     %s bytes, predicted and measured\n", sa_size_format_exact(r->predicted_bytes, size));
     else

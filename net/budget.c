@@ -7,6 +7,7 @@
 #include "net/session.h"
 
 #include "core/size_text.h"
+#include "core/time_text.h"
 #include "memory/plan.h"
 
 #include <math.h>
@@ -227,13 +228,14 @@ sa_status sa_budget_solve(const sa_frontier *f, size_t budget_bytes, size_t *ind
         }
     if (f->count == 0) SA_FAIL(SA_CAPACITY, "there is no strategy to choose from");
     char budget[SA_SIZE_TEXT_BYTES], least[SA_SIZE_TEXT_BYTES], most[SA_SIZE_TEXT_BYTES];
+    char slow[SA_TIME_TEXT_BYTES], quick[SA_TIME_TEXT_BYTES];
     const sa_frontier_point *smallest = &f->point[f->count - 1], *fastest = &f->point[0];
     SA_FAIL(SA_CAPACITY,
-            "a budget of %zu bytes (%s) is too small; the smallest found is %zu bytes (%s) with %s; it takes %.0f ms a step; "
-            "fastest takes %.0f ms in %zu bytes (%s) with %s",
+            "a budget of %zu bytes (%s) is too small; the smallest found is %zu bytes (%s) with %s; it takes %s ms per step; "
+            "fastest takes %s ms in %zu bytes (%s) with %s",
             budget_bytes, sa_size_format(budget_bytes, budget), smallest->bytes, sa_size_format(smallest->bytes, least),
-            smallest->strategy.name, smallest->cost.ms, fastest->cost.ms, fastest->bytes, sa_size_format(fastest->bytes, most),
-            fastest->strategy.name);
+            smallest->strategy.name, sa_ms_format(smallest->cost.ms, slow), sa_ms_format(fastest->cost.ms, quick), fastest->bytes,
+            sa_size_format(fastest->bytes, most), fastest->strategy.name);
 }
 
 size_t sa_frontier_pick(const sa_frontier *f, size_t most, size_t *index)

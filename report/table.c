@@ -4,6 +4,7 @@
 #include "core/checked.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@ struct sa_table {
     size_t cell_count, cell_capacity;
     bool out_of_memory;
     bool has_units;
+    size_t width_limit; /* 0: none */
 };
+
+enum { LEAST_BROKEN_COLUMN = 16 };
 
 /* Takes over text; NULL text is a cell of a rule. */
 static void append(sa_table *table, char *text)
@@ -92,33 +96,91 @@ void sa_table_rule(sa_table *table)
     for (size_t i = 0; i < table->column_count; i++) append(table, NULL);
 }
 
-/* Appends one row's text to out, which has room for it, and returns the new end. */
-static char *format_row(const sa_table *table, char *const *cells, const size_t *width, char *out)
+void sa_table_set_width(sa_table *table, size_t width)
 {
-    const char *begin = out;
-    for (size_t i = 0; i < table->column_count; i++) {
-        size_t length = cells[i] ? strlen(cells[i]) : width[i], padding = width[i] - length;
-        if (i > 0) out += sprintf(out, "%s", gap);
-        if (table->align[i] == SA_TABLE_RIGHT) {
-            memset(out, ' ', padding);
-            out += padding;
+    table->width_limit = width;
+}
+
+/* The column whose cells are broken into lines: the widest of those aligned left. column_count: none is. */
+static size_t broken_column(const sa_table *table, const size_t *width)
+{
+    size_t broken = table->column_count;
+    for (size_t i = 0; i < table->column_count && table->width_limit > 0; i++)
+        if (table->align[i] == SA_TABLE_LEFT && (broken == table->column_count || width[i] > width[broken])) broken = i;
+    return broken;
+}
+
+/* Takes from the broken column what the row is too wide; what has to stay stays. */
+static void narrow(const sa_table *table, size_t broken, size_t *width)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < table->column_count; i++) total += width[i] + (i > 0 ? sizeof gap - 1 : 0);
+    if (broken == table->column_count || total <= table->width_limit) return;
+    size_t excess = total - table->width_limit;
+    size_t left = width[broken] > excess ? width[broken] - excess : 0, least = LEAST_BROKEN_COLUMN;
+    if (least > width[broken]) least = width[broken];
+    width[broken] = left > least ? left : least;
+}
+
+/* How much of text goes on one line of at most `limit` characters: up to the last space that fits. */
+static size_t line_length(const char *text, size_t limit)
+{
+    size_t length = strlen(text), end = limit;
+    if (length <= limit) return length;
+    while (end > 0 && text[end] != ' ') end--;
+    return end > 0 ? end : limit;
+}
+
+static const char *next_line(const char *text, size_t limit)
+{
+    text += line_length(text, limit);
+    return text + strspn(text, " ");
+}
+
+static size_t line_count(const char *text, size_t limit)
+{
+    size_t count = 1;
+    while (text && *(text = next_line(text, limit))) count++;
+    return count;
+}
+
+static char *put_cell(char *out, const char *cell, size_t length, size_t width, sa_table_align align)
+{
+    size_t padding = width - length;
+    if (align == SA_TABLE_RIGHT) out = (char *)memset(out, ' ', padding) + padding;
+    if (cell) memcpy(out, cell, length);
+    else memset(out, '-', length);
+    out += length;
+    if (align == SA_TABLE_LEFT) out = (char *)memset(out, ' ', padding) + padding;
+    return out;
+}
+
+/* Appends one row's text to out, which has room for it, and returns the new end. Lines after the first have the rest of the broken
+ * cell.
+ */
+static char *format_row(const sa_table *table, char *const *cells, const size_t *width, size_t broken, char *out)
+{
+    const char *rest = broken < table->column_count ? cells[broken] : NULL;
+    bool first = true;
+    do {
+        const char *begin = out;
+        for (size_t i = 0; i < table->column_count; i++) {
+            const char *cell = i == broken ? rest : first || !cells[i] ? cells[i] : "";
+            size_t length = !cell ? width[i] : i == broken ? line_length(cell, width[i]) : strlen(cell);
+            if (i > 0) out = (char *)memcpy(out, gap, sizeof gap - 1) + sizeof gap - 1;
+            out = put_cell(out, cell, length, width[i], table->align[i]);
         }
-        if (cells[i]) memcpy(out, cells[i], length);
-        else memset(out, '-', length);
-        out += length;
-        if (table->align[i] == SA_TABLE_LEFT) {
-            memset(out, ' ', padding);
-            out += padding;
-        }
-    }
-    while (out > begin && out[-1] == ' ') out--;
-    *out++ = '\n';
+        while (out > begin && out[-1] == ' ') out--;
+        *out++ = '\n';
+        rest = rest ? next_line(rest, width[broken]) : NULL;
+        first = false;
+    } while (rest && *rest);
     return out;
 }
 
 sa_status sa_table_format(const sa_table *table, char **text)
 {
-    size_t columns = table->column_count, rows = table->cell_count / columns, row_bytes = 1, total;
+    size_t columns = table->column_count, rows = table->cell_count / columns, row_bytes = 1, lines = 1, total;
     if (table->out_of_memory) SA_FAIL(SA_NOMEM, "out of memory for the cells of a table");
     if (table->cell_count % columns != 0)
         SA_FAIL(SA_INVALID, "the last row of a table has %zu of %zu cells", table->cell_count % columns, columns);
@@ -128,15 +190,19 @@ sa_status sa_table_format(const sa_table *table, char **text)
         size_t length = table->cell[i] ? strlen(table->cell[i]) : 0;
         if (length > width[i % columns]) width[i % columns] = length;
     }
+    size_t broken = broken_column(table, width);
+    narrow(table, broken, width);
     for (size_t i = 0; i < columns; i++) row_bytes += width[i] + sizeof gap;
-    char *formatted = sa_size_mul(row_bytes, rows + 1, &total) ? malloc(total) : NULL;
+    for (size_t row = 0; row < rows; row++)
+        lines += broken < columns ? line_count(table->cell[row * columns + broken], width[broken]) : 1;
+    char *formatted = sa_size_mul(row_bytes, lines, &total) ? malloc(total) : NULL;
     if (!formatted) {
         free(width);
         SA_FAIL(SA_NOMEM, "out of memory for a table of %zu rows", rows);
     }
     char *out = formatted;
     for (size_t row = 0; row < rows; row++)
-        if (row != 1 || table->has_units) out = format_row(table, table->cell + row * columns, width, out);
+        if (row != 1 || table->has_units) out = format_row(table, table->cell + row * columns, width, broken, out);
     *out = '\0';
     free(width);
     *text = formatted;

@@ -34,6 +34,9 @@ SA_CHECKED sa_status sa_table_create(const sa_table_column *columns, size_t colu
 void sa_table_cell(sa_table *table, const char *format, ...) SA_PRINTF(2, 3);
 /* A line of dashes before the next row, e.g. the total. Only between rows. */
 void sa_table_rule(sa_table *table);
+/* At most so many columns of text, where breaking the cells of the widest left-aligned column into lines of 16 or more makes that
+ * possible. 0: unlimited. */
+void sa_table_set_width(sa_table *table, size_t width);
 /* *text is malloc'd, lines end with '\n' and have no trailing spaces. SA_NOMEM; SA_INVALID: the last row lacks cells. */
 SA_CHECKED sa_status sa_table_format(const sa_table *table, char **text);
 void sa_table_free(sa_table *table); /* NULL is allowed */

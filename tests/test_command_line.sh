@@ -199,6 +199,39 @@ expect 1 'levels.prototxt:.*sizes were assumed: .*360x480.*--size HxW' explain e
 expect 1 '"input_shapes_assumed":.*true' explain elsewhere/levels.prototxt --json
 expect 1 '"error":.*loss' explain elsewhere/levels.prototxt --json
 
+# ---- what changes nothing is told once ----
+
+for command in plan 'bench --steps 1'; do
+    # shellcheck disable=SC2086 # words on purpose
+    {
+        expect 0 "note: '-bf16' changes nothing: it is off already" $command net.prototxt --strategy fastest-bf16
+        expect 0 "note: '\+lean' changes nothing: it is on already" $command net.prototxt --strategy fastest+lean
+        expect 0 'note: banded=1000: no convolution of the net has more than 3 channels' $command net.prototxt --strategy banded+banded=1000
+        expect 0 'note: recompute=9: the net has 1 convolutions' $command net.prototxt --strategy fastest+recompute=9
+    }
+done
+expect 0 'note: tiled and virtual come to the same plan for this net' bench net.prototxt --strategy tiled,virtual --steps 1
+quiet() # ARGUMENTS...: no note
+{
+    cases=$((cases + 1))
+    "$segarena" "$@" 2>&1 | grep -q note: || { echo "[       OK ] no note: $*"; return; }
+    failures=$((failures + 1))
+    echo "[  FAILED  ] a note: $*"
+}
+quiet plan net.prototxt --strategy smallest
+quiet plan net.prototxt --strategy smallest-split-backward+small-workspace=1M
+quiet bench net.prototxt --strategy fastest,inplace --steps 1 # one is made of the other
+
+# ---- width of the terminal ----
+
+if command -v script >/dev/null; then
+    width() { script -qec "stty cols $1; '$segarena' explain net.prototxt --capacity 8g" /dev/null | tr -d '\r' | awk '{ n = length($0) > n ? length($0) : n } END { print n }'; }
+    cases=$((cases + 2))
+    [ "$(width 80)" -le 80 ] || { failures=$((failures + 1)); echo "[  FAILED  ] explain takes $(width 80) of 80 columns"; }
+    [ "$("$segarena" explain net.prototxt | awk '{ n = length($0) > n ? length($0) : n } END { print n }')" -gt 120 ] ||
+        { failures=$((failures + 1)); echo '[  FAILED  ] explain into a pipe is broken into lines'; }
+fi
+
 # ---- what explain counts ----
 
 cat >deploy.prototxt <<'NET'

@@ -1,11 +1,14 @@
-/* Text tables. */
+/* Text tables, and times in them. */
 #include "report/table.h"
+
+#include "core/time_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -70,11 +73,60 @@ static void one_column_without_units(void **state)
     assert_int_equal(sa_table_create(NULL, 0, &table), SA_INVALID);
 }
 
+/* The widest left-aligned column gives way, to 16 columns at least; words stay whole where they fit. */
+static void wide_tables_are_broken(void **state)
+{
+    (void)state;
+    static const sa_table_column columns[] = {
+        {"n", NULL, SA_TABLE_RIGHT}, {"what it does", NULL, SA_TABLE_LEFT}, {"fits", NULL, SA_TABLE_LEFT}};
+    static const char narrow[] = "  n  what it does          fits\n"
+                                 "---  --------------------  ----\n"
+                                 "  1  two buffers that are  yes\n"
+                                 "     alive together\n"
+                                 "200  short                 no\n";
+    sa_table *table;
+    assert_int_equal(sa_table_create(columns, 3, &table), SA_OK);
+    sa_table_cell(table, "1");
+    sa_table_cell(table, "two buffers that are alive together");
+    sa_table_cell(table, "yes");
+    sa_table_cell(table, "200");
+    sa_table_cell(table, "short");
+    sa_table_cell(table, "no");
+    sa_table_set_width(table, 31);
+    assert_table(table, narrow);
+    sa_table_set_width(table, 3);
+    char *text;
+    assert_int_equal(sa_table_format(table, &text), SA_OK);
+    assert_non_null(strstr(text, "\n---  ----------------  ----\n"));
+    free(text);
+    sa_table_set_width(table, 46); /* fits as it is */
+    assert_int_equal(sa_table_format(table, &text), SA_OK);
+    assert_non_null(strstr(text, "  1  two buffers that are alive together  yes\n"));
+    free(text);
+    sa_table_free(table);
+}
+
+static void times_have_three_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        double ms;
+        const char *text;
+    } rows[] = {{0, "0"},        {1015.4, "1015"}, {100.2, "100"},     {99.96, "100"},        {99.94, "99.9"},  {12.34, "12.3"},
+                {9.996, "10.0"}, {1.234, "1.23"},  {0.0123, "0.0123"}, {0.00042, "0.000420"}, {0.4219, "0.422"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[SA_TIME_TEXT_BYTES];
+        assert_string_equal(sa_ms_format(rows[i].ms, text), rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_align),
         cmocka_unit_test(one_column_without_units),
+        cmocka_unit_test(wide_tables_are_broken),
+        cmocka_unit_test(times_have_three_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

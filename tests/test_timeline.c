@@ -155,7 +155,7 @@ static const char VISIT[] =
     "at('pointermove', 300, 200); chart.dispatchEvent(new Event('dblclick'));"
     "for (const id of ['peak', 'hold', 'list-alive']) by(id).click();"
     "by('step').value = 3; by('step').dispatchEvent(new Event('input'));"
-    "document.documentElement.dataset.visit = found > 0 && by('step-title').textContent.startsWith('Step 3:') ? 'done' : 'wrong';"
+    "document.documentElement.dataset.visit = found > 0 && by('step-title').textContent.startsWith('Op 3:') ? 'done' : 'wrong';"
     "}</script>\n";
 
 static void append(const char *path, const char *text)

@@ -62,14 +62,14 @@
   function drawSummary() {
     document.title = 'Memory of a training step: ' + plan.net;
     by('net-name').textContent = plan.net;
-    by('subtitle').textContent = `strategy ${plan.strategy}, convolutions ${plan.conv}, ${steps} steps, ${buffers.length} buffers (${plan.path})`;
+    by('subtitle').textContent = `strategy ${plan.strategy}, convolutions ${plan.conv}, ${steps} ops, ${buffers.length} buffers (${plan.path})`;
     const gap = plan.peak_bytes - plan.lower_bound_bytes;
     const rows = [
       ['Caffe', 'what Caffe itself allocates on a GPU without cuDNN', plan.caffe_total_bytes],
       ['Without sharing', 'these buffers, each at an address of its own', plan.unshared_bytes],
       ['This arena', `${percent(plan.peak_bytes / plan.caffe_total_bytes)} of Caffe's; ` +
         (gap === 0 ? 'no placement is smaller' : `${size(gap)} above the lower bound`), plan.peak_bytes],
-      ['Lower bound', 'alive together at the worst step', plan.lower_bound_bytes],
+      ['Lower bound', 'alive together at the worst op', plan.lower_bound_bytes],
     ];
     const most = Math.max(...rows.map(row => row[2]));
     for (const [name, meaning, bytes] of rows) {
@@ -134,7 +134,7 @@
       svg(back, 'line', { class: 'grid', x1: box.left, x2: box.right, y1: yLive(bytes), y2: yLive(bytes) });
       svg(back, 'text', { x: box.left - 7, y: yLive(bytes) + 4, 'text-anchor': 'end' }, tickText(bytes));
     }
-    svg(back, 'text', { class: 'title', x: box.left, y: box.liveTop - 9 }, 'Bytes alive at each step, by kind');
+    svg(back, 'text', { class: 'title', x: box.left, y: box.liveTop - 9 }, 'Bytes alive at each op, by kind');
     const axis = { class: 'title', 'text-anchor': 'middle', transform: `translate(13 ${(box.top + box.mapBottom) / 2}) rotate(-90)` };
     svg(back, 'text', axis, 'address in the arena');
   }
@@ -251,7 +251,7 @@
     const op = ops[state.step], now = buffers.filter(buffer => alive(buffer, state.step));
     by('step').value = state.step;
     by('step').setAttribute('aria-valuetext', `${state.step}, ${op.name}`);
-    by('step-title').textContent = `Step ${state.step}: ${op.name}`;
+    by('step-title').textContent = `Op ${state.step}: ${op.name}`;
     by('step-text').textContent = `${size(op.live_bytes)} alive in ${now.length} buffers, ${percent(op.live_bytes / plan.peak_bytes)} of the arena` +
       (state.step === plan.peak.step ? '. This is the peak.' : ` (${op.phase}).`);
     by('step-bar').replaceChildren(...Object.keys(KINDS).map(kind => {
@@ -268,7 +268,7 @@
     }));
   }
 
-  const life = buffer => `steps ${buffer.begin} to ${buffer.end - 1}: ` +
+  const life = buffer => `ops ${buffer.begin} to ${buffer.end - 1}: ` +
     (buffer.begin === 0 && buffer.end === steps ? 'the whole step' : `${ops[buffer.begin].name} to ${ops[buffer.end - 1].name}`);
 
   function drawChosen() {

@@ -1,0 +1,114 @@
+/* Notes about strategies of which a part changes nothing. */
+#include "cli/strategy_notes.h"
+
+#include "cli/commands.h"
+#include "net/passes/passes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Length of the switch's name that text begins with, 0: none. Names hold '-': the longest counts. */
+static size_t switch_length(const char *text)
+{
+    size_t longest = 0;
+    for (int i = 0; i < SA_SWITCH_COUNT; i++) {
+        const char *name = sa_switch_get_info((sa_switch)i)->name;
+        size_t n = strlen(name);
+        bool ends = !strncmp(text, name, n) && (text[n] == '\0' || strchr("+-=", text[n]));
+        if (ends && n > longest) longest = n;
+    }
+    return longest;
+}
+
+static bool same_choices(const sa_strategy *a, const sa_strategy *b)
+{
+    return a->switches == b->switches && a->band_channels == b->band_channels && a->recompute_count == b->recompute_count &&
+           a->workspace_limit_bytes == b->workspace_limit_bytes;
+}
+
+static bool parse_part(const char *text, size_t length, sa_strategy *strategy)
+{
+    char part[sizeof strategy->name];
+    if (length >= sizeof part) return false;
+    memcpy(part, text, length);
+    part[length] = '\0';
+    bool parsed = sa_strategy_parse(part, strategy) == SA_OK;
+    if (!parsed) sa_error_clear();
+    return parsed;
+}
+
+/* Each switch by itself: the strategy up to it, against the strategy with it. */
+static void note_switches(const char *command, const char *text)
+{
+    for (size_t at = strcspn(text, "+-"); text[at];) {
+        sa_strategy before, after;
+        char note[160];
+        size_t name = switch_length(text + at + 1), end = at + 1 + name;
+        if (text[end] == '=') end += strcspn(text + end, "+-");
+        if (name > 0 && parse_part(text, at, &before) && parse_part(text, end, &after) && same_choices(&before, &after)) {
+            snprintf(note, sizeof note, "'%.*s' changes nothing: it is %s already", (int)(end - at), text + at,
+                     text[at] == '+' ? "on" : "off");
+            sa_cli_note(command, note);
+        }
+        at = name > 0 ? end : at + 1;
+        at += strcspn(text + at, "+-");
+    }
+}
+
+/* What a value beyond what the net has means; those of presets go unsaid. */
+static void note_values(const char *command, const char *text, const sa_strategy *strategy, const sa_net *net)
+{
+    int channels = 0, convolutions = 0;
+    char note[160];
+    for (int l = 0; l < net->layer_count; l++) {
+        if (!sa_layer_is(&net->layer[l], "Convolution")) continue;
+        int out = net->blob[net->layer[l].top[0]].shape.dim[1];
+        convolutions++;
+        if (out > channels) channels = out;
+    }
+    if (strstr(text, "banded=") && sa_strategy_has(strategy, SA_SWITCH_BANDED) && strategy->band_channels > channels) {
+        snprintf(note, sizeof note, "banded=%d: no convolution of the net has more than %d channels, so one band has all of them",
+                 (int)strategy->band_channels, channels);
+        sa_cli_note(command, note);
+    }
+    if (strstr(text, "recompute=") && sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count > convolutions) {
+        snprintf(note, sizeof note, "recompute=%d: the net has %d convolutions", (int)strategy->recompute_count, convolutions);
+        sa_cli_note(command, note);
+    }
+}
+
+void sa_strategy_notes(const char *command, const char *text, const sa_net *net)
+{
+    sa_strategy strategy;
+    if (!parse_part(text, strlen(text), &strategy)) return;
+    note_switches(command, text);
+    note_values(command, text, &strategy, net);
+}
+
+/* ------------------------------------------------------------------ equal plans ------------------------------------ */
+
+static void mix(uint64_t *hash, const void *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) *hash = (*hash ^ ((const unsigned char *)bytes)[i]) * 1099511628211u; /* FNV-1a */
+}
+
+uint64_t sa_layout_signature(const sa_layout *layout)
+{
+    const sa_program *p = layout->program;
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < p->op_count; i++) mix(&hash, p->op[i].name, strlen(p->op[i].name) + 1);
+    for (size_t i = 0; i < p->buffer_count; i++) {
+        mix(&hash, p->buffer[i].name, strlen(p->buffer[i].name) + 1);
+        mix(&hash, &p->buffer[i].size_bytes, sizeof p->buffer[i].size_bytes);
+        mix(&hash, &layout->plan.offset_bytes[i], sizeof layout->plan.offset_bytes[i]);
+    }
+    return hash;
+}
+
+void sa_strategy_note_same(const char *command, const sa_strategy *strategy, const sa_strategy *other)
+{
+    char note[sizeof strategy->name + sizeof other->name + 64];
+    if (same_choices(strategy, other)) return;
+    snprintf(note, sizeof note, "%s and %s come to the same plan for this net", other->name, strategy->name);
+    sa_cli_note(command, note);
+}
