@@ -5,7 +5,6 @@
 #include "cli/option_values.h"
 #include "cli/shipped_nets.h"
 #include "core/size_text.h"
-#include "core/size_text.h"
 
 #include <argp.h>
 #include <stdlib.h>
