@@ -21,7 +21,7 @@ enum { HEADROOM_BYTES = 256 << 20 };
 
 typedef struct contender {
     sa_bench_result result;
-    uint64_t signature; /* of its layout */
+    uint64_t signature; /* of its program */
     sa_session *session;
     sa_feed *feed;
     int done;
@@ -60,13 +60,12 @@ static sa_status add_contender(bench *b, const char *name)
     c->result.predicted_bytes = layout.plan.peak_bytes;
     c->result.threads = b->device->threads;
     snprintf(c->result.device, sizeof c->result.device, "%s", b->device->kind);
-    c->signature = sa_layout_signature(&layout);
+    c->signature = sa_program_signature(layout.program);
     sa_layout_free(&layout);
     for (int i = 0; i < b->count - 1; i++)
-        if (b->contender[i]->signature == c->signature) {
-            sa_strategy_note_same("bench", &c->result.strategy, &b->contender[i]->result.strategy);
+        if (b->contender[i]->signature == c->signature &&
+            sa_strategy_note_same("bench", &c->result.strategy, &b->contender[i]->result.strategy))
             break;
-        }
     return SA_OK;
 }
 

@@ -16,7 +16,7 @@
 typedef struct plan_options {
     const char *net, *strategy, *conv, *csv, *html, *costs;
     char net_path[PATH_MAX]; /* of a shipped net */
-    bool has_budget;
+    bool has_budget, strategy_given;
     size_t budget_bytes;
     bool json;
     sa_cli_net_options options;
@@ -58,6 +58,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->net) argp_error(state, "a net is needed: NET.prototxt");
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
+        o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -127,7 +128,9 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     sa_layout layout;
     sa_plan_report report;
     SA_TRY(sa_layout_create(net, strategy, device, &options, &layout));
-    sa_status status = sa_plan_report_create(net, strategy, &layout, &report);
+    sa_status status = SA_OK;
+    if (o->strategy_given) status = sa_preset_note_same("plan", strategy, layout.program, net, device, &options);
+    if (status == SA_OK) status = sa_plan_report_create(net, strategy, &layout, &report);
     if (status == SA_OK) {
         status = output(o, &report, budget);
         sa_plan_report_free(&report);

@@ -92,23 +92,43 @@ static void mix(uint64_t *hash, const void *bytes, size_t count)
     for (size_t i = 0; i < count; i++) *hash = (*hash ^ ((const unsigned char *)bytes)[i]) * 1099511628211u; /* FNV-1a */
 }
 
-uint64_t sa_layout_signature(const sa_layout *layout)
+uint64_t sa_program_signature(const sa_program *p)
 {
-    const sa_program *p = layout->program;
     uint64_t hash = 14695981039346656037u;
     for (size_t i = 0; i < p->op_count; i++) mix(&hash, p->op[i].name, strlen(p->op[i].name) + 1);
     for (size_t i = 0; i < p->buffer_count; i++) {
-        mix(&hash, p->buffer[i].name, strlen(p->buffer[i].name) + 1);
-        mix(&hash, &p->buffer[i].size_bytes, sizeof p->buffer[i].size_bytes);
-        mix(&hash, &layout->plan.offset_bytes[i], sizeof layout->plan.offset_bytes[i]);
+        const sa_buffer *b = &p->buffer[i];
+        const uint64_t figures[] = {b->size_bytes, (uint64_t)b->begin, (uint64_t)b->end};
+        mix(&hash, b->name, strlen(b->name) + 1);
+        mix(&hash, figures, sizeof figures);
     }
     return hash;
 }
 
-void sa_strategy_note_same(const char *command, const sa_strategy *strategy, const sa_strategy *other)
+bool sa_strategy_note_same(const char *command, const sa_strategy *strategy, const sa_strategy *other)
 {
     char note[sizeof strategy->name + sizeof other->name + 64];
-    if (same_choices(strategy, other)) return;
+    if (same_choices(strategy, other)) return false;
     snprintf(note, sizeof note, "%s and %s come to the same plan for this net", other->name, strategy->name);
     sa_cli_note(command, note);
+    return true;
+}
+
+sa_status sa_preset_note_same(const char *command, const sa_strategy *preset, const sa_program *program, const sa_net *net,
+                              const sa_device *device, const sa_program_options *options)
+{
+    enum { LAYERS_MAX = 200 };
+    uint64_t signature = sa_program_signature(program);
+    for (int i = 0; sa_preset_at(i) && net->layer_count <= LAYERS_MAX; i++) {
+        sa_strategy other;
+        sa_program *made;
+        if (!strcmp(sa_preset_at(i)->name, preset->name)) return SA_OK;
+        SA_TRY(sa_strategy_parse(sa_preset_at(i)->name, &other));
+        other.conv = preset->conv;
+        SA_TRY(sa_program_for_strategy(net, &other, device, options, &made));
+        bool same = sa_program_signature(made) == signature;
+        sa_program_free(made);
+        if (same && sa_strategy_note_same(command, preset, &other)) return SA_OK;
+    }
+    return SA_OK;
 }

@@ -218,8 +218,10 @@ quiet() # ARGUMENTS...: no note
     failures=$((failures + 1))
     echo "[  FAILED  ] a note: $*"
 }
-quiet plan net.prototxt --strategy smallest
-quiet plan net.prototxt --strategy smallest-split-backward+small-workspace=1M
+expect 0 'note: tiled and virtual come to the same plan for this net' plan net.prototxt --strategy virtual
+quiet plan "$project/nets/old.prototxt" --strategy extreme
+quiet plan "$project/nets/old.prototxt" --strategy extreme-split-backward+small-workspace=1M
+quiet plan net.prototxt # nobody asked for fastest
 quiet bench net.prototxt --strategy fastest,inplace --steps 1 # one is made of the other
 
 # ---- width of the terminal ----
