@@ -77,6 +77,7 @@ TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 PROGRAMS := $(B)/segarena $(B)/bench_old $(B)/bench_new
+SHARE_FILE := $(O)/share.txt
 # What `make test` runs: every test program, every test script, and what cuda.mk adds.
 SUITES := $(TESTS) $(wildcard tests/test_*.sh)
 LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-links lint-cppcheck
@@ -120,7 +121,7 @@ $(O)/net/cost_cache.o: $(KERNELS_ID_FILE)
 
 ##@ Build
 .PHONY: all
-all: cuda-line $(PROGRAMS) ## the programs: build/segarena, build/bench_old, build/bench_new (default)
+all: cuda-line $(PROGRAMS) $(SHARE_FILE) ## the programs: build/segarena, build/bench_old, build/bench_new (default)
 
 .PHONY: cuda-line
 cuda-line:
@@ -160,6 +161,13 @@ link_test = $(link) -lcmocka $(if $(filter %.so,$^),-Wl$(comma)--as-needed $(fil
 
 $(B)/segarena: $(O)/cli/main.o $(ARCHIVES) $(CUDA_ARCHIVE)
 	$(link_cuda)
+
+# What an installation has beside the programs, from their help; made here, so that `make install` only copies.
+$(SHARE_FILE): tools/make_share.sh tools/make_docs.sh README.md LICENSE bench/NOTES.md $(wildcard docs/*.md nets/*.prototxt) $(B)/segarena
+	@rm -rf $(B)/share
+	@tools/make_share.sh $(B)/segarena $(B)/share
+	@tools/make_docs.sh $(B)/share/doc
+	@touch $@
 
 $(BENCHES): $(B)/%: $(O)/bench/%.o $(ARCHIVES) $(CUDA_ARCHIVE)
 	$(link_cuda)
@@ -271,12 +279,11 @@ format: setup-lint ## rewrite all code in the project's layout
 
 ##@ Other
 PREFIX ?= /usr/local
-.PHONY: install
-install: all ## install programs, nets and documents below $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segarena/nets $(DESTDIR)$(PREFIX)/share/doc/segarena
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(wildcard nets/*.prototxt) $(DESTDIR)$(PREFIX)/share/segarena/nets
-	install -m 644 README.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/segarena
+.PHONY: install uninstall
+install: all ## programs, manual pages, completions, nets and documents below $(DESTDIR)$(PREFIX)
+	@tools/install.sh install $(B) '$(DESTDIR)$(PREFIX)'
+uninstall: ## remove from below $(DESTDIR)$(PREFIX) what `make install` put there
+	@tools/install.sh uninstall $(B) '$(DESTDIR)$(PREFIX)'
 
 .PHONY: clean
 clean: ## remove build/
