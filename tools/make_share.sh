@@ -189,7 +189,7 @@ zsh_completion()
             what=$(zsh_quote <<<"$text") takes=
             [ "$argument" = - ] || takes="$([ "$optional" = yes ] && echo :):$(zsh_quote <<<"$argument"):$(zsh_action "$(values_of "$long" "$argument" "$text")")"
             if [ "$argument" = - ]; then printf "            '%s[%s]' \\\\\n" "$long" "$what"
-            else printf "            '%s%s[%s]%s' \\\\\n" "$long" "$([ "$optional" = yes ] && echo =- || echo =)" "$what" "$takes"; fi
+            else printf "            '%s%s[%s]%s' \\\\\n" "$long" "$([ "$optional" = yes ] && echo '=-' || echo '=')" "$what" "$takes"; fi
             [ "$short" = - ] || [ "$short" = '-?' ] || printf "            '%s[%s]%s' \\\\\n" "$short" "$what" "$takes"
         done < <(options "$command")
         printf "            '*:file:_alternative \"names:net:(%s)\" \"files:file:_files\"'\n        ;;\n" "$(shipped "$command")"
