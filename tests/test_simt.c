@@ -166,6 +166,25 @@ static void libraries_refuse_what_a_card_s_refuse(void **state)
     RUN_CASES(cases);
 }
 
+/* Sectors and conflicts that one can count by hand: see selftest/traffic_cases.cu. */
+static void traffic_is_counted(void **state)
+{
+    (void)state;
+#define TRAFFIC "SA_SIMT_KERNELS=selftest tests/simt/traffic " SELFTEST "traffic 2>&1 | tr -s ' '"
+    static const sa_simt_case cases[] = {
+        {TRAFFIC, 0, "strided_read<1> 1 launches global: 2 requests, 4.00 sectors each, 4.00 at best\n"},
+        {TRAFFIC, 0,
+         "strided_read<8> 1 launches global: 2 requests, 18.00 sectors each, 4.00 at best; most by traffic_cases.cu:10, 32.00"},
+        {TRAFFIC, 0, "strided_shared<1> 1 launches shared: 2 requests, 1.00 passes each, 1.00 at best\n"},
+        {TRAFFIC, 0, "strided_shared<2> 1 launches shared: 2 requests, 2.00 passes each, 1.00 at best"},
+        {TRAFFIC, 0, "strided_shared<32> 1 launches shared: 2 requests, 32.00 passes each, 1.00 at best"},
+        {TRAFFIC, 0, "whole_vectors 1 launches global: 2 requests, 16.00 sectors each, 16.00 at best\n"},
+        {TRAFFIC, 0, "whole_vectors 1 launches shared: 2 requests, 4.00 passes each, 4.00 at best\n"},
+        {TRAFFIC, 0, "uneven_loops 1 launches global: 32 requests, 2.50 sectors each, 2.50 at best\n"},
+    };
+    RUN_CASES(cases);
+}
+
 static void faults_come_out_as_errors(void **state)
 {
     (void)state;
@@ -206,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_card_without_code_for_it_is_refused),
         cmocka_unit_test(misaligned_access_is_caught),
         cmocka_unit_test(libraries_refuse_what_a_card_s_refuse),
+        cmocka_unit_test(traffic_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

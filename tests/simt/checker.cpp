@@ -2,6 +2,7 @@
 #include "checker.h"
 
 #include "engine.h"
+#include "traffic.h"
 
 #include <cstdio>
 #include <cstring>
@@ -107,6 +108,7 @@ void Checker::require_written(const void *begin, size_t bytes, const char *what)
 
 void Checker::begin_launch()
 {
+    count_launch(kernel);
     launch = (launch + 1) & 0xfff;
     if (on && launch == 0) { /* the launch number wrapped: old stamps must not look new */
         for (auto &entry : ranges)
@@ -117,12 +119,14 @@ void Checker::begin_launch()
 
 void Checker::begin_block()
 {
+    end_traffic_epoch(); /* of the block before */
     epoch = 0;
     memset(warp_epoch, 0, sizeof warp_epoch);
 }
 
 void Checker::barrier()
 {
+    end_traffic_epoch();
     epoch++;
 }
 
@@ -169,6 +173,7 @@ void Checker::access(void *pointer, unsigned bytes, bool write, bool atomic, voi
         report(write ? "write outside device memory" : "read outside device memory", address, bytes, 0, caller);
     }
     if (address + bytes > range->end) report("access across the end of an allocation", address, bytes, 0, caller);
+    if (counts_traffic()) note_access(thread, caller, address, bytes, range->shared);
     uint64_t mine = stamp(atomic);
     for (unsigned i = 0; i < bytes; i++) {
         size_t index = (size_t)(address - range->begin) + i;

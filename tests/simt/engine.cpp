@@ -8,6 +8,7 @@
 
 #include "checker.h"
 #include "engine.h"
+#include "traffic.h"
 
 #include <algorithm>
 #include <atomic>
@@ -462,6 +463,7 @@ void run_grid(const Launch &launch)
         for (auto &thread : threads) thread.join();
     }
     checker.in_kernel = false;
+    end_traffic_epoch();
 }
 
 } // namespace simt

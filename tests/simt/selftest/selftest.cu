@@ -6,6 +6,7 @@
 #include "kernels.cuh"
 #include "library_cases.h"
 #include "refusals.h"
+#include "traffic_cases.h"
 
 #include <cublas_v2.h>
 #include <cudnn.h>
@@ -200,6 +201,7 @@ int main(int argc, char **argv)
     else if (!strcmp(name, "graph")) bad = graph();
     else if (!strcmp(name, "libraries")) bad = libraries();
     else if (!strcmp(name, "limits")) bad = limits_kept();
+    else if (!strcmp(name, "traffic")) bad = traffic_cases();
     else if (!strncmp(name, "library:", 8)) bad = library_cases(name + 8);
     else if (!strncmp(name, "refused:", 8)) bad = refusals(name + 8);
     else bad = planted(name);
