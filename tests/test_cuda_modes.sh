@@ -53,6 +53,40 @@ else
     echo '[  FAILED  ] bench: one allocation, one recording and the same bits for four strategies'
     tail -n 40 "$log"
 fi
+# Kernels that use memory as well as they can, counted: kernel, memory, the most units per request over those at best.
+traffic_is_as_good_as_it_was()
+{
+    local table=build/tests/simt/traffic.txt
+    SA_SIMT_TRAFFIC=$table SA_SIMT_KERNELS='' tests/simt/traffic "$build/tests/step_program" no-graph 1 || return 1
+    awk '
+    NR == FNR { most[$1 " " $2] = $3; next }
+    $4 == "global:" || $4 == "shared:" {
+        key = $1 " " substr($4, 1, 6)
+        if (key in most) {
+            seen++
+            if ($7 > most[key] * $10) { print "too much traffic: " $0; bad = 1 }
+        }
+    }
+    END {
+        for (key in most) wanted++
+        if (seen != wanted) { print "kernels counted: " seen + 0 " of " wanted; bad = 1 }
+        exit bad
+    }' - "$table" <<'END'
+sa_sgd_update_kernel global 1.01
+sa_add_bias_kernel global 1.01
+sa_loss_finish_kernel shared 1.01
+sa_channel_reduce_kernel<false> shared 1.01
+sa_channel_reduce_kernel<false> global 1.5
+END
+}
+if traffic_is_as_good_as_it_was >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo '[       OK ] sectors and bank conflicts of some kernels'
+else
+    failed=$((failed + 1))
+    echo '[  FAILED  ] sectors and bank conflicts of some kernels'
+    tail -n 40 "$log"
+fi
 # Caffe's golden data: every case, every strategy; the worst share of a bound of each is in the log of this suite.
 run 'golden cases' '' fast "$build/tests/test_golden" --device cuda tests/golden/*/
 grep -E '^(ok|FAIL) ' "$log"
