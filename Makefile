@@ -66,7 +66,10 @@ endif
 # Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
 # its parts that the benchmarks and tests use. libsa_cuda.a is the CUDA device, from cuda.mk, or what says that there is none.
 FOLDERS := core memory proto kernels layers net data report cli
-sources = $(filter-out kernels/cuda/% kernels/device_no_cuda.c cli/main.c,$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
+# Caffe's binary weights files need protobuf-c; without it they are refused with the remedy.
+PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
+NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c
+sources = $(filter-out $(NOT_BUILT),$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
 CUDA_ARCHIVE := $(O)/libsa_cuda.a
 CUDA_FOR_TESTS := $(CUDA_ARCHIVE)
@@ -90,6 +93,19 @@ $(O)/libsa_$(1).a: $$(patsubst %.c,$(O)/%.o,$$(call sources,$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 $(CUDA_ARCHIVE): $(CUDA_OBJECTS) $(CUDA_FILE)
+
+ifneq ($(PROTOC_C),)
+LDLIBS += -lprotobuf-c
+CAFFE_PROTO := $(O)/caffe_weights.pb-c
+$(CAFFE_PROTO).c $(CAFFE_PROTO).h &: data/weights/caffe_weights.proto
+	@mkdir -p $(@D)
+	@$(PROTOC_C) --proto_path=$(<D) --c_out=$(O) $(<F)
+$(CAFFE_PROTO).o: $(CAFFE_PROTO).c $(FLAGS_FILE)
+	$(if $(V),,@echo 'CC   $<';) $(CC) $(CFLAGS) -c $< -o $@
+CFLAGS_data/weights/caffemodel := -I$(O)
+$(O)/data/weights/caffemodel.o: $(CAFFE_PROTO).h
+$(O)/libsa_data.a: $(CAFFE_PROTO).o
+endif
 
 # The timeline page of `segarena plan --html` is part of the program.
 PAGE_PARTS := $(foreach p,html style=css script=js,sa_timeline_$(firstword $(subst =, ,$(p)))=report/timeline/page.$(lastword $(subst =, ,$(p))))

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_STEPS = 'n', KEY_BATCH = 'b', KEY_JSON = 'j' };
-enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS };
+enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS, KEY_WEIGHTS, KEY_SAVE_WEIGHTS };
 
 /* A signal handler has no other way to reach the loop. */
 static volatile sig_atomic_t stop_signal;
@@ -74,6 +74,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
     case KEY_SNAPSHOT: o->snapshot = argument; return 0;
     case KEY_RESUME: o->resume = argument; return 0;
+    case KEY_WEIGHTS: o->weights = argument; return 0;
+    case KEY_SAVE_WEIGHTS: o->save_weights = argument; return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
@@ -83,6 +85,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");
+        if (o->weights && o->resume) argp_error(state, "--weights and --resume: a resumed run has its parameters already");
         if (o->strategy && o->budget_bytes > 0) argp_error(state, "--strategy and --budget: one or the other");
         if (!o->strategy) o->strategy = "fastest";
         return 0;
@@ -103,6 +106,9 @@ static const struct argp_option OPTIONS[] = {
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"snapshot", KEY_SNAPSHOT, "FILE", 0, "where the state goes after the last step (default: the solver's snapshot_prefix)", 0},
     {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit", 0},
+    {"weights", KEY_WEIGHTS, "FILE", 0,
+     "start from these: .caffemodel, .safetensors or .sasnap; layers by name, the rest by fillers", 0},
+    {"save-weights", KEY_SAVE_WEIGHTS, "FILE", 0, "write the weights after the last step; the ending tells the format", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {0},
 };

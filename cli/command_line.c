@@ -71,7 +71,7 @@ static const struct {
     {"solver", "the solver file is a plain argument: segarena train ", true, ""},
     {"model", "the net is a plain argument, as in segarena bench ", true, ""},
     {"gpu", "write --device cuda", false, ""},
-    {"weights", "there is no such option here; --resume FILE goes on from a snapshot of segarena's own", false, ""},
+    {"weights", "write segarena train SOLVER.prototxt --weights ", true, ""},
     {"snapshot", "write --resume ", true, ", a snapshot of segarena's own (--snapshot FILE says where to write one)"},
     {"iterations", "write --steps ", true, ""},
     {"phase", "there is no such option here; nets are taken in their TRAIN phase", false, ""},
@@ -87,7 +87,6 @@ static bool tell_caffes(const char *command, const option_list *list, const char
     const struct argp_option *same = find_long(list, name);
     for (size_t i = 0; i < sizeof CAFFE / sizeof CAFFE[0]; i++) {
         if (strcmp(CAFFE[i].name, name) || (double_dash && same)) continue;
-        if (same && strcmp(name, "snapshot")) break; /* ours but for the dash */
         fprintf(stderr, "%s: %s is Caffe's; %s%s%s\n", command, argument, CAFFE[i].ours, CAFFE[i].shows_value ? value : "",
                 CAFFE[i].rest);
         return true;

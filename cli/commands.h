@@ -8,6 +8,7 @@
     X(plan, "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
     X(bench, "run forward, backward and update at full size under one or more strategies, and measure")     \
     X(train, "train a net by a solver file, with snapshots")                                                \
+    X(weights, "list the weights of a file, and convert them: .caffemodel, .safetensors, .sasnap")          \
     X(place, "solve a static-allocation instance in CSV")                                                   \
     X(strategies, "list presets and switches")
 

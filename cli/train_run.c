@@ -4,10 +4,13 @@
 #include "cli/budget_option.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
+#include "cli/session_weights.h"
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
+#include "core/output_file.h"
 #include "core/size_text.h"
+#include "data/weights/weights.h"
 #include "net/feed.h"
 
 #include <math.h>
@@ -128,6 +131,14 @@ static sa_status open_session(trainer *t)
     return SA_OK;
 }
 
+/* Where the weights are to go is looked at before the first step. */
+static sa_status check_weights_place(const trainer *t)
+{
+    sa_weights_format format;
+    SA_TRY(sa_weights_format_of(t->options->save_weights, &format));
+    return sa_output_file_check(t->options->save_weights, sa_net_parameter_count(t->net) * sizeof(float));
+}
+
 static sa_status open_trainer(trainer *t)
 {
     const sa_train_options *o = t->options;
@@ -135,6 +146,7 @@ static sa_status open_trainer(trainer *t)
     sa_costs_option costs;
     SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
+    if (o->save_weights) SA_TRY(check_weights_place(t));
     SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
     SA_TRY(sa_train_state_create(t->net, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
@@ -151,6 +163,7 @@ static sa_status open_trainer(trainer *t)
     t->snapshots.state = t->state;
     t->snapshots.session = t->session;
     t->snapshots.feed = t->feed;
+    if (o->weights) SA_TRY(sa_session_load_weights(t->session, t->net, o->weights, "train", o->progress));
     return o->resume ? sa_train_state_apply(t->state, t->session) : SA_OK;
 }
 
@@ -289,6 +302,10 @@ static sa_status train(trainer *t)
     }
     r->stopped = r->last_step < r->total_steps;
     if (r->record_count) SA_TRY(sa_train_snapshots_after_last(&t->snapshots, r));
+    if (t->options->save_weights) {
+        SA_TRY(sa_session_save_weights(t->session, t->net, t->options->save_weights));
+        if (t->options->progress) fprintf(t->options->progress, "segarena train: wrote %s\n", t->options->save_weights);
+    }
     r->measured_bytes = sa_session_measured_bytes(t->session);
     return sa_session_state_hash(t->session, &r->state_hash);
 }

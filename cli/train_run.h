@@ -18,15 +18,17 @@ typedef struct sa_train_options {
     const char *solver;         /* path of the solver's prototxt */
     char solver_path[PATH_MAX]; /* of a shipped solver, which `solver` points to */
     const char *strategy, *conv;
-    size_t budget_bytes;   /* > 0: the fastest strategy whose arena is at most so large, in place of `strategy` */
-    const char *costs;     /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
-    const char *device;    /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */
-    const char *data_root; /* NULL: the working directory */
-    const char *snapshot;  /* NULL, or where the last state goes, in place of snapshot_prefix */
-    const char *resume;    /* NULL, or the snapshot to go on from */
-    int threads;           /* 0: all cores */
-    int steps;             /* in all, those of a resumed run included; 0: the solver's max_iter */
-    int batch;             /* 0: the net's */
+    size_t budget_bytes;      /* > 0: the fastest strategy whose arena is at most so large, in place of `strategy` */
+    const char *costs;        /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
+    const char *device;       /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */
+    const char *data_root;    /* NULL: the working directory */
+    const char *snapshot;     /* NULL, or where the last state goes, in place of snapshot_prefix */
+    const char *resume;       /* NULL, or the snapshot to go on from */
+    const char *weights;      /* NULL, or a weights file that parameters start from, in place of their fillers */
+    const char *save_weights; /* NULL, or where the parameters go after the last step, as a weights file */
+    int threads;              /* 0: all cores */
+    int steps;                /* in all, those of a resumed run included; 0: the solver's max_iter */
+    int batch;                /* 0: the net's */
     bool json;
     FILE *progress;                    /* NULL: none */
     FILE *log;                         /* of the lines that `display` asks for; NULL: none */

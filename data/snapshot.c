@@ -5,6 +5,7 @@
 #include "core/output_file.h"
 #include "data/whole_file.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,4 +247,42 @@ done:
     free(bytes);
     free(stored);
     return status;
+}
+
+/* ---- visiting ---- */
+
+static sa_status visit_array(reader *r, sa_snapshot_visitor visitor, void *context)
+{
+    char name[SA_SNAPSHOT_NAME_BYTES];
+    uint32_t axes, shape[SHAPE_AXES];
+    int32_t dim[SHAPE_AXES];
+    size_t count = 1, bytes = 0;
+    const char *param, *history;
+    SA_TRY(take_name(r, name));
+    SA_TRY(take_number(r, sizeof axes, &axes));
+    SA_TRY(take_number(r, sizeof shape, shape));
+    bool ok = axes >= 1 && axes <= SHAPE_AXES;
+    for (int i = 0; i < SHAPE_AXES && ok; i++) {
+        ok = shape[i] >= 1 && shape[i] <= INT32_MAX && sa_size_mul(count, shape[i], &count);
+        dim[i] = (int32_t)shape[i];
+    }
+    if (!ok || !sa_size_mul(count, sizeof(float), &bytes))
+        SA_FAIL(SA_PARSE, "%s: damaged snapshot: the shape of '%s'", r->path, name);
+    SA_TRY(take(r, bytes, &param));
+    SA_TRY(take(r, bytes, &history));
+    return visitor(context, name, (int32_t)axes, dim, param, count);
+}
+
+sa_status sa_snapshot_visit(const char *path, const char *bytes, size_t byte_count, sa_snapshot_visitor visitor, void *context,
+                            sa_snapshot_state *state)
+{
+    sa_snapshot_state read = {.step = 0};
+    uint32_t count;
+    SA_TRY(check_integrity(path, bytes, byte_count));
+    reader r = {path, bytes + PROLOGUE_BYTES, bytes + byte_count - CHECKSUM_BYTES};
+    SA_TRY(take_state(&r, &read, &count));
+    for (uint32_t i = 0; i < count; i++) SA_TRY(visit_array(&r, visitor, context));
+    if (r.at != r.end) SA_FAIL(SA_PARSE, "%s: damaged snapshot: bytes after the last entry", path);
+    *state = read;
+    return SA_OK;
 }

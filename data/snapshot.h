@@ -51,6 +51,14 @@ SA_CHECKED sa_status sa_snapshot_save(const char *path, const sa_snapshot_state 
 SA_CHECKED sa_status sa_snapshot_load(const char *path, const char *net_name, const sa_snapshot_array *arrays, size_t array_count,
                                       sa_snapshot_state *state);
 
+/* Called for each array of a snapshot: param (shape, little-endian float32, not aligned) has `count` values. */
+typedef sa_status (*sa_snapshot_visitor)(void *context, const char *name, int32_t axes, const int32_t shape[4], const void *param,
+                                         size_t count);
+/* Goes through the bytes of a whole snapshot file, whatever net it is of; ends with the visitor's first failure. Errors as
+ * sa_snapshot_load's, with path as the name. */
+SA_CHECKED sa_status sa_snapshot_visit(const char *path, const char *bytes, size_t byte_count, sa_snapshot_visitor visitor,
+                                       void *context, sa_snapshot_state *state);
+
 #ifdef __cplusplus
 }
 #endif

@@ -45,8 +45,9 @@ typedef struct sa_param {
     sa_shape shape;
     sa_filler_param filler;
     float lr_mult, decay_mult;
-    bool needs_grad; /* a gradient is computed and the parameter is updated */
-    bool is_shared;  /* a parameter of an earlier layer has the same name and is the one that is stored */
+    bool needs_grad;              /* a gradient is computed and the parameter is updated */
+    bool is_shared;               /* a parameter of an earlier layer has the same name and is the one that is stored: */
+    int owner_layer, owner_param; /* that one, if is_shared */
 } sa_param;
 
 struct sa_layer_type;

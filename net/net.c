@@ -149,13 +149,17 @@ static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer
     return spec->top_count == 0 && layer->type->is_loss ? add_loss_top(net, layer) : SA_OK;
 }
 
-/* A parameter of an earlier layer with the same name is the one that is stored. Caffe: Net::AppendParam. */
-static bool owner_exists(const sa_net_spec *spec, const sa_layer_spec *layer, const char *name)
+/* A parameter of an earlier layer with the same name is the one that is stored. Layers are those of the file here. Caffe:
+ * Net::AppendParam. */
+static void find_owner(const sa_net_spec *spec, int layer, const char *name, sa_param *param)
 {
-    for (const sa_layer_spec *other = spec->layer; name[0] && other < layer; other++)
-        for (int i = 0; i < other->param_count; i++)
-            if (!strcmp(other->param[i].name, name)) return true;
-    return false;
+    for (int l = 0; name[0] && l < layer && !param->is_shared; l++)
+        for (int i = 0; i < spec->layer[l].param_count && !param->is_shared; i++) {
+            if (strcmp(spec->layer[l].param[i].name, name) != 0) continue;
+            param->is_shared = true;
+            param->owner_layer = l;
+            param->owner_param = i;
+        }
 }
 
 static sa_status take_params(const sa_net *net, const sa_net_spec *net_spec, const sa_layer_spec *spec, sa_layer *layer)
@@ -163,7 +167,7 @@ static sa_status take_params(const sa_net *net, const sa_net_spec *net_spec, con
     for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
         layer->param[i].lr_mult = spec->param[i].lr_mult;
         layer->param[i].decay_mult = spec->param[i].decay_mult;
-        layer->param[i].is_shared = owner_exists(net_spec, spec, spec->param[i].name);
+        find_owner(net_spec, (int)(spec - net_spec->layer), spec->param[i].name, &layer->param[i]);
         if (layer->param[i].is_shared) layer->not_computed = "shared parameters";
     }
     layer->loss_weight_given = spec->loss_weight_count > 0;

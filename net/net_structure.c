@@ -34,6 +34,9 @@ sa_status sa_net_sort_splits(sa_net *net, int layers)
     }
     memcpy(net->layer, sorted, (size_t)net->layer_count * sizeof *sorted);
     for (int b = 0; b < net->blob_count; b++) net->blob[b].producer = place[net->blob[b].producer];
+    for (int l = 0; l < net->layer_count; l++)
+        for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++)
+            net->layer[l].param[i].owner_layer = place[net->layer[l].param[i].owner_layer];
     free(sorted);
     free(place);
     find_readers(net);

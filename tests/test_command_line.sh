@@ -115,7 +115,7 @@ caffes=(
     'plain argument: segarena train solver.prototxt;train -solver=solver.prototxt -gpu 0'
     'write --device cuda;train solver.prototxt -gpu 0'
     'write --device cuda;train solver.prototxt --gpu=0'
-    'no such option here;train solver.prototxt -weights x.caffemodel'
+    'write segarena train SOLVER.prototxt --weights x.caffemodel;train solver.prototxt -weights x.caffemodel'
     'write --resume x.solverstate;train solver.prototxt -snapshot x.solverstate'
     'as in segarena bench net.prototxt;bench -model net.prototxt -iterations 5'
     'write --steps 5;bench net.prototxt -iterations 5'

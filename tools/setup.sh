@@ -24,7 +24,9 @@ libc6-dev header stdio.h -
 libopenblas-dev header cblas.h openblas
 libpng-dev header png.h png
 libjpeg-dev header jpeglib.h jpeg
-libcjson-dev header cjson/cJSON.h cjson'
+libcjson-dev header cjson/cJSON.h cjson
+protobuf-c-compiler command protoc-c
+libprotobuf-c-dev header protobuf-c/protobuf-c.h protobuf-c'
 # cmocka.h wants four headers in front of it.
 needs_of_test="$needs_of_build
 libcmocka-dev header cmocka.h cmocka"

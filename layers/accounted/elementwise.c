@@ -89,7 +89,8 @@ static sa_status prelu_setup(sa_layer *layer, sa_blob *blobs)
     if (shape->axes < 2) SA_FAIL(SA_INVALID, "bottom '%s' has %d axes, needs 2 or more", blobs[layer->bottom[0]].name, shape->axes);
     layer->param_count = 1;
     layer->param[0].filler = p->filler;
-    layer->param[0].shape = p->channel_shared ? (sa_shape){.axes = 0} : (sa_shape){1, {shape->dim[1]}};
+    layer->param[0].shape = (sa_shape){.axes = p->channel_shared ? 0 : 1};
+    if (!p->channel_shared) layer->param[0].shape.dim[0] = shape->dim[1];
     return sa_layer_same_shape(layer, blobs);
 }
 
