@@ -56,19 +56,12 @@ size_t sa_ledger_high_water_bytes(const sa_ledger *ledger)
     return bytes;
 }
 
-/* The first step with the largest load. */
+/* The first step with the largest load; 0 where nothing was touched. */
 static int64_t peak_step(const sa_ledger *ledger, size_t *peak_bytes)
 {
     int64_t step = 0;
     *peak_bytes = 0;
-    for (size_t i = 0; i < ledger->count; i++) {
-        size_t load;
-        if (ledger->buffers[i].begin == ledger->buffers[i].end) continue;
-        if (!sa_load_at(ledger->buffers, ledger->count, ledger->unit_bytes, ledger->buffers[i].begin, &load)) continue;
-        if (load < *peak_bytes || (load == *peak_bytes && ledger->buffers[i].begin >= step)) continue;
-        *peak_bytes = load;
-        step = ledger->buffers[i].begin;
-    }
+    if (sa_load_largest(ledger->buffers, ledger->count, ledger->unit_bytes, peak_bytes, &step) != SA_OK) sa_error_clear();
     return step;
 }
 

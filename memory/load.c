@@ -3,6 +3,8 @@
 
 #include "core/checked.h"
 
+#include <stdlib.h>
+
 size_t sa_load_unit(const sa_buffer *buffers, size_t count)
 {
     size_t unit = count ? buffers[0].alignment_bytes : 1;
@@ -12,14 +14,52 @@ size_t sa_load_unit(const sa_buffer *buffers, size_t count)
     return unit;
 }
 
-bool sa_load_at(const sa_buffer *buffers, size_t count, size_t unit, int64_t step, size_t *bytes)
+typedef struct event {
+    int64_t step;
+    size_t bytes;
+} event;
+
+static int compare_events(const void *a, const void *b)
 {
-    size_t sum = 0;
+    const event *x = a, *y = b;
+    return (x->step > y->step) - (x->step < y->step);
+}
+
+/* The load is largest where some buffer begins. */
+static sa_status sweep(event *begin, event *end, size_t count, size_t *bytes, int64_t *step)
+{
+    size_t load = 0, largest = 0, ended = 0;
+    int64_t at = 0;
+    qsort(begin, count, sizeof *begin, compare_events);
+    qsort(end, count, sizeof *end, compare_events);
     for (size_t i = 0; i < count; i++) {
-        if (buffers[i].begin > step || buffers[i].end <= step) continue;
-        size_t rounded;
-        if (!sa_size_align(buffers[i].size_bytes, unit, &rounded) || !sa_size_add(sum, rounded, &sum)) return false;
+        for (; end[ended].step <= begin[i].step; ended++) load -= end[ended].bytes;
+        if (!sa_size_add(load, begin[i].bytes, &load))
+            SA_FAIL(SA_INVALID, "the sizes alive at step %lld overflow", (long long)begin[i].step);
+        if (load <= largest) continue;
+        largest = load;
+        at = begin[i].step;
     }
-    *bytes = sum;
-    return true;
+    *bytes = largest;
+    *step = at;
+    return SA_OK;
+}
+
+sa_status sa_load_largest(const sa_buffer *buffers, size_t count, size_t unit, size_t *bytes, int64_t *step)
+{
+    event *begin = malloc((2 * count + 1) * sizeof *begin), *end = begin + count;
+    size_t alive = 0;
+    sa_status status = SA_OK;
+    if (!begin) SA_FAIL(SA_NOMEM, "no memory for the load of %zu buffers", count);
+    for (size_t i = 0; i < count && status == SA_OK; i++) {
+        size_t rounded = 0;
+        if (buffers[i].begin >= buffers[i].end) continue;
+        if (!sa_size_align(buffers[i].size_bytes, unit, &rounded))
+            status = sa_error_set(SA_INVALID, "the sizes alive at step %lld overflow", (long long)buffers[i].begin);
+        begin[alive] = (event){buffers[i].begin, rounded};
+        end[alive++] = (event){buffers[i].end, rounded};
+    }
+    if (status == SA_OK) status = sweep(begin, end, alive, bytes, step);
+    free(begin);
+    return status;
 }

@@ -2,13 +2,13 @@
 #ifndef SA_MEMORY_LOAD_H
 #define SA_MEMORY_LOAD_H
 
+#include "core/status.h"
 #include "memory/buffer.h"
-
-#include <stdbool.h>
 
 /* The smallest alignment; all offsets are multiples of it, so sizes may be rounded up to it when buffers are stacked. 1 if none. */
 size_t sa_load_unit(const sa_buffer *buffers, size_t count);
-/* The sum of the sizes alive at `step`, each rounded up to unit. false on overflow. */
-bool sa_load_at(const sa_buffer *buffers, size_t count, size_t unit, int64_t step, size_t *bytes);
+/* The largest sum of the sizes alive at a step, each rounded up to unit, and the first such step (0, 0 if nothing is alive).
+ * SA_INVALID on overflow. */
+SA_CHECKED sa_status sa_load_largest(const sa_buffer *buffers, size_t count, size_t unit, size_t *bytes, int64_t *step);
 
 #endif

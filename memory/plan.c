@@ -45,16 +45,8 @@ static sa_status check_buffers(const sa_buffer *buffers, size_t count, size_t *u
 
 sa_status sa_plan_max_load(const sa_buffer *buffers, size_t count, size_t *bytes)
 {
-    size_t unit = sa_load_unit(buffers, count), largest = 0;
-    for (size_t i = 0; i < count; i++) { /* the load is largest where some buffer begins */
-        size_t load;
-        if (!sa_load_at(buffers, count, unit, buffers[i].begin, &load)) {
-            SA_FAIL(SA_INVALID, "the sizes alive at step %lld overflow", (long long)buffers[i].begin);
-        }
-        if (load > largest) largest = load;
-    }
-    *bytes = largest;
-    return SA_OK;
+    int64_t step;
+    return sa_load_largest(buffers, count, sa_load_unit(buffers, count), bytes, &step);
 }
 
 static uint64_t fnv_1a(uint64_t hash, uint64_t value)

@@ -39,22 +39,131 @@ static sa_status check_extent(const sa_buffer *buffer, size_t offset, size_t pea
     return SA_OK;
 }
 
-static sa_status check_pairs(const sa_buffer *buffers, size_t count, const size_t *offsets)
+static sa_status overlap_error(const sa_buffer *a, size_t at, const sa_buffer *b, size_t bt)
 {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = i + 1; j < count; j++) {
-            const sa_buffer *a = &buffers[i], *b = &buffers[j];
-            bool together = a->begin < b->end && b->begin < a->end;
-            bool overlap = offsets[i] < offsets[j] + b->size_bytes && offsets[j] < offsets[i] + a->size_bytes;
-            if (!together || !overlap) continue;
-            SA_FAIL(SA_INVALID,
-                    "buffers '%s' (bytes %zu to %zu, steps %lld to %lld) and '%s' (bytes %zu to %zu, steps %lld to %lld) "
-                    "overlap",
-                    a->name, offsets[i], offsets[i] + a->size_bytes, (long long)a->begin, (long long)a->end, b->name, offsets[j],
-                    offsets[j] + b->size_bytes, (long long)b->begin, (long long)b->end);
-        }
+    SA_FAIL(SA_INVALID,
+            "buffers '%s' (bytes %zu to %zu, steps %lld to %lld) and '%s' (bytes %zu to %zu, steps %lld to %lld) overlap", a->name,
+            at, at + a->size_bytes, (long long)a->begin, (long long)a->end, b->name, bt, bt + b->size_bytes, (long long)b->begin,
+            (long long)b->end);
+}
+
+/* Says which buffer overlaps buffer i; there is one. */
+static sa_status name_overlap(const sa_buffer *buffers, size_t count, const size_t *offsets, size_t i)
+{
+    for (size_t j = 0; j < count; j++) {
+        const sa_buffer *a = &buffers[i], *b = &buffers[j];
+        bool together = a->begin < b->end && b->begin < a->end;
+        bool overlap = offsets[i] < offsets[j] + b->size_bytes && offsets[j] < offsets[i] + a->size_bytes;
+        if (j != i && together && overlap)
+            return j < i ? overlap_error(b, offsets[j], a, offsets[i]) : overlap_error(a, offsets[i], b, offsets[j]);
+    }
+    SA_FAIL(SA_INVALID, "buffer '%s' overlaps another", buffers[i].name);
+}
+
+/* A skyline over time: how high the buffers seen so far reach. A tree over sections between the steps at which something begins or
+ * ends: node 1 is all of them, nodes 2n and 2n + 1 the halves of node n. */
+typedef struct skyline {
+    size_t leaves;
+    size_t *highest; /* (2 * leaves): anywhere in the node's sections */
+    size_t *all;     /* of these, what was noted for all of the node's sections */
+} skyline;
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t height(const skyline *s, size_t first, size_t last)
+{
+    size_t highest = 0;
+    for (size_t low = first + s->leaves, high = last + s->leaves; low < high; low /= 2, high /= 2) {
+        if (low & 1) highest = larger(highest, s->highest[low++]);
+        if (high & 1) highest = larger(highest, s->highest[--high]);
+    }
+    for (size_t low = first + s->leaves, high = last - 1 + s->leaves; low > 0; low /= 2, high /= 2) {
+        highest = larger(highest, larger(s->all[low], s->all[high]));
+    }
+    return highest;
+}
+
+static void note_all(skyline *s, size_t n, size_t top)
+{
+    s->all[n] = larger(s->all[n], top);
+    for (; n > 0; n /= 2) s->highest[n] = larger(s->highest[n], top);
+}
+
+static void raise(skyline *s, size_t first, size_t last, size_t top)
+{
+    for (size_t low = first + s->leaves, high = last + s->leaves; low < high; low /= 2, high /= 2) {
+        if (low & 1) note_all(s, low++, top);
+        if (high & 1) note_all(s, --high, top);
+    }
+}
+
+typedef struct placed {
+    size_t offset, buffer;
+} placed;
+
+static int compare_placed(const void *a, const void *b)
+{
+    const placed *x = a, *y = b;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+    return (x->buffer > y->buffer) - (x->buffer < y->buffer);
+}
+
+static int compare_steps(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static size_t section_of(const int64_t *steps, size_t count, int64_t step)
+{
+    const int64_t *found = bsearch(&step, steps, count, sizeof *steps, compare_steps);
+    return (size_t)(found - steps);
+}
+
+/* From the lowest buffer up: each has to start at or above all below it that live with it. */
+static sa_status check_from_below(const sa_buffer *buffers, size_t count, const size_t *offsets, const placed *order,
+                                  const int64_t *steps, size_t step_count, skyline *s)
+{
+    for (size_t k = 0; k < count; k++) {
+        size_t i = order[k].buffer;
+        size_t first = section_of(steps, step_count, buffers[i].begin), last = section_of(steps, step_count, buffers[i].end);
+        if (height(s, first, last) > offsets[i]) return name_overlap(buffers, count, offsets, i);
+        raise(s, first, last, offsets[i] + buffers[i].size_bytes);
     }
     return SA_OK;
+}
+
+static sa_status check_overlaps(const sa_buffer *buffers, size_t count, const size_t *offsets)
+{
+    skyline s = {.leaves = 1};
+    placed *order = malloc((count + 1) * sizeof *order);
+    int64_t *steps = malloc((2 * count + 1) * sizeof *steps);
+    size_t distinct = 0;
+    sa_status status = SA_OK;
+    for (size_t i = 0; i < count && order && steps; i++) {
+        order[i] = (placed){offsets[i], i};
+        steps[2 * i] = buffers[i].begin;
+        steps[2 * i + 1] = buffers[i].end;
+    }
+    if (order && steps) {
+        qsort(order, count, sizeof *order, compare_placed);
+        qsort(steps, 2 * count, sizeof *steps, compare_steps);
+        for (size_t i = 0; i < 2 * count; i++)
+            if (i == 0 || steps[i] != steps[i - 1]) steps[distinct++] = steps[i];
+        while (s.leaves < distinct) s.leaves *= 2;
+        s.highest = calloc(2 * s.leaves, sizeof *s.highest);
+        s.all = calloc(2 * s.leaves, sizeof *s.all);
+    }
+    if (s.highest && s.all) status = check_from_below(buffers, count, offsets, order, steps, distinct, &s);
+    else status = sa_error_set(SA_NOMEM, "no memory to check a plan of %zu buffers", count);
+    free(order);
+    free(steps);
+    free(s.highest);
+    free(s.all);
+    return status;
 }
 
 /* The largest load, by a sweep over the lifetimes' ends. */
@@ -95,7 +204,7 @@ sa_status sa_plan_check(const sa_buffer *buffers, size_t count, const sa_plan *p
     if (unshared != plan->unshared_bytes) {
         SA_FAIL(SA_INVALID, "the buffers' sizes sum up to %zu, but the plan says %zu", unshared, plan->unshared_bytes);
     }
-    SA_TRY(check_pairs(buffers, count, plan->offset_bytes));
+    SA_TRY(check_overlaps(buffers, count, plan->offset_bytes));
     SA_TRY(sweep_load(buffers, count, multiple, &load));
     if (load != plan->lower_bound_bytes) {
         SA_FAIL(SA_INVALID, "the lower bound is %zu, but the plan says %zu", load, plan->lower_bound_bytes);

@@ -2,19 +2,20 @@
  *
  * The order decides: largest first is best as a rule, but nested lifetimes can do better longest or earliest first, so a few
  * orders are tried and the lowest placement is kept. */
+#include "memory/occupied.h"
 #include "memory/planner.h"
+#include "memory/search.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { CLOCK_ITEMS = 256 };
+static const double LEAST_SECONDS = 1.0; /* other planners start from this one's placement, however little time they have */
 
 typedef struct rank {
     int64_t key[2]; /* descending */
     size_t item;    /* ascending, so that sorting is stable */
 } rank;
-
-typedef struct extent {
-    int64_t begin, end; /* units */
-} extent;
 
 typedef enum order { BY_SIZE, BY_AREA, BY_LENGTH, BY_BEGIN, ORDERS } order;
 
@@ -25,12 +26,6 @@ static int compare_ranks(const void *a, const void *b)
         if (x->key[k] != y->key[k]) return x->key[k] > y->key[k] ? -1 : 1;
     }
     return (x->item > y->item) - (x->item < y->item);
-}
-
-static int compare_extents(const void *a, const void *b)
-{
-    const extent *x = a, *y = b;
-    return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
 static void rank_items(const sa_problem *problem, order by, rank *ranks)
@@ -59,7 +54,7 @@ static void rank_items(const sa_problem *problem, order by, rank *ranks)
 }
 
 /* The smallest gap between sorted extents that holds the item; else on top of them all. */
-static int64_t best_gap(const sa_problem_item *item, const extent *extents, size_t count)
+static int64_t best_gap(const sa_problem_item *item, const sa_extent *extents, size_t count)
 {
     int64_t top = 0, best = -1, best_room = INT64_MAX;
     for (size_t i = 0; i < count; i++) {
@@ -73,43 +68,50 @@ static int64_t best_gap(const sa_problem_item *item, const extent *extents, size
     return best >= 0 ? best : (top + item->align - 1) / item->align * item->align;
 }
 
-static void place_in_order(const sa_problem *problem, const rank *ranks, extent *extents, int64_t *offsets)
+static sa_status place_in_order(const sa_problem *problem, const rank *ranks, sa_occupied *occupied, double deadline,
+                                int64_t *offsets)
 {
+    int64_t top = 0;
+    bool late = false;
+    sa_occupied_clear(occupied);
     for (size_t k = 0; k < problem->count; k++) {
         const sa_problem_item *item = &problem->items[ranks[k].item];
-        size_t met = 0;
-        for (size_t j = 0; j < k; j++) {
-            const sa_problem_item *other = &problem->items[ranks[j].item];
-            if (other->first >= item->last || item->first >= other->last) continue;
-            int64_t offset = offsets[ranks[j].item];
-            extents[met++] = (extent){offset, offset + other->size};
+        const sa_extent *extents;
+        size_t count;
+        int64_t *offset = &offsets[ranks[k].item];
+        if (k % CLOCK_ITEMS == 0) late = sa_search_clock() > deadline;
+        if (late) { /* the rest on top of it all */
+            *offset = (top + item->align - 1) / item->align * item->align;
+        } else {
+            SA_TRY(sa_occupied_find(occupied, item->first, item->last, &extents, &count));
+            *offset = best_gap(item, extents, count);
+            SA_TRY(sa_occupied_add(occupied, item->first, item->last, (sa_extent){*offset, *offset + item->size}));
         }
-        qsort(extents, met, sizeof *extents, compare_extents);
-        offsets[ranks[k].item] = best_gap(item, extents, met);
+        if (*offset + item->size > top) top = *offset + item->size;
     }
+    return SA_OK;
 }
 
 sa_status sa_planner_greedy(const sa_problem *problem, const sa_planner_goal *goal, int64_t *offsets)
 {
     size_t count = problem->count, best_peak = SIZE_MAX;
+    double deadline = sa_search_clock() + (goal->timeout_seconds > LEAST_SECONDS ? goal->timeout_seconds : LEAST_SECONDS);
     rank *ranks = calloc(count + 1, sizeof *ranks);
-    extent *extents = calloc(count + 1, sizeof *extents);
     int64_t *trial = calloc(count + 1, sizeof *trial);
-    sa_status status = SA_OK;
-    if (!ranks || !extents || !trial) {
-        status = sa_error_set(SA_NOMEM, "no memory to plan %zu buffers", count);
-    } else {
-        for (int by = 0; by < ORDERS && best_peak > goal->target_bytes; by++) {
-            rank_items(problem, (order)by, ranks);
-            place_in_order(problem, ranks, extents, trial);
-            size_t peak = sa_problem_peak_bytes(problem, trial);
-            if (peak >= best_peak) continue;
-            best_peak = peak;
-            memcpy(offsets, trial, count * sizeof *offsets);
-        }
+    sa_occupied *occupied = NULL;
+    sa_status status = ranks && trial ? sa_occupied_create(problem->sections, &occupied)
+                                      : sa_error_set(SA_NOMEM, "no memory to plan %zu buffers", count);
+    for (int by = 0; by < ORDERS && best_peak > goal->target_bytes && status == SA_OK; by++) {
+        if (by > 0 && sa_search_clock() > deadline) break;
+        rank_items(problem, (order)by, ranks);
+        status = place_in_order(problem, ranks, occupied, deadline, trial);
+        size_t peak = sa_problem_peak_bytes(problem, trial);
+        if (status != SA_OK || peak >= best_peak) continue;
+        best_peak = peak;
+        memcpy(offsets, trial, count * sizeof *offsets);
     }
     free(ranks);
-    free(extents);
     free(trial);
+    sa_occupied_free(occupied);
     return status;
 }

@@ -59,8 +59,11 @@ static void set_items(sa_search *search, const int *kept)
                                             .size = item->size,
                                             .align = item->align,
                                             .key = next_random(&random)};
-        for (int s = search->items[i].first; s < search->items[i].last; s++) search->load[s] += item->size;
+        if (search->items[i].first == search->items[i].last) continue;
+        search->load[search->items[i].first] += item->size;
+        search->load[search->items[i].last] -= item->size;
     }
+    for (int s = 1; s < search->sections; s++) search->load[s] += search->load[s - 1];
 }
 
 static bool allocate(sa_search *search, size_t count, size_t sections)

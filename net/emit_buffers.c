@@ -8,19 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool name_is_taken(const sa_program *p, const char *name)
-{
-    for (size_t i = 0; i < p->buffer_count; i++)
-        if (!strcmp(p->buffer[i].name, name)) return true;
-    return false;
-}
-
 /* The second buffer of a name gets "#2" behind it and so on: a name is an id in placement files. */
-static void make_unique(const sa_program *p, char *name)
+static void make_unique(const sa_name_map *taken, char *name)
 {
     char base[SA_BUFFER_NAME_MAX];
     snprintf(base, sizeof base, "%s", name);
-    for (unsigned n = 2; name_is_taken(p, name); n++) snprintf(name, SA_BUFFER_NAME_MAX, "%.80s#%u", base, n);
+    for (unsigned n = 2; sa_name_map_get(taken, name) >= 0; n++) snprintf(name, SA_BUFFER_NAME_MAX, "%.80s#%u", base, n);
 }
 
 sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer, const char *format,
@@ -40,7 +33,8 @@ sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, co
     va_start(arguments, format);
     vsnprintf(b->name, sizeof b->name, format, arguments);
     va_end(arguments);
-    make_unique(p, b->name);
+    make_unique(&e->names, b->name);
+    SA_TRY(sa_name_map_set(&e->names, b->name, (int)p->buffer_count));
     b->kind = kind;
     b->size_bytes = bytes;
     b->alignment_bytes = SA_BUFFER_ALIGNMENT;
@@ -67,10 +61,9 @@ sa_ref sa_emit_step_state(sa_emitter *e)
 
 static const sa_saved *find_saved(const sa_emitter *e, const sa_layer *layer, const char *suffix)
 {
-    int index = (int)(layer - e->net->layer);
-    for (size_t i = 0; i < e->saved_count; i++)
-        if (e->saved[i].layer == index && !strcmp(e->saved[i].suffix, suffix)) return &e->saved[i];
-    return NULL;
+    int i = e->first_saved[layer - e->net->layer];
+    while (i >= 0 && strcmp(e->saved[i].suffix, suffix) != 0) i = e->saved[i].next;
+    return i >= 0 ? &e->saved[i] : NULL;
 }
 
 bool sa_emit_has_saved(const sa_emitter *e, const sa_layer *layer, const char *suffix)
@@ -112,7 +105,8 @@ sa_status sa_emit_saved(sa_emitter *e, const sa_layer *layer, const char *suffix
                              : column               ? SA_BUFFER_WORKSPACE
                                                     : SA_BUFFER_SAVED,
                              bytes, caffe_category(e, layer, suffix), &saved->buffer, "%.50s.%s", layer->name, suffix));
-    saved->layer = (int)(layer - e->net->layer);
+    saved->next = e->first_saved[layer - e->net->layer];
+    e->first_saved[layer - e->net->layer] = (int)e->saved_count;
     snprintf(saved->suffix, sizeof saved->suffix, "%s", suffix);
     e->saved_count++;
     *ref = (sa_ref){.buffer = saved->buffer};

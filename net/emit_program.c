@@ -104,9 +104,7 @@ static sa_status band_backward(sa_emitter *e, void *context)
 
 int sa_emitter_band_start(const sa_emitter *e, int last)
 {
-    for (int i = 0; i < last; i++)
-        if (e->realizations->layer[i].band_channels > 0 && e->realizations->layer[i].band_end == last) return i;
-    return -1;
+    return e->band_start[last];
 }
 
 static sa_status forward(sa_emitter *e)

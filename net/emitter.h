@@ -3,6 +3,7 @@
 #ifndef SA_NET_EMITTER_H
 #define SA_NET_EMITTER_H
 
+#include "core/name_map.h"
 #include "net/program.h"
 
 /* Where a value is now. */
@@ -14,7 +15,7 @@ typedef struct sa_value_slot {
 } sa_value_slot;
 
 typedef struct sa_saved {
-    int layer;
+    int next; /* of the same layer, -1: none */
     char suffix[32];
     int buffer;
 } sa_saved;
@@ -30,6 +31,9 @@ struct sa_emitter {
     sa_value_slot *mask;        /* (layer_count): Pooling */
     size_t saved_count, saved_capacity;
     sa_saved *saved;
+    int *first_saved;     /* (layer_count): the layer's latest in saved, -1: none */
+    int *band_start;      /* (layer_count): the first layer of the band that ends with a layer, -1: none does */
+    sa_name_map names;    /* of buffers */
     int shared_workspace; /* buffer number or -1 */
     size_t conv_count;    /* convolution ops so far */
     sa_step_phase phase;

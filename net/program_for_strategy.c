@@ -13,15 +13,27 @@ static const sa_ref *conv_workspace(const sa_op *op)
     return op->kind == SA_OP_CONV_BACKWARD ? &op->args.conv_backward.workspace : NULL;
 }
 
-/* What a load of max_load leaves to the workspace of the op at `step`; the padding of the buffers alive is left alone. */
-static size_t room_at(const sa_program *p, size_t max_load, size_t step, const sa_ref *workspace)
+/* (op_count), owned by the caller: bytes alive at each op, with room for the padding of every buffer. */
+static sa_status find_used(const sa_program *p, size_t **used_bytes)
 {
-    size_t used = 0;
+    size_t *used = calloc(p->op_count + 2, sizeof *used);
+    if (!used) SA_FAIL(SA_NOMEM, "no memory for the loads of %zu ops", p->op_count);
     for (size_t i = 0; i < p->buffer_count; i++) {
         const sa_buffer *b = &p->buffer[i];
-        if (b->begin <= (int64_t)step && (int64_t)step < b->end && (int)i != workspace->buffer)
-            used += b->size_bytes + b->alignment_bytes;
+        used[b->begin] += b->size_bytes + b->alignment_bytes;
+        used[b->end] -= b->size_bytes + b->alignment_bytes;
     }
+    for (size_t i = 1; i < p->op_count; i++) used[i] += used[i - 1];
+    *used_bytes = used;
+    return SA_OK;
+}
+
+/* What a load of max_load leaves to the workspace of the op at `step`; the padding of the buffers alive is left alone. */
+static size_t room_at(const sa_program *p, const size_t *used_bytes, size_t max_load, size_t step, const sa_ref *workspace)
+{
+    size_t used = used_bytes[step];
+    const sa_buffer *own = workspace->buffer >= 0 ? &p->buffer[workspace->buffer] : NULL;
+    if (own && own->begin <= (int64_t)step && (int64_t)step < own->end) used -= own->size_bytes + own->alignment_bytes;
     return used < max_load ? max_load - used : 0;
 }
 
@@ -29,10 +41,13 @@ static sa_status find_room(const sa_program *p, size_t max_load, sa_realizations
 {
     r->conv_room_bytes = calloc(p->op_count + 1, sizeof *r->conv_room_bytes);
     if (!r->conv_room_bytes) SA_FAIL(SA_NOMEM, "no memory for the room of %zu ops", p->op_count);
+    size_t *used;
+    SA_TRY(find_used(p, &used));
     for (size_t i = 0; i < p->op_count; i++) {
         const sa_ref *workspace = conv_workspace(&p->op[i]);
-        if (workspace) r->conv_room_bytes[r->conv_room_count++] = room_at(p, max_load, i, workspace);
+        if (workspace) r->conv_room_bytes[r->conv_room_count++] = room_at(p, used, max_load, i, workspace);
     }
+    free(used);
     return SA_OK;
 }
 
@@ -52,28 +67,53 @@ static sa_status use_room(const sa_net *net, sa_realizations *r, const sa_device
     return status;
 }
 
-/* The steps of a layer's two-part backward pass; false if it has none, or one in bands. */
-static bool find_parts(const sa_program *p, int layer, size_t *weight, size_t *data)
+/* The steps of a layer's two-part backward pass. */
+typedef struct parts {
+    int count; /* of its backward ops: 2, or the layer has no such pass */
+    size_t weight, data;
+} parts;
+
+static void find_parts(const sa_program *p, parts *of_layer)
 {
-    int count = 0;
     for (size_t i = 0; i < p->op_count; i++) {
-        if (p->op[i].layer != layer || p->op[i].kind != SA_OP_CONV_BACKWARD) continue;
-        if (count++ == 0) *weight = i;
-        *data = i;
+        if (p->op[i].layer < 0 || p->op[i].kind != SA_OP_CONV_BACKWARD) continue;
+        parts *found = &of_layer[p->op[i].layer];
+        if (found->count++ == 0) found->weight = i;
+        found->data = i;
     }
-    return count == 2;
 }
 
 /* Whether one op instead of two would fit under the load: it holds dx beside what the first part holds, and needs no more workspace
  * than both parts. */
-static bool has_room_for_one(const sa_program *p, size_t max_load, size_t weight, size_t data)
+static bool has_room_for_one(const sa_program *p, const size_t *used, size_t max_load, const parts *pass)
 {
-    const sa_conv_backward_args *first = &p->op[weight].args.conv_backward, *second = &p->op[data].args.conv_backward;
+    if (pass->count != 2) return false;
+    const sa_conv_backward_args *first = &p->op[pass->weight].args.conv_backward;
+    const sa_conv_backward_args *second = &p->op[pass->data].args.conv_backward;
     if (second->dx.at.buffer < 0) return false;
     const sa_buffer *dx = &p->buffer[second->dx.at.buffer];
-    bool there = dx->begin <= (int64_t)weight; /* written in place of something */
+    bool there = dx->begin <= (int64_t)pass->weight; /* written in place of something */
     size_t wanted = first->workspace_bytes + second->workspace_bytes + (there ? 0 : dx->size_bytes + dx->alignment_bytes);
-    return room_at(p, max_load, weight, &first->workspace) >= wanted;
+    return room_at(p, used, max_load, pass->weight, &first->workspace) >= wanted;
+}
+
+/* Makes one op of two-part passes where there is room; was_split says of which layers. */
+static sa_status fuse_where_room(const sa_net *net, sa_realizations *r, const sa_program *p, size_t load, bool *was_split)
+{
+    size_t *used;
+    parts *pass = calloc((size_t)net->layer_count, sizeof *pass);
+    if (!pass) SA_FAIL(SA_NOMEM, "no memory for the backward passes of %d layers", net->layer_count);
+    sa_status status = find_used(p, &used);
+    if (status == SA_OK) {
+        find_parts(p, pass);
+        for (int l = 0; l < net->layer_count; l++) {
+            was_split[l] = r->layer[l].backward == SA_CONV_BACKWARD_SPLIT && has_room_for_one(p, used, load, &pass[l]);
+            if (was_split[l]) r->layer[l].backward = SA_CONV_BACKWARD_FUSED;
+        }
+        free(used);
+    }
+    free(pass);
+    return status;
 }
 
 /* Two-part backward passes save memory at the peak only; elsewhere, one op does the common work once. Replaces *program by one that
@@ -82,15 +122,11 @@ static sa_status fuse_with_room(const sa_net *net, sa_realizations *r, const sa_
                                 sa_program **program)
 {
     sa_program *fused;
-    size_t load, fused_load, weight = 0, data = 0;
+    size_t load, fused_load;
     bool *was_split = calloc((size_t)net->layer_count, sizeof *was_split);
     if (!was_split) SA_FAIL(SA_NOMEM, "no memory for the backward passes of %d layers", net->layer_count);
     sa_status status = sa_plan_max_load((*program)->buffer, (*program)->buffer_count, &load);
-    for (int l = 0; l < net->layer_count && status == SA_OK; l++) {
-        was_split[l] = r->layer[l].backward == SA_CONV_BACKWARD_SPLIT && find_parts(*program, l, &weight, &data) &&
-                       has_room_for_one(*program, load, weight, data);
-        if (was_split[l]) r->layer[l].backward = SA_CONV_BACKWARD_FUSED;
-    }
+    if (status == SA_OK) status = fuse_where_room(net, r, *program, load, was_split);
     if (status == SA_OK) status = sa_program_create(net, r, device, options, &fused);
     if (status == SA_OK) {
         status = sa_plan_max_load(fused->buffer, fused->buffer_count, &fused_load);
