@@ -140,11 +140,17 @@ sa_status sa_occupied_add(sa_occupied *o, int first, int last, sa_extent extent)
     return each_above(o, first, last, note_some, &extent);
 }
 
+/* Merges a list into what was found, from the back. */
 static sa_status collect(sa_occupied *o, const extents *list)
 {
-    SA_TRY(grow(&o->found, o->found.count + list->count));
-    if (list->count) memcpy(o->found.extent + o->found.count, list->extent, list->count * sizeof *list->extent);
-    o->found.count += list->count;
+    size_t found = o->found.count, left = list->count, to = found + left;
+    SA_TRY(grow(&o->found, to));
+    o->found.count = to;
+    sa_extent *extent = o->found.extent;
+    while (left > 0) {
+        bool later = found > 0 && extent[found - 1].begin > list->extent[left - 1].begin;
+        extent[--to] = later ? extent[--found] : list->extent[--left];
+    }
     return SA_OK;
 }
 
@@ -160,18 +166,11 @@ static sa_status collect_whole(sa_occupied *o, int n, void *context)
     return collect(o, &o->node[n].whole);
 }
 
-static int by_begin(const void *a, const void *b)
-{
-    const sa_extent *x = a, *y = b;
-    return (x->begin > y->begin) - (x->begin < y->begin);
-}
-
 sa_status sa_occupied_find(sa_occupied *o, int first, int last, const sa_extent **found, size_t *count)
 {
     o->found.count = 0;
     SA_TRY(each_part(o, first, last, collect_some, NULL));
     SA_TRY(each_above(o, first, last, collect_whole, NULL));
-    if (o->found.count > 1) qsort(o->found.extent, o->found.count, sizeof *o->found.extent, by_begin);
     *found = o->found.extent;
     *count = o->found.count;
     return SA_OK;

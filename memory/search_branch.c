@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CLOCK_NODES = 64 };
+enum { CLOCK_WORK = 1 << 14 };            /* items and sections looked at between two looks at the clock */
 static const double shared_failure = 0.1; /* an item's share in the failure of a section */
 
 static inline int64_t round_up(int64_t value, int64_t align)
@@ -35,7 +35,10 @@ static bool out_of_budget(sa_search *search)
 {
     search->nodes++;
     if (search->nodes > search->node_limit || search->depth > search->depth_limit) search->stopped = true;
-    if (search->nodes % CLOCK_NODES == 0 && sa_search_clock() > search->deadline_seconds) search->stopped = true;
+    if (search->work >= CLOCK_WORK) {
+        search->work = 0;
+        if (sa_search_clock() > search->deadline_seconds) search->stopped = true;
+    }
     return search->stopped;
 }
 
@@ -44,6 +47,7 @@ static bool find_lows(sa_search *search, sa_search_part part)
 {
     const int64_t *floor = search->floor;
     int64_t *least = search->least;
+    search->work += (uint64_t)(part.count + part.end - part.begin);
     for (int s = part.begin; s < part.end; s++) least[s] = INT64_MAX;
     for (int k = 0; k < part.count; k++) {
         const sa_search_item *item = &search->items[part.items[k]];

@@ -38,6 +38,7 @@ struct sa_search {
     size_t stack_bytes, stack_used;
     int depth, depth_limit;
     uint64_t nodes, node_limit;
+    uint64_t work; /* since the last look at the clock */
     double deadline_seconds;
     bool follow_failures;
     bool stopped;

@@ -5,12 +5,17 @@
 #include <string.h>
 
 static const double TIMEOUT_SECONDS = 1.0, LIMITED_TIMEOUT_SECONDS = 20.0;
+/* Of nets with more buffers the search sees so little in a given time that it is given less: there the greedy placement is within
+ * parts of a thousand anyway. */
+static const size_t SEARCHED_BUFFERS = 2000;
 
 /* Buffers over the whole step need no search: without lifetimes no two may share. A limit that was missed in the usual time, be it
  * that the machine is busy, gets more of it. */
 static sa_status make_plan(const sa_program *program, bool lifetimes, size_t limit_bytes, sa_plan *plan)
 {
     sa_plan_options options = {.planner = lifetimes ? SA_PLANNER_EXACT : SA_PLANNER_NAIVE, .timeout_seconds = TIMEOUT_SECONDS};
+    if (program->buffer_count > SEARCHED_BUFFERS)
+        options.timeout_seconds *= (double)SEARCHED_BUFFERS / (double)program->buffer_count;
     SA_TRY(sa_plan_make(program->buffer, program->buffer_count, &options, plan));
     if (limit_bytes > 0 && plan->peak_bytes > limit_bytes) {
         sa_plan_free(plan);
