@@ -159,6 +159,7 @@ typedef struct sa_loss_config {
     int32_t classes;
     float loss_weight;
     float class_weight[SA_CLASSES_MAX];
+    const float *many_weights; /* for more classes: all their weights instead, in host memory; borrowed, CPU only; else NULL */
 } sa_loss_config;
 
 /* loss = sum over kept pixels of -a_l * log(max(p_l, FLT_MIN)) / D; kept = number of kept pixels. Sums in the fixed order.

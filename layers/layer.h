@@ -149,6 +149,8 @@ typedef struct sa_layer_type {
     void (*label_rule)(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule);
     /* Caffe: the bottoms whose gradient it touches though none is needed, as a bit each; needs_backward is decided. NULL: none. */
     uint32_t (*caffe_touched_diffs)(const sa_layer *layer, const sa_blob *blobs);
+    /* Checks, after setup, what depends on the layers that make its bottoms (layers: the net's table). NULL: nothing does. */
+    sa_status (*check)(const sa_layer *layer, const sa_layer *layers, const sa_blob *blobs);
     /* Fills at most SA_CAFFE_BUFFERS_MAX entries; returns their number. NULL: none. */
     int (*caffe_buffers)(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list);
     /* Emits the ops that make the tops which are stored. NULL: nothing to do. */

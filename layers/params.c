@@ -268,7 +268,7 @@ void sa_softmax_param_init(void *param)
 }
 
 const sa_field sa_accuracy_fields[] = {
-    SA_F_RANGE(sa_accuracy_param, top_k, "top_k", INT32, 1, SA_CLASSES_MAX),
+    SA_F_RANGE(sa_accuracy_param, top_k, "top_k", INT32, 1, SA_PARAM_SIZE_MAX),
     SA_F_GIVEN(sa_accuracy_param, ignore_label, ignore_label_given, "ignore_label", INT32),
     SA_F_SINGLE(sa_accuracy_param, axis, "axis", INT32),
     SA_F_END,

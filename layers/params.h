@@ -13,6 +13,7 @@
 enum {
     SA_PARAM_SHAPES_MAX = 8,       /* shapes, old-style sizes and fillers of an Input or DummyData layer */
     SA_PARAM_PATH_BYTES = 1024,    /* file names, with the NUL */
+    SA_CLASS_WEIGHTS_MAX = 65536,  /* of a loss */
     SA_PARAM_SIZE_MAX = 65535,     /* kernel, stride, pad, image height and width */
     SA_PARAM_MEAN_VALUES_MAX = 16, /* transform_param mean_value */
 };
@@ -176,7 +177,7 @@ typedef struct sa_loss_param {
     bool normalize, normalize_given, weight_by_label_freqs;
     int32_t normalization; /* BVLC Caffe's; SA_NORMALIZATION_* */
     bool normalization_given;
-    float class_weighting[SA_CLASSES_MAX];
+    float class_weighting[SA_CLASS_WEIGHTS_MAX];
     int32_t class_weighting_count;
 } sa_loss_param;
 extern const sa_field sa_loss_fields[]; /* loss_param */

@@ -49,7 +49,8 @@ static sa_loss_config loss_config(sa_emitter *e, const sa_layer *layer)
                         .ignore_label = p->ignore_label,
                         .classes = sa_emit_blob(e, layer->bottom[0])->shape.dim[1],
                         .loss_weight = layer->loss_weight};
-    for (int i = 0; p->weight_by_label_freqs && i < c.classes; i++) c.class_weight[i] = p->class_weighting[i];
+    if (p->weight_by_label_freqs && c.classes > SA_CLASSES_MAX) c.many_weights = p->class_weighting;
+    for (int i = 0; p->weight_by_label_freqs && i < c.classes && i < SA_CLASSES_MAX; i++) c.class_weight[i] = p->class_weighting[i];
     return c;
 }
 

@@ -5,6 +5,8 @@
 
 #include "core/checked.h"
 
+#include <stdio.h>
+
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
@@ -19,6 +21,36 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     SA_TRY(sa_upsample_param_size(layer->config, shape.dim[2], shape.dim[3], &shape.dim[2], &shape.dim[3]));
     blobs[layer->top[0]].shape = shape;
     return SA_OK;
+}
+
+/* The remedy for a plane that has to be height x width. */
+static void remedy_text(const sa_upsample_param *param, const int32_t bottom[4], int32_t height, int32_t width, char text[96])
+{
+    int length = snprintf(text, 96, "upsample_h: %d upsample_w: %d", (int)height, (int)width);
+    bool odd_h = height == 2 * bottom[2] - 1, odd_w = width == 2 * bottom[3] - 1;
+    bool given = param->upsample_h_given || param->upsample_w_given;
+    if (given || (!odd_h && !odd_w) || (!odd_h && height != 2 * bottom[2]) || (!odd_w && width != 2 * bottom[3])) return;
+    snprintf(text + length, 96 - (size_t)length, ", or%s%s", odd_h ? " pad_out_h: true" : "", odd_w ? " pad_out_w: true" : "");
+}
+
+/* A mask says where in the pooling's plane each maximum was: in any other plane its numbers are other places. */
+static sa_status check(const sa_layer *layer, const sa_layer *layers, const sa_blob *blobs)
+{
+    extern const sa_layer_type sa_layer_pooling;
+    const sa_blob *mask = &blobs[layer->bottom[1]];
+    const sa_layer *maker = &layers[mask->producer];
+    if (maker->type != &sa_layer_pooling || mask->producer_top != 1)
+        SA_FAIL(SA_INVALID,
+                "its second bottom '%s', a top of layer '%s' (%s), is no mask: it has to be the second top of a Pooling",
+                mask->name, maker->name, maker->type->name);
+    const sa_blob *pooled = &blobs[maker->bottom[0]];
+    const int32_t *plane = pooled->shape.dim, *out = blobs[layer->top[0]].shape.dim;
+    if (plane[2] == out[2] && plane[3] == out[3]) return SA_OK;
+    char remedy[96];
+    remedy_text(layer->config, blobs[layer->bottom[0]].shape.dim, plane[2], plane[3], remedy);
+    SA_FAIL(SA_INVALID,
+            "makes a plane of %dx%d, but its mask '%s' has places in the %dx%d plane of '%s', which layer '%s' pools; say %s",
+            (int)out[2], (int)out[3], mask->name, (int)plane[2], (int)plane[3], pooled->name, maker->name, remedy);
 }
 
 const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs)
@@ -95,6 +127,7 @@ const sa_layer_type sa_layer_upsample = {
     .grad_tops = 1,
     .segnet_fork = true,
     .setup = setup,
+    .check = check,
     .emit_forward = emit_forward,
     .emit_backward = emit_backward,
     .top_source = top_source,

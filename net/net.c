@@ -46,42 +46,26 @@ static sa_status add_blob(sa_net *net, const char *name, int top, int *index)
     blob->producer_top = top;
     blob->consumer = blob->consumer_bottom = blob->previous = -1;
     blob->last_version = true;
+    SA_TRY(sa_name_map_set(&net->blob_names, blob->name, net->blob_count));
     *index = net->blob_count++;
     return SA_OK;
 }
 
 int sa_net_blob_index(const sa_net *net, const char *name)
 {
-    for (int i = net->blob_count - 1; i >= 0; i--)
-        if (!strcmp(net->blob[i].name, name)) return i;
-    return -1;
+    return sa_name_map_get(&net->blob_names, name);
 }
 
 int sa_net_layer_index(const sa_net *net, const char *name)
 {
-    for (int i = 0; i < net->layer_count; i++)
-        if (!strcmp(net->layer[i].name, name)) return i;
-    return -1;
+    return sa_name_map_get(&net->layer_names, name);
 }
 
 /* ------------------------------------------------------------------ one layer of the file -------------------------- */
 
-static sa_status unknown_type(const char *type)
-{
-    enum { NAMES_MAX = 128 };
-    const char *name[NAMES_MAX];
-    size_t count = 0;
-    for (int i = 0; sa_layer_type_at(i) && count < NAMES_MAX; i++)
-        if (strcmp(sa_layer_type_at(i)->name, "Split")) name[count++] = sa_layer_type_at(i)->name;
-    const char *closest = sa_closest_name(type, name, count);
-    if (closest) SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'; did you mean '%s'?", type, closest);
-    SA_FAIL(SA_UNSUPPORTED, "unknown layer type '%s'", type);
-}
-
 static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type)
 {
-    *type = sa_layer_type_find(spec->type);
-    if (!*type) return unknown_type(spec->type);
+    *type = sa_layer_type_find(spec->type); /* known: net_spec.c looked */
     if (!strcmp(spec->type, "Split"))
         SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name "
                                 "its bottom instead of its tops");
@@ -162,7 +146,7 @@ static void find_owner(const sa_net_spec *spec, int layer, const char *name, sa_
         }
 }
 
-static sa_status take_params(const sa_net *net, const sa_net_spec *net_spec, const sa_layer_spec *spec, sa_layer *layer)
+static void take_params(const sa_net_spec *net_spec, const sa_layer_spec *spec, sa_layer *layer)
 {
     for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
         layer->param[i].lr_mult = spec->param[i].lr_mult;
@@ -176,10 +160,15 @@ static sa_status take_params(const sa_net *net, const sa_net_spec *net_spec, con
     for (int i = 0; i < spec->propagate_down_count; i++)
         if (!spec->propagate_down[i]) layer->cut_bottoms |= 1u << i;
     if (layer->type->accounted_only) layer->not_computed = "the type";
-    for (int i = 0; i < net->layer_count - 1; i++)
-        if (!strcmp(net->layer[i].name, layer->name))
-            SA_FAIL(SA_INVALID, "another layer of this name is at line %d", net->layer[i].line);
-    return SA_OK;
+}
+
+/* Caffe takes layers of one name, and such without; here the second of a name gets "#2" behind it, so that each can be told. */
+static sa_status name_layer(sa_net *net, const char *wanted, sa_layer *layer)
+{
+    snprintf(layer->name, sizeof layer->name, "%s", wanted);
+    for (unsigned n = 2; sa_name_map_get(&net->layer_names, layer->name) >= 0; n++)
+        snprintf(layer->name, sizeof layer->name, "%.80s#%u", wanted, n);
+    return sa_name_map_set(&net->layer_names, layer->name, (int)(layer - net->layer));
 }
 
 static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_net_spec *net_spec, const sa_layer_spec *spec)
@@ -189,13 +178,14 @@ static sa_status build_layer(sa_net *net, const sa_proto_document *document, con
     SA_TRY(check_counts(spec, type));
     sa_layer *layer = add_layer(net);
     if (!layer) return SA_NOMEM;
-    snprintf(layer->name, sizeof layer->name, "%s", spec->name);
     layer->type = type;
     layer->line = spec->line;
+    SA_TRY(name_layer(net, spec->name[0] ? spec->name : spec->type, layer));
     layer->test_phase = net->test_phase;
     SA_TRY(decode_config(document, spec, layer));
     SA_TRY(connect(net, spec, layer));
-    return take_params(net, net_spec, spec, layer);
+    take_params(net_spec, spec, layer);
+    return SA_OK;
 }
 
 /* "path:line: layer 'x' (Type): " in front of a message that lacks it */
@@ -265,6 +255,7 @@ static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options
     SA_TRY(sa_net_complete_data_layer(net, layer, options));
     SA_TRY(layer->type->setup(layer, net->blob));
     SA_TRY(sa_net_reshape_inputs(net, layer, options, lead));
+    if (layer->type->check) SA_TRY(layer->type->check(layer, net->layer, net->blob));
     for (int i = 0; i < layer->top_count; i++) SA_TRY(sa_shape_count(&net->blob[layer->top[i]].shape, &count));
     for (int i = 0; i < layer->param_count; i++) SA_TRY(sa_shape_count(&layer->param[i].shape, &count));
     return SA_OK;
@@ -346,6 +337,8 @@ void sa_net_free(sa_net *net)
     for (int i = 0; i < net->layer_count; i++) free(net->layer[i].config);
     free(net->layer);
     free(net->blob);
+    sa_name_map_free(&net->layer_names);
+    sa_name_map_free(&net->blob_names);
     free(net->path);
     free(net->data_root);
     free(net);

@@ -2,6 +2,7 @@
 #ifndef SA_NET_NET_H
 #define SA_NET_NET_H
 
+#include "core/name_map.h"
 #include "layers/layer.h"
 #include "proto/textformat.h"
 
@@ -31,11 +32,12 @@ typedef struct sa_net {
     sa_layer *layer;
     int blob_count, blob_capacity;
     sa_blob *blob;
-    char *data_root;     /* owned; what names in lists are relative to; NULL: the working directory */
-    bool shapes_given;   /* options changed planes or channels: data files do not fit them */
-    bool shapes_assumed; /* see sa_net_options */
-    char note[512];      /* something the user should know ("": nothing), e.g. that sizes were assumed */
-    int seed_blob;       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
+    sa_name_map layer_names, blob_names; /* numbers by name; of a blob, its last version's */
+    char *data_root;                     /* owned; what names in lists are relative to; NULL: the working directory */
+    bool shapes_given;                   /* options changed planes or channels: data files do not fit them */
+    bool shapes_assumed;                 /* see sa_net_options */
+    char note[512];                      /* something the user should know ("": nothing), e.g. that sizes were assumed */
+    int seed_blob;                       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".

@@ -1,8 +1,10 @@
 /* Reads a net file into sa_net_spec: header, layers, phase rules. Shapes and types are not its business. */
 #include "net/net_spec.h"
 
+#include "layers/layer.h"
 #include "net/net_spec_fields.h"
 #include "net/net_upgrade.h"
+#include "net/unknown_types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,8 @@
 
 void sa_layer_where(const char *name, const char *type, char where[SA_LAYER_WHERE_BYTES])
 {
-    snprintf(where, SA_LAYER_WHERE_BYTES, "layer '%.96s' (%.96s)", name, type);
+    if (name[0]) snprintf(where, SA_LAYER_WHERE_BYTES, "layer '%.96s' (%.96s)", name, type);
+    else snprintf(where, SA_LAYER_WHERE_BYTES, "layer without a name (%.96s)", type);
 }
 
 /* The text of a string field for a message, before anything is checked. */
@@ -50,6 +53,24 @@ static bool is_included(const sa_state_spec *state, const sa_layer_spec *layer)
     return layer->include_count == 0;
 }
 
+/* A layer of an unknown type may have messages that nobody knows: only what every layer has is read of it. */
+static sa_status decode_layer(const sa_proto_document *document, const sa_proto_message *message, const char *where,
+                              sa_layer_spec *layer)
+{
+    static const char *const OF_ALL[] = {"name", "type", "bottom", "top", "include", "exclude"};
+    if (sa_layer_type_find(text_of(message, "type", "")) || !sa_proto_find(message, "type"))
+        return sa_fields_decode(document, message, sa_layer_spec_fields, where, NULL, layer);
+    sa_proto_message part = {.line = message->line};
+    part.field = malloc((message->count + 1) * sizeof *part.field);
+    if (!part.field) SA_FAIL(SA_NOMEM, "%s: out of memory for a layer", document->path);
+    for (size_t i = 0; i < message->count; i++)
+        for (size_t k = 0; k < sizeof OF_ALL / sizeof *OF_ALL; k++)
+            if (!strcmp(message->field[i].name, OF_ALL[k])) part.field[part.count++] = message->field[i];
+    sa_status status = sa_fields_decode(document, &part, sa_layer_spec_fields, where, NULL, layer);
+    free(part.field);
+    return status;
+}
+
 static sa_status read_layer(const sa_proto_document *document, const sa_proto_field *field, sa_layer_spec *layer)
 {
     char where[SA_LAYER_WHERE_BYTES];
@@ -57,9 +78,8 @@ static sa_status read_layer(const sa_proto_document *document, const sa_proto_fi
         return sa_proto_error(document, field->line, SA_PARSE, NULL, "'layer' needs a message in braces");
     *layer = (sa_layer_spec){.line = field->line, .message = field->message};
     for (int i = 0; i < SA_SPEC_PARAMS_MAX; i++) layer->param[i].lr_mult = layer->param[i].decay_mult = 1;
-    sa_layer_where(text_of(field->message, "name", "?"), text_of(field->message, "type", "?"), where);
-    SA_TRY(sa_fields_decode(document, field->message, sa_layer_spec_fields, where, NULL, layer));
-    if (!layer->name[0]) return sa_proto_error(document, field->line, SA_PARSE, where, "'name' is missing");
+    sa_layer_where(text_of(field->message, "name", ""), text_of(field->message, "type", "?"), where);
+    SA_TRY(decode_layer(document, field->message, where, layer));
     if (!layer->type[0]) return sa_proto_error(document, field->line, SA_PARSE, where, "'type' is missing");
     if (layer->include_count && layer->exclude_count)
         return sa_proto_error(document, field->line, SA_PARSE, where, "give either include or exclude rules, not both");
@@ -88,7 +108,7 @@ static sa_status read_layers(const sa_proto_document *document, sa_net_spec *spe
         SA_TRY(read_layer(document, field, &spec->layer[spec->layer_count]));
         spec->layer_count += is_included(&spec->state, &spec->layer[spec->layer_count]);
     }
-    return SA_OK;
+    return sa_check_layer_types(document, spec->layer, spec->layer_count);
 }
 
 /* Single fields replace, stages add up. */

@@ -40,6 +40,7 @@ sa_status sa_net_sort_splits(sa_net *net, int layers)
     free(sorted);
     free(place);
     find_readers(net);
+    for (int l = 0; l < net->layer_count; l++) SA_TRY(sa_name_map_set(&net->layer_names, net->layer[l].name, l));
     return SA_OK;
 }
 

@@ -62,7 +62,7 @@ static const bad_row rows[] = {
     {TEXT_NET, SA_PARSE, "name: x", "1: 'name' needs a string in quotes, not x"},
     {TEXT_NET, SA_PARSE, "name: 'x'\nname: 'y'", "2: 'name' is given twice"},
     {TEXT_NET, SA_PARSE, "layer: 5", "1: 'layer' needs a message in braces"},
-    {TEXT_NET, SA_PARSE, "layer { type: 'ReLU' }", "1: layer '?' (ReLU): 'name' is missing"},
+    {TEXT_NET, SA_INVALID, "layer { type: 'ReLU' }", "1: layer without a name (ReLU): has 0 bottoms, needs 1"},
     {TEXT_NET, SA_PARSE, "\nlayer { name: 'r' }", "2: layer 'r' (?): 'type' is missing"},
     {TEXT_NET, SA_PARSE, "layers { type: CONVOLTION }", "1: unknown V1 layer type CONVOLTION; did you mean CONVOLUTION?"},
     {TEXT_NET, SA_PARSE, "layer { name: 'c' type: CONVOLUTION }",
@@ -285,7 +285,7 @@ static void missing_files_are_io_errors(void **state)
 /* ---- mutations ---- */
 
 static const char *const seeds[] = {
-    "name: 'n' input: \"data\" input_dim: [1, 3, 16, 16] input: 'label' input_dim: [1, 1, 15, 16] force_backward: true state { "
+    "name: 'n' input: \"data\" input_dim: [1, 3, 15, 16] input: 'label' input_dim: [1, 1, 15, 16] force_backward: true state { "
     "phase: TRAIN level: 1 stage: 's' }\n"
     "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' param { lr_mult: 1 decay_mult: 1 } param < lr_mult: 2 >\n"
     "  include { phase: TRAIN min_level: 0 } convolution_param { num_output: 8 kernel_size: 7 pad: 3\n"

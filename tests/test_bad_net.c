@@ -45,8 +45,33 @@ static const bad_net rows[] = {
     {SA_INVALID, LAYER("r", "ReLU", FROM("flat", "data"), ""), "2: layer 'r' (ReLU): top 'data' is made by layer 'input' already"},
     {SA_INVALID, POOL("top: 'x' top: 'x'", "kernel_size: 2"), "2: layer 'p' (Pooling): top 'x' is made by layer 'p' already"},
     {SA_INVALID, CONV("c", "data", "") CONV("c", "data", ""), "3: layer 'c' (Convolution): top 'c' is made by layer 'c' already"},
-    {SA_INVALID, CONV("c", "data", "") LAYER("c", "ReLU", FROM("c", "d"), ""),
-     "3: layer 'c' (ReLU): another layer of this name is at line 2"},
+    /* names of other types are no misspellings, fields of unknown types no unknown fields; all are told at once */
+    {SA_UNSUPPORTED, LAYER("u", "Unpooling", FROM("data", "u"), "unpooling_param { unpool: TILE }"),
+     "2: layer 'u' (Unpooling): Unpooling is a layer type of Caffe forks that segarena does not support"},
+    {SA_UNSUPPORTED, LAYER("r", "LSTM", FROM("data", "r"), ""),
+     "2: layer 'r' (LSTM): LSTM is a layer type of Caffe that segarena does not support"},
+    {SA_UNSUPPORTED,
+     CONV("c", "dta", "") LAYER("n", "Normalize", FROM("c", "n"), "norm_param { }") LAYER("x", "Xyzzy", FROM("n", "x"), "")
+         LAYER("p", "PriorBox", FROM("x", "p"), ""),
+     "3: layer 'n' (Normalize): Normalize is a layer type of Caffe forks that segarena does not support; 2 further layers are of "
+     "types that are not known: line 4 'x' (Xyzzy), line 5 'p' (PriorBox)"},
+    /* masks */
+    {SA_INVALID,
+     POOL("top: 'p' top: 'm'", "kernel_size: 2 stride: 2")
+         LAYER("u", "Upsample", "bottom: 'p' bottom: 'p' top: 'u'", "upsample_param { scale: 2 }"),
+     "3: layer 'u' (Upsample): its second bottom 'p', a top of layer 'p' (Pooling), is no mask: it has to be the second top of a "
+     "Pooling"},
+    {SA_INVALID,
+     POOL("top: 'p' top: 'm'", "kernel_size: 2 stride: 2")
+         LAYER("u", "Upsample", "bottom: 'p' bottom: 'm' top: 'u'", "upsample_param { scale: 2 pad_out_h: true }"),
+     "3: layer 'u' (Upsample): makes a plane of 15x16, but its mask 'm' has places in the 16x16 plane of 'data', which layer 'p' "
+     "pools; say upsample_h: 16 upsample_w: 16"},
+    {SA_INVALID,
+     LAYER("c", "Convolution", FROM("data", "c"), "convolution_param { num_output: 3 kernel_size: 2 pad: 1 }")
+         LAYER("p", "Pooling", "bottom: 'c' top: 'p' top: 'm'", "pooling_param { kernel_size: 2 stride: 2 }")
+             LAYER("u", "Upsample", "bottom: 'p' bottom: 'm' top: 'u'", "upsample_param { scale: 2 }"),
+     "4: layer 'u' (Upsample): makes a plane of 18x18, but its mask 'm' has places in the 17x17 plane of 'c', which layer 'p' "
+     "pools; say upsample_h: 17 upsample_w: 17, or pad_out_h: true pad_out_w: true"},
     {SA_INVALID, CONV("data", "data", ""), "2: layer 'data' (Convolution): cannot work in place: top 'data' is its bottom"},
     {SA_INVALID, LAYER("r", "ReLU", "top: 'r'", ""), "2: layer 'r' (ReLU): has 0 bottoms, needs 1"},
     {SA_INVALID, LAYER("r", "ReLU", "bottom: 'data' bottom: 'label' top: 'r'", ""), "2: layer 'r' (ReLU): has 2 bottoms, needs 1"},

@@ -283,7 +283,7 @@ typedef struct loss_case {
 static loss_case make_loss_case(const int *d, bool weighted, bool has_ignore, bool normalize)
 {
     loss_case k = {sa_test_random(d[0], d[1], d[2], d[3]), sa_test_poisoned(d[0], 1, d[2], d[3]), {0}, 0.0, 0.0, NULL};
-    k.config = (sa_loss_config){weighted, has_ignore, normalize, has_ignore ? d[1] : 0, d[1], 0.7f, {0}};
+    k.config = (sa_loss_config){weighted, has_ignore, normalize, has_ignore ? d[1] : 0, d[1], 0.7f, {0}, NULL};
     for (int c = 0; c < d[1]; c++) k.config.class_weight[c] = c == 1 ? 0.0f : 0.5f + (float)c;
     for (size_t i = 0; i < sa_test_count(&k.label); i++)
         k.label.data[i] = floorf(sa_test_uniform(0.0f, (float)(d[1] + has_ignore) - 0.001f));

@@ -34,7 +34,8 @@ static void load_labels(const sa_loss_config *config, const sa_source *source, i
         weight[i] = 0.0f;
     }
     for (int c = 0; c < config->classes; c++) {
-        const float class_weight = config->weighted ? config->class_weight[c] : 1.0f;
+        const float *weights = config->many_weights ? config->many_weights : config->class_weight;
+        const float class_weight = config->weighted ? weights[c] : 1.0f;
         if (config->has_ignore && c == config->ignore_label) continue;
         for (int i = 0; i < count; i++) weight[i] = label[i] == c ? class_weight : weight[i];
     }

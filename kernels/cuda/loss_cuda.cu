@@ -141,6 +141,9 @@ sa_status sa_cuda_softmax_loss(sa_device *device, const sa_softmax_loss_args *ar
     const int32_t images = sa_source_images(&args->label, &first);
     const int rows = images * label->height;
     const size_t wanted = sa_cuda_loss_workspace_bytes(device, images, args->config.classes, label->height, label->width);
+    if (args->config.many_weights)
+        SA_FAIL(SA_UNSUPPORTED, "softmax_loss: %d class weights; CUDA takes up to %d, the CPU any number", args->config.classes,
+                SA_CLASSES_MAX);
     if (args->workspace_bytes < wanted)
         SA_FAIL(SA_CAPACITY, "softmax_loss: a workspace of %zu bytes for %d rows, %zu wanted", args->workspace_bytes, rows, wanted);
     SA_TRY(sa_compile_one(&args->scores, &scores));

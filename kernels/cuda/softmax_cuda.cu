@@ -126,6 +126,9 @@ sa_status sa_cuda_softmax_loss_grad(sa_device *device, const sa_softmax_loss_gra
     sa_eval_program scores, labels;
     sa_pieces pieces;
     const sa_slab *out = &args->out;
+    if (args->config.many_weights)
+        SA_FAIL(SA_UNSUPPORTED, "softmax_loss_grad: %d class weights; CUDA takes up to %d, the CPU any number",
+                args->config.classes, SA_CLASSES_MAX);
     SA_TRY(sa_compile_one(&args->scores, &scores));
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(out->image_begin, out->image_begin + out->images, out->height, out->width, &pieces));

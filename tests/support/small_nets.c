@@ -110,11 +110,6 @@ static const char OUT_OF_PLACE[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16)) C
                         LAYER("bnd1", "BN", "bottom: 'd1' top: 'bnd1' bn_param { bn_mode: INFERENCE " BN_FILLERS " }")
                             HEAD("bnd1", 3);
 
-/* Mask indices into a plane of another size than the Upsample's: positions cannot stand for them. */
-static const char SCATTER[] = INPUT(DIM(1, 3, 12, 16), DIM(1, 1, 14, 18)) LEVEL("1", "data", 6, 3, 1) POOL("pool1", "conv1", 2, 2)
-    LEVEL("2", "pool1", 6, 3, 1) UPSAMPLE("up1", "conv2", "pool1_mask", "scale: 2 upsample_h: 14 upsample_w: 18")
-        CONV("d1", "up1", 5, 3, 1) BN("bnd1", "d1") HEAD("d1", 3);
-
 /* Layers that learn nothing: a frozen start (no backward pass there), a frozen convolution in the middle (dx alone). */
 #define FROZEN_PARAMS "param { lr_mult: 0 decay_mult: 0 } param { lr_mult: 0 decay_mult: 0 } "
 static const char FROZEN[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16))
@@ -159,7 +154,6 @@ static const sa_small_net NETS[] = {
     {"bn_last", NULL, BN_LAST, false},
     {"mask_twice", NULL, MASK_TWICE, false},
     {"out_of_place", NULL, OUT_OF_PLACE, false},
-    {"scatter", NULL, SCATTER, false},
     {"frozen", NULL, FROZEN, false},
     {"deploy", NULL, DEPLOY, true},
     {"deploy_dropout", NULL, DEPLOY_DROPOUT, true},
