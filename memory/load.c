@@ -47,10 +47,11 @@ static sa_status sweep(event *begin, event *end, size_t count, size_t *bytes, in
 
 sa_status sa_load_largest(const sa_buffer *buffers, size_t count, size_t unit, size_t *bytes, int64_t *step)
 {
-    event *begin = malloc((2 * count + 1) * sizeof *begin), *end = begin + count;
+    event *begin = malloc((2 * count + 1) * sizeof *begin);
     size_t alive = 0;
     sa_status status = SA_OK;
     if (!begin) SA_FAIL(SA_NOMEM, "no memory for the load of %zu buffers", count);
+    event *end = begin + count;
     for (size_t i = 0; i < count && status == SA_OK; i++) {
         size_t rounded = 0;
         if (buffers[i].begin >= buffers[i].end) continue;

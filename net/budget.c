@@ -50,8 +50,17 @@ static sa_status price(search *s, const sa_strategy *strategy)
     }
     priced *p = &s->list[s->count];
     p->strategy = *strategy;
-    SA_TRY(sa_program_for_strategy(s->net, strategy, s->device, s->options, &program));
-    sa_status status = sa_plan_max_load(program->buffer, program->buffer_count, &p->load_bytes);
+    sa_status status = sa_program_for_strategy(s->net, strategy, s->device, s->options, &program);
+    if (status == SA_INVALID || status == SA_UNSUPPORTED) { /* a combination that cannot be: the others remain */
+        sa_error_clear();
+        p->load_bytes = SIZE_MAX;
+        p->cost = (sa_cost){.ms = INFINITY};
+        p->measured_ms = 0;
+        s->count++;
+        return SA_OK;
+    }
+    SA_TRY(status);
+    status = sa_plan_max_load(program->buffer, program->buffer_count, &p->load_bytes);
     p->cost = sa_cost_predict(s->model, program, &share);
     p->measured_ms = share * p->cost.ms;
     sa_program_free(program);

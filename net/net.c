@@ -238,13 +238,15 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
 static sa_status insert_splits(sa_net *net)
 {
     int blobs = net->blob_count, layers = net->layer_count;
-    for (int b = 0; b < blobs; b++) {
-        int readers = 0;
-        for (int l = 0; l < layers; l++)
-            for (int i = 0; i < net->layer[l].bottom_count; i++) readers += net->layer[l].bottom[i] == b;
-        if (readers > 1) SA_TRY(insert_split(net, b, readers));
-    }
-    return sa_net_sort_splits(net, layers);
+    int *readers = calloc((size_t)blobs + 1, sizeof *readers);
+    if (!readers) SA_FAIL(SA_NOMEM, "no memory to count the readers of %d blobs", blobs);
+    for (int l = 0; l < layers; l++)
+        for (int i = 0; i < net->layer[l].bottom_count; i++) readers[net->layer[l].bottom[i]]++;
+    sa_status status = SA_OK;
+    for (int b = 0; b < blobs && status == SA_OK; b++)
+        if (readers[b] > 1) status = insert_split(net, b, readers[b]);
+    free(readers);
+    return status == SA_OK ? sa_net_sort_splits(net, layers) : status;
 }
 
 /* ------------------------------------------------------------------ shapes ----------------------------------------- */

@@ -71,10 +71,10 @@ static sa_status data_setup(sa_layer *layer, sa_blob *blobs)
     const sa_shape *first = &blobs[layer->top[0]].shape;
     for (int i = 0; i < first->axes; i++)
         if (first->dim[i] == 0)
-            SA_FAIL(
-                SA_UNSUPPORTED,
-                "the shape of '%s' is not in the file, and data of this type cannot be read here: give it with --input %s=N,C,H,W",
-                blobs[layer->top[0]].name, blobs[layer->top[0]].name);
+            SA_FAIL(SA_UNSUPPORTED,
+                    "the shape of '%s' is not in the file, and data of this type cannot be read here: put an Input or DummyData "
+                    "layer with the shape in its place, or give it with --input %s=N,C,H,W",
+                    blobs[layer->top[0]].name, blobs[layer->top[0]].name);
     return SA_OK;
 }
 
