@@ -50,7 +50,7 @@ static void test_each_call_fails(void **state)
     (void)state;
     (void)fail_each_call("three", "caffe", false, 1);
     (void)fail_each_call("two_losses", "smallest", false, 1);
-    (void)fail_each_call("scatter", "shared", false, 1);
+    (void)fail_each_call("plain", "shared", false, 1);
     (void)fail_each_call("deploy", "caffe", false, 1);
 }
 

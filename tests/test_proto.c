@@ -164,11 +164,11 @@ static void rules_with_levels_and_stages(void **state)
     (void)state;
     sa_net_spec *spec = NULL;
     sa_proto_document *document = parse("state { level: 2 stage: 's' }\n"
-                                        "layer { name: 'a' type: 'X' include { min_level: 3 } include { max_level: 2 } }\n"
-                                        "layer { name: 'b' type: 'X' include { stage: 's' not_stage: 't' } }\n"
-                                        "layer { name: 'c' type: 'X' include { stage: ['s', 't'] } }\n"
-                                        "layer { name: 'd' type: 'X' exclude { not_stage: 't' } }\n"
-                                        "layer { name: 'e' type: 'X' exclude { min_level: 3 } exclude { phase: TEST } }\n");
+                                        "layer { name: 'a' type: 'ReLU' include { min_level: 3 } include { max_level: 2 } }\n"
+                                        "layer { name: 'b' type: 'ReLU' include { stage: 's' not_stage: 't' } }\n"
+                                        "layer { name: 'c' type: 'ReLU' include { stage: ['s', 't'] } }\n"
+                                        "layer { name: 'd' type: 'ReLU' exclude { not_stage: 't' } }\n"
+                                        "layer { name: 'e' type: 'ReLU' exclude { min_level: 3 } exclude { phase: TEST } }\n");
     assert_ok(sa_net_spec_read(document, NULL, &spec));
     assert_int_equal(spec->layer_count, 3);
     assert_string_equal(spec->layer[0].name, "a");
