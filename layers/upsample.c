@@ -39,6 +39,7 @@ static sa_status check(const sa_layer *layer, const sa_layer *layers, const sa_b
     extern const sa_layer_type sa_layer_pooling;
     const sa_blob *mask = &blobs[layer->bottom[1]];
     const sa_layer *maker = &layers[mask->producer];
+    if (maker->type->is_input) return SA_OK; /* whoever feeds it knows; synthetic data is refused (net/feed.c) */
     if (maker->type != &sa_layer_pooling || mask->producer_top != 1)
         SA_FAIL(SA_INVALID,
                 "its second bottom '%s', a top of layer '%s' (%s), is no mask: it has to be the second top of a Pooling",
