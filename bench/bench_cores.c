@@ -3,6 +3,8 @@
  * everything that one thread reads of another's work is dear. In a virtual machine it can change from one minute to the next, as
  * its cores are moved, and with it the time of a training step (bench/NOTES.md).
  * `bench_cores [THREADS]`: the largest of the pairs' least times. */
+#include "cli/process_frame.h"
+
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -56,6 +58,7 @@ static double pass_ns(const cpu_set_t *usable, int first)
 
 int main(int argc, char **argv)
 {
+    sa_process_begin();
     cpu_set_t usable;
     if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 1;
     int cores = CPU_COUNT(&usable), threads = argc > 1 ? atoi(argv[1]) : cores;

@@ -7,6 +7,7 @@
  * fused multiply-adds measured in the same run, which FFT tiles can exceed 100 % of. The jobs take turns, so that noise of the
  * machine falls on all alike. With --virtual 1, x is a normalised and unpooled value, dy the gradient of a BN, and dx goes
  * through the mask, as in a decoder that stores none of them. */
+#include "cli/process_frame.h"
 #include "kernels/cpu/conv_cpu.h"
 #include "kernels/cpu/cpu_isa.h"
 
@@ -291,6 +292,7 @@ static int run(const options *o)
 
 int main(int argc, char **argv)
 {
+    sa_process_begin();
     options o = {.threads = 2, .repeats = 5, .limit_bytes = SIZE_MAX};
     for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";

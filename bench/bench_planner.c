@@ -3,6 +3,7 @@
  *     build/bench_planner [--timeout SECONDS] [FILE.csv | FOLDER]...
  *
  * An instance called NAME.CAPACITY.csv is also solved at that capacity, as `segarena place` does. */
+#include "cli/process_frame.h"
 #include "memory/plan.h"
 #include "memory/plan_csv.h"
 
@@ -102,6 +103,7 @@ static void bench_path(const char *path, double timeout, bench_totals *totals)
 
 int main(int argc, char **argv)
 {
+    sa_process_begin();
     double timeout = 10.0;
     int first = 1;
     bench_totals totals = {0};

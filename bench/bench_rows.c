@@ -5,6 +5,7 @@
  * since the machine may be shared. Bytes are those that have to move: every input once, every output once. They are set against a
  * copy (memcpy on all threads) of the same run. Memory is touched before timing.
  * `bench_rows [ROUNDS] [THREADS]`. */
+#include "cli/process_frame.h"
 #include "core/device.h"
 #include "kernels/ops.h"
 
@@ -358,6 +359,7 @@ static void run_rounds(int rounds)
 
 int main(int argc, char **argv)
 {
+    sa_process_begin();
     int rounds = argc > 1 ? atoi(argv[1]) : 15, threads = argc > 2 ? atoi(argv[2]) : 0;
     if (rounds < 1 || rounds > ROUNDS_MAX || threads < 0) {
         fprintf(stderr, "usage: bench_rows [ROUNDS 1..%d] [THREADS]\n", ROUNDS_MAX);

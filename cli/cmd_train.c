@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
+#include "cli/process_frame.h"
 #include "cli/shipped_nets.h"
 #include "cli/solver_tests.h"
 #include "cli/train_report.h"
@@ -40,25 +41,27 @@ static void answer(bool again)
     say("\n");
 }
 
-/* The first signal ends the training after its step, a second one ends the process as ever. */
+/* The first signal ends the training after its step. A second Ctrl-C or SIGTERM ends the process as ever; of a terminal that hangs
+ * up or a pipe that is closed more than one signal comes, and the snapshot is still to be written. */
 static void note_signal(int signal_number)
 {
     bool again = stop_signal != 0;
     if (signal_number == SIGINT) answer(again);
-    stop_signal = signal_number;
-    if (!again) return;
-    signal(signal_number, SIG_DFL);
-    raise(signal_number); /* comes when this handler returns */
+    if (!again) stop_signal = signal_number;
+    else if (signal_number == SIGINT || signal_number == SIGTERM) sa_process_end_by_signal(signal_number);
 }
 
+/* What was ignored (nohup, a background job) stays so. */
 static void catch_signals(const sa_train_result *result)
 {
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+    static const int STOPPING[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     stop_signal = 0;
     running = result;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof STOPPING / sizeof STOPPING[0]; i++) {
+        struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART}, old;
+        sigemptyset(&action.sa_mask);
+        if (sigaction(STOPPING[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(STOPPING[i], &action, NULL);
+    }
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)

@@ -1,6 +1,7 @@
 /* The `segarena` command: picks the subcommand. */
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/process_frame.h"
 #include "cli/start.h"
 #include "core/version.h"
 
@@ -32,6 +33,7 @@ static void usage(FILE *stream)
 int main(int argc, char **argv)
 {
     sa_cli_start(argv);
+    sa_process_begin();
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;

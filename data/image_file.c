@@ -1,6 +1,7 @@
 /* Opens an image file, tells its format by its first bytes and hands it to the decoder. */
 #include "data/image_file.h"
 
+#include "core/input_file.h"
 #include "data/image_decode.h"
 
 #include <errno.h>
@@ -43,8 +44,7 @@ static sa_status decode(const sa_image_request *request)
 
 static sa_status read_file(sa_image_request *request)
 {
-    request->stream = fopen(request->path, "rb");
-    if (!request->stream) SA_FAIL(SA_IO, "cannot open '%s': %s", request->path, strerror(errno));
+    SA_TRY(sa_input_file_open(request->path, &request->stream));
     sa_status status = decode(request);
     fclose(request->stream);
     return status;

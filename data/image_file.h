@@ -1,4 +1,4 @@
-/* PNG and JPEG files to pictures, through libpng and libjpeg. Messages name the file: "cannot open 'x.png': ...", "'x.png': cause".
+/* PNG and JPEG files to pictures, through libpng and libjpeg. Messages name the file: "x.png: cannot open: ...", "'x.png': cause".
  */
 #ifndef SA_DATA_IMAGE_FILE_H
 #define SA_DATA_IMAGE_FILE_H

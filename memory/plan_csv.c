@@ -1,6 +1,8 @@
 /* Reads static-allocation instances from CSV. Writing is in plan_csv_write.c. */
 #include "memory/plan_csv.h"
 
+#include "core/input_file.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,13 +10,15 @@
 #include <string.h>
 
 typedef enum column { ID, LOWER, UPPER, SIZE, OFFSET, COLUMNS } column;
+static const size_t TEXT_BYTES_MAX = (size_t)1 << 30; /* some 10^7 buffers */
 static const char *const column_names[COLUMNS] = {"id", "lower", "upper", "size", "offset"};
 
 typedef struct reader {
     const char *path;
-    size_t line;           /* of the row being read, from 1 */
-    char *text;            /* the row, cut into fields in place */
-    char *fields[COLUMNS]; /* in the file's order */
+    size_t line;           /* where the row being read begins, from 1 */
+    size_t lines_passed;   /* up to `at` */
+    char *at;              /* of the whole text: what is not read yet; the rows before it are cut into fields in place */
+    char *fields[COLUMNS]; /* of the row, in the file's order */
     int field_count;
     column columns[COLUMNS]; /* what each field is */
     int column_count;
@@ -23,30 +27,40 @@ typedef struct reader {
     size_t count, room;
 } reader;
 
-/* Cuts the row at commas; a field may be quoted, with "" for a quote. */
-static sa_status split(reader *in)
+/* Cuts a field off the text: up to a comma or the end of the line, or quoted, with "" for a quote and line breaks in it. Returns
+ * what followed: ',', '\n', or '\0' at the end of the text. */
+static sa_status cut_field(reader *in, char **field, char *after)
 {
-    char *from = in->text;
-    in->field_count = 0;
-    for (;;) {
-        if (in->field_count == COLUMNS) SA_FAIL(SA_PARSE, "%s:%zu: more than %d fields", in->path, in->line, COLUMNS);
-        char *to = from;
-        in->fields[in->field_count++] = from;
-        if (*from == '"') {
-            for (from++; *from && (*from != '"' || from[1] == '"'); from++) {
-                if (*from == '"') from++;
-                *to++ = *from;
-            }
-            if (*from++ != '"') SA_FAIL(SA_PARSE, "%s:%zu: a quote is not closed", in->path, in->line);
-        } else {
-            while (*from && *from != ',') *to++ = *from++;
+    char *from = in->at, *to = from;
+    *field = from;
+    if (*from == '"') {
+        for (from++; *from && (*from != '"' || from[1] == '"'); from++) {
+            if (*from == '"') from++;
+            in->lines_passed += *from == '\n';
+            *to++ = *from;
         }
-        char after = *from;
-        if (after && after != ',') SA_FAIL(SA_PARSE, "%s:%zu: '%c' after a closing quote", in->path, in->line, after);
-        *to = '\0';
-        if (!after) return SA_OK;
-        from++;
+        if (*from++ != '"') SA_FAIL(SA_PARSE, "%s:%zu: a quote is not closed", in->path, in->line);
+    } else {
+        while (*from && *from != ',' && *from != '\n' && !(*from == '\r' && (from[1] == '\n' || !from[1]))) *to++ = *from++;
     }
+    while (*from == '\r') from++;
+    if (*from && *from != ',' && *from != '\n') SA_FAIL(SA_PARSE, "%s:%zu: '%c' after a closing quote", in->path, in->line, *from);
+    *after = *from;
+    in->at = *from ? from + 1 : from;
+    *to = '\0';
+    return SA_OK;
+}
+
+static sa_status cut_row(reader *in)
+{
+    char after = ',';
+    for (in->field_count = 0; after == ',';) {
+        if (in->field_count == COLUMNS) SA_FAIL(SA_PARSE, "%s:%zu: more than %d fields", in->path, in->line, COLUMNS);
+        SA_TRY(cut_field(in, &in->fields[in->field_count], &after));
+        in->field_count++;
+    }
+    in->lines_passed++;
+    return SA_OK;
 }
 
 static sa_status read_header(reader *in)
@@ -153,32 +167,44 @@ static sa_status check_ids(const reader *in)
     return status;
 }
 
-static sa_status read_lines(reader *in, FILE *file)
+static bool is_line_end(char c)
 {
-    size_t room = 0;
-    ssize_t length;
-    while ((length = getline(&in->text, &room, file)) >= 0) {
-        in->line++;
-        if (memchr(in->text, '\0', (size_t)length)) SA_FAIL(SA_PARSE, "%s:%zu: a zero byte; is it a text?", in->path, in->line);
-        while (length > 0 && (in->text[length - 1] == '\n' || in->text[length - 1] == '\r')) in->text[--length] = '\0';
-        if (in->line == 1 && strncmp(in->text, "\xEF\xBB\xBF", 3) == 0) memmove(in->text, in->text + 3, (size_t)length - 2);
-        if (in->text[0] == '\0') continue;
-        SA_TRY(split(in));
+    return c == '\n' || c == '\r';
+}
+
+static sa_status read_rows(reader *in)
+{
+    if (strncmp(in->at, "\xEF\xBB\xBF", 3) == 0) in->at += 3;
+    for (;;) {
+        for (; is_line_end(*in->at); in->at++) in->lines_passed += *in->at == '\n';
+        if (!*in->at) break;
+        in->line = in->lines_passed + 1;
+        SA_TRY(cut_row(in));
         SA_TRY(in->column_count == 0 ? read_header(in) : read_row(in));
     }
-    if (ferror(file)) SA_FAIL(SA_IO, "%s: cannot read: %s", in->path, strerror(errno));
     if (in->column_count == 0) SA_FAIL(SA_PARSE, "%s:1: no header line id,lower,upper,size", in->path);
     return check_ids(in);
+}
+
+static sa_status read_text(reader *in, char *text, size_t length)
+{
+    const char *zero = memchr(text, '\0', length);
+    size_t line = 1;
+    if (length > TEXT_BYTES_MAX) SA_FAIL(SA_PARSE, "%s: larger than %zu bytes", in->path, TEXT_BYTES_MAX);
+    for (const char *at = text; zero && at < zero; at++) line += *at == '\n';
+    if (zero) SA_FAIL(SA_PARSE, "%s:%zu: a zero byte; is it a text?", in->path, line);
+    in->at = text;
+    return read_rows(in);
 }
 
 sa_status sa_plan_csv_read(const char *path, sa_buffer **buffers, size_t *count, size_t **offset_bytes)
 {
     reader in = {.path = path};
-    FILE *file = fopen(path, "r");
-    if (!file) SA_FAIL(SA_IO, "%s: cannot open: %s", path, strerror(errno));
-    sa_status status = read_lines(&in, file);
-    fclose(file);
-    free(in.text);
+    char *text;
+    size_t length;
+    SA_TRY(sa_input_text_read(path, TEXT_BYTES_MAX, &text, &length));
+    sa_status status = read_text(&in, text, length);
+    free(text);
     if (status != SA_OK) {
         free(in.buffers);
         free(in.offsets);

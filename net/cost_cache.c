@@ -2,6 +2,7 @@
  */
 #include "net/cost_cache.h"
 
+#include "core/input_file.h"
 #include "core/output_file.h"
 #include "net/op_cost_key.h"
 
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { FORMAT = 1, TABLES_MAX = 16, FILE_BYTES_MAX = 64 << 20, MACHINE_MAX = 256 };
 
@@ -39,18 +41,15 @@ static void machine_name(const sa_device *device, char name[MACHINE_MAX])
 /* The file as text, NULL if there is none; *damaged if it cannot be read. */
 static char *read_file(const char *path, bool *damaged)
 {
-    FILE *file = fopen(path, "rb");
-    *damaged = !file && errno != ENOENT && errno != ENOTDIR;
-    if (!file) return NULL;
     char *text = NULL;
-    struct stat info;
-    bool fits = fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode) && info.st_size <= FILE_BYTES_MAX;
-    if (fits) text = malloc((size_t)info.st_size + 1);
-    size_t read = text ? fread(text, 1, (size_t)info.st_size, file) : 0;
-    if (text) text[read] = '\0';
-    fclose(file);
-    *damaged = !text;
-    return text;
+    size_t length = 0;
+    *damaged = false;
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return NULL;
+    if (sa_input_file_read(path, FILE_BYTES_MAX, &text, &length) == SA_OK && length <= FILE_BYTES_MAX) return text;
+    sa_error_clear();
+    free(text);
+    *damaged = true;
+    return NULL;
 }
 
 /* The document if it is one of ours, else NULL. */

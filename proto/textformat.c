@@ -4,9 +4,9 @@
  * bounds everything else. It checks the form only; names and values are judged by proto/fields.c. */
 #include "proto/textformat.h"
 
+#include "core/input_file.h"
 #include "proto/tree.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -297,33 +297,12 @@ sa_status sa_proto_parse_text(const char *path, const char *text, size_t length,
     return SA_OK;
 }
 
-/* Reads at most one byte over the limit, so that sa_proto_parse_text sees that there is more. Pipes work too. */
-static sa_status read_all(const char *path, FILE *file, char **text, size_t *length)
-{
-    size_t capacity = SA_PROTO_MAX_BYTES + 1;
-    char *bytes = malloc(capacity);
-    if (!bytes) SA_FAIL(SA_NOMEM, "%s: out of memory while reading", path);
-    errno = 0;
-    size_t count = fread(bytes, 1, capacity, file);
-    if (ferror(file)) {
-        free(bytes);
-        SA_FAIL(SA_IO, "%s: cannot read: %s", path, strerror(errno));
-    }
-    *text = bytes;
-    *length = count;
-    return SA_OK;
-}
-
 sa_status sa_proto_parse_file(const char *path, sa_proto_document **document)
 {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *file = fopen(path, "rb");
-    if (!file) SA_FAIL(SA_IO, "%s: cannot open: %s", path, strerror(errno));
-    sa_status status = read_all(path, file, &text, &length);
-    fclose(file);
-    if (status != SA_OK) return status;
-    status = sa_proto_parse_text(path, text, length, document);
+    char *text;
+    size_t length;
+    SA_TRY(sa_input_text_read(path, SA_PROTO_MAX_BYTES, &text, &length));
+    sa_status status = sa_proto_parse_text(path, text, length, document);
     free(text);
     return status;
 }

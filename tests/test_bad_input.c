@@ -276,7 +276,7 @@ static void missing_files_are_io_errors(void **state)
     assert_int_equal(sa_proto_parse_file("/nowhere/net.prototxt", &document), SA_IO);
     assert_string_equal(sa_error_message(), "/nowhere/net.prototxt: cannot open: No such file or directory");
     assert_int_equal(sa_proto_parse_file("/", &document), SA_IO);
-    assert_string_equal(sa_error_message(), "/: cannot read: Is a directory");
+    assert_string_equal(sa_error_message(), "/: it is a folder; a file is needed");
     assert_null(document);
     assert_int_equal(sa_solver_config_load("/nowhere/solver.prototxt", &config), SA_IO);
     assert_int_equal(config.display, 77);

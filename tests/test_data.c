@@ -141,7 +141,7 @@ static void npy_bad_files(void **state)
     assert_int_equal(sa_npy_read("none.npy", &array), SA_IO);
     assert_string_equal(sa_error_message(), "none.npy: cannot open: No such file or directory");
     assert_int_equal(sa_npy_read(".", &array), SA_IO);
-    assert_string_equal(sa_error_message(), ".: not a regular file");
+    assert_string_equal(sa_error_message(), ".: it is a folder; a file is needed");
     assert_ok(sa_npy_write("i.npy", SA_NPY_INT32, 1, (size_t[]){1}, (int32_t[]){5}));
     assert_int_equal(sa_npy_read_float32("i.npy", &array), SA_UNSUPPORTED);
     assert_string_equal(sa_error_message(), "i.npy: type '<i4' where '<f4' (float32) is wanted");

@@ -239,7 +239,7 @@ static void every_bad_entry_is_listed(void **state)
     assert_string_equal(
         s.problems, "l.txt:2: 'wide.png' is 5x8, but the net's data is 5x7 as the first entry (give new_height and new_width to "
                     "resize)\n"
-                    "l.txt:3: cannot open 'no.png': No such file or directory\n"
+                    "l.txt:3: no.png: cannot open: No such file or directory\n"
                     "l.txt:5: 'text.png': neither a PNG nor a JPEG file\n"
                     "l.txt:6: 'odd.png': label 200 at row 3, column 6 is none of the 3 classes; loss_param { ignore_label: 200 } "
                     "would leave such pixels out\n");

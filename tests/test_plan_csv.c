@@ -39,6 +39,7 @@ static void test_reads_what_it_writes(void **state)
 {
     (void)state;
     sa_buffer buffers[] = {sa_instance_buffer(0, -3, 9, 4, 1), sa_instance_buffer(1, 3, INT64_MAX, 123456789012, 1)};
+    strcpy(buffers[0].name, "two\nlines\r\nof \"it\"");
     strcpy(buffers[1].name, "conv1, \"upper\"");
     const size_t offsets[] = {123456789012, 0};
     assert_status_ok(sa_plan_csv_write(path, buffers, 2, offsets));
@@ -109,6 +110,7 @@ static void test_malformed_files(void **state)
         {HEADER "b1,0,3\n", ":2: 3 fields, but the header has 4"},
         {HEADER "b1,0,3,4,5\n", ":2: 5 fields, but the header has 4"},
         {HEADER "b1,0,3,4\nb2,0,x,4\n", ":3: upper 'x' is no whole number"},
+        {HEADER "\"b\n1\",0,3,4\nb2,0,x,4\n", ":4: upper 'x' is no whole number"},
         {HEADER "b1,0,3,4.5\n", ":2: size '4.5' is no whole number"},
         {HEADER "b1,0,3,\n", ":2: size '' is no whole number"},
         {HEADER "b1,0,3, 4\n", ":2: size ' 4' is no whole number"},
@@ -137,7 +139,7 @@ static void test_malformed_files(void **state)
     write_text(HEADER "b\0,0,3,4\n", sizeof HEADER + 9);
     assert_fails(SA_PARSE, ":2: a zero byte", sa_plan_csv_read(path, &read, &count, NULL));
     assert_fails(SA_IO, "/none.csv: cannot open: No such file", sa_plan_csv_read("/none.csv", &read, &count, NULL));
-    assert_fails(SA_IO, "cannot read: Is a directory", sa_plan_csv_read(folder, &read, &count, NULL));
+    assert_fails(SA_IO, "it is a folder; a file is needed", sa_plan_csv_read(folder, &read, &count, NULL));
 #undef HEADER
 }
 
