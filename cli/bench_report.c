@@ -4,6 +4,7 @@
 #include "cli/text_output.h"
 #include "core/size_text.h"
 #include "core/time_text.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 #include <cjson/cJSON.h>
@@ -170,7 +171,7 @@ void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_ne
 {
     cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "results");
     for (int i = 0; i < count; i++) cJSON_AddItemToArray(array, result_json(net, results[i], options->warmup + options->steps));
-    char *text = cJSON_Print(root);
+    char *text = sa_json_text(root, true);
     if (text) fprintf(out, "%s\n", text);
     free(text);
     cJSON_Delete(root);

@@ -1,7 +1,8 @@
-/* What the subcommands share: how they fail. */
+/* What the subcommands share: how they fail, and what they say beside their output. */
 #include "cli/commands.h"
-#include "core/status.h"
+#include "core/output_file.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 int sa_cli_fail(const char *command)
@@ -13,4 +14,15 @@ int sa_cli_fail(const char *command)
 void sa_cli_note(const char *command, const char *note)
 {
     if (note[0]) fprintf(stderr, "segarena %s: note: %s\n", command, note);
+}
+
+void sa_cli_wrote(const char *command, const char *path, const char *what, ...)
+{
+    char text[200];
+    va_list arguments;
+    if (sa_output_file_is_stdout(path)) return;
+    va_start(arguments, what);
+    vsnprintf(text, sizeof text, what, arguments);
+    va_end(arguments);
+    fprintf(stderr, "segarena %s: wrote %s (%s)\n", command, path, text);
 }

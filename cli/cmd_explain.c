@@ -8,6 +8,7 @@
 #include "cli/shipped_nets.h"
 #include "cli/solver_tests.h"
 #include "net/solver_config.h"
+#include "report/json_text.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -62,7 +63,7 @@ static void print_failure(const explain_options *o, bool assumed)
     cJSON_AddStringToObject(root, "path", o->net);
     cJSON_AddStringToObject(root, "error", sa_error_message());
     cJSON_AddBoolToObject(root, "input_shapes_assumed", assumed);
-    char *text = cJSON_Print(root);
+    char *text = sa_json_text(root, true);
     if (text) puts(text);
     free(text);
     cJSON_Delete(root);

@@ -4,9 +4,11 @@
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
 
+#include "core/output_file.h"
 #include "core/size_text.h"
 #include "memory/plan.h"
 #include "memory/plan_csv.h"
+#include "report/json_text.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -35,6 +37,11 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static bool takes_stdout(const place_arguments *arguments)
+{
+    return arguments->output && sa_output_file_is_stdout(arguments->output);
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     place_arguments *arguments = state->input;
@@ -55,6 +62,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case ARGP_KEY_END:
         if (!arguments->instance) argp_error(state, "no instance given");
         if (arguments->capacity_bytes == 0) argp_error(state, "--capacity is missing");
+        if (arguments->json && takes_stdout(arguments)) argp_error(state, "--json and --output -: both want standard output");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -98,11 +106,11 @@ static sa_status print_json(const sa_plan *plan, size_t max_load, double seconds
     for (size_t i = 0; plan && i < plan->count; i++) {
         cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)plan->offset_bytes[i]));
     }
-    char *text = cJSON_Print(document);
+    char *text = sa_json_text(document, true);
     cJSON_Delete(document);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the JSON document");
     puts(text);
-    cJSON_free(text);
+    free(text);
     return SA_OK;
 }
 
@@ -137,10 +145,11 @@ static sa_status place(const place_arguments *arguments)
             sa_status printed = print_json(found ? &plan : NULL, max_load, now_seconds() - start);
             if (printed != SA_OK) status = printed;
         }
-        if (found && !arguments->json) print_table(&plan, count);
+        if (found && !arguments->json && !takes_stdout(arguments)) print_table(&plan, count);
     }
     if (status == SA_OK && arguments->output) {
         status = sa_plan_csv_write(arguments->output, buffers, count, plan.offset_bytes);
+        if (status == SA_OK) sa_cli_wrote("place", arguments->output, "%zu buffers", count);
     }
     if (status != SA_OK) status = sa_error_prefix(status, "%s", arguments->instance);
     sa_plan_free(&plan);

@@ -7,7 +7,9 @@
 #include "cli/plan_output.h"
 #include "cli/shipped_nets.h"
 #include "cli/strategy_notes.h"
+#include "core/output_file.h"
 #include "memory/plan_csv.h"
+#include "report/json_text.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -36,6 +38,11 @@ static const struct argp_option OPTIONS[] = {
     {0},
 };
 
+static bool takes_stdout(const char *path)
+{
+    return path && sa_output_file_is_stdout(path);
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     plan_options *o = state->input;
@@ -60,6 +67,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
+        if (takes_stdout(o->csv) + takes_stdout(o->html) + o->json > 1)
+            argp_error(state, "--csv -, --html - and --json: only one of them can have standard output");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -83,7 +92,7 @@ static char *add_frontier(char *text, const sa_frontier *f)
         cJSON_AddNumberToObject(row, "predicted_ms", f->point[i].cost.ms);
         cJSON_AddItemToArray(array, row);
     }
-    char *all = array ? cJSON_Print(root) : NULL;
+    char *all = array ? sa_json_text(root, true) : NULL;
     cJSON_Delete(root);
     return all;
 }
@@ -98,13 +107,16 @@ static sa_status print_json(const sa_plan_report *report, const budget_result *b
     return SA_OK;
 }
 
-/* Files first: a table on the screen then says that they are there. */
+/* Files first. What goes to standard output is alone there. */
 static sa_status output(const plan_options *o, const sa_plan_report *report, const budget_result *budget)
 {
     const sa_layout *layout = report->layout;
     if (o->csv)
         SA_TRY(sa_plan_csv_write(o->csv, layout->program->buffer, layout->program->buffer_count, layout->plan.offset_bytes));
+    if (o->csv) sa_cli_wrote("plan", o->csv, "%zu buffers", layout->program->buffer_count);
     if (o->html) SA_TRY(sa_plan_write_html(o->html, report));
+    if (o->html) sa_cli_wrote("plan", o->html, "a page, to be opened in a browser");
+    if (takes_stdout(o->csv) || takes_stdout(o->html)) return SA_OK;
     if (o->json) return print_json(report, budget);
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {

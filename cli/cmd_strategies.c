@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "net/strategy.h"
+#include "report/json_text.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -35,7 +36,7 @@ static int print_json(void)
         cJSON_AddStringToObject(row, "help", sa_switch_get_info((sa_switch)i)->help);
         cJSON_AddItemToArray(switches, row);
     }
-    char *text = cJSON_Print(root);
+    char *text = sa_json_text(root, true);
     if (text) puts(text);
     free(text);
     cJSON_Delete(root);

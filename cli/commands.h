@@ -3,6 +3,8 @@
 #ifndef SA_CLI_COMMANDS_H
 #define SA_CLI_COMMANDS_H
 
+#include "core/status.h"
+
 #define SA_COMMANDS(X)                                                                                      \
     X(explain, "where the memory goes when Caffe trains a net, to the byte, and what would fit")            \
     X(plan, "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
@@ -20,5 +22,7 @@ SA_COMMANDS(SA_COMMAND_DECLARE)
 int sa_cli_fail(const char *command);
 /* Notes that are not errors (assumed sizes): one line on stderr. */
 void sa_cli_note(const char *command, const char *note);
+/* "segarena <command>: wrote <path> (<what>)" on stderr; nothing if path is standard output. */
+void sa_cli_wrote(const char *command, const char *path, const char *what, ...) SA_PRINTF(3, 4);
 
 #endif

@@ -5,6 +5,7 @@
 #include "cli/preset_plan.h"
 #include "cli/text_output.h"
 #include "core/size_text.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 #include <cjson/cJSON.h>
@@ -140,7 +141,7 @@ char *sa_explanation_json(const sa_explanation *e)
     }
     suggestions_json(root, e);
     not_computed_json(root, e->net);
-    char *text = cJSON_Print(root);
+    char *text = sa_json_text(root, true);
     cJSON_Delete(root);
     return text;
 }

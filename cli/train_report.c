@@ -3,6 +3,7 @@
 
 #include "core/size_text.h"
 #include "core/time_text.h"
+#include "report/json_text.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -82,7 +83,7 @@ void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_tr
     cJSON_AddStringToObject(root, "state_hash", hash);
     if (r->snapshot[0]) cJSON_AddStringToObject(root, "snapshot", r->snapshot);
     else cJSON_AddNullToObject(root, "snapshot");
-    char *text = cJSON_Print(root);
+    char *text = sa_json_text(root, true);
     if (text) fprintf(out, "%s\n", text);
     free(text);
     cJSON_Delete(root);

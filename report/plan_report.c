@@ -2,6 +2,7 @@
 #include "report/plan_report.h"
 
 #include "report/caffe_memory.h"
+#include "report/json_text.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -122,7 +123,7 @@ char *sa_plan_report_json(const sa_plan_report *r)
     peak_json(root, r);
     buffers_json(root, r);
     ops_json(root, r);
-    char *text = cJSON_PrintUnformatted(root);
+    char *text = sa_json_text(root, false);
     cJSON_Delete(root);
     return text;
 }
