@@ -3,6 +3,7 @@
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/kernels_cpu.h"
+#include "kernels/cpu/stack_check.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ static sa_status cpu_alloc(sa_device *device, size_t bytes, void **pointer)
     cpu_device *cpu = (cpu_device *)device;
     size_t free_bytes, total_bytes, mapped_bytes;
     if (bytes == 0) SA_FAIL(SA_INVALID, "cpu device: an allocation of 0 bytes");
+    SA_TRY(sa_cpu_check_stacks(device->threads)); /* whoever allocates is going to run kernels */
     SA_TRY(sa_host_memory(&free_bytes, &total_bytes));
     /* The system would promise more than there is, and end the process when the memory is touched. */
     if (bytes > free_bytes || !sa_size_align(bytes, huge_page_bytes, &mapped_bytes))
