@@ -59,7 +59,10 @@ static sa_status measure(const sa_budget_request *request, const sa_net *net, sa
 
 static void save(const sa_budget_request *request, const sa_cost_model *model, const char *path)
 {
-    if (path[0] && sa_cost_cache_save(model, path) == SA_OK) return;
+    if (path[0] && sa_cost_cache_save(model, path) == SA_OK) {
+        sa_cli_wrote(request->command, path, "measured costs of %zu ops", sa_cost_model_count(model));
+        return;
+    }
     sa_cli_note(request->command,
                 path[0] ? sa_error_message() : "no place to keep measured costs: neither XDG_CACHE_HOME nor HOME is set");
     sa_error_clear();

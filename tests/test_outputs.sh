@@ -175,6 +175,26 @@ for writer in "${writers[@]}"; do
 done
 check "no temporary file is left" $(($(leftovers) != 0)) "$(find . -name '*.tmp-*')"
 
+# ---- measured costs ----
+
+costs=$work/cache/segarena/costs.json
+measure() { run timeout 60 env XDG_CACHE_HOME="$work/cache" "$@" ./segarena plan net.prototxt --budget 1GiB --costs measure; }
+measure
+[ $rc = 0 ] && [ -f "$costs" ] && grep -q "wrote $costs (measured costs of" <<<"$output"
+check "measured costs: a file, and says so" $? "$rc $output"
+mv "$costs" kept.json && ln -s "$work/kept.json" "$costs" && echo '{"format":1,"tables":[]}' >kept.json
+measure
+[ $rc = 0 ] && [ -L "$costs" ] && grep -q machine kept.json
+check "measured costs: a link" $? "$rc $output"
+echo '{"format":1,"tables":[]}' >kept.json
+measure prlimit --fsize=500:500
+[ $rc = 0 ] && grep -q 'note: .*costs.json: cannot write' <<<"$output" && grep -q '"tables":\[\]' kept.json
+check "measured costs: a full disk is a note, the file is as it was" $? "$rc $output"
+rm "$costs" && mkfifo "$costs"
+run timeout 20 env XDG_CACHE_HOME="$work/cache" ./segarena plan net.prototxt --budget 1GiB
+[ $rc = 0 ] && grep -q 'costs.json is damaged and ignored' <<<"$output"
+check "measured costs: a FIFO is not waited for" $? "$rc $output"
+
 # ---- standard output ----
 
 readers=(--help "explain net.prototxt" "explain net.prototxt --json" "plan net.prototxt" "plan net.prototxt --json" "plan --help"
@@ -244,7 +264,8 @@ for signal in TERM HUP PIPE; do # a shell's background jobs ignore SIGINT
     wait $training || rc=$?
     check "SIG$signal ends training with a snapshot" $((rc != 1 || ! $(stat -c %s $signal.sasnap || echo 0) > 0)) "$(cat $signal.err)"
 done
-timeout 20 ./segarena train solver.prototxt --threads 1 --steps 100000000 --snapshot closed.sasnap 2>&1 | head -n 1 >/dev/null
+echo "$solver display: 1" >talking.prototxt
+timeout 20 ./segarena train talking.prototxt --threads 1 --steps 100000000 --snapshot closed.sasnap 2>&1 | grep -m 1 'step 1 ' >/dev/null
 check "a log that nobody reads any more ends training with a snapshot" $((! $(stat -c %s closed.sasnap || echo 0) > 0)) ""
 mkdir gone
 start_training elsewhere --snapshot gone/last.sasnap
