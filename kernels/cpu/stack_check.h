@@ -4,7 +4,8 @@
 
 #include "core/status.h"
 
-/* Looks at the calling thread and at all that a parallel region of `threads` threads has. SA_INVALID with sizes and the remedy. */
+/* Looks at the calling thread and, for more than one thread, at what OpenMP gives its workers; starts none. SA_INVALID with sizes
+ * and the remedy. */
 SA_CHECKED sa_status sa_cpu_check_stacks(int threads);
 
 #endif
