@@ -267,8 +267,10 @@ fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (
 # fuzz_proto reads on to whole nets and solver files.
 build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $(O)/kernels/ops.o \
     $(foreach f,net layers memory,$(O)/libsa_$(f).a)
+build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,net layers memory,$(O)/libsa_$(f).a)
+build/fuzz/fuzz_csv: $(O)/libsa_memory.a
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
-	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lm
+	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson -lm
 
 CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
 .PHONY: lint
@@ -300,6 +302,15 @@ install: all ## programs, manual pages, completions, nets and documents below $(
 	@tools/install.sh install $(B) '$(DESTDIR)$(PREFIX)'
 uninstall: ## remove from below $(DESTDIR)$(PREFIX) what `make install` put there
 	@tools/install.sh uninstall $(B) '$(DESTDIR)$(PREFIX)'
+
+# Tracked files only, all owned by root and of one date: the same tree gives the same bytes.
+DIST := segarena-$(shell sed -n 's/.*SA_VERSION "\(.*\)".*/\1/p' core/version.h)
+.PHONY: dist
+dist: ## build/segarena-VERSION.tar.gz of the committed tree
+	@mkdir -p build
+	git archive --format=tar --prefix=$(DIST)/ HEAD | gzip -n >build/$(DIST).tar.gz.new
+	mv build/$(DIST).tar.gz.new build/$(DIST).tar.gz
+	@ls -l build/$(DIST).tar.gz
 
 .PHONY: clean
 clean: ## remove build/
