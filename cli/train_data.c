@@ -63,12 +63,8 @@ static sa_status refuse(const sa_data_survey *s, FILE *out)
 
 sa_status sa_train_look_at_data(const sa_net *net, const sa_feed *feed, FILE *out)
 {
-    const sa_layer *single = sa_net_single_class_loss(net);
-    if (single && out)
-        fprintf(out,
-                "warning: loss '%s' sees a single class: it is always 0 and nothing is learned; give the background a class of its "
-                "own (num_output: 2)\n",
-                single->name);
+    char warning[SA_LABEL_WARNING_BYTES];
+    if (sa_net_single_class_warning(net, warning) && out) fprintf(out, "warning: %s\n", warning);
     if (sa_feed_is_synthetic(feed) && out) fprintf(out, "data   synthetic scenes: the net names no files\n");
     for (int i = 0; i < sa_feed_list_count(feed); i++) {
         sa_data_survey survey;

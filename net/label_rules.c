@@ -1,6 +1,7 @@
 /* Label rules: see label_rules.h. */
 #include "net/label_rules.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int sa_net_behind_splits(const sa_net *net, int blob)
@@ -27,13 +28,18 @@ bool sa_net_label_rule(const sa_net *net, const sa_layer *layer, sa_label_rule *
     return true;
 }
 
-const sa_layer *sa_net_single_class_loss(const sa_net *net)
+bool sa_net_single_class_warning(const sa_net *net, char text[SA_LABEL_WARNING_BYTES])
 {
     for (int l = 0; l < net->layer_count; l++) {
         sa_label_rule rule;
         int blob;
         const sa_layer *layer = &net->layer[l];
-        if (layer->loss_weight != 0.0f && sa_net_label_rule(net, layer, &rule, &blob) && rule.classes == 1) return layer;
+        if (layer->loss_weight == 0.0f || !sa_net_label_rule(net, layer, &rule, &blob) || rule.classes != 1) continue;
+        snprintf(text, SA_LABEL_WARNING_BYTES,
+                 "loss '%s' sees a single class: it is always 0 and nothing is learned; give the background a class of its own "
+                 "(num_output: 2)",
+                 layer->name);
+        return true;
     }
-    return NULL;
+    return false;
 }

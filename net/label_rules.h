@@ -11,7 +11,8 @@ int sa_net_behind_splits(const sa_net *net, int blob);
 int sa_net_input_origin(const sa_net *net, int blob);
 /* The label rule of a layer, and the blob it is about (a version, the layer's own bottom). False: it reads no labels. */
 bool sa_net_label_rule(const sa_net *net, const sa_layer *layer, sa_label_rule *rule, int *blob);
-/* The first loss that sees a single class, whose loss is always 0; NULL: there is none. */
-const sa_layer *sa_net_single_class_loss(const sa_net *net);
+enum { SA_LABEL_WARNING_BYTES = 256 };
+/* A loss that sees a single class is always 0: true if there is one, with what to say of it. */
+bool sa_net_single_class_warning(const sa_net *net, char text[SA_LABEL_WARNING_BYTES]);
 
 #endif

@@ -1,5 +1,6 @@
 /* The feed: every input is filled, whatever their number, or the net is refused; labels are looked at before a step sees them. */
 #include "net/feed.h"
+#include "net/label_rules.h"
 #include "net/step_outputs.h"
 #include "tests/support/data_files.h"
 #include "tests/support/step_run.h"
@@ -175,6 +176,19 @@ static void mask_input_is_refused(void **state)
     sa_net_free(net);
 }
 
+static void single_class_is_warned_of(void **state)
+{
+    (void)state;
+    char text[SA_LABEL_WARNING_BYTES];
+    sa_net *one = net_of(DUMMY("a", 1, 2, 4, 4) DUMMY("l", 1, 1, 4, 4) CONV("c", "a", 1) LOSS("loss", "c", "l", ""));
+    assert_true(sa_net_single_class_warning(one, text));
+    assert_memory_equal(text, "loss 'loss' sees a single class", 31);
+    sa_net_free(one);
+    sa_net *two = net_of(DUMMY("a", 1, 2, 4, 4) DUMMY("l", 1, 1, 4, 4) CONV("c", "a", 2) LOSS("loss", "c", "l", ""));
+    assert_false(sa_net_single_class_warning(two, text));
+    sa_net_free(two);
+}
+
 /* ---- labels from files ---- */
 
 #define LIST(name, data, label, source, batch)                                                                                   \
@@ -299,8 +313,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_inputs_are_fed), cmocka_unit_test(all_outputs_are_told),
         cmocka_unit_test(unset_input_is_refused), cmocka_unit_test(stopped_step_changes_nothing),
-        cmocka_unit_test(mask_input_is_refused),  cmocka_unit_test(bad_label_is_named),
-        cmocka_unit_test(void_batch_has_loss_0),  cmocka_unit_test(several_lists_resume),
+        cmocka_unit_test(mask_input_is_refused),  cmocka_unit_test(single_class_is_warned_of),
+        cmocka_unit_test(bad_label_is_named),     cmocka_unit_test(void_batch_has_loss_0),
+        cmocka_unit_test(several_lists_resume),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
