@@ -11,20 +11,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-void sa_bench_progress(const sa_bench_options *options, const sa_bench_result *result, int step)
-{
-    bool live = isatty(STDERR_FILENO);
-    if (!result) {
-        if (live) fputs("\r\033[K", stderr);
-        return;
-    }
-    if (!live && step > 0) return; /* a log gets one line a strategy */
-    char size[SA_SIZE_TEXT_BYTES];
-    fprintf(stderr, "%s%s: step %d of %d, arena %s%s", live ? "\r\033[K" : "", result->strategy.name, step + 1,
-            options->warmup + options->steps, sa_size_format(result->predicted_bytes, size), live ? "" : "\n");
-}
 
 static void ms_cell(sa_table *table, double ms)
 {
@@ -56,6 +42,11 @@ static void result_row(sa_table *table, const sa_bench_result *r, const sa_bench
     sa_table_cell(table, "%016" PRIx64, r->state_hash);
 }
 
+static void print_table(FILE *out, sa_table *table)
+{
+    if (sa_text_table(out, table) != SA_OK) fprintf(out, "%s\n", sa_error_message());
+}
+
 /* Predicted against measured, of the strategies that have a prediction. */
 static void print_predictions(FILE *out, const sa_bench_result *const *results, int count)
 {
@@ -65,7 +56,7 @@ static void print_predictions(FILE *out, const sa_bench_result *const *results, 
         {"predicted CPU", "ms", SA_TABLE_RIGHT}, {"measured CPU", "ms", SA_TABLE_RIGHT}, {"off by", "%", SA_TABLE_RIGHT},
     };
     sa_table *table;
-    char *text, exact[SA_SIZE_TEXT_BYTES];
+    char exact[SA_SIZE_TEXT_BYTES];
     int rows = 0;
     if (sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table) != SA_OK) return;
     for (int i = 0; i < count; i++) {
@@ -82,9 +73,9 @@ static void print_predictions(FILE *out, const sa_bench_result *const *results, 
         ms_cell(table, r->step_cpu_ms);
         sa_table_cell(table, "%+.1f", 100.0 * (r->expected_cpu_ms / r->step_cpu_ms - 1.0));
     }
-    if (rows > 0 && sa_table_format(table, &text) == SA_OK) {
-        fprintf(out, "\npredicted and measured; predictions are for an otherwise idle machine\n\n%s", text);
-        free(text);
+    if (rows > 0) {
+        fputs("\npredicted and measured; predictions are for an otherwise idle machine\n\n", out);
+        print_table(out, table);
     }
     sa_table_free(table);
 }
@@ -121,7 +112,7 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
             sa_conv_option_name(results[0]->strategy.conv));
     if (sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table) != SA_OK) return;
     for (int i = 0; i < count; i++) result_row(table, results[i], results[0]);
-    if (sa_text_table(out, table) != SA_OK) fprintf(out, "%s\n", sa_error_message());
+    print_table(out, table);
     sa_table_free(table);
     print_outputs(out, results, count);
     print_predictions(out, results, count);
@@ -183,7 +174,6 @@ void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_res
         {"op", NULL, SA_TABLE_LEFT}, {"kind", NULL, SA_TABLE_LEFT}, {"time", "ms", SA_TABLE_RIGHT}, {"share", "%", SA_TABLE_RIGHT}};
     const sa_program *program = sa_session_layout(session)->program;
     sa_table *table;
-    char *text;
     double total = 0;
     for (size_t i = 0; i < program->op_count; i++) total += (double)sa_session_op_ns(session, i);
     if (sa_table_create(COLUMNS, 4, &table) != SA_OK) return;
@@ -194,9 +184,7 @@ void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_res
         ms_cell(table, ns * 1e-6 / steps);
         sa_table_cell(table, "%.1f", total > 0 ? 100.0 * ns / total : 0);
     }
-    if (sa_table_format(table, &text) == SA_OK) {
-        fprintf(out, "\n%s, mean of %d steps\n%s", result->strategy.name, steps, text);
-        free(text);
-    }
+    fprintf(out, "\n%s, mean of %d step%s\n", result->strategy.name, steps, steps == 1 ? "" : "s");
+    print_table(out, table);
     sa_table_free(table);
 }

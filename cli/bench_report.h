@@ -1,4 +1,4 @@
-/* What a benchmark prints: a table, JSON, the ops' times, progress. */
+/* What a benchmark prints: a table, JSON, the ops' times. */
 #ifndef SA_CLI_BENCH_REPORT_H
 #define SA_CLI_BENCH_REPORT_H
 
@@ -11,7 +11,5 @@ void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_ne
                          int count);
 /* Mean time of each op over `steps` steps, in order of the program. */
 void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_result *result, int steps);
-/* One line on stderr, rewritten on a terminal; result NULL ends it. */
-void sa_bench_progress(const sa_bench_options *options, const sa_bench_result *result, int step);
 
 #endif

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/preset_plan.h"
 #include "cli/process_memory.h"
+#include "cli/progress.h"
 #include "cli/strategy_notes.h"
 #include "core/size_text.h"
 #include "net/feed.h"
@@ -35,6 +36,7 @@ typedef struct bench {
     sa_device *device;
     int count;
     contender *contender[SA_BENCH_STRATEGIES_MAX];
+    sa_progress progress;
 } bench;
 
 static sa_session_options session_options(const bench *b)
@@ -127,10 +129,24 @@ static sa_status plan_all(bench *b)
 
 /* ------------------------------------------------------------------ running ---------------------------------------- */
 
+static size_t ops_done(void *session)
+{
+    return sa_session_ops_done(session);
+}
+
+/* The line is about this contender and, if it is given, its session. */
+static void show(bench *b, const contender *c, sa_session *session)
+{
+    size_t op_count = session ? sa_session_layout(session)->program->op_count : 0;
+    sa_progress_turn(&b->progress, c->result.strategy.name, (size_t)c->done, (size_t)(b->options->warmup + b->options->steps),
+                     c->result.predicted_bytes, session, op_count);
+}
+
 static sa_status run_step(bench *b, contender *c)
 {
     sa_bench_result *r = &c->result;
     sa_step_times times;
+    show(b, c, c->session);
     SA_TRY(sa_feed_next(c->feed, c->session));
     SA_TRY(sa_session_run(c->session, RATE, (uint32_t)c->done, &times));
     SA_TRY(sa_step_outputs_read(&r->series.outputs, c->session));
@@ -147,6 +163,7 @@ static sa_status start(bench *b, contender *c)
     sa_session_options options = session_options(b);
     size_t total, allocations = b->device->allocation_count;
     sa_bench_result *r = &c->result;
+    show(b, c, NULL);
     SA_TRY(b->device->functions->mem_info(b->device, &r->free_bytes, &total));
     if (r->predicted_bytes + HEADROOM_BYTES > r->free_bytes) {
         char need[SA_SIZE_TEXT_BYTES], have[SA_SIZE_TEXT_BYTES], advice[SA_FIT_ADVICE_BYTES];
@@ -200,6 +217,8 @@ static sa_status finish(bench *b, contender *c)
     r->step_ms = median(c, SA_STEP_PHASES);
     r->step_cpu_ms = median(c, SA_STEP_PHASES + 1);
     SA_TRY(sa_session_state_hash(c->session, &r->state_hash));
+    show(b, c, NULL); /* the session goes */
+    if (b->options->ops && !b->options->json) sa_progress_clear(&b->progress);
     if (b->options->ops && !b->options->json) sa_bench_print_ops(stdout, c->session, r, c->done);
     sa_session_destroy(c->session);
     sa_feed_close(c->feed);
@@ -210,16 +229,10 @@ static sa_status finish(bench *b, contender *c)
 
 static sa_status run_interleaved(bench *b)
 {
-    for (int i = 0; i < b->count; i++) {
-        sa_bench_progress(b->options, &b->contender[i]->result, 0);
-        SA_TRY(start(b, b->contender[i]));
-    }
+    for (int i = 0; i < b->count; i++) SA_TRY(start(b, b->contender[i]));
     for (int step = 1; step < b->options->warmup + b->options->steps; step++)
         for (int i = 0; i < b->count; i++)
-            if (!b->contender[i]->result.skipped) {
-                sa_bench_progress(b->options, &b->contender[i]->result, step);
-                SA_TRY(run_step(b, b->contender[i]));
-            }
+            if (!b->contender[i]->result.skipped) SA_TRY(run_step(b, b->contender[i]));
     for (int i = 0; i < b->count; i++) SA_TRY(finish(b, b->contender[i]));
     return SA_OK;
 }
@@ -228,12 +241,8 @@ static sa_status run_in_turn(bench *b)
 {
     for (int i = 0; i < b->count; i++) {
         contender *c = b->contender[i];
-        sa_bench_progress(b->options, &c->result, 0);
         SA_TRY(start(b, c));
-        for (int step = 1; step < b->options->warmup + b->options->steps && !c->result.skipped; step++) {
-            sa_bench_progress(b->options, &c->result, step);
-            SA_TRY(run_step(b, c));
-        }
+        for (int step = 1; step < b->options->warmup + b->options->steps && !c->result.skipped; step++) SA_TRY(run_step(b, c));
         SA_TRY(finish(b, c));
     }
     return SA_OK;
@@ -245,9 +254,12 @@ static sa_status run_all(bench *b)
     for (int i = 0; i < b->count; i++) sum += b->contender[i]->result.predicted_bytes;
     SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
     bool together = b->count > 1 && sum < free_bytes;
-    SA_TRY(together ? run_interleaved(b) : run_in_turn(b));
-    sa_bench_progress(b->options, NULL, 0);
-    return SA_OK;
+    sa_progress_begin(&b->progress, stderr, b->contender[0]->result.strategy.name, 0, 1, 0);
+    sa_progress_tick(&b->progress, ops_done, NULL, 0);
+    sa_status status = together ? run_interleaved(b) : run_in_turn(b);
+    sa_progress_clear(&b->progress);
+    sa_progress_end(&b->progress);
+    return status;
 }
 
 static sa_status run_bench(bench *b)

@@ -1,6 +1,8 @@
 /* The progress line: see progress.h. */
 #include "cli/progress.h"
 
+#include "core/size_text.h"
+
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,6 +33,7 @@ void sa_progress_begin_clock(sa_progress *progress, FILE *stream, const char *la
     progress->stream = stream;
     progress->label = label;
     progress->first = progress->done = first;
+    progress->opening = true;
     progress->total = total;
     progress->arena_bytes = arena_bytes;
     progress->clock = clock;
@@ -81,8 +84,7 @@ static void format_line(const sa_progress *progress, char *line)
         }
     }
     if (progress->arena_bytes > 0) {
-        snprintf(part, sizeof part, "%.1f MiB", (double)progress->arena_bytes / 1048576.0);
-        append(line, "  arena ", part);
+        append(line, "  arena ", sa_size_format(progress->arena_bytes, part));
     }
     if (progress->extra[0] != '\0') append(line, "  ", progress->extra);
 }
@@ -92,8 +94,10 @@ static void append_tick(const sa_progress *progress, uint64_t now_ns, char *line
 {
     char part[96], duration[48];
     format_duration((double)(now_ns - progress->done_ns) * 1e-9, duration, sizeof duration);
-    snprintf(part, sizeof part, "step %zu: op %zu of %zu, %s", progress->done + 1, progress->ops_done(progress->ops_context),
-             progress->op_count, duration);
+    if (progress->op_count == 0) snprintf(part, sizeof part, "getting ready, %s", duration);
+    else
+        snprintf(part, sizeof part, "step %zu: op %zu of %zu, %s", progress->done + 1, progress->ops_done(progress->ops_context),
+                 progress->op_count, duration);
     append(line, "  ", part);
 }
 
@@ -127,7 +131,7 @@ static void release(sa_progress *progress)
 void sa_progress_tick_once(sa_progress *progress)
 {
     uint64_t now_ns = progress->clock(), quiet_ns = now_ns - progress->done_ns;
-    bool first = progress->done == progress->first;
+    bool first = progress->opening;
     uint64_t interval_ns = progress->live ? TICK_NS : first ? log_interval_ns : late_tick_ns;
     uint64_t since_ns = progress->shown && progress->shown_ns > progress->done_ns ? now_ns - progress->shown_ns : quiet_ns;
     bool due = progress->shown || progress->live || !first ? since_ns >= interval_ns : true; /* the first line of a log at once */
@@ -184,8 +188,27 @@ void sa_progress_clear(sa_progress *progress)
 {
     if (!progress->stream || !progress->live) return;
     hold(progress);
-    fputs("\r\033[K", progress->stream);
+    if (progress->shown) fputs("\r\033[K", progress->stream);
     fflush(progress->stream);
+    progress->shown = progress->current = false;
+    release(progress);
+}
+
+void sa_progress_turn(sa_progress *progress, const char *label, size_t done, size_t total, size_t arena_bytes, void *ops_context,
+                      size_t op_count)
+{
+    hold(progress);
+    progress->label = label;
+    progress->first = progress->done = done;
+    progress->total = total;
+    progress->arena_bytes = arena_bytes;
+    progress->ops_context = ops_context;
+    progress->op_count = op_count;
+    progress->opening = done == 0;
+    progress->extra[0] = '\0';
+    progress->done_ns = progress->clock();
+    if (progress->live ? progress->done_ns - progress->shown_ns >= progress->interval_ns : done == 0 && op_count == 0)
+        show(progress, progress->done_ns, false);
     release(progress);
 }
 
@@ -193,12 +216,13 @@ void sa_progress_update(sa_progress *progress, size_t done, const char *extra)
 {
     uint64_t now_ns = progress->clock();
     hold(progress);
-    bool first_step = progress->done == progress->first; /* is told even right behind a tick */
+    bool first_step = progress->opening; /* is told even right behind a tick */
+    progress->opening = false;
     progress->done = done < progress->first ? progress->first : done;
     progress->done_ns = now_ns;
     snprintf(progress->extra, sizeof progress->extra, "%s", extra != NULL ? extra : "");
     progress->current = false;
-    bool due = !progress->shown || first_step || now_ns - progress->shown_ns >= progress->interval_ns;
+    bool due = first_step || now_ns - progress->shown_ns >= progress->interval_ns;
     if (due || progress->done >= progress->total) show(progress, now_ns, false);
     release(progress);
 }

@@ -22,7 +22,8 @@ typedef struct sa_progress {
     sa_progress_clock clock;
     uint64_t begin_ns, shown_ns, interval_ns;
     bool live;        /* rewrite one line */
-    bool shown;       /* something was written */
+    bool opening;     /* in the first step of this run */
+    bool shown;       /* something was written; on a terminal: and is still there */
     bool current;     /* what was written last is the latest state */
     int columns;      /* width of the terminal; live lines are cut to fit */
     char extra[160];  /* the latest figures, as given */
@@ -49,6 +50,10 @@ void sa_progress_begin_clock(sa_progress *progress, FILE *stream, const char *la
 void sa_progress_tick(sa_progress *progress, size_t (*ops_done)(void *context), void *context, size_t op_count);
 /* What the thread does each time: writes if something is due. */
 void sa_progress_tick_once(sa_progress *progress);
+/* The line is now about another run, as when several take turns: `done` of its `total` steps are complete. ops_context and op_count
+ * are those of sa_progress_tick; op_count 0: no step runs yet ("getting ready"). A log gets one line for each run, here. */
+void sa_progress_turn(sa_progress *progress, const char *label, size_t done, size_t total, size_t arena_bytes, void *ops_context,
+                      size_t op_count);
 /* Takes a live line away, before something else is written to the terminal. */
 void sa_progress_clear(sa_progress *progress);
 /* `done` steps are complete. extra ("loss 1.0986, accuracy 0.41"; NULL: none) is copied. Writes if the last line is old enough:

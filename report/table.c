@@ -101,6 +101,15 @@ void sa_table_set_width(sa_table *table, size_t width)
     table->width_limit = width;
 }
 
+/* What is printed side by side: the first column and those from `from` up to `to`. A table that is too wide comes in several
+ * blocks. */
+typedef struct block {
+    const sa_table *table;
+    const size_t *width;         /* of the columns, unbroken */
+    size_t broken, broken_width; /* column_count: none is */
+    size_t from, to;
+} block;
+
 /* The column whose cells are broken into lines: the widest of those aligned left. column_count: none is. */
 static size_t broken_column(const sa_table *table, const size_t *width)
 {
@@ -110,16 +119,9 @@ static size_t broken_column(const sa_table *table, const size_t *width)
     return broken;
 }
 
-/* Takes from the broken column what the row is too wide; what has to stay stays. */
-static void narrow(const sa_table *table, size_t broken, size_t *width)
+static size_t block_width(const block *b, size_t column)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < table->column_count; i++) total += width[i] + (i > 0 ? sizeof gap - 1 : 0);
-    if (broken == table->column_count || total <= table->width_limit) return;
-    size_t excess = total - table->width_limit;
-    size_t left = width[broken] > excess ? width[broken] - excess : 0, least = LEAST_BROKEN_COLUMN;
-    if (least > width[broken]) least = width[broken];
-    width[broken] = left > least ? left : least;
+    return column == b->broken ? b->broken_width : b->width[column];
 }
 
 /* How much of text goes on one line of at most `limit` characters: up to the last space that fits. */
@@ -158,29 +160,88 @@ static char *put_cell(char *out, const char *cell, size_t length, size_t width, 
 /* Appends one row's text to out, which has room for it, and returns the new end. Lines after the first have the rest of the broken
  * cell.
  */
-static char *format_row(const sa_table *table, char *const *cells, const size_t *width, size_t broken, char *out)
+static char *format_row(const block *b, char *const *cells, char *out)
 {
-    const char *rest = broken < table->column_count ? cells[broken] : NULL;
+    const sa_table *table = b->table;
+    const char *rest = b->broken < table->column_count ? cells[b->broken] : NULL;
     bool first = true;
     do {
         const char *begin = out;
-        for (size_t i = 0; i < table->column_count; i++) {
-            const char *cell = i == broken ? rest : first || !cells[i] ? cells[i] : "";
-            size_t length = !cell ? width[i] : i == broken ? line_length(cell, width[i]) : strlen(cell);
+        for (size_t i = 0; i < b->to; i = i == 0 ? b->from : i + 1) {
+            const char *cell = i == b->broken ? rest : first || !cells[i] ? cells[i] : "";
+            size_t width = block_width(b, i);
+            size_t length = !cell ? width : i == b->broken ? line_length(cell, width) : strlen(cell);
             if (i > 0) out = (char *)memcpy(out, gap, sizeof gap - 1) + sizeof gap - 1;
-            out = put_cell(out, cell, length, width[i], table->align[i]);
+            out = put_cell(out, cell, length, width, table->align[i]);
         }
         while (out > begin && out[-1] == ' ') out--;
         *out++ = '\n';
-        rest = rest ? next_line(rest, width[broken]) : NULL;
+        rest = rest ? next_line(rest, b->broken_width) : NULL;
         first = false;
     } while (rest && *rest);
     return out;
 }
 
+/* The block that begins with column `from`: as many columns as fit, one at least. What they leave widens the broken one. */
+static block make_block(const sa_table *table, const size_t *width, size_t from)
+{
+    block b = {table, width, broken_column(table, width), 0, from, from};
+    size_t total = 0, limit = table->width_limit;
+    if (b.broken < table->column_count)
+        b.broken_width = width[b.broken] < LEAST_BROKEN_COLUMN ? width[b.broken] : LEAST_BROKEN_COLUMN;
+    total = block_width(&b, 0);
+    for (; b.to < table->column_count; b.to++) {
+        size_t more = sizeof gap - 1 + block_width(&b, b.to);
+        if (b.to > from && limit > 0 && total + more > limit) break;
+        total += more;
+    }
+    bool within = b.broken == 0 || (b.broken >= from && b.broken < b.to);
+    if (within && total < limit) b.broken_width += limit - total;
+    if (within && b.broken_width > width[b.broken]) b.broken_width = width[b.broken];
+    if (!within) b.broken = table->column_count;
+    return b;
+}
+
+/* Bytes of the block's text; SIZE_MAX: too many. */
+static size_t block_bytes(const block *b, size_t rows)
+{
+    const sa_table *table = b->table;
+    size_t row_bytes = block_width(b, 0) + sizeof gap, lines = 0, total;
+    for (size_t i = b->from; i < b->to; i++) row_bytes += block_width(b, i) + sizeof gap;
+    for (size_t row = 0; row < rows; row++)
+        lines +=
+            b->broken < table->column_count ? line_count(table->cell[row * table->column_count + b->broken], b->broken_width) : 1;
+    return sa_size_mul(row_bytes, lines, &total) ? total : SIZE_MAX;
+}
+
+static sa_status format_blocks(const sa_table *table, const size_t *width, char **text)
+{
+    size_t columns = table->column_count, rows = table->cell_count / columns, used = 0;
+    char *all = NULL;
+    for (size_t from = 1; from <= 1 || from < columns;) {
+        block b = make_block(table, width, from);
+        size_t bytes = block_bytes(&b, rows), total;
+        char *grown = bytes < SIZE_MAX && sa_size_add(used + 2, bytes, &total) ? realloc(all, total) : NULL;
+        if (!grown) {
+            free(all);
+            SA_FAIL(SA_NOMEM, "out of memory for a table of %zu rows", rows);
+        }
+        all = grown;
+        char *out = all + used;
+        if (used > 0) *out++ = '\n';
+        for (size_t row = 0; row < rows; row++)
+            if (row != 1 || table->has_units) out = format_row(&b, table->cell + row * columns, out);
+        *out = '\0';
+        used = (size_t)(out - all);
+        from = b.to > from ? b.to : from + 1;
+    }
+    *text = all;
+    return SA_OK;
+}
+
 sa_status sa_table_format(const sa_table *table, char **text)
 {
-    size_t columns = table->column_count, rows = table->cell_count / columns, row_bytes = 1, lines = 1, total;
+    size_t columns = table->column_count;
     if (table->out_of_memory) SA_FAIL(SA_NOMEM, "out of memory for the cells of a table");
     if (table->cell_count % columns != 0)
         SA_FAIL(SA_INVALID, "the last row of a table has %zu of %zu cells", table->cell_count % columns, columns);
@@ -190,21 +251,7 @@ sa_status sa_table_format(const sa_table *table, char **text)
         size_t length = table->cell[i] ? strlen(table->cell[i]) : 0;
         if (length > width[i % columns]) width[i % columns] = length;
     }
-    size_t broken = broken_column(table, width);
-    narrow(table, broken, width);
-    for (size_t i = 0; i < columns; i++) row_bytes += width[i] + sizeof gap;
-    for (size_t row = 0; row < rows; row++)
-        lines += broken < columns ? line_count(table->cell[row * columns + broken], width[broken]) : 1;
-    char *formatted = sa_size_mul(row_bytes, lines, &total) ? malloc(total) : NULL;
-    if (!formatted) {
-        free(width);
-        SA_FAIL(SA_NOMEM, "out of memory for a table of %zu rows", rows);
-    }
-    char *out = formatted;
-    for (size_t row = 0; row < rows; row++)
-        if (row != 1 || table->has_units) out = format_row(table, table->cell + row * columns, width, broken, out);
-    *out = '\0';
+    sa_status status = format_blocks(table, width, text);
     free(width);
-    *text = formatted;
-    return SA_OK;
+    return status;
 }

@@ -34,8 +34,8 @@ SA_CHECKED sa_status sa_table_create(const sa_table_column *columns, size_t colu
 void sa_table_cell(sa_table *table, const char *format, ...) SA_PRINTF(2, 3);
 /* A line of dashes before the next row, e.g. the total. Only between rows. */
 void sa_table_rule(sa_table *table);
-/* At most so many columns of text, where breaking the cells of the widest left-aligned column into lines of 16 or more makes that
- * possible. 0: unlimited. */
+/* At most so many characters on a line. The cells of the widest left-aligned column are broken into lines of 16 or more; what is
+ * still too wide comes in several blocks, one below the other, each of which begins with the first column. 0: unlimited. */
 void sa_table_set_width(sa_table *table, size_t width);
 /* *text is malloc'd, lines end with '\n' and have no trailing spaces. SA_NOMEM; SA_INVALID: the last row lacks cells. */
 SA_CHECKED sa_status sa_table_format(const sa_table *table, char **text);

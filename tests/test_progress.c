@@ -188,6 +188,59 @@ static void test_long_steps_tick(void **state)
                                              "train 1/4  6.00 s/step  ETA 18 s  step 2: op 7 of 9, 30 s\n");
 }
 
+/* Several runs that take turns share a line; a log gets a line for each, and what a long step is at. */
+static void test_runs_take_turns(void **state)
+{
+    (void)state;
+    channel log;
+    sa_progress progress;
+    channel_open(&log);
+    sa_progress_begin_clock(&progress, log.stream, "", 0, 1, 0, test_clock);
+    progress.ops_done = seven_ops;
+    sa_progress_turn(&progress, "caffe", 0, 2, 3u << 29, NULL, 0);
+    advance(6);
+    sa_progress_tick_once(&progress);
+    sa_progress_turn(&progress, "caffe", 0, 2, 3u << 29, NULL, 9);
+    advance(6);
+    sa_progress_tick_once(&progress);
+    sa_progress_turn(&progress, "shared", 0, 2, 1u << 20, NULL, 0);
+    sa_progress_turn(&progress, "caffe", 1, 2, 3u << 29, NULL, 9);
+    advance(31);
+    sa_progress_tick_once(&progress);
+    sa_progress_end(&progress);
+    assert_string_equal(channel_close(&log), "caffe 0/2  arena 1.50 GiB\n"
+                                             "caffe 0/2  arena 1.50 GiB  getting ready, 6 s\n"
+                                             "caffe 0/2  arena 1.50 GiB  step 1: op 7 of 9, 6 s\n"
+                                             "shared 0/2  arena 1.0 MiB\n"
+                                             "caffe 1/2  arena 1.50 GiB  step 2: op 7 of 9, 31 s\n");
+}
+
+/* A line taken away for something else to be written comes back, and the end writes no empty line. */
+static void test_cleared_line(void **state)
+{
+    (void)state;
+    channel terminal;
+    sa_progress progress;
+    channel_open(&terminal);
+    sa_progress_begin_clock(&progress, terminal.stream, "train", 0, 9, 0, test_clock);
+    progress.live = true;
+    progress.columns = 80;
+    progress.interval_ns = 100000000;
+    sa_progress_clear(&progress); /* nothing is there */
+    advance(1);
+    sa_progress_update(&progress, 1, NULL);
+    sa_progress_clear(&progress);
+    fputs("wrote F\n", terminal.stream);
+    advance(1);
+    sa_progress_update(&progress, 2, NULL);
+    sa_progress_clear(&progress);
+    progress.first = progress.done; /* nothing of this run is untold */
+    sa_progress_end(&progress);
+    assert_string_equal(channel_close(&terminal), "\r\033[Ktrain 1/9  1.00 s/step  ETA 8 s"
+                                                  "\r\033[Kwrote F\n"
+                                                  "\r\033[Ktrain 2/9  1.00 s/step  ETA 7 s\r\033[K");
+}
+
 /* With the thread: a line comes while nobody calls. */
 static void test_ticker_moves_by_itself(void **state)
 {
@@ -208,6 +261,8 @@ int main(void)
         cmocka_unit_test(test_log_shows_steps_speed_eta_arena_and_figures),
         cmocka_unit_test(test_long_steps_tick),
         cmocka_unit_test(test_ticker_moves_by_itself),
+        cmocka_unit_test(test_runs_take_turns),
+        cmocka_unit_test(test_cleared_line),
         cmocka_unit_test(test_log_is_rate_limited),
         cmocka_unit_test(test_end_in_the_middle_shows_the_latest_state),
         cmocka_unit_test(test_resumed_run_does_not_count_earlier_steps),
