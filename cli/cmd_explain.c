@@ -6,12 +6,12 @@
 #include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/shipped_nets.h"
-#include "cli/solver_tests.h"
 #include "net/solver_config.h"
 #include "report/json_text.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct explain_options {
@@ -69,31 +69,43 @@ static void print_failure(const explain_options *o, bool assumed)
     cJSON_Delete(root);
 }
 
-/* What Caffe holds for tests while it trains. A TEST net that cannot be loaded is not counted. */
-static sa_status add_test_net(const char *net_path, const sa_cli_net_options *options, bool solver_tests, sa_explanation *e)
+static sa_status add_test_net(const char *path, const sa_cli_net_options *options, const sa_state_spec *state, sa_explanation *e)
 {
     sa_net *test = NULL;
-    if (!e->trains) return SA_OK;
-    if (sa_cli_test_net_load(net_path, options, &test) != SA_OK) {
-        sa_error_clear();
-        return SA_OK;
-    }
-    sa_status status = sa_explanation_add_test_net(e, test, solver_tests);
+    SA_TRY(sa_cli_test_net_load(path, options, state, &test));
+    sa_status status = sa_explanation_add_test_net(e, test);
     sa_net_free(test);
     return status;
 }
 
-static sa_status explain(const explain_options *o, const char *net_path, const sa_cli_net_options *options, bool solver_tests,
-                         bool *assumed)
+/* What Caffe holds for tests while it trains: the solver's TEST nets, or, without a solver file, what one that tests would have. A
+ * net that cannot be loaded is not counted; that is said if the solver asks for it. */
+static void add_test_nets(const char *net_path, const sa_cli_net_options *options, const sa_solver_config *solver,
+                          sa_explanation *e)
+{
+    const sa_solver_test_net plain = {.state = {.phase = SA_PHASE_TEST, .phase_given = true}};
+    const sa_solver_test_net *test = solver ? solver->test_net : &plain;
+    int count = solver && solver->test_net_count > 0 ? solver->test_net_count : 1;
+    if (solver && solver->test_net_count == 0) test = &plain;
+    for (int i = 0; i < count && e->trains; i++) {
+        if (add_test_net(test[i].path[0] ? test[i].path : net_path, options, &test[i].state, e) == SA_OK) continue;
+        if (e->solver_tests) snprintf(e->test_net_error, sizeof e->test_net_error, "%s", sa_error_message());
+        sa_error_clear();
+    }
+    sa_explanation_count_test_nets(e);
+}
+
+static sa_status explain(const explain_options *o, const char *net_path, const sa_cli_net_options *options,
+                         const sa_solver_config *solver, bool *assumed)
 {
     sa_device *device = NULL;
     sa_net *net = NULL;
     sa_explanation explanation;
     sa_status status = sa_cli_net_open("explain", net_path, options, assumed, &device, &net);
-    if (status == SA_OK) status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, device, &explanation);
+    if (status == SA_OK) status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, solver, device, &explanation);
     if (status == SA_OK) {
-        status = add_test_net(net_path, options, solver_tests, &explanation);
-        if (status == SA_OK) status = print(o, &explanation);
+        add_test_nets(net_path, options, solver, &explanation);
+        status = print(o, &explanation);
         sa_explanation_free(&explanation);
     }
     sa_net_free(net);
@@ -108,12 +120,12 @@ static sa_status run(const explain_options *o)
     sa_cli_net_options options = o->options;
     const char *net_path = o->net;
     bool assumed = false, is_solver = sa_file_kind_of(o->net) == SA_FILE_SOLVER;
-    sa_status status = is_solver ? sa_solver_config_load(o->net, &solver) : SA_OK;
+    sa_status status = is_solver ? sa_solver_config_load_any(o->net, &solver) : SA_OK;
     if (is_solver) {
         net_path = solver.net;
         options.state = &solver.train_state;
     }
-    if (status == SA_OK) status = explain(o, net_path, &options, is_solver && sa_solver_file_tests(o->net), &assumed);
+    if (status == SA_OK) status = explain(o, net_path, &options, is_solver ? &solver : NULL, &assumed);
     if (status != SA_OK) print_failure(o, assumed);
     return status;
 }

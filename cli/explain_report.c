@@ -125,10 +125,17 @@ char *sa_explanation_json(const sa_explanation *e)
     cJSON_AddBoolToObject(root, "input_shapes_assumed", e->net->shapes_assumed);
     cJSON_AddBoolToObject(root, "trains", e->trains);
     caffe_json(root, &e->caffe);
-    if (e->has_test_net) {
-        cJSON_AddNumberToObject(root, "caffe_test_net_bytes", (double)e->test_net_bytes);
-        cJSON_AddBoolToObject(root, "solver_tests", e->solver_tests);
+    if (e->solver) {
+        cJSON_AddStringToObject(root, "solver", e->solver);
+        cJSON_AddStringToObject(root, "regularization", e->l1_decay ? "L1" : "L2");
     }
+    if (e->test_net_count > 0) {
+        cJSON_AddNumberToObject(root, "test_nets", e->test_net_count);
+        cJSON_AddNumberToObject(root, "caffe_test_net_bytes", (double)e->test_net_bytes);
+        cJSON_AddNumberToObject(root, "caffe_test_net_cpu_bytes", (double)e->test_net_cpu_bytes);
+    }
+    if (e->test_net_count > 0 || e->solver) cJSON_AddBoolToObject(root, "solver_tests", e->solver_tests);
+    if (e->test_net_error[0]) cJSON_AddStringToObject(root, "test_net_error", e->test_net_error);
     largest_json(root, &e->caffe);
     if (e->has_capacity) {
         cJSON_AddNumberToObject(root, "capacity_bytes", (double)e->capacity_bytes);
@@ -248,21 +255,34 @@ static sa_status print_not_computed(FILE *out, const sa_net *net)
     return status;
 }
 
+static void print_test_nets(FILE *out, const sa_explanation *e)
+{
+    char exact[SA_SIZE_TEXT_BYTES], text[sizeof e->test_net_error + 128];
+    const char *nets = e->test_net_count > 1 ? "the TEST nets" : "the TEST net";
+    if (e->test_net_count > 0) {
+        snprintf(text, sizeof text, "and for tests     %s bytes more: Caffe keeps %s beside it %s",
+                 sa_size_format_exact(e->test_net_bytes, exact), nets,
+                 e->solver_tests ? "since this solver tests (test_iter, test_interval)"
+                                 : "if the solver tests (explain SOLVER.prototxt counts it)");
+        sa_text_paragraph(out, text);
+    }
+    if (!e->test_net_error[0]) return;
+    snprintf(text, sizeof text, "not counted       a TEST net that this solver asks for: %s", e->test_net_error);
+    sa_text_paragraph(out, text);
+}
+
 /* What Caffe prints, and what it takes. */
 static void print_figures(FILE *out, const sa_explanation *e)
 {
     const sa_caffe_memory *m = &e->caffe;
     char exact[SA_SIZE_TEXT_BYTES], first[SA_SIZE_TEXT_BYTES], total[SA_DECIMAL_TEXT_BYTES], line[SA_DECIMAL_TEXT_BYTES], text[512];
+    bool plain = !e->solver || (!strcmp(e->solver, "SGD") && !e->l1_decay);
     fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
-    fprintf(out, "it allocates      %s bytes %s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, exact),
-            e->trains ? "to train the net" : "for a forward pass (the net has no loss to train by)");
-    if (e->has_test_net) {
-        snprintf(text, sizeof text, "and for tests     up to %s bytes more: Caffe keeps the TEST net beside it %s",
-                 sa_size_format_exact(e->test_net_bytes, exact),
-                 e->solver_tests ? "since this solver tests (test_iter, test_interval)"
-                                 : "if the solver tests (explain SOLVER.prototxt counts it)");
-        sa_text_paragraph(out, text);
-    }
+    fprintf(out, "it allocates      %s bytes %s%s%s%s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, exact),
+            e->trains ? "to train the net" : "for a forward pass (the net has no loss to train by)",
+            e->trains && !plain ? " by " : "", e->trains && !plain ? e->solver : "",
+            e->trains && e->l1_decay ? " with L1 decay" : "");
+    print_test_nets(out, e);
     fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",
             sa_size_format_exact(m->parameter_count, exact), sa_size_format_exact(m->first_blob_parameter_count, first));
     snprintf(

@@ -78,10 +78,18 @@ static void advise(sa_explanation *e, const sa_device *device)
                  s->fit == SA_FITS_ONLY_JUST ? "; the 0.3-0.5 GB of CUDA context may not find room besides" : "");
 }
 
-sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_device *device, sa_explanation *explanation)
+sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_solver_config *solver, const sa_device *device,
+                     sa_explanation *explanation)
 {
     sa_explanation e = {.net = net, .has_capacity = capacity_bytes != NULL, .trains = sa_net_trains(net)};
-    SA_TRY(sa_caffe_memory_create(net, NULL, &e.caffe));
+    sa_caffe_options options = {0};
+    if (solver) {
+        options = (sa_caffe_options){.solver = solver->type, .l1_decay = solver->l1_decay};
+        e.solver = sa_solver_type_names[solver->type].name;
+        e.l1_decay = solver->l1_decay;
+        e.solver_tests = solver->test_net_count > 0;
+    }
+    SA_TRY(sa_caffe_memory_create(net, &options, &e.caffe));
     if (capacity_bytes) {
         e.capacity_bytes = *capacity_bytes;
         sa_caffe_memory_verdict(&e.caffe, e.capacity_bytes, &e.fits, e.verdict, sizeof e.verdict);
@@ -92,20 +100,26 @@ sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_d
     return SA_OK;
 }
 
-sa_status sa_explanation_add_test_net(sa_explanation *e, const sa_net *test_net, bool solver_tests)
+sa_status sa_explanation_add_test_net(sa_explanation *e, const sa_net *test_net)
 {
     sa_caffe_memory test;
-    char more[SA_DECIMAL_TEXT_BYTES], all[SA_DECIMAL_TEXT_BYTES];
+    size_t gpu_bytes, cpu_bytes;
     SA_TRY(sa_caffe_memory_create(test_net, NULL, &test));
-    e->has_test_net = true;
-    e->solver_tests = solver_tests;
-    e->test_net_bytes = sa_caffe_test_net_bytes(&test);
+    sa_caffe_test_net_bytes(&test, e->net, &gpu_bytes, &cpu_bytes);
+    e->test_net_count++;
+    e->test_net_bytes += gpu_bytes;
+    e->test_net_cpu_bytes += cpu_bytes;
     sa_caffe_memory_free(&test);
-    if (!e->has_capacity || !solver_tests) return SA_OK;
+    return SA_OK;
+}
+
+void sa_explanation_count_test_nets(sa_explanation *e)
+{
+    char more[SA_DECIMAL_TEXT_BYTES], all[SA_DECIMAL_TEXT_BYTES];
+    if (!e->has_capacity || !e->solver_tests || e->test_net_count == 0) return;
     size_t length = strlen(e->verdict), total = e->caffe.gpu_total_bytes + e->test_net_bytes;
     snprintf(e->verdict + length, sizeof e->verdict - length, "; with the TEST net's %s it is %s, which %s",
              sa_decimal_size(e->test_net_bytes, more), sa_decimal_size(total, all),
              sa_fit_of(total, e->capacity_bytes) == SA_FITS_NOT ? "does not fit" : "fits");
     e->fits = e->fits && total <= e->capacity_bytes;
-    return SA_OK;
 }

@@ -96,11 +96,11 @@ static sa_net_options load_options(const sa_cli_net_options *o)
                             .input_count = o->input_count};
 }
 
-sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *o, sa_net **net)
+sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *o, const struct sa_state_spec *test, sa_net **net)
 {
     sa_net_options options = load_options(o);
-    options.test_phase = true;
-    options.state = NULL;
+    options.state = test;
+    options.forward_only = true;
     return sa_net_load(path, &options, net);
 }
 

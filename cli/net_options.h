@@ -28,8 +28,9 @@ extern const struct argp sa_cli_net_argp;
  * and in the message of a failure that comes of it. *assumed may be NULL; it is set on failure too. */
 SA_CHECKED sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_net_options *options, bool *assumed,
                                      sa_device **device, sa_net **net);
-/* The TEST net of the same file, with the same options; *net is the caller's. */
-SA_CHECKED sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *options, sa_net **net);
+/* A net that only tests, in the state of `test`, with the same options; *net is the caller's. */
+SA_CHECKED sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *options, const struct sa_state_spec *test,
+                                          sa_net **net);
 /* The line above all output about a net with assumed sizes, or nothing. */
 void sa_cli_print_assumed(FILE *out, const sa_net *net);
 

@@ -21,6 +21,7 @@ typedef struct sa_net_options {
     const sa_input_shape *input; /* (input_count) whole shapes of single inputs; they win over all that is above */
     int input_count;
     bool *shapes_assumed; /* NULL or set, on failure too: a size had to be assumed because a list cannot be read */
+    bool forward_only;    /* nothing gets a gradient: a net that only tests */
     bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 

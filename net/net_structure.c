@@ -100,7 +100,7 @@ sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options)
     if (!flags) SA_FAIL(SA_NOMEM, "no memory for %d blobs", net->blob_count);
     bool *layer_below = flags + net->blob_count, *under = layer_below + layers;
     find_below(net, options, flags, layer_below);
-    find_under(net, under);
+    if (!options->forward_only) find_under(net, under);
     decide(net, flags, layer_below, under);
     free(flags);
     return SA_OK;

@@ -7,15 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { NO_POLICY = -1, TEST_COUNT_MAX = SA_SOLVER_TEST_NETS_MAX };
+
 /* The config with what only the checks need to know. */
 typedef struct solver_file {
     sa_solver_config config;
     char train_net[SA_SOLVER_PATH_BYTES];
     bool base_lr_given, gamma_given, power_given, stepsize_given;
-    int32_t lr_policy;
+    int32_t lr_policy, l1_decay;
+    int32_t test_iter[TEST_COUNT_MAX], test_iter_count;
+    sa_state_spec test_state[SA_SOLVER_TEST_NETS_MAX];
+    char test_net[SA_SOLVER_TEST_NETS_MAX][SA_SOLVER_PATH_BYTES];
+    int32_t test_state_count, test_net_count;
 } solver_file;
-
-enum { NO_POLICY = -1 };
 
 static const sa_enum_name policy_names[] = {
     SA_ENUM("fixed", SA_LR_FIXED),
@@ -28,27 +32,25 @@ static const sa_enum_name policy_names[] = {
     SA_ENUM_END,
 };
 static const sa_enum_name mode_names[] = {SA_ENUM("CPU", SA_SOLVER_CPU), SA_ENUM("GPU", SA_SOLVER_GPU), SA_ENUM_END};
-static const char sgd_only[] = "only SGD with momentum is implemented";
 static const sa_enum_name old_type_names[] = {
-    SA_ENUM("SGD", 0),
-    SA_ENUM_REFUSED("NESTEROV", 1, sgd_only),
-    SA_ENUM_REFUSED("ADAGRAD", 2, sgd_only),
-    SA_ENUM_REFUSED("RMSPROP", 3, sgd_only),
-    SA_ENUM_REFUSED("ADADELTA", 4, sgd_only),
-    SA_ENUM_REFUSED("ADAM", 5, sgd_only),
+    SA_ENUM("SGD", SA_SOLVER_SGD),
+    SA_ENUM("NESTEROV", SA_SOLVER_NESTEROV),
+    SA_ENUM("ADAGRAD", SA_SOLVER_ADAGRAD),
+    SA_ENUM("RMSPROP", SA_SOLVER_RMSPROP),
+    SA_ENUM("ADADELTA", SA_SOLVER_ADADELTA),
+    SA_ENUM("ADAM", SA_SOLVER_ADAM),
     SA_ENUM_END,
 };
-static const sa_enum_name type_names[] = {
-    SA_ENUM("SGD", 0),
-    SA_ENUM_REFUSED("Nesterov", 1, sgd_only),
-    SA_ENUM_REFUSED("AdaGrad", 2, sgd_only),
-    SA_ENUM_REFUSED("RMSProp", 3, sgd_only),
-    SA_ENUM_REFUSED("AdaDelta", 4, sgd_only),
-    SA_ENUM_REFUSED("Adam", 5, sgd_only),
+const sa_enum_name sa_solver_type_names[] = {
+    SA_ENUM("SGD", SA_SOLVER_SGD),
+    SA_ENUM("Nesterov", SA_SOLVER_NESTEROV),
+    SA_ENUM("AdaGrad", SA_SOLVER_ADAGRAD),
+    SA_ENUM("RMSProp", SA_SOLVER_RMSPROP),
+    SA_ENUM("AdaDelta", SA_SOLVER_ADADELTA),
+    SA_ENUM("Adam", SA_SOLVER_ADAM),
     SA_ENUM_END,
 };
-static const sa_enum_name regularization_names[] = {SA_ENUM("L2", 0),
-                                                    SA_ENUM_REFUSED("L1", 1, "only L2 weight decay is implemented"), SA_ENUM_END};
+static const sa_enum_name regularization_names[] = {SA_ENUM("L2", false), SA_ENUM("L1", true), SA_ENUM_END};
 static const sa_enum_name format_names[] = {SA_ENUM("HDF5", 0), SA_ENUM("BINARYPROTO", 1), SA_ENUM_END};
 static const char separate_file[] = "name the net's own file with 'net'";
 
@@ -63,7 +65,7 @@ static const sa_field solver_fields[] = {
     SA_F_REPEATED_RANGE(solver_file, config.stepvalue, config.stepvalue_count, "stepvalue", INT32, 0, INT32_MAX),
     SA_F_RANGE(solver_file, config.momentum, "momentum", FLOAT, 0, 1),
     SA_F_RANGE(solver_file, config.weight_decay, "weight_decay", FLOAT, 0, FLT_MAX),
-    SA_F_CHOICE_CHECKED("regularization_type", regularization_names),
+    SA_F_CHOICE(solver_file, l1_decay, "regularization_type", regularization_names),
     SA_F_RANGE(solver_file, config.max_iter, "max_iter", INT32, 0, INT32_MAX),
     SA_F_RANGE(solver_file, config.display, "display", INT32, 0, INT32_MAX),
     SA_F_RANGE(solver_file, config.average_loss, "average_loss", INT32, 1, INT32_MAX),
@@ -72,8 +74,8 @@ static const sa_field solver_fields[] = {
     SA_F_SINGLE(solver_file, config.snapshot_after_train, "snapshot_after_train", BOOL),
     SA_F_SINGLE(solver_file, config.random_seed, "random_seed", INT64),
     SA_F_ENUM(solver_file, config.solver_mode, "solver_mode", mode_names),
-    SA_F_ENUM_CHECKED("solver_type", old_type_names),
-    SA_F_CHOICE_CHECKED("type", type_names),
+    SA_F_ENUM(solver_file, config.type, "solver_type", old_type_names),
+    SA_F_CHOICE(solver_file, config.type, "type", sa_solver_type_names),
     SA_F_ENUM_CHECKED("snapshot_format", format_names),
     SA_F_ONLY("iter_size", INT32, 1,
               "SegNet's BN would learn from the last part of a batch only; set the net's batch size instead"),
@@ -88,10 +90,10 @@ static const sa_field solver_fields[] = {
     SA_F_REFUSED("train_net_param", separate_file),
     SA_F_MESSAGE(solver_file, config.train_state, "train_state", sa_state_fields),
     SA_F_REFUSED("weights", "caffemodel files are not read; --resume continues from a snapshot of segarena"),
-    SA_F_IGNORED("test_net"),
+    SA_F_REPEATED(solver_file, test_net, test_net_count, "test_net", STRING),
+    SA_F_REPEATED_MESSAGE(solver_file, test_state, test_state_count, "test_state", sa_state_fields),
+    SA_F_REPEATED(solver_file, test_iter, test_iter_count, "test_iter", INT32),
     SA_F_IGNORED("test_net_param"),
-    SA_F_IGNORED("test_state"),
-    SA_F_IGNORED("test_iter"),
     SA_F_IGNORED("test_interval"),
     SA_F_IGNORED("test_initialization"),
     SA_F_IGNORED("test_compute_loss"),
@@ -113,6 +115,9 @@ static int line_of(const sa_proto_document *document, const char *name)
 
 #define SOLVER_FAIL(document, name, ...) \
     return sa_proto_error((document), line_of((document), (name)), SA_PARSE, "solver", __VA_ARGS__)
+
+#define SOLVER_IO_FAIL(document, name, ...) \
+    return sa_proto_error((document), line_of((document), (name)), SA_IO, "solver", __VA_ARGS__)
 
 /* What each policy needs besides base_lr. */
 static sa_status check_policy(const sa_proto_document *document, const solver_file *file)
@@ -143,13 +148,44 @@ static sa_status check_policy(const sa_proto_document *document, const solver_fi
     return SA_OK;
 }
 
-static sa_status check_file(const sa_proto_document *document, solver_file *file)
+/* Which net, as Caffe requires it. */
+static sa_status check_net(const sa_proto_document *document, solver_file *file)
 {
     if (sa_proto_find(&document->root, "type") && sa_proto_find(&document->root, "solver_type"))
         SOLVER_FAIL(document, "solver_type", "'solver_type' is the old form of 'type': give one of them");
     if (file->config.net[0] && file->train_net[0]) SOLVER_FAIL(document, "train_net", "give either 'net' or 'train_net', not both");
     if (file->train_net[0]) memcpy(file->config.net, file->train_net, sizeof file->config.net);
     if (!file->config.net[0]) SOLVER_FAIL(document, "net", "'net', the file of the net to train, is missing");
+    return SA_OK;
+}
+
+/* One test net per test_iter: those of test_net first, then the net that is trained. Caffe: Solver::InitTestNets. */
+static sa_status take_test_nets(const sa_proto_document *document, solver_file *file)
+{
+    sa_solver_config *config = &file->config;
+    bool separate = file->train_net[0] != '\0';
+    if (file->test_net_count > file->test_iter_count)
+        SOLVER_FAIL(document, "test_net", "%d test nets need as many 'test_iter'; there are %d", (int)file->test_net_count,
+                    (int)file->test_iter_count);
+    if (separate && file->test_iter_count > file->test_net_count)
+        SOLVER_FAIL(document, "test_iter", "'test_iter' is given %d times for %d 'test_net'", (int)file->test_iter_count,
+                    (int)file->test_net_count);
+    if (file->test_state_count && file->test_state_count != file->test_iter_count)
+        SOLVER_FAIL(document, "test_state", "'test_state' is given %d times for %d test nets", (int)file->test_state_count,
+                    (int)file->test_iter_count);
+    for (int i = 0; i < file->test_iter_count; i++) {
+        if (file->test_iter[i] < 1) continue; /* never run, so never allocated */
+        sa_solver_test_net *net = &config->test_net[config->test_net_count++];
+        if (i < file->test_net_count) memcpy(net->path, file->test_net[i], sizeof net->path);
+        if (i < file->test_state_count) net->state = file->test_state[i];
+        if (!net->state.phase_given) net->state.phase = SA_PHASE_TEST;
+        net->state.phase_given = true;
+    }
+    return SA_OK;
+}
+
+static sa_status check_rates(const sa_proto_document *document, solver_file *file)
+{
     if (!file->base_lr_given) SOLVER_FAIL(document, "base_lr", "'base_lr', the learning rate, is missing");
     if (file->lr_policy == NO_POLICY) SOLVER_FAIL(document, "lr_policy", "'lr_policy' is missing; \"fixed\" keeps base_lr");
     SA_TRY(check_policy(document, file));
@@ -157,46 +193,106 @@ static sa_status check_file(const sa_proto_document *document, solver_file *file
     return SA_OK;
 }
 
+/* What no op of ours does yet. */
+static sa_status check_trains_here(const sa_proto_document *document, const solver_file *file)
+{
+    static const char *const FIELDS[] = {"type", "solver_type", "regularization_type"};
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
+        const sa_proto_field *field = sa_proto_find(&document->root, FIELDS[i]);
+        bool regularization = i == 2;
+        if (!field || (regularization ? !file->l1_decay : file->config.type == SA_SOLVER_SGD)) continue;
+        return sa_proto_error(document, field->line, SA_UNSUPPORTED, "solver", "'%s: %.64s' is not supported: %s", FIELDS[i],
+                              field->text,
+                              regularization ? "only L2 weight decay is implemented" : "only SGD with momentum is implemented");
+    }
+    return SA_OK;
+}
+
+/* The table without what training refuses. */
+static void accept_all(sa_field table[SA_FIELDS_MAX_ROWS])
+{
+    for (size_t i = 0; i < sizeof solver_fields / sizeof solver_fields[0]; i++) {
+        table[i] = solver_fields[i];
+        if (table[i].type == SA_FIELD_REFUSED) table[i].type = SA_FIELD_IGNORED;
+        if (table[i].note) table[i].bounded = false;
+    }
+}
+
+static sa_status decode(const sa_proto_document *document, const sa_field *table, solver_file *file)
+{
+    *file =
+        (solver_file){.lr_policy = NO_POLICY,
+                      .config = {.average_loss = 1, .snapshot_after_train = true, .random_seed = -1, .solver_mode = SA_SOLVER_GPU}};
+    SA_TRY(sa_fields_decode(document, &document->root, table, "solver", NULL, file));
+    file->config.l1_decay = file->l1_decay;
+    return check_net(document, file);
+}
+
 sa_status sa_solver_config_read(const sa_proto_document *document, sa_solver_config *config)
 {
-    solver_file file = {
-        .lr_policy = NO_POLICY,
-        .config = {.average_loss = 1, .snapshot_after_train = true, .random_seed = -1, .solver_mode = SA_SOLVER_GPU}};
-    SA_TRY(sa_fields_decode(document, &document->root, solver_fields, "solver", NULL, &file));
-    SA_TRY(check_file(document, &file));
+    solver_file file;
+    SA_TRY(decode(document, solver_fields, &file));
+    SA_TRY(check_trains_here(document, &file));
+    SA_TRY(check_rates(document, &file));
     *config = file.config;
     return SA_OK;
 }
 
-/* Replaces a net path that does not stand by itself by one beside the solver file. */
-static sa_status find_net(const sa_proto_document *document, sa_solver_config *config)
+sa_status sa_solver_config_read_any(const sa_proto_document *document, sa_solver_config *config)
+{
+    sa_field table[SA_FIELDS_MAX_ROWS];
+    solver_file file;
+    accept_all(table);
+    SA_TRY(decode(document, table, &file));
+    SA_TRY(take_test_nets(document, &file));
+    *config = file.config;
+    return SA_OK;
+}
+
+/* Replaces a path that does not stand by itself by one beside the solver file. */
+static sa_status find_file(const sa_proto_document *document, const char *field, char path[SA_SOLVER_PATH_BYTES])
 {
     char beside[SA_SOLVER_PATH_BYTES];
     const char *slash = strrchr(document->path, '/');
     int folder_length = slash ? (int)(slash - document->path) + 1 : 0;
-    const char *field = sa_proto_find(&document->root, "net") ? "net" : "train_net";
-    if (access(config->net, R_OK) == 0) return SA_OK;
-    if (config->net[0] == '/' || folder_length == 0)
-        return sa_proto_error(document, line_of(document, field), SA_IO, "solver", "net file '%.256s' cannot be read", config->net);
-    int length = snprintf(beside, sizeof beside, "%.*s%s", folder_length, document->path, config->net);
+    if (access(path, R_OK) == 0) return SA_OK;
+    if (path[0] == '/' || folder_length == 0) SOLVER_IO_FAIL(document, field, "net file '%.256s' cannot be read", path);
+    int length = snprintf(beside, sizeof beside, "%.*s%s", folder_length, document->path, path);
     if (length < 0 || length >= (int)sizeof beside || access(beside, R_OK) != 0)
-        return sa_proto_error(document, line_of(document, field), SA_IO, "solver",
-                              "net file '%.256s' cannot be read, neither from the working directory nor beside the solver file",
-                              config->net);
-    memcpy(config->net, beside, (size_t)length + 1);
+        SOLVER_IO_FAIL(document, field,
+                       "net file '%.256s' cannot be read, neither from the working directory nor beside the solver file", path);
+    memcpy(path, beside, (size_t)length + 1);
     return SA_OK;
 }
 
-sa_status sa_solver_config_load(const char *path, sa_solver_config *config)
+static sa_status find_nets(const sa_proto_document *document, sa_solver_config *config)
+{
+    SA_TRY(find_file(document, sa_proto_find(&document->root, "net") ? "net" : "train_net", config->net));
+    for (int i = 0; i < config->test_net_count; i++)
+        if (config->test_net[i].path[0]) SA_TRY(find_file(document, "test_net", config->test_net[i].path));
+    return SA_OK;
+}
+
+static sa_status load(const char *path, sa_status (*read)(const sa_proto_document *, sa_solver_config *), sa_solver_config *config)
 {
     sa_proto_document *document = NULL;
     sa_solver_config loaded;
     SA_TRY(sa_proto_parse_file(path, &document));
-    sa_status status = sa_solver_config_read(document, &loaded);
-    if (status == SA_OK) status = find_net(document, &loaded);
+    sa_status status = read(document, &loaded);
+    if (status == SA_OK) status = find_nets(document, &loaded);
     sa_proto_free(document);
     if (status == SA_OK) *config = loaded;
     return status;
+}
+
+sa_status sa_solver_config_load(const char *path, sa_solver_config *config)
+{
+    return load(path, sa_solver_config_read, config);
+}
+
+sa_status sa_solver_config_load_any(const char *path, sa_solver_config *config)
+{
+    return load(path, sa_solver_config_read_any, config);
 }
 
 static int steps_passed(const sa_solver_config *config, uint32_t step)

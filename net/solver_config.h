@@ -1,10 +1,11 @@
-/* Caffe's solver files as plain data, and the learning rate they describe. SGD only; the update itself is an op of the program. */
+/* Caffe's solver files as plain data, and the learning rate they describe. Training takes SGD only; the update itself is an op of
+ * the program. What Caffe would take for any of its solvers is accounted from the same config. */
 #ifndef SA_NET_SOLVER_CONFIG_H
 #define SA_NET_SOLVER_CONFIG_H
 
 #include "net/net_spec.h"
 
-enum { SA_SOLVER_PATH_BYTES = 1024, SA_SOLVER_STEPVALUES_MAX = 64 };
+enum { SA_SOLVER_PATH_BYTES = 1024, SA_SOLVER_STEPVALUES_MAX = 64, SA_SOLVER_TEST_NETS_MAX = 8 };
 
 typedef enum sa_lr_policy {
     SA_LR_FIXED,
@@ -16,6 +17,23 @@ typedef enum sa_lr_policy {
     SA_LR_SIGMOID,
 } sa_lr_policy;
 
+typedef enum sa_solver_type {
+    SA_SOLVER_SGD,
+    SA_SOLVER_NESTEROV,
+    SA_SOLVER_ADAGRAD,
+    SA_SOLVER_RMSPROP,
+    SA_SOLVER_ADADELTA,
+    SA_SOLVER_ADAM
+} sa_solver_type;
+
+/* A net that Caffe keeps for tests while it trains; segarena does not run it. */
+typedef struct sa_solver_test_net {
+    char path[SA_SOLVER_PATH_BYTES]; /* "": the net that is trained, in the TEST phase */
+    sa_state_spec state;             /* TEST, with what the solver's test_state says */
+} sa_solver_test_net;
+
+extern const sa_enum_name sa_solver_type_names[]; /* as `type` takes them */
+
 typedef enum sa_solver_mode { SA_SOLVER_CPU, SA_SOLVER_GPU } sa_solver_mode;
 
 typedef struct sa_solver_config {
@@ -26,23 +44,31 @@ typedef struct sa_solver_config {
     int32_t stepsize;                            /* at least 1 for SA_LR_STEP */
     int32_t stepvalue[SA_SOLVER_STEPVALUES_MAX]; /* (stepvalue_count), ascending */
     int32_t stepvalue_count;
-    float momentum, weight_decay; /* L2 */
-    int32_t max_iter;             /* 0: not given */
-    int32_t display;              /* steps between progress lines; 0: none */
-    int32_t average_loss;         /* losses averaged for display */
-    int32_t snapshot;             /* steps between snapshots; 0: none on the way */
+    int32_t type;  /* sa_solver_type */
+    bool l1_decay; /* regularization_type: "L1" */
+    float momentum, weight_decay;
+    int32_t max_iter;     /* 0: not given */
+    int32_t display;      /* steps between progress lines; 0: none */
+    int32_t average_loss; /* losses averaged for display */
+    int32_t snapshot;     /* steps between snapshots; 0: none on the way */
     char snapshot_prefix[SA_SOLVER_PATH_BYTES];
     bool snapshot_after_train;
-    int64_t random_seed; /* negative: not given */
-    int32_t solver_mode; /* sa_solver_mode; Caffe's default is GPU */
+    int64_t random_seed;    /* negative: not given */
+    int32_t solver_mode;    /* sa_solver_mode; Caffe's default is GPU */
+    int32_t test_net_count; /* one per test_iter */
+    sa_solver_test_net test_net[SA_SOLVER_TEST_NETS_MAX];
 } sa_solver_config;
 
-/* Decodes and checks; `net` stays as written. SA_PARSE or SA_UNSUPPORTED: "path:line: solver: cause". */
+/* Decodes and checks; paths stay as written. SA_PARSE or SA_UNSUPPORTED: "path:line: solver: cause". */
 SA_CHECKED sa_status sa_solver_config_read(const sa_proto_document *document, sa_solver_config *config);
+/* The same for any solver of Caffe's, be it one that cannot train here: only what memory depends on is asked for, and what training
+ * refuses is accepted. */
+SA_CHECKED sa_status sa_solver_config_read_any(const sa_proto_document *document, sa_solver_config *config);
 
-/* The same from a file. `net` is looked for as it stands from the working directory, then from the solver file's folder; SA_IO if
- * it is in neither. */
+/* The same from files. Nets are looked for as their paths stand from the working directory, then from the solver file's folder;
+ * SA_IO if one is in neither. */
 SA_CHECKED sa_status sa_solver_config_load(const char *path, sa_solver_config *config);
+SA_CHECKED sa_status sa_solver_config_load_any(const char *path, sa_solver_config *config);
 
 /* The learning rate of step 0, 1, ..., in the float32 arithmetic of Caffe's SGDSolver::GetLearningRate. `poly` stays at 0 from
  * max_iter on. */

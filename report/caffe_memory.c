@@ -196,13 +196,13 @@ static sa_status add_private_buffers(walk *w, const sa_layer *layer)
  * in one kernel. Weight decay by absolute values (L1) takes scratch too, for parameters that decay. */
 static const struct {
     size_t histories, updates, temps;
-} SOLVERS[] = {[SA_CAFFE_SGD] = {1, 0, 0},     [SA_CAFFE_NESTEROV] = {1, 1, 0}, [SA_CAFFE_ADAGRAD] = {1, 1, 0},
-               [SA_CAFFE_RMSPROP] = {1, 1, 0}, [SA_CAFFE_ADADELTA] = {2, 1, 1}, [SA_CAFFE_ADAM] = {2, 0, 1}};
+} SOLVERS[] = {[SA_SOLVER_SGD] = {1, 0, 0},     [SA_SOLVER_NESTEROV] = {1, 1, 0}, [SA_SOLVER_ADAGRAD] = {1, 1, 0},
+               [SA_SOLVER_RMSPROP] = {1, 1, 0}, [SA_SOLVER_ADADELTA] = {2, 1, 1}, [SA_SOLVER_ADAM] = {2, 0, 1}};
 
 static sa_status add_solver_buffers(walk *w, const sa_layer *layer, const sa_param *param, const char *name)
 {
     size_t bytes = sa_shape_elements(&param->shape) * 4;
-    sa_caffe_solver solver = w->options->solver;
+    sa_solver_type solver = w->options->solver;
     bool l1 = w->options->l1_decay && param->decay_mult != 0.0f && SOLVERS[solver].temps == 0;
     sa_caffe_item item = {.layer = layer, .category = SA_CAFFE_HISTORY, .kind = SA_CAFFE_KIND_HISTORY};
     item.gpu_bytes = item.cpu_bytes = bytes * SOLVERS[solver].histories;
@@ -311,12 +311,16 @@ sa_capacity_fit sa_fit_of(size_t total_bytes, size_t capacity_bytes)
     return capacity_bytes - total_bytes < SA_CUDA_CONTEXT_HIGH_BYTES ? SA_FITS_ONLY_JUST : SA_FITS;
 }
 
-size_t sa_caffe_test_net_bytes(const sa_caffe_memory *memory)
+void sa_caffe_test_net_bytes(const sa_caffe_memory *memory, const sa_net *trained, size_t *gpu_bytes, size_t *cpu_bytes)
 {
-    static const sa_caffe_kind KINDS[] = {SA_CAFFE_KIND_INPUT_DATA, SA_CAFFE_KIND_TOP_DATA, SA_CAFFE_KIND_PRIVATE};
-    size_t bytes = 0;
-    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) bytes += memory->kind[KINDS[i]].gpu_bytes;
-    return bytes;
+    *gpu_bytes = memory->gpu_total_bytes;
+    *cpu_bytes = memory->cpu_total_bytes;
+    for (size_t i = 0; i < memory->item_count; i++) {
+        const sa_caffe_item *item = &memory->item[i];
+        if (item->kind != SA_CAFFE_KIND_PARAM_DATA || sa_net_layer_index(trained, item->layer->name) < 0) continue;
+        *gpu_bytes -= item->gpu_bytes;
+        *cpu_bytes -= item->cpu_bytes;
+    }
 }
 
 void sa_caffe_memory_verdict(const sa_caffe_memory *memory, size_t capacity_bytes, bool *fits, char *text, size_t text_bytes)

@@ -8,6 +8,7 @@
 #define SA_REPORT_CAFFE_MEMORY_H
 
 #include "net/net.h"
+#include "net/solver_config.h"
 
 enum { SA_CAFFE_CATEGORY_COUNT = 22 };
 
@@ -47,17 +48,8 @@ typedef struct sa_caffe_item {
     size_t gpu_bytes, cpu_bytes;
 } sa_caffe_item;
 
-typedef enum sa_caffe_solver {
-    SA_CAFFE_SGD,
-    SA_CAFFE_NESTEROV,
-    SA_CAFFE_ADAGRAD,
-    SA_CAFFE_RMSPROP,
-    SA_CAFFE_ADADELTA,
-    SA_CAFFE_ADAM
-} sa_caffe_solver;
-
 typedef struct sa_caffe_options {
-    sa_caffe_solver solver;
+    sa_solver_type solver;
     bool l1_decay; /* regularization_type: "L1" */
 } sa_caffe_options;
 
@@ -90,9 +82,9 @@ const char *sa_decimal_size(size_t bytes, char text[SA_DECIMAL_TEXT_BYTES]);
 typedef enum sa_capacity_fit { SA_FITS_NOT, SA_FITS_ONLY_JUST, SA_FITS } sa_capacity_fit;
 sa_capacity_fit sa_fit_of(size_t total_bytes, size_t capacity_bytes);
 
-/* What a net that only tests takes beside the net that trains: inputs, tops, private buffers; parameters are shared and nothing has
- * a gradient. GPU mode. memory: of the TEST net. */
-size_t sa_caffe_test_net_bytes(const sa_caffe_memory *memory);
+/* What a net that only tests takes beside the net that it tests: everything but the parameters, which it shares by the names of
+ * layers; parameters of layers that `trained` lacks are its own. memory: of the TEST net, loaded as forward_only. */
+void sa_caffe_test_net_bytes(const sa_caffe_memory *memory, const sa_net *trained, size_t *gpu_bytes, size_t *cpu_bytes);
 
 /* One plain sentence: does Caffe's total (GPU mode) fit into the capacity, and why (not). *fits: the total alone, without the
  * context. */

@@ -54,13 +54,13 @@ static size_t number(const cJSON *object, const char *key)
     return cJSON_IsNumber(item) ? (size_t)item->valuedouble : 0;
 }
 
-static sa_caffe_solver solver_of(const char *name)
+static sa_solver_type solver_of(const char *name)
 {
     static const char *const names[] = {"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"};
     for (int i = 0; i < 6; i++)
-        if (!strcmp(names[i], name)) return (sa_caffe_solver)i;
+        if (!strcmp(names[i], name)) return (sa_solver_type)i;
     fail_msg("solver %s", name);
-    return SA_CAFFE_SGD;
+    return SA_SOLVER_SGD;
 }
 
 /* Sum of a private buffer over the layers of a type: "Convolution.col_buffer_", "SoftmaxWithLoss/softmax.scale_". */

@@ -180,7 +180,7 @@ static cJSON *explain(const char *path, const size_t *capacity_bytes)
     sa_explanation explanation;
     sa_net *net = load(path);
     assert_int_equal(sa_device_open_cpu(1, &device), SA_OK);
-    assert_int_equal(sa_explain(net, capacity_bytes, device, &explanation), SA_OK);
+    assert_int_equal(sa_explain(net, capacity_bytes, NULL, device, &explanation), SA_OK);
     char *text = sa_explanation_json(&explanation);
     assert_non_null(text);
     cJSON *root = cJSON_Parse(text);
