@@ -162,7 +162,7 @@ static sa_source dy_source(const buffers *b, const sa_conv_shape *s)
     dense->slab = source.node[0].slab;
     sa_node *gradient = add_node(&source, SA_NODE_BN_GRAD, 1, 2);
     for (int k = 0; k < SA_NODE_VECTORS; k++) gradient->vector[k].ptr = b->bias;
-    gradient->f[0] = 1e6f;
+    gradient->number.bn_grad.count = 1e6f;
     return source;
 }
 

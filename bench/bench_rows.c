@@ -89,8 +89,9 @@ static int node(sa_source *source, sa_node_kind kind, int a, int b)
                        .child = {(int8_t)a, (int8_t)b, -1},
                        .channels = child->channels,
                        .height = child->height,
-                       .width = child->width,
-                       .f = {(float)map.height * (float)map.width, 2.0f, 1.0f}};
+                       .width = child->width};
+    if (kind == SA_NODE_BN_GRAD) added->number.bn_grad.count = (float)map.height * (float)map.width;
+    if (kind == SA_NODE_LRN_SCALE) added->number.lrn.alpha = added->number.lrn.k = 1.0f;
     for (int k = 0; k < SA_NODE_VECTORS; k++) added->vector[k].ptr = vectors + k * C;
     return source->count++;
 }
@@ -244,12 +245,12 @@ static void add_materializations(void)
     sa_source mix = {0};
     int mixed = node(&mix, SA_NODE_CHANNEL_MIX, dense(&mix, dy, CLASSES, H, W), -1);
     mix.node[mixed].channels = C;
-    mix.node[mixed].i[0] = CLASSES;
+    mix.node[mixed].channels_read = CLASSES;
     add_materialize("channel_mix of 3", &mix, out, FULL + FULL * CLASSES / C);
     sa_source lrn = {0};
     int image = dense(&lrn, x, 4, H, W), scale = node(&lrn, SA_NODE_LRN_SCALE, image, -1);
-    lrn.node[scale].i[0] = 5;
-    lrn.node[node(&lrn, SA_NODE_LRN, image, scale)].f[1] = 0.75f;
+    lrn.node[scale].channels_read = 5;
+    lrn.node[node(&lrn, SA_NODE_LRN, image, scale)].number.lrn.beta = 0.75f;
     add_materialize("lrn of 4 channels", &lrn, out, 2 * FULL * 4 / C);
 }
 

@@ -77,23 +77,13 @@ static void visit_ref(const visitor *v, sa_ref *ref, int mode)
     if (ref->buffer != SA_NO_BUFFER && mode != NONE) v->visit(v->context, ref, (sa_access_mode)mode);
 }
 
-/* Vectors that a node of each kind reads; others have none. */
-static const int8_t vector_counts[SA_NODE_KINDS] = {
-    [SA_NODE_XHAT] = 2,    [SA_NODE_AFFINE] = 2,      [SA_NODE_SCALE] = 1,
-    [SA_NODE_BN_GRAD] = 4, [SA_NODE_CHANNEL_MIX] = 1, [SA_NODE_DROPOUT] = 1,
-};
-
-static bool has_slab(sa_node_kind kind)
-{
-    return kind == SA_NODE_DENSE || kind == SA_NODE_UNPOOL || kind == SA_NODE_POOL_GRAD;
-}
-
 static void visit_source(const visitor *v, sa_source *source)
 {
     for (int i = 0; i < source->count; i++) {
         sa_node *node = &source->node[i];
-        if (has_slab(node->kind)) visit_ref(v, &node->slab.at, READ);
-        for (int k = 0; k < vector_counts[node->kind]; k++) visit_ref(v, &node->vector[k], READ);
+        const sa_node_traits *traits = sa_node_traits_of(node->kind);
+        if (traits->slab) visit_ref(v, &node->slab.at, READ);
+        for (int k = 0; k < traits->vectors; k++) visit_ref(v, &node->vector[k], READ);
     }
 }
 

@@ -14,31 +14,103 @@
 extern "C" {
 #endif
 
+/* clang-format off */
 /* All arithmetic is float32 in the order written, without contraction to fused multiply-add. a, b, c: children at the
- * same (n, c, y, x) unless stated; v0..v3: the node's vectors, one element a channel. */
+ * same (n, c, y, x) unless stated; v0..v3: the node's vectors, one element per channel. Other names are members of sa_node_numbers.
+ *
+ *     DENSE        slab (any encoding but masks; SA_F32 masks are plain floats)
+ *     XHAT         (a - v0) * v1            v0 mean, v1 inv_std (C)
+ *     AFFINE       v0 * a + v1              v0 gamma, v1 beta (C)
+ *     RELU         a > 0 ? a : 0
+ *     RELU_GRAD    a > 0 ? b : 0            a: the ReLU's output or input, b: gradient of its output
+ *     SCALE        v0 * a                   v0 (C): BN in INFERENCE mode, backward
+ *     BN_GRAD      (v0 * v1) * ((b - v3 / M) - a * (v2 / M))
+ *                  a xhat, b gradient of the output; v0 gamma, v1 inv_std, v2 dgamma = sum b*a, v3 dbeta = sum b; M = bn_grad.count.
+ *                  Products and quotients of vectors are formed first, in float32.
+ *     ADD          a + b
+ *     UNPOOL       Upsample of a: 0 where no window's mask points here, else the value of the LAST such window in row-major order.
+ *                  slab: mask of a's shape, window: the pooling's. Plane is the node's own.
+ *     POOL_GRAD    sum, in row-major window order, of a over the windows whose mask points here; slab, window, plane as UNPOOL
+ *     LRN_SCALE    lrn.k + (lrn.alpha / n) * sum over |c'-c| <= (n-1)/2, c' ascending, of a[c']^2; n = channels_read
+ *     LRN          a * b^-lrn.beta          a: x, b: LRN_SCALE (beta 0.75 as 1/(sqrt(b)*sqrt(sqrt(b))))
+ *     LRN_GRAD     c*b^-beta - (2*alpha*beta/n) * a * sum over |c'-c| <= (n-1)/2 of c[c']*a[c']*b[c']^-beta/b[c']
+ *                  a x, b LRN_SCALE, c gradient of the output; n = channels_read
+ *     CHANNEL_MIX  sum over k < n, k ascending, of v0[k*C + ch] * a[k]: the gradient that a 1x1 convolution with weight v0 (n, C)
+ *                  sends to its input; a has n = channels_read channels
+ *     DROPOUT      keep(n,c,y,x) ? a * dropout.factor : 0; see sa_dropout_keep; v0: step state
+ *
+ * X(KIND, field, "name", operands, here, vectors, slab, reach, cost, cost_per_channel): everything else that must be known of a
+ * node kind. Order is that of sa_node_kind.
+ *     field      a device's function for it ends so (sa_cpu_node_relu)
+ *     name       in the keys of measured costs
+ *     operands   children; here: so many of them are read at the node's own place
+ *     vectors    of them v0.. are used
+ *     slab       it has one: the data of DENSE, else a mask
+ *     reach      where it reads children besides: an output must not be the slab of a DENSE below such a node
+ *     cost       arithmetic per element relative to a multiply and add, and as much more per channel read */
+#define SA_NODES(X)                                                                              \
+    X(DENSE,       dense,       "dense",  0, 0, 0, true,  SA_REACH_NONE,     0.0, 0.0)           \
+    X(XHAT,        xhat,        "xhat",   1, 1, 2, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(AFFINE,      affine,      "affine", 1, 1, 2, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(RELU,        relu,        "relu",   1, 1, 0, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(RELU_GRAD,   relu_grad,   "drelu",  2, 2, 0, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(SCALE,       scale,       "scale",  1, 1, 1, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(BN_GRAD,     bn_grad,     "dbn",    2, 2, 4, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(ADD,         add,         "add",    2, 2, 0, false, SA_REACH_NONE,     0.3, 0.0)           \
+    X(UNPOOL,      unpool,      "unpool", 1, 0, 0, true,  SA_REACH_WINDOWS,  1.0, 0.0)           \
+    X(POOL_GRAD,   pool_grad,   "dpool",  1, 0, 0, true,  SA_REACH_WINDOWS,  1.5, 0.0)           \
+    X(LRN_SCALE,   lrn_scale,   "lrns",   1, 0, 0, false, SA_REACH_CHANNELS, 1.0, 0.5)           \
+    X(LRN,         lrn,         "lrn",    2, 2, 0, false, SA_REACH_NONE,     3.0, 0.0)           \
+    X(LRN_GRAD,    lrn_grad,    "dlrn",   3, 3, 0, false, SA_REACH_CHANNELS, 5.0, 3.0)           \
+    X(CHANNEL_MIX, channel_mix, "mix",    1, 0, 1, false, SA_REACH_CHANNELS, 0.0, 0.3)           \
+    X(DROPOUT,     dropout,     "drop",   1, 1, 1, false, SA_REACH_NONE,     2.0, 0.0)
+/* clang-format on */
+
 typedef enum sa_node_kind {
-    SA_NODE_DENSE,       /* slab (any encoding but masks; SA_F32 masks are plain floats) */
-    SA_NODE_XHAT,        /* (a - v0) * v1            v0 mean, v1 inv_std (C) */
-    SA_NODE_AFFINE,      /* v0 * a + v1              v0 gamma, v1 beta (C) */
-    SA_NODE_RELU,        /* a > 0 ? a : 0 */
-    SA_NODE_RELU_GRAD,   /* a > 0 ? b : 0            a: the ReLU's output or input, b: gradient of its output */
-    SA_NODE_SCALE,       /* v0 * a                   v0 (C): BN in INFERENCE mode, backward */
-    SA_NODE_BN_GRAD,     /* (v0 * v1) * ((b - v3 / M) - a * (v2 / M))
-                          * a xhat, b gradient of the output; v0 gamma, v1 inv_std, v2 dgamma = sum b*a, v3 dbeta = sum b;
-                          * M = f0 (float). Products and quotients of vectors are formed first, in float32. */
-    SA_NODE_ADD,         /* a + b */
-    SA_NODE_UNPOOL,      /* Upsample of a: 0 where no window's mask points here, else the value of the LAST such window in
-                          * row-major order. slab: mask of a's shape, window: the pooling's. Plane is the node's own. */
-    SA_NODE_POOL_GRAD,   /* sum, in row-major window order, of a over the windows whose mask points here; plane as UNPOOL */
-    SA_NODE_LRN_SCALE,   /* f2 + (f0 / n) * sum over |c'-c| <= (n-1)/2, c' ascending, of a[c']^2      i0 = n, f0 alpha, f2 k */
-    SA_NODE_LRN,         /* a * b^-f1                a: x, b: LRN_SCALE (beta 0.75 as 1/(sqrt(b)*sqrt(sqrt(b)))) */
-    SA_NODE_LRN_GRAD,    /* c*b^-f1 - (2*f0*f1/n) * a * sum over |c'-c| <= (n-1)/2 of c[c']*a[c']*b[c']^-f1/b[c']
-                          * a x, b LRN_SCALE, c gradient of the output */
-    SA_NODE_CHANNEL_MIX, /* sum over k < i0, k ascending, of v0[k*C + ch] * a[k]: the gradient that a 1x1 convolution with
-                          * weight v0 (i0, C) sends to its input; a has i0 channels */
-    SA_NODE_DROPOUT,     /* keep(n,c,y,x) ? a * f1 : 0        f0 ratio, f1 = 1/(1-ratio), see sa_dropout_keep; v0: step state */
-    SA_NODE_KINDS
+#define SA_NODE_ENUM(kind, ...) SA_NODE_##kind,
+    SA_NODES(SA_NODE_ENUM)
+#undef SA_NODE_ENUM
+        SA_NODE_KINDS
 } sa_node_kind;
+
+typedef enum sa_node_reach {
+    SA_REACH_NONE,
+    SA_REACH_CHANNELS, /* channels_read channels at the same place */
+    SA_REACH_WINDOWS,  /* the pooling windows that a place lies in */
+} sa_node_reach;
+
+typedef struct sa_node_traits {
+    const char *name;
+    int operands, here, vectors;
+    bool slab;
+    sa_node_reach reach;
+    double cost, cost_per_channel;
+} sa_node_traits;
+
+static inline const sa_node_traits *sa_node_traits_of(sa_node_kind kind)
+{
+    static const sa_node_traits TRAITS[] = {
+#define SA_NODE_ROW(kind, field, name, operands, here, vectors, slab, reach, cost, cost_per_channel) \
+    {name, operands, here, vectors, slab, reach, cost, cost_per_channel},
+        SA_NODES(SA_NODE_ROW)
+#undef SA_NODE_ROW
+    };
+    return &TRAITS[kind];
+}
+
+/* The numbers in a node's formula. */
+typedef union sa_node_numbers {
+    struct {
+        float count;
+    } bn_grad; /* elements per channel */
+    struct {
+        float alpha, beta, k;
+    } lrn; /* LRN_SCALE, LRN, LRN_GRAD: each what its formula names */
+    struct {
+        uint64_t seed;
+        float ratio, factor; /* factor = 1 / (1 - ratio) */
+    } dropout;
+} sa_node_numbers;
 
 enum { SA_SOURCE_NODES_MAX = 14, SA_NODE_CHILDREN = 3, SA_NODE_VECTORS = 4 };
 
@@ -46,12 +118,11 @@ typedef struct sa_node {
     sa_node_kind kind;
     int8_t child[SA_NODE_CHILDREN];  /* node numbers, -1: none */
     int32_t channels, height, width; /* shape of this node's value (the whole value, not of a piece) */
-    sa_slab slab;     /* DENSE: the data; UNPOOL, POOL_GRAD: the mask, encoded SA_F32 (index in the plane), MASK2 or MASK4 */
-    sa_window window; /* UNPOOL, POOL_GRAD */
+    sa_slab slab;          /* DENSE: the data; UNPOOL, POOL_GRAD: the mask, encoded SA_F32 (index in the plane), MASK2 or MASK4 */
+    sa_window window;      /* SA_REACH_WINDOWS */
+    int32_t channels_read; /* SA_REACH_CHANNELS */
     sa_ref vector[SA_NODE_VECTORS];
-    float f[3];
-    int32_t i[2];
-    uint64_t seed; /* DROPOUT */
+    sa_node_numbers number;
 } sa_node;
 
 typedef struct sa_source {

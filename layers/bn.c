@@ -126,7 +126,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     SA_TRY(sa_emit_saved(e, layer, "inv_std", SA_EMIT_SAVED, bytes, &node->vector[1]));
     node->vector[2] = sa_emit_param_grad(e, layer, 0);
     node->vector[3] = sa_emit_param_grad(e, layer, 1);
-    node->f[0] = (float)shape->dim[0] * (float)shape->dim[2] * (float)shape->dim[3];
+    node->number.bn_grad.count = (float)shape->dim[0] * (float)shape->dim[2] * (float)shape->dim[3];
     return SA_OK;
 }
 

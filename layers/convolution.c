@@ -172,7 +172,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     SA_TRY(sa_emit_grad(e, layer->top[0], source));
     SA_TRY(
         sa_emit_join(e, layer, source, SA_NODE_CHANNEL_MIX, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
-    node->i[0] = layer->param[0].shape.dim[0];
+    node->channels_read = layer->param[0].shape.dim[0];
     node->vector[0] = sa_emit_param(e, layer, 0);
     return SA_OK;
 }

@@ -19,9 +19,9 @@ static sa_status drop(sa_emitter *e, const sa_layer *layer, sa_source *source)
     if (layer->test_phase && !config->sample_weights_test) return SA_OK;
     sa_node *node;
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_DROPOUT, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
-    node->f[0] = config->dropout_ratio;
-    node->f[1] = 1.0f / (1.0f - config->dropout_ratio);
-    node->seed = name_seed(layer->name);
+    node->number.dropout.ratio = config->dropout_ratio;
+    node->number.dropout.factor = 1.0f / (1.0f - config->dropout_ratio);
+    node->number.dropout.seed = name_seed(layer->name);
     node->vector[0] = sa_emit_step_state(e);
     return SA_OK;
 }

@@ -27,9 +27,9 @@ static sa_status scale_source(sa_emitter *e, const sa_layer *layer, const sa_sou
     }
     sa_node *node;
     SA_TRY(sa_emit_join(e, layer, scale, SA_NODE_LRN_SCALE, shape, x, NULL, NULL, &node));
-    node->i[0] = config->local_size;
-    node->f[0] = config->alpha;
-    node->f[2] = config->k;
+    node->channels_read = config->local_size;
+    node->number.lrn.alpha = config->alpha;
+    node->number.lrn.k = config->k;
     return SA_OK;
 }
 
@@ -42,7 +42,7 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
     SA_TRY(scale_source(e, layer, &x, &scale));
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_LRN, &sa_emit_blob(e, layer->top[0])->shape, &x, &scale, NULL, &node));
-    node->f[1] = config->beta;
+    node->number.lrn.beta = config->beta;
     return SA_OK;
 }
 
@@ -70,9 +70,9 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     SA_TRY(scale_source(e, layer, &x, &scale));
     SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_LRN_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &x, &scale, &dy, &node));
-    node->i[0] = config->local_size;
-    node->f[0] = config->alpha;
-    node->f[1] = config->beta;
+    node->channels_read = config->local_size;
+    node->number.lrn.alpha = config->alpha;
+    node->number.lrn.beta = config->beta;
     return SA_OK;
 }
 

@@ -15,22 +15,6 @@ typedef struct rates {
 static const rates CPU_RATES = {{6.0e7, 9.0e7, 1.5e8}, 2.6e7, 1.0e7, 0.005};
 static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
 
-/* Arithmetic of a node relative to a multiply and add. */
-static double node_weight(const sa_node *node)
-{
-    switch (node->kind) {
-    case SA_NODE_DENSE: return 0.0;
-    case SA_NODE_UNPOOL: return 1.0;
-    case SA_NODE_POOL_GRAD: return 1.5;
-    case SA_NODE_LRN_SCALE: return 1.0 + 0.5 * node->i[0];
-    case SA_NODE_LRN: return 3.0;
-    case SA_NODE_LRN_GRAD: return 5.0 + 3.0 * node->i[0];
-    case SA_NODE_CHANNEL_MIX: return 0.3 * node->i[0];
-    case SA_NODE_DROPOUT: return 2.0;
-    default: return 0.3;
-    }
-}
-
 /* Milliseconds to read `elements` of a source once. */
 static double source_ms(const rates *r, const sa_source *source, double elements)
 {
@@ -40,9 +24,9 @@ static double source_ms(const rates *r, const sa_source *source, double elements
     for (int i = 0; i < source->count; i++) {
         const sa_node *node = &source->node[i];
         double share = plane > 0 ? (double)node->height * node->width / plane : 1.0;
-        bool channels = node->kind == SA_NODE_DENSE || node->kind == SA_NODE_UNPOOL || node->kind == SA_NODE_POOL_GRAD;
-        if (channels) ms += elements * share * (double)sa_encoding_row_bytes(node->slab.encoding, 16) / 16.0 / r->bytes;
-        ms += elements * node_weight(node) / r->elements;
+        const sa_node_traits *traits = sa_node_traits_of(node->kind);
+        if (traits->slab) ms += elements * share * (double)sa_encoding_row_bytes(node->slab.encoding, 16) / 16.0 / r->bytes;
+        ms += elements * (traits->cost + traits->cost_per_channel * node->channels_read) / r->elements;
     }
     return ms;
 }

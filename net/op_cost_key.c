@@ -43,22 +43,15 @@ static void add_window(key_text *key, const sa_window *w)
 
 static void add_node(key_text *key, const sa_source *source, int index)
 {
-    static const char *const NAME[SA_NODE_KINDS] = {
-        [SA_NODE_DENSE] = "dense",     [SA_NODE_XHAT] = "xhat",       [SA_NODE_AFFINE] = "affine",  [SA_NODE_RELU] = "relu",
-        [SA_NODE_RELU_GRAD] = "drelu", [SA_NODE_SCALE] = "scale",     [SA_NODE_BN_GRAD] = "dbn",    [SA_NODE_ADD] = "add",
-        [SA_NODE_UNPOOL] = "unpool",   [SA_NODE_POOL_GRAD] = "dpool", [SA_NODE_LRN_SCALE] = "lrns", [SA_NODE_LRN] = "lrn",
-        [SA_NODE_LRN_GRAD] = "dlrn",   [SA_NODE_CHANNEL_MIX] = "mix", [SA_NODE_DROPOUT] = "drop",
-    };
     const sa_node *node = &source->node[index];
-    add(key, "%s", NAME[node->kind]);
-    if (node->kind == SA_NODE_DENSE || node->kind == SA_NODE_UNPOOL || node->kind == SA_NODE_POOL_GRAD)
-        add(key, ":%s", encoding_name(node->slab.encoding));
-    if (node->kind == SA_NODE_UNPOOL || node->kind == SA_NODE_POOL_GRAD) {
+    const sa_node_traits *traits = sa_node_traits_of(node->kind);
+    add(key, "%s", traits->name);
+    if (traits->slab) add(key, ":%s", encoding_name(node->slab.encoding));
+    if (traits->reach == SA_REACH_WINDOWS) {
         add(key, ":");
         add_window(key, &node->window);
     }
-    if (node->kind == SA_NODE_CHANNEL_MIX || node->kind == SA_NODE_LRN_SCALE || node->kind == SA_NODE_LRN_GRAD)
-        add(key, "%d", node->i[0]);
+    if (traits->reach == SA_REACH_CHANNELS) add(key, "%d", node->channels_read);
     bool any = false;
     for (int i = 0; i < SA_NODE_CHILDREN; i++) {
         if (node->child[i] < 0) continue;

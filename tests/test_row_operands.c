@@ -175,7 +175,7 @@ static void check_gradient(const sa_test_value *x, int gate_steps, const factors
     sa_node *both[2] = {&dy.node[sa_test_node(&dy, SA_NODE_BN_GRAD, virtual_xhat, relu_grad, -1)],
                         &dense_dy.node[sa_test_node(&dense_dy, SA_NODE_BN_GRAD, stored_xhat, stored, -1)]};
     for (int k = 0; k < 2; k++) {
-        both[k]->f[0] = 64.0f;
+        both[k]->number.bn_grad.count = 64.0f;
         for (int v = 0; v < 4; v++) both[k]->vector[v] = sa_test_ref(v < 2 ? f->vector[v] : sums[v - 2]);
     }
     sa_test_value want = materialize(&dense_dy, x->n), got = materialize(&dy, x->n);

@@ -72,22 +72,25 @@ static float channel_element(const sa_source *source, const sa_node *node, int n
     const float *v0 = node->vector[0].ptr;
     float sum = 0.0f;
     if (node->kind == SA_NODE_CHANNEL_MIX) {
-        for (int k = 0; k < node->i[0]; k++) sum += v0[k * node->channels + c] * element(source, node->child[0], n, k, y, x);
+        for (int k = 0; k < node->channels_read; k++)
+            sum += v0[k * node->channels + c] * element(source, node->child[0], n, k, y, x);
         return sum;
     }
     for (int other = 0; other < node->channels; other++) {
-        if (abs(other - c) > (node->i[0] - 1) / 2) continue;
+        if (abs(other - c) > (node->channels_read - 1) / 2) continue;
         float a = element(source, node->child[0], n, other, y, x);
         if (node->kind == SA_NODE_LRN_SCALE) {
             sum += a * a;
             continue;
         }
         float b = element(source, node->child[1], n, other, y, x);
-        sum += element(source, node->child[2], n, other, y, x) * a * power(b, node->f[1]) / b;
+        sum += element(source, node->child[2], n, other, y, x) * a * power(b, node->number.lrn.beta) / b;
     }
-    if (node->kind == SA_NODE_LRN_SCALE) return node->f[2] + node->f[0] / (float)node->i[0] * sum;
-    float own = element(source, node->child[2], n, c, y, x) * power(element(source, node->child[1], n, c, y, x), node->f[1]);
-    return own - 2.0f * node->f[0] * node->f[1] / (float)node->i[0] * element(source, node->child[0], n, c, y, x) * sum;
+    if (node->kind == SA_NODE_LRN_SCALE) return node->number.lrn.k + node->number.lrn.alpha / (float)node->channels_read * sum;
+    float own =
+        element(source, node->child[2], n, c, y, x) * power(element(source, node->child[1], n, c, y, x), node->number.lrn.beta);
+    return own - 2.0f * node->number.lrn.alpha * node->number.lrn.beta / (float)node->channels_read *
+                     element(source, node->child[0], n, c, y, x) * sum;
 }
 
 static float element(const sa_source *source, int number, int n, int c, int y, int x)
@@ -107,9 +110,10 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
     case SA_NODE_RELU: return a > 0.0f ? a : 0.0f;
     case SA_NODE_RELU_GRAD: return a > 0.0f ? b : 0.0f;
     case SA_NODE_SCALE: return v[0] * a;
-    case SA_NODE_BN_GRAD: return (v[0] * v[1]) * ((b - v[3] / node->f[0]) - a * (v[2] / node->f[0]));
+    case SA_NODE_BN_GRAD:
+        return (v[0] * v[1]) * ((b - v[3] / node->number.bn_grad.count) - a * (v[2] / node->number.bn_grad.count));
     case SA_NODE_ADD: return a + b;
-    case SA_NODE_LRN: return a * power(b, node->f[1]);
+    case SA_NODE_LRN: return a * power(b, node->number.lrn.beta);
     case SA_NODE_UNPOOL:
     case SA_NODE_POOL_GRAD: return spread_element(source, node, n, c, y, x);
     case SA_NODE_LRN_SCALE:
@@ -120,7 +124,9 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
                              (uint64_t)node->width +
                          (uint64_t)x;
         const sa_step_state *state = node->vector[0].ptr;
-        return sa_dropout_keep(node->seed, state->step, index, node->f[0]) ? a * node->f[1] : 0.0f;
+        return sa_dropout_keep(node->number.dropout.seed, state->step, index, node->number.dropout.ratio)
+                   ? a * node->number.dropout.factor
+                   : 0.0f;
     }
     case SA_NODE_KINDS: break;
     }
@@ -178,7 +184,7 @@ static void test_simple_nodes(void **state)
             if (simple_kinds[k].children == 2) children[1] = sa_test_dense(&source, &b);
             sa_node *node = &source.node[sa_test_node(&source, simple_kinds[k].kind, children[0], children[1], -1)];
             set_vectors(node, simple_kinds[k].vectors);
-            node->f[0] = 37.0f;
+            node->number.bn_grad.count = 37.0f;
             check_source(simple_kinds[k].name, &source, d[0]);
             /* in place: over the first child */
             sa_test_value want = expected(&source, d[0]);
@@ -206,25 +212,25 @@ static void test_channel_nodes(void **state)
             int shifted = sa_test_node(&source, SA_NODE_XHAT, dense, -1, -1); /* a virtual x, shared by both readers */
             set_vectors(&source.node[shifted], 2);
             int scale = sa_test_node(&source, SA_NODE_LRN_SCALE, shifted, -1, -1);
-            source.node[scale].i[0] = 5;
-            source.node[scale].f[0] = 0.3f;
-            source.node[scale].f[2] = 1.0f;
+            source.node[scale].channels_read = 5;
+            source.node[scale].number.lrn.alpha = 0.3f;
+            source.node[scale].number.lrn.k = 1.0f;
             check_source("lrn_scale", &source, d[0]);
             int lrn = sa_test_node(&source, SA_NODE_LRN, shifted, scale, -1);
-            source.node[lrn].f[1] = betas[b];
+            source.node[lrn].number.lrn.beta = betas[b];
             check_source("lrn", &source, d[0]);
             source.count--;
             int gradient = sa_test_dense(&source, &dy);
             int grad = sa_test_node(&source, SA_NODE_LRN_GRAD, shifted, scale, gradient);
-            source.node[grad].i[0] = 5;
-            source.node[grad].f[0] = 0.3f;
-            source.node[grad].f[1] = betas[b];
+            source.node[grad].channels_read = 5;
+            source.node[grad].number.lrn.alpha = 0.3f;
+            source.node[grad].number.lrn.beta = betas[b];
             check_source("lrn_grad", &source, d[0]);
             sa_source mix = {0};
             int few = sa_test_dense(&mix, &dy);
             sa_node *node = &mix.node[sa_test_node(&mix, SA_NODE_CHANNEL_MIX, few, -1, -1)];
             node->channels = 6;
-            node->i[0] = d[1];
+            node->channels_read = d[1];
             node->vector[0] = sa_test_ref(sa_test_vector(6 * d[1], -1.0f, 1.0f));
             check_source("channel_mix", &mix, d[0]);
             sa_test_release(NULL);
@@ -241,9 +247,9 @@ static void test_dropout(void **state)
         sa_step_state step = {.rate = 0.1f, .step = 7};
         sa_source source = {0};
         sa_node *node = &source.node[sa_test_node(&source, SA_NODE_DROPOUT, sa_test_dense(&source, &x), -1, -1)];
-        node->f[0] = 0.5f;
-        node->f[1] = 2.0f;
-        node->seed = 42;
+        node->number.dropout.ratio = 0.5f;
+        node->number.dropout.factor = 2.0f;
+        node->number.dropout.seed = 42;
         node->vector[0] = sa_test_ref(&step);
         check_source("dropout", &source, d[0]);
         sa_test_release(NULL);
@@ -340,7 +346,7 @@ static void test_virtual_equals_stored(void **state)
         int relu_grad = sa_test_node(&tree, SA_NODE_RELU_GRAD, affine, pool_grad, -1);
         int bn_grad = sa_test_node(&tree, SA_NODE_BN_GRAD, xhat, relu_grad, -1);
         set_vectors(&tree.node[bn_grad], 4);
-        tree.node[bn_grad].f[0] = 100.0f;
+        tree.node[bn_grad].number.bn_grad.count = 100.0f;
 
         sa_source relu_step = {0};
         int y_stored = sa_test_dense(&relu_step, &stored_y);
@@ -350,7 +356,7 @@ static void test_virtual_equals_stored(void **state)
         int xhat_stored = sa_test_dense(&last, &stored_xhat);
         int node = sa_test_node(&last, SA_NODE_BN_GRAD, xhat_stored, sa_test_dense(&last, &stored_relu), -1);
         memcpy(last.node[node].vector, tree.node[bn_grad].vector, sizeof last.node[node].vector);
-        last.node[node].f[0] = 100.0f;
+        last.node[node].number.bn_grad.count = 100.0f;
         sa_test_value want = materialize(&last, d[0], 2), got = materialize(&tree, d[0], 2);
         sa_assert_same_bits("bn_grad of a chain", got.data, want.data, sa_test_count(&want));
 

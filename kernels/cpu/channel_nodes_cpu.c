@@ -1,6 +1,6 @@
 /* The source nodes that read several channels of a child: LRN across channels and the 1x1 convolution's gradient.
  *
- * Children are pulled once a channel, into the same scratch; sums are kept in the node's own output. */
+ * Children are pulled once per channel, into the same scratch; sums are kept in the node's own output. */
 #include "kernels/cpu/source_cpu.h"
 
 #include "core/checked.h"
@@ -33,14 +33,14 @@ static void lrn_window(int c, int local_size, int channels, int *first, int *las
 void sa_cpu_node_lrn_scale(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     int first, last, count = piece->count;
-    lrn_window(piece->c, node->i[0], node->channels, &first, &last);
+    lrn_window(piece->c, node->channels_read, node->channels, &first, &last);
     memset(out, 0, (size_t)count * sizeof *out);
     for (int c = first; c < last; c++) {
         const float *a = sa_cpu_pull_child(piece, node, 0, c);
 #pragma omp simd
         for (int i = 0; i < count; i++) out[i] = out[i] + a[i] * a[i];
     }
-    const float factor = node->f[0] / (float)node->i[0], k = node->f[2];
+    const float factor = node->number.lrn.alpha / (float)node->channels_read, k = node->number.lrn.k;
 #pragma omp simd
     for (int i = 0; i < count; i++) out[i] = k + factor * out[i];
 }
@@ -49,7 +49,7 @@ void sa_cpu_node_lrn(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     _Alignas(64) float power[SA_CPU_SEGMENT];
     /* The scale first: its pulls of other channels may go through the node that a names. */
-    negative_power(sa_cpu_pull_child(piece, node, 1, piece->c), node->f[1], piece->count, power);
+    negative_power(sa_cpu_pull_child(piece, node, 1, piece->c), node->number.lrn.beta, piece->count, power);
     const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
 #pragma omp simd
     for (int i = 0; i < piece->count; i++) out[i] = a[i] * power[i];
@@ -59,9 +59,10 @@ void sa_cpu_node_lrn_grad(const sa_cpu_piece *piece, const sa_node *node, float 
 {
     _Alignas(64) float power[SA_CPU_SEGMENT], sum[SA_CPU_SEGMENT], scale[SA_CPU_SEGMENT], gradient[SA_CPU_SEGMENT];
     int first, last, count = piece->count;
-    lrn_window(piece->c, node->i[0], node->channels, &first, &last);
+    lrn_window(piece->c, node->channels_read, node->channels, &first, &last);
     for (int i = 0; i < count; i++) sum[i] = 0.0f;
-    const float factor = 2.0f * node->f[0] * node->f[1] / (float)node->i[0], beta = node->f[1];
+    const float factor = 2.0f * node->number.lrn.alpha * node->number.lrn.beta / (float)node->channels_read,
+                beta = node->number.lrn.beta;
     for (int c = first; c < last; c++) {
         /* copies, since a child's pull may go through another child's node in another channel */
         memcpy(scale, sa_cpu_pull_child(piece, node, 1, c), (size_t)count * sizeof(float));
@@ -80,10 +81,10 @@ void sa_cpu_node_lrn_grad(const sa_cpu_piece *piece, const sa_node *node, float 
 
 void sa_cpu_node_channel_mix(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
-    const float *weight = node->vector[0].ptr; /* (i0, C) */
+    const float *weight = node->vector[0].ptr; /* (channels_read, C) */
     int count = piece->count;
     memset(out, 0, (size_t)count * sizeof *out);
-    for (int k = 0; k < node->i[0]; k++) {
+    for (int k = 0; k < node->channels_read; k++) {
         const float *a = sa_cpu_pull_child(piece, node, 0, k);
         const float factor = weight[(size_t)k * (size_t)node->channels + (size_t)piece->c];
 #pragma omp simd

@@ -13,7 +13,7 @@ static float vector_element(const sa_node *node, int k, int c)
     return ((const float *)node->vector[k].ptr)[c];
 }
 
-static void node_dense(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_dense(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const char *row = sa_slab_row(&node->slab, piece->n, piece->c, piece->y);
     int count = piece->count;
@@ -65,10 +65,20 @@ SA_INLINE void copy_loop(const sa_operand *a, sa_steps steps, int count, float *
 }
 
 /* XHAT, AFFINE, and one of the other */
-static void node_normalised(const sa_cpu_piece *piece, const sa_node *node, float *out)
+static void normalised(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const sa_operand a = sa_cpu_pull_operand(piece, (int)(node - piece->source->node));
     SA_FOR_STEPS(copy_loop, &a, piece->count, out)
+}
+
+void sa_cpu_node_xhat(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    normalised(piece, node, out);
+}
+
+void sa_cpu_node_affine(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    normalised(piece, node, out);
 }
 
 SA_INLINE void relu_loop(const sa_operand *a, sa_steps steps, int count, float *out)
@@ -79,7 +89,7 @@ SA_INLINE void relu_loop(const sa_operand *a, sa_steps steps, int count, float *
     }
 }
 
-static void node_relu(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_relu(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const sa_operand a = sa_cpu_pull_operand(piece, node->child[0]);
     SA_FOR_STEPS(relu_loop, &a, piece->count, out)
@@ -91,13 +101,13 @@ SA_INLINE void relu_grad_loop(const sa_gradient *g, sa_steps steps, int count, f
         sa_f32x16_store_part(out + i, count - i, sa_gradient_load(g, steps, i, count - i, sa_f32x16_splat(0.0f)));
 }
 
-static void node_relu_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_relu_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const sa_gradient g = sa_cpu_pull_gradient(piece, (int)(node - piece->source->node));
     SA_FOR_GATE(relu_grad_loop, &g, piece->count, out)
 }
 
-static void node_scale(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_scale(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
     const float scale = vector_element(node, 0, piece->c);
@@ -125,20 +135,20 @@ SA_INLINE void bn_grad_of_gate(const sa_operand *xhat, sa_steps steps, const sa_
     SA_FOR_GATE(bn_grad_loop, dy, xhat, steps, f, count, out)
 }
 
-static void node_bn_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_bn_grad(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     sa_gradient dy = sa_cpu_pull_gradient(piece, node->child[1]);
     const sa_operand xhat = sa_cpu_pull_operand(piece, node->child[0]);
     sa_gradient_share(&dy, &xhat);
     const bn_grad_factors factors = {
         .scale = vector_element(node, 0, piece->c) * vector_element(node, 1, piece->c),
-        .mean_dy = vector_element(node, 3, piece->c) / node->f[0],
-        .mean_product = vector_element(node, 2, piece->c) / node->f[0],
+        .mean_dy = vector_element(node, 3, piece->c) / node->number.bn_grad.count,
+        .mean_product = vector_element(node, 2, piece->c) / node->number.bn_grad.count,
     };
     SA_FOR_STEPS(bn_grad_of_gate, &xhat, &dy, &factors, piece->count, out)
 }
 
-static void node_add(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_add(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
     const float *b = sa_cpu_pull_child(piece, node, 1, piece->c);
@@ -146,12 +156,12 @@ static void node_add(const sa_cpu_piece *piece, const sa_node *node, float *out)
     for (int i = 0; i < piece->count; i++) out[i] = a[i] + b[i];
 }
 
-static void node_dropout(const sa_cpu_piece *piece, const sa_node *node, float *out)
+void sa_cpu_node_dropout(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
     const uint32_t step = ((const sa_step_state *)node->vector[0].ptr)->step;
-    const uint64_t seed = node->seed;
-    const float ratio = node->f[0], factor = node->f[1];
+    const uint64_t seed = node->number.dropout.seed;
+    const float ratio = node->number.dropout.ratio, factor = node->number.dropout.factor;
     const uint64_t plane = (uint64_t)piece->n * (uint64_t)node->channels + (uint64_t)piece->c;
     const uint64_t first = (plane * (uint64_t)node->height + (uint64_t)piece->y) * (uint64_t)node->width + (uint64_t)piece->x;
 #pragma omp simd
@@ -161,22 +171,10 @@ static void node_dropout(const sa_cpu_piece *piece, const sa_node *node, float *
     }
 }
 
-static sa_cpu_node_function *const node_functions[SA_NODE_KINDS] = {
-    [SA_NODE_DENSE] = node_dense,
-    [SA_NODE_XHAT] = node_normalised,
-    [SA_NODE_AFFINE] = node_normalised,
-    [SA_NODE_RELU] = node_relu,
-    [SA_NODE_RELU_GRAD] = node_relu_grad,
-    [SA_NODE_SCALE] = node_scale,
-    [SA_NODE_BN_GRAD] = node_bn_grad,
-    [SA_NODE_ADD] = node_add,
-    [SA_NODE_UNPOOL] = sa_cpu_node_unpool,
-    [SA_NODE_POOL_GRAD] = sa_cpu_node_pool_grad,
-    [SA_NODE_LRN_SCALE] = sa_cpu_node_lrn_scale,
-    [SA_NODE_LRN] = sa_cpu_node_lrn,
-    [SA_NODE_LRN_GRAD] = sa_cpu_node_lrn_grad,
-    [SA_NODE_CHANNEL_MIX] = sa_cpu_node_channel_mix,
-    [SA_NODE_DROPOUT] = node_dropout,
+static sa_cpu_node_function *const node_functions[] = {
+#define NODE_FUNCTION(kind, field, ...) sa_cpu_node_##field,
+    SA_NODES(NODE_FUNCTION)
+#undef NODE_FUNCTION
 };
 
 const float *sa_cpu_compute(const sa_source *source, int node, int n, int c, int y, int x, int count, float *scratch)

@@ -51,9 +51,11 @@ typedef struct sa_cpu_piece {
 /* Computes the node's piece into out (count floats). */
 typedef void sa_cpu_node_function(const sa_cpu_piece *piece, const sa_node *node, float *out);
 
-sa_cpu_node_function sa_cpu_node_unpool, sa_cpu_node_pool_grad;                    /* window_nodes_cpu.c */
-sa_cpu_node_function sa_cpu_node_lrn_scale, sa_cpu_node_lrn, sa_cpu_node_lrn_grad; /* channel_nodes_cpu.c */
-sa_cpu_node_function sa_cpu_node_channel_mix;
+/* In window_nodes_cpu.c those of SA_REACH_WINDOWS, in channel_nodes_cpu.c LRN's and those of SA_REACH_CHANNELS, else in
+ * source_cpu.c. */
+#define SA_CPU_NODE_FUNCTION(kind, field, ...) sa_cpu_node_function sa_cpu_node_##field;
+SA_NODES(SA_CPU_NODE_FUNCTION)
+#undef SA_CPU_NODE_FUNCTION
 
 /* The piece of the node's k-th child at the same place, in channel c. */
 static inline const float *sa_cpu_pull_child(const sa_cpu_piece *piece, const sa_node *node, int k, int c)

@@ -123,7 +123,7 @@ __device__ __forceinline__ void sa_place(const sa_eval_step &s, const sa_lanes &
         return;
     }
     if (s.kind == SA_NODE_LRN_SCALE || s.kind == SA_NODE_LRN_GRAD) {
-        place.c = at.c - (s.i[0] - 1) / 2 + j;
+        place.c = at.c - (s.channels_read - 1) / 2 + j;
         if (place.c >= 0 && place.c < s.channels) return;
         place.c = at.c; /* the steps inside read vectors by it */
         place.valid = 0;
@@ -175,11 +175,11 @@ __device__ __forceinline__ void sa_step_here(const sa_eval_step &s, const sa_lan
     case SA_NODE_SCALE: v0 = s.vector[0][at.c]; break;
     case SA_NODE_BN_GRAD:
         v0 = s.vector[0][at.c] * s.vector[1][at.c];
-        v1 = s.vector[2][at.c] / s.f[0];
-        v2 = s.vector[3][at.c] / s.f[0];
+        v1 = s.vector[2][at.c] / s.number.bn_grad.count;
+        v2 = s.vector[3][at.c] / s.number.bn_grad.count;
         break;
-    case SA_NODE_LRN_SCALE: v0 = s.f[0] / (float)s.i[0]; break;
-    case SA_NODE_LRN_GRAD: v0 = 2.0f * s.f[0] * s.f[1] / (float)s.i[0]; break;
+    case SA_NODE_LRN_SCALE: v0 = s.number.lrn.alpha / (float)s.channels_read; break;
+    case SA_NODE_LRN_GRAD: v0 = 2.0f * s.number.lrn.alpha * s.number.lrn.beta / (float)s.channels_read; break;
     case SA_NODE_DROPOUT:
         step = ((const sa_step_state *)s.vector[0])->step;
         first = ((uint64_t)at.n * (uint64_t)s.channels + (uint64_t)at.c) * (uint64_t)s.height;
@@ -188,7 +188,11 @@ __device__ __forceinline__ void sa_step_here(const sa_eval_step &s, const sa_lan
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         if (!(at.valid >> e & 1)) continue;
-        switch (s.kind) {
+        switch ((sa_node_kind)s.kind) { /* all of them: g++ refuses a kind that is missing */
+        case SA_NODE_DENSE:             /* in sa_load */
+        case SA_NODE_UNPOOL:            /* the sum is the value, as of the next two */
+        case SA_NODE_POOL_GRAD:
+        case SA_NODE_CHANNEL_MIX: break;
         case SA_NODE_XHAT: value[e] = (a[e] - v0) * v1; break;
         case SA_NODE_AFFINE: value[e] = v0 * a[e] + v1; break;
         case SA_NODE_RELU: value[e] = a[e] > 0.0f ? a[e] : 0.0f; break;
@@ -196,13 +200,17 @@ __device__ __forceinline__ void sa_step_here(const sa_eval_step &s, const sa_lan
         case SA_NODE_SCALE: value[e] = v0 * a[e]; break;
         case SA_NODE_BN_GRAD: value[e] = v0 * ((b[e] - v2) - a[e] * v1); break;
         case SA_NODE_ADD: value[e] = a[e] + b[e]; break;
-        case SA_NODE_LRN_SCALE: value[e] = s.f[2] + v0 * value[e]; break;
-        case SA_NODE_LRN: value[e] = a[e] * sa_negative_power(b[e], s.f[1]); break;
-        case SA_STEP_LRN_TERM: value[e] = c[e] * a[e] * sa_negative_power(b[e], s.f[1]) / b[e]; break;
-        case SA_NODE_LRN_GRAD: value[e] = c[e] * sa_negative_power(b[e], s.f[1]) - v0 * a[e] * value[e]; break;
+        case SA_NODE_LRN_SCALE: value[e] = s.number.lrn.k + v0 * value[e]; break;
+        case SA_NODE_LRN: value[e] = a[e] * sa_negative_power(b[e], s.number.lrn.beta); break;
+        case SA_NODE_KINDS: /* SA_STEP_LRN_TERM */
+            value[e] = c[e] * a[e] * sa_negative_power(b[e], s.number.lrn.beta) / b[e];
+            break;
+        case SA_NODE_LRN_GRAD: value[e] = c[e] * sa_negative_power(b[e], s.number.lrn.beta) - v0 * a[e] * value[e]; break;
         case SA_NODE_DROPOUT: {
             uint64_t element = (first + (uint64_t)at.y[e]) * (uint64_t)s.width + (uint64_t)at.x[e];
-            value[e] = sa_dropout_keep(s.seed, step, element, s.f[0]) ? a[e] * s.f[1] : 0.0f;
+            value[e] = sa_dropout_keep(s.number.dropout.seed, step, element, s.number.dropout.ratio)
+                           ? a[e] * s.number.dropout.factor
+                           : 0.0f;
             break;
         }
         }

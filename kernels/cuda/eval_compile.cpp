@@ -29,44 +29,22 @@ struct compiler {
     int group_count, step_count;
 };
 
-bool reads_elsewhere(int kind)
-{
-    return kind == SA_NODE_UNPOOL || kind == SA_NODE_POOL_GRAD || kind == SA_NODE_LRN_SCALE || kind == SA_NODE_LRN_GRAD ||
-           kind == SA_NODE_CHANNEL_MIX;
-}
-
 /* Children read at the node's own place. */
 int children_here(int kind)
 {
-    switch (kind) {
-    case SA_NODE_XHAT:
-    case SA_NODE_AFFINE:
-    case SA_NODE_RELU:
-    case SA_NODE_SCALE:
-    case SA_NODE_DROPOUT: return 1;
-    case SA_NODE_RELU_GRAD:
-    case SA_NODE_BN_GRAD:
-    case SA_NODE_ADD:
-    case SA_NODE_LRN: return 2;
-    case SA_NODE_LRN_GRAD:
-    case SA_STEP_LRN_TERM: return 3;
-    default: return 0;
-    }
+    return kind == SA_STEP_LRN_TERM ? SA_NODE_CHILDREN : sa_node_traits_of((sa_node_kind)kind)->here;
 }
 
-/* How many places a node reads its children at. */
+/* How many places a node reads its children at, besides its own. */
 int places_of(const sa_node *node)
 {
     const sa_window *w = &node->window;
-    switch (node->kind) {
-    case SA_NODE_CHANNEL_MIX:
-    case SA_NODE_LRN_SCALE:
-    case SA_NODE_LRN_GRAD: return node->i[0];
-    case SA_NODE_UNPOOL:
-    case SA_NODE_POOL_GRAD:
-        return ((w->kernel_h + w->stride_h - 1) / w->stride_h) * ((w->kernel_w + w->stride_w - 1) / w->stride_w);
-    default: return 0;
+    switch (sa_node_traits_of(node->kind)->reach) {
+    case SA_REACH_NONE: break;
+    case SA_REACH_CHANNELS: return node->channels_read;
+    case SA_REACH_WINDOWS: return ((w->kernel_h + w->stride_h - 1) / w->stride_h) * ((w->kernel_w + w->stride_w - 1) / w->stride_w);
     }
+    return 0;
 }
 
 sa_status add_node(compiler *c, int group, int source, int node, int *step);
@@ -104,9 +82,8 @@ sa_status add_step(compiler *c, int group, const sa_node *node, int kind, const 
     s->data_image = node->slab.image_begin, s->data_channel = node->slab.channel_begin;
     s->window = node->window;
     for (int k = 0; k < SA_NODE_VECTORS; k++) s->vector[k] = (const float *)node->vector[k].ptr;
-    memcpy(s->f, node->f, sizeof s->f);
-    memcpy(s->i, node->i, sizeof s->i);
-    s->seed = node->seed;
+    s->channels_read = node->channels_read;
+    s->number = node->number;
     for (int k = 0; k < SA_NODE_CHILDREN; k++) d->operand[k] = k < children_here(kind) ? operands[k] : -1;
     *step = g->count++;
     c->step_count++;
@@ -131,7 +108,7 @@ sa_status add_node(compiler *c, int group, int source, int node_number, int *ste
         const sa_node *node = &tree->node[node_number];
         int operands[SA_NODE_CHILDREN] = {-1, -1, -1}, inside = -1;
         for (int k = 0; k < children_here(node->kind); k++) SA_TRY(add_node(c, group, source, node->child[k], &operands[k]));
-        if (reads_elsewhere(node->kind)) SA_TRY(add_inside(c, group, source, node, &inside));
+        if (sa_node_traits_of(node->kind)->reach != SA_REACH_NONE) SA_TRY(add_inside(c, group, source, node, &inside));
         SA_TRY(add_step(c, group, node, node->kind, operands, inside, made));
     }
     *step = *made;

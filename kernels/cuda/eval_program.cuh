@@ -11,8 +11,8 @@
 #include "kernels/source.h"
 
 enum {
-    SA_EVAL_LANES = 4,     /* elements a thread */
-    SA_EVAL_THREADS = 128, /* threads a block of kernels that evaluate sources, unless they say otherwise */
+    SA_EVAL_LANES = 4,     /* elements per thread */
+    SA_EVAL_THREADS = 128, /* threads per block of kernels that evaluate sources, unless they say otherwise */
     SA_EVAL_LEVELS = 4,    /* groups within groups, the outermost included */
     SA_EVAL_FRAME_WORDS = 17,
     SA_EVAL_STEPS = 24,
@@ -20,7 +20,7 @@ enum {
     SA_EVAL_ROOTS = 2, /* values a program gives */
 };
 
-/* Step kinds are node kinds, and this one: c * a * b^-f1 / b, the summand of LRN_GRAD's sum. */
+/* Step kinds are node kinds, and this one: c * a * b^-beta / b, the summand of LRN_GRAD's sum. */
 enum { SA_STEP_LRN_TERM = SA_NODE_KINDS };
 
 /* Where an operand is: a slot number, or one of these. */
@@ -39,9 +39,8 @@ struct sa_eval_step {
     int32_t data_image, data_channel;
     sa_window window;
     const float *vector[SA_NODE_VECTORS]; /* (C) each */
-    float f[3];
-    int32_t i[2];
-    uint64_t seed;
+    int32_t channels_read;
+    sa_node_numbers number;
 };
 
 struct sa_eval_program {

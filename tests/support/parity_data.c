@@ -135,16 +135,16 @@ static int grow_scale(sa_parity *p, sa_source *source, growth g, int c, int h, i
 {
     int x = add_dense(p, source, g.n, c, h, w, true), node = add_node(source, SA_NODE_LRN_SCALE, c, h, w);
     source->node[node].child[0] = (int8_t)x;
-    source->node[node].i[0] = lrn->i[0];
-    memcpy(source->node[node].f, lrn->f, sizeof lrn->f);
+    source->node[node].channels_read = lrn->channels_read;
+    source->node[node].number = lrn->number;
     return node;
 }
 
 static int grow_lrn(sa_parity *p, sa_source *source, growth g, sa_node_kind kind, int c, int h, int w)
 {
-    sa_node lrn = {.f = {sa_parity_float(p, 0.1f, 1.0f), sa_parity_chance(p, 85) ? 0.75f : 0.6f, 1.0f}};
-    lrn.i[0] = 2 * sa_parity_int(p, 0, 2) + 1;
-    p->inexact = p->inexact || lrn.f[1] != 0.75f;
+    sa_node lrn = {.number.lrn = {sa_parity_float(p, 0.1f, 1.0f), sa_parity_chance(p, 85) ? 0.75f : 0.6f, 1.0f}};
+    lrn.channels_read = 2 * sa_parity_int(p, 0, 2) + 1;
+    p->inexact = p->inexact || lrn.number.lrn.beta != 0.75f;
     growth child = {g.n, (g.nodes - 4) / 2, g.nested - 1};
     int a = grow(p, source, child, c, h, w), b = -1, d = -1;
     if (kind != SA_NODE_LRN_SCALE) b = grow_scale(p, source, g, c, h, w, &lrn);
@@ -152,8 +152,8 @@ static int grow_lrn(sa_parity *p, sa_source *source, growth g, sa_node_kind kind
     int node = add_node(source, kind, c, h, w);
     sa_node *made = &source->node[node];
     made->child[0] = (int8_t)a, made->child[1] = (int8_t)b, made->child[2] = (int8_t)d;
-    memcpy(made->f, lrn.f, sizeof lrn.f);
-    made->i[0] = lrn.i[0];
+    made->channels_read = lrn.channels_read;
+    made->number = lrn.number;
     return node;
 }
 
@@ -174,25 +174,26 @@ static int grow_mix(sa_parity *p, sa_source *source, growth g, int c, int h, int
     int channels = sa_parity_int(p, 1, 4), child = grow(p, source, (growth){g.n, g.nodes - 1, g.nested - 1}, channels, h, w);
     int node = add_node(source, SA_NODE_CHANNEL_MIX, c, h, w);
     source->node[node].child[0] = (int8_t)child;
-    source->node[node].i[0] = channels;
+    source->node[node].channels_read = channels;
     source->node[node].vector[0] = sa_parity_vector(p, channels * c, -1.0f, 1.0f);
     return node;
 }
 
 static int grow_here(sa_parity *p, sa_source *source, growth g, sa_node_kind kind, int c, int h, int w)
 {
-    bool two = kind == SA_NODE_RELU_GRAD || kind == SA_NODE_BN_GRAD || kind == SA_NODE_ADD;
+    bool two = sa_node_traits_of(kind)->operands == 2;
     growth child = {g.n, two ? (g.nodes - 1) / 2 : g.nodes - 1, g.nested};
     int a = grow(p, source, child, c, h, w), b = two ? grow(p, source, child, c, h, w) : -1;
     int node = add_node(source, kind, c, h, w);
     sa_node *made = &source->node[node];
     made->child[0] = (int8_t)a, made->child[1] = (int8_t)b;
-    int vectors = kind == SA_NODE_BN_GRAD ? 4 : kind == SA_NODE_XHAT || kind == SA_NODE_AFFINE ? 2 : kind == SA_NODE_SCALE ? 1 : 0;
+    int vectors = kind == SA_NODE_DROPOUT ? 0 : sa_node_traits_of(kind)->vectors;
     for (int k = 0; k < vectors; k++) made->vector[k] = sa_parity_vector(p, c, k == 1 ? 0.2f : -1.0f, 1.5f);
-    made->f[0] = kind == SA_NODE_DROPOUT ? 0.4f : (float)(g.n * h * w);
+    if (kind == SA_NODE_BN_GRAD) made->number.bn_grad.count = (float)(g.n * h * w);
     if (kind != SA_NODE_DROPOUT) return node;
-    made->f[1] = 1.0f / (1.0f - 0.4f);
-    made->seed = (uint64_t)sa_parity_int(p, 1, 1 << 30);
+    made->number.dropout.ratio = 0.4f;
+    made->number.dropout.factor = 1.0f / (1.0f - 0.4f);
+    made->number.dropout.seed = (uint64_t)sa_parity_int(p, 1, 1 << 30);
     made->vector[0] = sa_parity_take(p, sizeof(sa_step_state));
     *(sa_step_state *)made->vector[0].ptr = (sa_step_state){.rate = 0.1f, .step = (uint32_t)sa_parity_int(p, 0, 1000)};
     return node;
