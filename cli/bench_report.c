@@ -116,9 +116,24 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
     sa_table_free(table);
     print_outputs(out, results, count);
     print_predictions(out, results, count);
+    for (int i = 0; i < count; i++) print_driver_bytes(out, results[i]);
     for (int i = 0; i < count; i++)
         if (results[i]->skipped) fprintf(out, "%s was planned but not run: it %s\n", results[i]->strategy.name, results[i]->why);
     fputc('\n', out);
+}
+
+/* The driver's figure beside the arena. Sessions that take turns share what is taken beside arenas. */
+static void print_driver_bytes(FILE *out, const sa_bench_result *r)
+{
+    char arena[SA_SIZE_TEXT_BYTES], driver[SA_SIZE_TEXT_BYTES], rest[SA_SIZE_TEXT_BYTES];
+    if (r->skipped || r->driver_bytes == 0) return;
+    const size_t beside = r->driver_bytes > r->measured_bytes ? r->driver_bytes - r->measured_bytes : 0;
+    fprintf(
+        out,
+        "%s: by the driver's count %s less are free than before the session: arena %s, other %s (the driver's rounding, kernels' "
+        "code, cuBLAS's and cuDNN's own pools, recorded steps%s)\n",
+        r->strategy.name, sa_size_format(r->driver_bytes, driver), sa_size_format(r->measured_bytes, arena),
+        sa_size_format(beside, rest), r->shares_device ? ", sessions that were open beside it" : "");
 }
 
 static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total_steps)
@@ -142,6 +157,8 @@ static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total
         return row;
     }
     cJSON_AddNumberToObject(row, "measured_bytes", (double)r->measured_bytes);
+    if (r->driver_bytes > 0) cJSON_AddNumberToObject(row, "driver_bytes", (double)r->driver_bytes);
+    cJSON_AddNumberToObject(row, "warmup_steps", r->warmup);
     cJSON_AddNumberToObject(row, "device_allocations", (double)r->device_allocations);
     cJSON_AddNumberToObject(row, "rss_over_base_bytes", (double)r->rss_over_base_bytes);
     cJSON_AddNumberToObject(row, "forward_ms", r->forward_ms);
@@ -161,7 +178,7 @@ void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_ne
                          int count)
 {
     cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "results");
-    for (int i = 0; i < count; i++) cJSON_AddItemToArray(array, result_json(net, results[i], options->warmup + options->steps));
+    for (int i = 0; i < count; i++) cJSON_AddItemToArray(array, result_json(net, results[i], results[i]->warmup + options->steps));
     char *text = sa_json_text(root, true);
     if (text) fprintf(out, "%s\n", text);
     free(text);

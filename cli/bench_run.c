@@ -46,6 +46,13 @@ static sa_session_options session_options(const bench *b)
                                 .seed = b->options->seed};
 }
 
+/* On a device that records, a step is timed once it is a replay. With --ops nothing is recorded. */
+static int steps_not_timed(const bench *b)
+{
+    const int needed = b->options->ops ? 0 : b->device->warmup_steps;
+    return b->options->warmup > needed ? b->options->warmup : needed;
+}
+
 /* ------------------------------------------------------------------ planning --------------------------------------- */
 
 static sa_status add_contender(bench *b, const char *name)
@@ -62,6 +69,7 @@ static sa_status add_contender(bench *b, const char *name)
     SA_TRY(sa_layout_create(b->net, &c->result.strategy, b->device, &options.program, &layout));
     c->result.predicted_bytes = layout.plan.peak_bytes;
     c->result.threads = b->device->threads;
+    c->result.warmup = steps_not_timed(b);
     snprintf(c->result.device, sizeof c->result.device, "%s", b->device->kind);
     c->signature = sa_program_signature(layout.program);
     sa_layout_free(&layout);
@@ -138,7 +146,7 @@ static size_t ops_done(void *session)
 static void show(bench *b, const contender *c, sa_session *session)
 {
     size_t op_count = session ? sa_session_layout(session)->program->op_count : 0;
-    sa_progress_turn(&b->progress, c->result.strategy.name, (size_t)c->done, (size_t)(b->options->warmup + b->options->steps),
+    sa_progress_turn(&b->progress, c->result.strategy.name, (size_t)c->done, (size_t)(steps_not_timed(b) + b->options->steps),
                      c->result.predicted_bytes, session, op_count);
 }
 
@@ -151,8 +159,10 @@ static sa_status run_step(bench *b, contender *c)
     SA_TRY(sa_session_run(c->session, RATE, (uint32_t)c->done, &times));
     SA_TRY(sa_step_outputs_read(&r->series.outputs, c->session));
     SA_TRY(sa_output_series_add(&r->series));
+    sa_cli_note("bench", b->device->note);
+    b->device->note[0] = '\0';
     r->loss[c->done] = sa_step_outputs_loss(&r->series.outputs);
-    if (c->done >= b->options->warmup) c->times[r->steps++] = times;
+    if (c->done >= r->warmup) c->times[r->steps++] = times;
     c->done++;
     return SA_OK;
 }
@@ -187,6 +197,16 @@ static sa_status start(bench *b, contender *c)
     return SA_OK;
 }
 
+/* How much less device memory is free than before the session: the arena, and what driver and libraries took beside it. */
+static sa_status look_at_memory(bench *b, sa_bench_result *r)
+{
+    size_t free_bytes, total;
+    if (!b->device->own_memory) return SA_OK;
+    SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
+    r->driver_bytes = r->free_bytes > free_bytes ? r->free_bytes - free_bytes : 0;
+    return SA_OK;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -216,6 +236,7 @@ static sa_status finish(bench *b, contender *c)
     r->update_ms = median(c, SA_STEP_UPDATE);
     r->step_ms = median(c, SA_STEP_PHASES);
     r->step_cpu_ms = median(c, SA_STEP_PHASES + 1);
+    SA_TRY(look_at_memory(b, r));
     SA_TRY(sa_session_state_hash(c->session, &r->state_hash));
     show(b, c, NULL); /* the session goes */
     if (b->options->ops && !b->options->json) sa_progress_clear(&b->progress);
@@ -230,7 +251,7 @@ static sa_status finish(bench *b, contender *c)
 static sa_status run_interleaved(bench *b)
 {
     for (int i = 0; i < b->count; i++) SA_TRY(start(b, b->contender[i]));
-    for (int step = 1; step < b->options->warmup + b->options->steps; step++)
+    for (int step = 1; step < steps_not_timed(b) + b->options->steps; step++)
         for (int i = 0; i < b->count; i++)
             if (!b->contender[i]->result.skipped) SA_TRY(run_step(b, b->contender[i]));
     for (int i = 0; i < b->count; i++) SA_TRY(finish(b, b->contender[i]));
@@ -242,7 +263,7 @@ static sa_status run_in_turn(bench *b)
     for (int i = 0; i < b->count; i++) {
         contender *c = b->contender[i];
         SA_TRY(start(b, c));
-        for (int step = 1; step < b->options->warmup + b->options->steps && !c->result.skipped; step++) SA_TRY(run_step(b, c));
+        for (int step = 1; step < c->result.warmup + b->options->steps && !c->result.skipped; step++) SA_TRY(run_step(b, c));
         SA_TRY(finish(b, c));
     }
     return SA_OK;
@@ -254,6 +275,7 @@ static sa_status run_all(bench *b)
     for (int i = 0; i < b->count; i++) sum += b->contender[i]->result.predicted_bytes;
     SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
     bool together = b->count > 1 && sum < free_bytes;
+    for (int i = 0; i < b->count; i++) b->contender[i]->result.shares_device = together;
     sa_progress_begin(&b->progress, stderr, b->contender[0]->result.strategy.name, 0, 1, 0);
     sa_progress_tick(&b->progress, ops_done, NULL, 0);
     sa_status status = together ? run_interleaved(b) : run_in_turn(b);

@@ -102,7 +102,7 @@ static const struct argp_option OPTIONS[] = {
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
-    {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda (default: as the solver's solver_mode says)", 0},
+    {"device", KEY_DEVICE, "D", 0, "auto, cpu, cuda or cuda:N (default: as the solver's solver_mode says)", 0},
     {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
     {"data-root", KEY_DATA_ROOT, "DIR", 0, "folder that the names in the net's lists are relative to", 0},
     {"steps", KEY_STEPS, "N", 0, "steps in all, resumed ones included (default: the solver's max_iter)", 0},

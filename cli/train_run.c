@@ -2,6 +2,7 @@
 #include "cli/train_run.h"
 
 #include "cli/budget_option.h"
+#include "cli/commands.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
 #include "cli/session_weights.h"
@@ -243,6 +244,8 @@ static sa_status run_step(trainer *t)
     note_batch(t);
     double fed = now_ms();
     sa_status status = sa_session_run(t->session, record.rate, index, NULL);
+    sa_cli_note("train", t->device->note);
+    t->device->note[0] = '\0';
     const sa_step_outputs *outputs = &r->series.outputs;
     if (status == SA_NUMERIC && !isfinite(sa_step_outputs_loss(outputs))) return diverged(t, &record);
     SA_TRY(status);

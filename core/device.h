@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,9 +31,10 @@ typedef struct sa_device_functions {
     /* A monotonic time of the device's work queue in nanoseconds (CPU: the clock; CUDA: synchronises first). */
     sa_status (*time_ns)(sa_device *device, uint64_t *ns);
     /* Brackets around the ops of one step. A device may record the first step between them and replay it later; *replay
-     * true tells the executor not to run the ops, since end_step does it. */
+     * true tells the executor not to run the ops, since end_step does it. *again true: the recording failed, with or without an
+     * op's error, and nothing has run; the executor does the step once more, from begin_step on. */
     sa_status (*begin_step)(sa_device *device, int *replay);
-    sa_status (*end_step)(sa_device *device);
+    sa_status (*end_step)(sa_device *device, int *again);
     void (*close)(sa_device *device); /* frees the device itself */
     /* NULL: no options. cuda: "graph" (record the step and replay it, on unless SA_NO_GRAPH is set), "tf32" (off); 0 or 1. */
     sa_status (*set_option)(sa_device *device, const char *name, int value);
@@ -48,14 +50,17 @@ struct sa_device {
     size_t allocation_count;     /* successful alloc calls since open */
     size_t allocated_bytes;      /* bytes allocated now */
     size_t peak_allocated_bytes; /* highest allocated_bytes so far */
-    const void *step_owner;      /* set before begin_step by whoever runs steps: a recording is replayed for its owner only */
+    int warmup_steps;            /* steps of a session that take longer than the later ones: loading, recording */
+    bool own_memory;        /* mem_info is about memory of the device alone, which a context shares with drivers and libraries */
+    char note[256];         /* what its user should know, or empty; whoever tells empties it */
+    const void *step_owner; /* set before begin_step by whoever runs steps: a recording is replayed for its owner only */
 };
 
 /* Opens the CPU device. threads 0 takes the number of usable cores. Never fails for want of hardware. */
 SA_CHECKED sa_status sa_device_open_cpu(int threads, sa_device **device);
 /* Opens device `index`. SA_NO_DEVICE if this build has no CUDA, there is no driver or no card. */
 SA_CHECKED sa_status sa_device_open_cuda(int index, sa_device **device);
-/* "auto" (cuda if usable, else cpu), "cpu" or "cuda". */
+/* "auto" (cuda if usable, else cpu), "cpu", "cuda" or "cuda:N" with the number of a card, from 0. */
 SA_CHECKED sa_status sa_device_open(const char *kind, int threads, sa_device **device);
 void sa_device_close(sa_device *device); /* NULL is allowed */
 

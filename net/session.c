@@ -385,17 +385,27 @@ static sa_status run_phases(sa_session *s, sa_step_times *times)
     return SA_OK;
 }
 
+/* *again: the device asks for the step once more. */
+static sa_status run_bracketed(sa_session *s, int *again)
+{
+    int replay = 0;
+    *again = 0;
+    SA_TRY(s->device->functions->begin_step(s->device, &replay));
+    sa_status status = replay ? SA_OK : run_phases(s, NULL);
+    sa_status ended = s->device->functions->end_step(s->device, again);
+    if (*again) return SA_OK;
+    SA_TRY(status);
+    return ended;
+}
+
 static sa_status run_recorded(sa_session *s, sa_step_times *times)
 {
     uint64_t before = 0, after = 0;
-    int replay = 0;
+    int again = 0;
     SA_TRY(s->device->functions->time_ns(s->device, &before));
     s->device->step_owner = s;
-    SA_TRY(s->device->functions->begin_step(s->device, &replay));
-    sa_status status = replay ? SA_OK : run_phases(s, NULL);
-    sa_status ended = s->device->functions->end_step(s->device);
-    SA_TRY(status);
-    SA_TRY(ended);
+    SA_TRY(run_bracketed(s, &again));
+    if (again) SA_TRY(run_bracketed(s, &again));
     SA_TRY(s->device->functions->time_ns(s->device, &after));
     if (times) times->ms[SA_STEP_FORWARD] = (double)(after - before) * 1e-6;
     return SA_OK;

@@ -133,6 +133,13 @@ static sa_status cpu_begin_step(sa_device *device, int *replay)
     return SA_OK;
 }
 
+static sa_status cpu_end_step(sa_device *device, int *again)
+{
+    (void)device;
+    *again = 0;
+    return SA_OK;
+}
+
 static void cpu_close(sa_device *device)
 {
     cpu_device *cpu = (cpu_device *)device;
@@ -150,7 +157,7 @@ static const sa_device_functions cpu_functions = {
     .mem_info = cpu_mem_info,
     .time_ns = cpu_time_ns,
     .begin_step = cpu_begin_step,
-    .end_step = cpu_sync,
+    .end_step = cpu_end_step,
     .close = cpu_close,
 };
 

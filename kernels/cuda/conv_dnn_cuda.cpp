@@ -1,125 +1,220 @@
 /* Convolution by cuDNN (SA_CONV_FFT on this device): the fastest deterministic algorithm whose workspace fits; 1x1 goes to cuBLAS.
  *
- * Inputs that are not stored are materialised one image at a time in the workspace. TF32 is off unless the device's option says so:
- * then only algorithms with float32 arithmetic (CUDNN_FMA_MATH) are taken. */
+ * Inputs that are not stored are materialised one image at a time in the workspace. cuDNN is asked once for each convolution: when
+ * its workspace is planned. TF32 is off unless the device's option says so: then only float32 arithmetic (CUDNN_FMA_MATH) is taken.
+ */
 #include "kernels/cuda/conv.cuh"
 #include "kernels/cuda/cuda_libraries.cuh"
 
-enum { CHOICES = 12 };
+#include <stdlib.h>
+#include <string.h>
 
-/* cuDNN's descriptions of one image's convolution; destroyed with this. Channels: those of a range. */
-struct sa_dnn_shape {
-    cudnnTensorDescriptor_t x = nullptr, y = nullptr;
-    cudnnFilterDescriptor_t w = nullptr;
-    cudnnConvolutionDescriptor_t conv = nullptr;
-    sa_dnn_shape() = default;
-    sa_dnn_shape(const sa_dnn_shape &) = delete;
-    sa_dnn_shape &operator=(const sa_dnn_shape &) = delete;
-    ~sa_dnn_shape()
-    {
-        if (conv) cudnnDestroyConvolutionDescriptor(conv);
-        if (w) cudnnDestroyFilterDescriptor(w);
-        if (y) cudnnDestroyTensorDescriptor(y);
-        if (x) cudnnDestroyTensorDescriptor(x);
-    }
+enum dnn_direction { DNN_FORWARD, DNN_DATA, DNN_WEIGHT };
+
+/* An algorithm that can run, the math type to run it with, and the bytes of workspace it takes then. */
+struct dnn_choice {
+    int algorithm;
+    cudnnMathType_t math;
+    size_t bytes;
 };
 
-static sa_status describe(const sa_cuda_device *device, const sa_conv_shape *s, int channels, sa_dnn_shape *d)
+/* One direction of one image's convolution: cuDNN's descriptions, and what it can run, fastest first. */
+struct sa_dnn_plan {
+    sa_dnn_plan *next;
+    sa_conv_shape shape;
+    int channels; /* output channels at once */
+    dnn_direction direction;
+    bool tf32;
+    cudnnTensorDescriptor_t x, y;
+    cudnnFilterDescriptor_t w;
+    cudnnConvolutionDescriptor_t conv;
+    int count;
+    dnn_choice *choice; /* (count) */
+};
+
+static void free_plan(sa_dnn_plan *plan)
 {
-    SA_DNN_TRY(cudnnCreateTensorDescriptor(&d->x));
-    SA_DNN_TRY(cudnnCreateTensorDescriptor(&d->y));
-    SA_DNN_TRY(cudnnCreateFilterDescriptor(&d->w));
-    SA_DNN_TRY(cudnnCreateConvolutionDescriptor(&d->conv));
-    SA_DNN_TRY(cudnnSetTensor4dDescriptor(d->x, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, s->in_channels, s->in_height, s->in_width));
-    SA_DNN_TRY(cudnnSetTensor4dDescriptor(d->y, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, channels, s->out_height, s->out_width));
-    SA_DNN_TRY(
-        cudnnSetFilter4dDescriptor(d->w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, channels, s->in_channels, s->kernel_h, s->kernel_w));
-    SA_DNN_TRY(cudnnSetConvolution2dDescriptor(d->conv, s->pad_h, s->pad_w, s->stride_h, s->stride_w, 1, 1, CUDNN_CROSS_CORRELATION,
+    if (plan->conv) cudnnDestroyConvolutionDescriptor(plan->conv);
+    if (plan->w) cudnnDestroyFilterDescriptor(plan->w);
+    if (plan->y) cudnnDestroyTensorDescriptor(plan->y);
+    if (plan->x) cudnnDestroyTensorDescriptor(plan->x);
+    free(plan->choice);
+    free(plan);
+}
+
+void sa_cuda_conv_dnn_forget(sa_cuda_device *device)
+{
+    while (device->dnn_plans) {
+        sa_dnn_plan *plan = device->dnn_plans;
+        device->dnn_plans = plan->next;
+        free_plan(plan);
+    }
+}
+
+static sa_status describe(sa_dnn_plan *p)
+{
+    const sa_conv_shape *s = &p->shape;
+    SA_DNN_TRY(cudnnCreateTensorDescriptor(&p->x));
+    SA_DNN_TRY(cudnnCreateTensorDescriptor(&p->y));
+    SA_DNN_TRY(cudnnCreateFilterDescriptor(&p->w));
+    SA_DNN_TRY(cudnnCreateConvolutionDescriptor(&p->conv));
+    SA_DNN_TRY(cudnnSetTensor4dDescriptor(p->x, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, s->in_channels, s->in_height, s->in_width));
+    SA_DNN_TRY(cudnnSetTensor4dDescriptor(p->y, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, p->channels, s->out_height, s->out_width));
+    SA_DNN_TRY(cudnnSetFilter4dDescriptor(p->w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, p->channels, s->in_channels, s->kernel_h,
+                                          s->kernel_w));
+    SA_DNN_TRY(cudnnSetConvolution2dDescriptor(p->conv, s->pad_h, s->pad_w, s->stride_h, s->stride_w, 1, 1, CUDNN_CROSS_CORRELATION,
                                                CUDNN_DATA_FLOAT));
-    SA_DNN_TRY(cudnnSetConvolutionMathType(d->conv, device->use_tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH));
+    SA_DNN_TRY(cudnnSetConvolutionMathType(p->conv, p->tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH));
     return SA_OK;
 }
 
-/* The first (fastest) acceptable choice that needs at most limit_bytes; if none does, the one that needs least. */
-template <class Choice>
-static sa_status choose(const sa_cuda_device *device, const Choice *choices, int count, size_t limit_bytes, Choice *chosen)
+static cudnnStatus_t workspace_of(const sa_cuda_device *device, const sa_dnn_plan *p, int algorithm, size_t *bytes)
 {
-    int best = -1;
+    switch (p->direction) {
+    case DNN_FORWARD:
+        return cudnnGetConvolutionForwardWorkspaceSize(device->dnn, p->x, p->w, p->conv, p->y, (cudnnConvolutionFwdAlgo_t)algorithm,
+                                                       bytes);
+    case DNN_DATA:
+        return cudnnGetConvolutionBackwardDataWorkspaceSize(device->dnn, p->w, p->y, p->conv, p->x,
+                                                            (cudnnConvolutionBwdDataAlgo_t)algorithm, bytes);
+    default:
+        return cudnnGetConvolutionBackwardFilterWorkspaceSize(device->dnn, p->x, p->y, p->conv, p->w,
+                                                              (cudnnConvolutionBwdFilterAlgo_t)algorithm, bytes);
+    }
+}
+
+/* Keeps of cuDNN's ranking what is deterministic and, without TF32, computes in float32. A ranking speaks of the math type that
+ * cuDNN prefers; an algorithm's bytes and whether it runs at all depend on the descriptor's, so they are asked again with it set.
+ */
+template <class Ranked> static sa_status keep_usable(const sa_cuda_device *device, sa_dnn_plan *p, const Ranked *ranked, int count)
+{
+    p->choice = (dnn_choice *)calloc(count > 0 ? (size_t)count : 1, sizeof *p->choice);
+    if (!p->choice) SA_FAIL(SA_NOMEM, "cuda device: no host memory for %d algorithms of cuDNN", count);
     for (int i = 0; i < count; i++) {
-        const Choice &c = choices[i];
-        /* the descriptor allows nothing but FMA arithmetic then, whichever of the two the ranking calls it */
-        const bool exact = device->use_tf32 || c.mathType == CUDNN_FMA_MATH || c.mathType == CUDNN_DEFAULT_MATH;
-        if (c.status != CUDNN_STATUS_SUCCESS || c.determinism != CUDNN_DETERMINISTIC || !exact) continue;
-        if (best >= 0 && (choices[best].memory <= limit_bytes || c.memory >= choices[best].memory)) continue;
-        best = i;
+        const Ranked &r = ranked[i];
+        const bool float32 = r.mathType == CUDNN_FMA_MATH || r.mathType == CUDNN_DEFAULT_MATH;
+        if (r.status != CUDNN_STATUS_SUCCESS || r.determinism != CUDNN_DETERMINISTIC || !(p->tf32 || float32)) continue;
+        dnn_choice choice = {(int)r.algo, p->tf32 ? r.mathType : CUDNN_FMA_MATH, 0};
+        SA_DNN_TRY(cudnnSetConvolutionMathType(p->conv, choice.math));
+        if (workspace_of(device, p, choice.algorithm, &choice.bytes) != CUDNN_STATUS_SUCCESS) continue;
+        p->choice[p->count++] = choice;
     }
-    if (best < 0)
+    if (p->count == 0)
         SA_FAIL(SA_UNSUPPORTED, "cuDNN has no deterministic float32 algorithm for this convolution; use --conv im2col or direct");
-    *chosen = choices[best];
     return SA_OK;
 }
 
-static sa_status choose_forward(const sa_cuda_device *device, const sa_dnn_shape &d, size_t limit_bytes,
-                                cudnnConvolutionFwdAlgoPerf_t *chosen)
+/* Asks for the whole ranking. most: cuDNN's ...AlgorithmMaxCount, ask: its ...Algorithm_v7 with handle and descriptors. */
+template <class Ranked, class Most, class Ask>
+static sa_status rank(const sa_cuda_device *device, sa_dnn_plan *p, Most most, Ask ask)
 {
-    cudnnConvolutionFwdAlgoPerf_t choices[CHOICES];
-    int count = 0;
-    SA_DNN_TRY(cudnnGetConvolutionForwardAlgorithm_v7(device->dnn, d.x, d.w, d.conv, d.y, CHOICES, &count, choices));
-    return choose(device, choices, count, limit_bytes, chosen);
+    int room = 0, count = 0;
+    SA_DNN_TRY(most(device->dnn, &room));
+    Ranked *ranked = (Ranked *)calloc(room > 0 ? (size_t)room : 1, sizeof *ranked);
+    if (!ranked) SA_FAIL(SA_NOMEM, "cuda device: no host memory for %d algorithms of cuDNN", room);
+    sa_status status = sa_cuda_check_dnn(ask(room, &count, ranked), "ranking of cuDNN's algorithms");
+    if (status == SA_OK) status = keep_usable(device, p, ranked, count);
+    free(ranked);
+    return status;
 }
 
-static sa_status choose_data(const sa_cuda_device *device, const sa_dnn_shape &d, size_t limit_bytes,
-                             cudnnConvolutionBwdDataAlgoPerf_t *chosen)
+static sa_status fill_plan(const sa_cuda_device *device, sa_dnn_plan *p)
 {
-    cudnnConvolutionBwdDataAlgoPerf_t choices[CHOICES];
-    int count = 0;
-    SA_DNN_TRY(cudnnGetConvolutionBackwardDataAlgorithm_v7(device->dnn, d.w, d.y, d.conv, d.x, CHOICES, &count, choices));
-    return choose(device, choices, count, limit_bytes, chosen);
+    SA_TRY(describe(p));
+    switch (p->direction) {
+    case DNN_FORWARD:
+        return rank<cudnnConvolutionFwdAlgoPerf_t>(device, p, cudnnGetConvolutionForwardAlgorithmMaxCount,
+                                                   [=](int room, int *count, cudnnConvolutionFwdAlgoPerf_t *ranked) {
+                                                       return cudnnGetConvolutionForwardAlgorithm_v7(
+                                                           device->dnn, p->x, p->w, p->conv, p->y, room, count, ranked);
+                                                   });
+    case DNN_DATA:
+        return rank<cudnnConvolutionBwdDataAlgoPerf_t>(device, p, cudnnGetConvolutionBackwardDataAlgorithmMaxCount,
+                                                       [=](int room, int *count, cudnnConvolutionBwdDataAlgoPerf_t *ranked) {
+                                                           return cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                                                               device->dnn, p->w, p->y, p->conv, p->x, room, count, ranked);
+                                                       });
+    default:
+        return rank<cudnnConvolutionBwdFilterAlgoPerf_t>(device, p, cudnnGetConvolutionBackwardFilterAlgorithmMaxCount,
+                                                         [=](int room, int *count, cudnnConvolutionBwdFilterAlgoPerf_t *ranked) {
+                                                             return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                                                                 device->dnn, p->x, p->y, p->conv, p->w, room, count, ranked);
+                                                         });
+    }
 }
 
-static sa_status choose_weight(const sa_cuda_device *device, const sa_dnn_shape &d, size_t limit_bytes,
-                               cudnnConvolutionBwdFilterAlgoPerf_t *chosen)
+static bool same_shape(const sa_conv_shape *a, const sa_conv_shape *b)
 {
-    cudnnConvolutionBwdFilterAlgoPerf_t choices[CHOICES];
-    int count = 0;
-    SA_DNN_TRY(cudnnGetConvolutionBackwardFilterAlgorithm_v7(device->dnn, d.x, d.y, d.conv, d.w, CHOICES, &count, choices));
-    return choose(device, choices, count, limit_bytes, chosen);
+    return memcmp(a, b, sizeof *a) == 0; /* int32 fields alone, no padding */
 }
 
-/* The library's need under what the limit leaves for it. */
-static sa_status library_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t left, size_t *bytes)
+static sa_status find_plan(const sa_cuda_device *device, const sa_conv_shape *shape, int channels, dnn_direction direction,
+                           const sa_dnn_plan **result)
 {
-    sa_dnn_shape d;
-    cudnnConvolutionFwdAlgoPerf_t forward;
-    cudnnConvolutionBwdDataAlgoPerf_t data;
-    cudnnConvolutionBwdFilterAlgoPerf_t weight;
-    size_t most = 0;
-    SA_TRY(describe(device, &request->shape, request->out_channels_at_once, &d));
-    if (request->pass == SA_CONV_PASS_FORWARD) {
-        SA_TRY(choose_forward(device, d, left, &forward));
-        most = forward.memory;
+    sa_dnn_plan *p = device->dnn_plans;
+    while (p &&
+           !(p->direction == direction && p->channels == channels && p->tf32 == device->use_tf32 && same_shape(&p->shape, shape)))
+        p = p->next;
+    if (!p) {
+        p = (sa_dnn_plan *)calloc(1, sizeof *p);
+        if (!p) SA_FAIL(SA_NOMEM, "cuda device: no host memory for a plan of cuDNN");
+        p->shape = *shape;
+        p->channels = channels;
+        p->direction = direction;
+        p->tf32 = device->use_tf32;
+        const sa_status status = fill_plan(device, p);
+        if (status != SA_OK) {
+            free_plan(p);
+            return status;
+        }
+        p->next = device->dnn_plans;
+        device->dnn_plans = p;
     }
-    if (request->pass == SA_CONV_PASS_BACKWARD_DATA || request->pass == SA_CONV_PASS_BACKWARD_BOTH) {
-        SA_TRY(choose_data(device, d, left, &data));
-        most = data.memory;
-    }
-    if (request->pass == SA_CONV_PASS_BACKWARD_WEIGHT || request->pass == SA_CONV_PASS_BACKWARD_BOTH) {
-        SA_TRY(choose_weight(device, d, left, &weight));
-        most = weight.memory > most ? weight.memory : most;
-    }
-    *bytes = most;
+    *result = p;
+    return SA_OK;
+}
+
+/* The first (fastest) that needs at most limit_bytes; if none does, the one that needs least. The same for every limit from its own
+ * need up to the one it was planned with, so a step runs what its workspace was planned for. */
+static const dnn_choice *choose(const sa_dnn_plan *p, size_t limit_bytes)
+{
+    const dnn_choice *best = &p->choice[0];
+    for (int i = 1; i < p->count && best->bytes > limit_bytes; i++)
+        if (p->choice[i].bytes < best->bytes) best = &p->choice[i];
+    return best;
+}
+
+/* A plan and its choice, ready to run: the descriptor has the choice's math type. */
+struct dnn_call {
+    const sa_dnn_plan *plan;
+    const dnn_choice *choice;
+};
+static sa_status prepare(const sa_cuda_device *device, const sa_conv_request *r, dnn_direction direction, size_t limit_bytes,
+                         dnn_call *call)
+{
+    SA_TRY(find_plan(device, &r->shape, r->out_channels_at_once, direction, &call->plan));
+    call->choice = choose(call->plan, limit_bytes);
+    SA_DNN_TRY(cudnnSetConvolutionMathType(call->plan->conv, call->choice->math));
     return SA_OK;
 }
 
 static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes)
 {
+    static const bool needs[4][3] = {{true, false, false}, {false, true, false}, {false, false, true}, {false, true, true}};
     sa_conv_parts parts;
-    size_t library = 0;
+    size_t most = 0;
     if (sa_conv_is_plain_1x1(&request->shape)) return sa_cuda_conv_gemm.workspace_bytes(device, request, bytes);
     SA_TRY(sa_conv_plan_parts(request, false, &parts));
     const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
-    SA_TRY(library_bytes(device, request, request->limit_bytes > others ? request->limit_bytes - others : 0, &library));
-    *bytes = library ? others + library : parts.total;
+    const size_t left = request->limit_bytes > others ? request->limit_bytes - others : 0;
+    for (int direction = DNN_FORWARD; direction <= DNN_WEIGHT; direction++) {
+        const sa_dnn_plan *plan;
+        if (!needs[request->pass][direction]) continue;
+        SA_TRY(find_plan(device, &request->shape, request->out_channels_at_once, (dnn_direction)direction, &plan));
+        const size_t needed = choose(plan, left)->bytes;
+        most = needed > most ? needed : most;
+    }
+    *bytes = most ? others + most : parts.total;
     return SA_OK;
 }
 
@@ -129,18 +224,18 @@ static sa_status forward(sa_cuda_device *device, const sa_conv_forward_args *arg
     const int begin = args->range.channel_begin;
     const float one = 1.0f, zero = 0.0f, *weight = (const float *)args->weight.ptr + (size_t)begin * sa_conv_depth(s);
     sa_conv_parts parts;
-    sa_dnn_shape d;
-    cudnnConvolutionFwdAlgoPerf_t chosen;
+    dnn_call call;
     if (sa_conv_is_plain_1x1(s)) return sa_cuda_conv_gemm.forward(device, args, request);
     SA_TRY(sa_conv_plan_parts(request, false, &parts));
     const sa_conv_workspace w = sa_conv_divide(&parts, &args->workspace, args->workspace_bytes);
-    SA_TRY(describe(device, s, request->out_channels_at_once, &d));
-    SA_TRY(choose_forward(device, d, w.library_bytes, &chosen));
+    SA_TRY(prepare(device, request, DNN_FORWARD, w.library_bytes, &call));
+    const sa_dnn_plan *p = call.plan;
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *image;
         SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
-        SA_DNN_TRY(cudnnConvolutionForward(device->dnn, &one, d.x, image, d.w, weight, d.conv, chosen.algo, w.library,
-                                           chosen.memory, &zero, d.y, sa_slab_row(&args->y, n, begin, 0)));
+        SA_DNN_TRY(cudnnConvolutionForward(device->dnn, &one, p->x, image, p->w, weight, p->conv,
+                                           (cudnnConvolutionFwdAlgo_t)call.choice->algorithm, w.library, call.choice->bytes, &zero,
+                                           p->y, sa_slab_row(&args->y, n, begin, 0)));
         SA_TRY(sa_conv_add_bias(device, args, n));
     }
     return SA_OK;
@@ -153,27 +248,28 @@ static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *a
     const float one = 1.0f, zero = 0.0f;
     float *dweight = args->dweight.ptr ? (float *)args->dweight.ptr + (size_t)begin * sa_conv_depth(s) : nullptr;
     sa_conv_parts parts;
-    sa_dnn_shape d;
-    cudnnConvolutionBwdDataAlgoPerf_t data = {};
-    cudnnConvolutionBwdFilterAlgoPerf_t filter = {};
+    dnn_call data = {}, filter = {};
     if (sa_conv_is_plain_1x1(s)) return sa_cuda_conv_gemm.backward(device, args, request);
     SA_TRY(sa_conv_plan_parts(request, false, &parts));
     const sa_conv_workspace w = sa_conv_divide(&parts, &args->workspace, args->workspace_bytes);
-    SA_TRY(describe(device, s, channels, &d));
-    if (args->dx.at.ptr) SA_TRY(choose_data(device, d, w.library_bytes, &data));
-    if (dweight) SA_TRY(choose_weight(device, d, w.library_bytes, &filter));
+    if (args->dx.at.ptr) SA_TRY(prepare(device, request, DNN_DATA, w.library_bytes, &data));
+    if (dweight) SA_TRY(prepare(device, request, DNN_WEIGHT, w.library_bytes, &filter));
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *dy, *image;
         SA_TRY(sa_conv_image(device, &args->dy, n, begin, channels, w.dy, &dy));
         if (dweight) {
+            const sa_dnn_plan *p = filter.plan;
             const float *beta = args->accumulate || n > args->range.image_begin ? &one : &zero;
             SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
-            SA_DNN_TRY(cudnnConvolutionBackwardFilter(device->dnn, &one, d.x, image, d.y, dy, d.conv, filter.algo, w.library,
-                                                      filter.memory, beta, d.w, dweight));
+            SA_DNN_TRY(cudnnConvolutionBackwardFilter(device->dnn, &one, p->x, image, p->y, dy, p->conv,
+                                                      (cudnnConvolutionBwdFilterAlgo_t)filter.choice->algorithm, w.library,
+                                                      filter.choice->bytes, beta, p->w, dweight));
         }
         if (!args->dx.at.ptr) continue;
-        SA_DNN_TRY(cudnnConvolutionBackwardData(device->dnn, &one, d.w, args->weight.ptr, d.y, dy, d.conv, data.algo, w.library,
-                                                data.memory, &zero, d.x, sa_conv_dx_target(args, n, w.dx)));
+        const sa_dnn_plan *p = data.plan;
+        SA_DNN_TRY(cudnnConvolutionBackwardData(device->dnn, &one, p->w, args->weight.ptr, p->y, dy, p->conv,
+                                                (cudnnConvolutionBwdDataAlgo_t)data.choice->algorithm, w.library,
+                                                data.choice->bytes, &zero, p->x, sa_conv_dx_target(args, n, w.dx)));
         SA_TRY(sa_conv_finish_dx(device, args, n, w.dx));
     }
     return SA_OK;

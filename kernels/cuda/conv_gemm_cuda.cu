@@ -7,8 +7,7 @@
 #include "kernels/cuda/cuda_libraries.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 
-/* cuBLAS: 16 KiB keep every routine working, 4 MiB is what it takes by default. */
-static const size_t blas_least_bytes = 16 << 10, blas_most_bytes = 4 << 20;
+static const size_t blas_least_bytes = 16 << 10; /* keep every routine of cuBLAS working */
 
 typedef sa_block<256> sa_column_block;
 
@@ -61,13 +60,12 @@ static sa_status plan(const sa_conv_request *request, sa_conv_parts *parts)
 
 static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes)
 {
-    (void)device;
     sa_conv_parts parts;
     SA_TRY(plan(request, &parts));
     const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
     size_t blas = request->limit_bytes > others ? request->limit_bytes - others : 0;
     blas = blas / 256 * 256;
-    blas = blas < blas_least_bytes ? blas_least_bytes : blas > blas_most_bytes ? blas_most_bytes : blas;
+    blas = blas < blas_least_bytes ? blas_least_bytes : blas > device->blas_bytes ? device->blas_bytes : blas;
     *bytes = others + blas;
     return SA_OK;
 }
@@ -79,7 +77,7 @@ static sa_status prepare(sa_cuda_device *device, const sa_conv_request *request,
     SA_TRY(plan(request, &parts));
     *w = sa_conv_divide(&parts, workspace, request->limit_bytes);
     size_t blas = w->library_bytes / 256 * 256;
-    SA_BLAS_TRY(cublasSetWorkspace(device->blas, w->library, blas < blas_most_bytes ? blas : blas_most_bytes));
+    SA_BLAS_TRY(cublasSetWorkspace(device->blas, w->library, blas < device->blas_bytes ? blas : device->blas_bytes));
     return SA_OK;
 }
 

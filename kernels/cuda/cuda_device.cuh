@@ -25,8 +25,15 @@ struct sa_cuda_allocation {
     size_t bytes;
 };
 
-/* A step is run as it is once, recorded in a graph the second time, and replayed from then on. */
-enum sa_cuda_graph_state { SA_CUDA_GRAPH_NONE, SA_CUDA_GRAPH_WARM, SA_CUDA_GRAPH_RECORDING, SA_CUDA_GRAPH_READY };
+/* A step is run as it is once, recorded in a graph the second time, and replayed from then on. REFUSED: something in it cannot be
+ * recorded; such steps run as they are. */
+enum sa_cuda_graph_state {
+    SA_CUDA_GRAPH_NONE,
+    SA_CUDA_GRAPH_WARM,
+    SA_CUDA_GRAPH_RECORDING,
+    SA_CUDA_GRAPH_READY,
+    SA_CUDA_GRAPH_REFUSED
+};
 
 /* The steps of one owner (sa_device.step_owner). */
 struct sa_cuda_recording {
@@ -35,6 +42,8 @@ struct sa_cuda_recording {
     enum sa_cuda_graph_state state;
     cudaGraphExec_t graph; /* READY */
 };
+
+struct sa_dnn_plan;
 
 struct sa_cuda_device {
     sa_device base;
@@ -53,6 +62,8 @@ struct sa_cuda_device {
     sa_cuda_recording *recordings, *current; /* current: of the step between begin_step and end_step */
     bool step_failed;                        /* an op of this step returned an error: its recording is of no use */
     bool use_graph, use_tf32;
+    size_t blas_bytes;              /* the most that cuBLAS makes use of as a workspace on this card */
+    mutable sa_dnn_plan *dnn_plans; /* what cuDNN was asked, conv_dnn_cuda.cpp; queries remember */
 };
 
 static inline sa_cuda_device *sa_cuda(sa_device *device)
@@ -70,6 +81,9 @@ sa_status sa_cuda_check(cudaError_t error, const char *what);
 SA_OPS(SA_CUDA_OP)
 #undef SA_CUDA_OP
 sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes);
+void sa_cuda_conv_dnn_forget(sa_cuda_device *device); /* frees what was remembered of cuDNN's answers */
+/* An error if this binary holds no code that the current card can run. */
+cudaError_t sa_cuda_find_code(void);
 sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape);
 size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
 size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);

@@ -10,6 +10,12 @@
 
 enum { STAGING_HALF_BYTES = 2 << 20, OLDEST_CAPABILITY = 75 };
 
+/* Steps before all is as it stays: kernels and libraries are loaded by the first, a graph is made by the second. */
+enum { WARMUP_PLAIN = 1, WARMUP_GRAPH = 2 };
+
+/* What cuBLAS takes as a workspace by its own choice: 4 MiB, from Hopper on 32. */
+static const size_t BLAS_BYTES = 4 << 20, BLAS_BYTES_HOPPER = 32 << 20;
+
 /* ------------------------------------------------------------------ steps ------------------------------------------ */
 
 /* Recorded addresses may not be valid any more. */
@@ -44,7 +50,7 @@ static bool is_recording(const sa_cuda_device *cuda)
     return cuda->current && cuda->current->state == SA_CUDA_GRAPH_RECORDING;
 }
 
-/* Ends a recording that went wrong. */
+/* Ends a recording that goes nowhere. */
 static void abandon_recording(sa_cuda_device *cuda)
 {
     cudaGraph_t recorded = nullptr;
@@ -54,17 +60,29 @@ static void abandon_recording(sa_cuda_device *cuda)
     cuda->current->state = SA_CUDA_GRAPH_NONE;
 }
 
+/* This step cannot be recorded: it and the later ones of its owner run as they are. The reason is the thread's error message. */
+static void refuse_recording(sa_cuda_device *cuda)
+{
+    abandon_recording(cuda);
+    cuda->current->state = SA_CUDA_GRAPH_REFUSED;
+    snprintf(cuda->base.note, sizeof cuda->base.note, "steps run op by op, since this one cannot be recorded: %.160s",
+             sa_error_message());
+    sa_error_clear();
+}
+
 static sa_status begin_step(sa_device *device, int *replay)
 {
     sa_cuda_device *cuda = sa_cuda(device);
     abandon_recording(cuda); /* a step that failed half-way may have no end_step */
     cuda->step_failed = false;
+    cuda->current = nullptr;
     *replay = 0;
     if (!cuda->use_graph) return SA_OK;
     SA_TRY(find_recording(cuda, device->step_owner, &cuda->current));
     if (cuda->current->state == SA_CUDA_GRAPH_WARM) {
-        SA_CUDA_TRY(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal));
-        cuda->current->state = SA_CUDA_GRAPH_RECORDING;
+        const cudaError_t error = cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal);
+        if (sa_cuda_check(error, "cudaStreamBeginCapture") == SA_OK) cuda->current->state = SA_CUDA_GRAPH_RECORDING;
+        else refuse_recording(cuda);
     }
     *replay = cuda->current->state == SA_CUDA_GRAPH_READY;
     return SA_OK;
@@ -84,18 +102,24 @@ static sa_status end_recording(sa_cuda_device *cuda)
     return SA_OK;
 }
 
-/* The first step runs as it is, so that libraries and kernels are loaded before a recording forbids it. */
-static sa_status end_step(sa_device *device)
+/* The first step runs as it is, so that libraries and kernels are loaded before a recording forbids it. While a step is recorded
+ * nothing runs: if that fails, whatever the reason, the step is asked for again and runs as it is. A real fault comes up then. */
+static sa_status end_step(sa_device *device, int *again)
 {
     sa_cuda_device *cuda = sa_cuda(device);
-    if (cuda->step_failed) abandon_recording(cuda);
-    if (cuda->step_failed || !cuda->use_graph || !cuda->current) return SA_OK;
-    if (cuda->current->state == SA_CUDA_GRAPH_NONE) {
-        cuda->current->state = SA_CUDA_GRAPH_WARM;
-        return SA_OK;
+    *again = 0;
+    if (!cuda->current) return SA_OK;
+    if (is_recording(cuda)) {
+        const bool recorded = !cuda->step_failed && end_recording(cuda) == SA_OK;
+        if (!recorded) {
+            refuse_recording(cuda);
+            *again = 1;
+            return SA_OK;
+        }
     }
-    if (is_recording(cuda)) SA_TRY(end_recording(cuda));
-    if (cuda->current->state == SA_CUDA_GRAPH_READY) SA_CUDA_TRY(cudaGraphLaunch(cuda->current->graph, cuda->stream));
+    if (cuda->step_failed) return SA_OK;
+    if (cuda->current->state == SA_CUDA_GRAPH_NONE) cuda->current->state = SA_CUDA_GRAPH_WARM;
+    else if (cuda->current->state == SA_CUDA_GRAPH_READY) SA_CUDA_TRY(cudaGraphLaunch(cuda->current->graph, cuda->stream));
     return SA_OK;
 }
 
@@ -242,6 +266,7 @@ static sa_status cuda_set_option(sa_device *device, const char *name, int value)
     forget_recordings(cuda);
     if (!strcmp(name, "graph")) {
         cuda->use_graph = value != 0;
+        device->warmup_steps = cuda->use_graph ? WARMUP_GRAPH : WARMUP_PLAIN;
         return SA_OK;
     }
     if (!strcmp(name, "tf32")) {
@@ -259,6 +284,7 @@ static void cuda_close(sa_device *device)
     abandon_recording(cuda);
     while (cuda->allocations) cuda_free(device, cuda->allocations->pointer);
     forget_recordings(cuda);
+    sa_cuda_conv_dnn_forget(cuda);
     if (cuda->dnn) cudnnDestroy(cuda->dnn);
     if (cuda->blas) cublasDestroy(cuda->blas);
     cudaEvent_t events[] = {cuda->time_before, cuda->time_now, cuda->staging_free[0], cuda->staging_free[1]};
@@ -306,6 +332,14 @@ static sa_status find_card(int index, cudaDeviceProp *card)
     if (card->major * 10 + card->minor < OLDEST_CAPABILITY)
         SA_FAIL(SA_NO_DEVICE, "cuda device %d: %s has compute capability %d.%d, %d.%d is needed", index, card->name, card->major,
                 card->minor, OLDEST_CAPABILITY / 10, OLDEST_CAPABILITY % 10);
+    error = sa_cuda_find_code();
+    if (error != cudaSuccess) {
+        (void)cudaGetLastError();
+        SA_FAIL(SA_NO_DEVICE,
+                "cuda device %d: this program has no code that %s (compute capability %d.%d) can run: %s (cuda error "
+                "%d); build it on this machine, or with make GENCODE=-arch=sm_%d%d",
+                index, card->name, card->major, card->minor, cudaGetErrorString(error), (int)error, card->major, card->minor);
+    }
     return SA_OK;
 }
 
@@ -345,7 +379,10 @@ sa_status sa_device_open_cuda(int index, sa_device **device)
     cuda->base.threads = 1;
     snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, %d SMs, %zu MiB, sm_%d%d", card.name,
              card.multiProcessorCount, card.totalGlobalMem >> 20, card.major, card.minor);
+    cuda->base.own_memory = true;
     cuda->use_graph = !is_set("SA_NO_GRAPH");
+    cuda->base.warmup_steps = cuda->use_graph ? WARMUP_GRAPH : WARMUP_PLAIN;
+    cuda->blas_bytes = card.major >= 9 ? BLAS_BYTES_HOPPER : BLAS_BYTES;
     sa_status status = open_parts(cuda);
     if (status == SA_OK && is_set("SA_TF32")) status = cuda_set_option(&cuda->base, "tf32", 1);
     if (status != SA_OK) {

@@ -26,9 +26,15 @@ static __device__ __forceinline__ void update_one(const sa_update_factors &f, fl
     grad = h;
 }
 
+/* A step in which a kernel found something wrong leaves parameters and momentum as they were. */
 SA_KERNEL(sa_sgd_update_kernel, sa_update_block, float *__restrict__ param, float *__restrict__ grad, float *__restrict__ history,
-          const sa_step_state *__restrict__ state, size_t count, float lr_mult, float decay, float momentum)
+          const sa_step_state *__restrict__ state, size_t count, float lr_mult, float decay, float momentum,
+          const volatile sa_cuda_fault *fault)
 {
+    __shared__ int stop; /* one look a block: the word is in host memory */
+    if (threadIdx.x == 0) stop = fault->kind != SA_CUDA_FAULT_NONE;
+    __syncthreads();
+    if (stop) return;
     const sa_update_factors factors = {state->rate * lr_mult, decay, momentum};
     size_t step = (size_t)gridDim.x * blockDim.x;
     size_t first = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -48,6 +54,13 @@ SA_KERNEL(sa_sgd_update_kernel, sa_update_block, float *__restrict__ param, floa
 SIMT_KERNEL(sa_fill_kernel)
 SIMT_KERNEL(sa_sgd_update_kernel)
 
+/* All kernels are compiled for the same cards: one stands for all. */
+cudaError_t sa_cuda_find_code(void)
+{
+    cudaFuncAttributes attributes;
+    return cudaFuncGetAttributes(&attributes, (const void *)sa_fill_kernel);
+}
+
 sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
 {
     if (args->count == 0) return SA_OK;
@@ -61,6 +74,7 @@ sa_status sa_cuda_sgd_update(sa_device *device, const sa_sgd_update_args *args)
     if (args->count == 0) return SA_OK;
     SA_CUDA_TRY(sa_launch(sa_sgd_update_kernel, sa_blocks_for(args->count / 4, sa_update_block::threads), 0,
                           sa_cuda(device)->stream, (float *)args->param.ptr, (float *)args->grad.ptr, (float *)args->history.ptr,
-                          (const sa_step_state *)args->step_state.ptr, args->count, args->lr_mult, args->decay, args->momentum));
+                          (const sa_step_state *)args->step_state.ptr, args->count, args->lr_mult, args->decay, args->momentum,
+                          sa_cuda(device)->fault_device));
     return SA_OK;
 }

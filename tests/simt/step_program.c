@@ -159,16 +159,30 @@ static sa_status run_ops(const step *s)
     return sa_op_run(d, SA_OP_SGD_UPDATE, &a);
 }
 
+/* *again: the device asks for the step once more. */
+static sa_status run_bracketed(step *s, int *again)
+{
+    const sa_device_functions *f = s->device->functions;
+    int replay;
+    *again = 0;
+    SA_TRY(f->begin_step(s->device, &replay));
+    sa_status status = replay ? SA_OK : run_ops(s), ended = f->end_step(s->device, again);
+    if (*again) return SA_OK;
+    SA_TRY(status);
+    return ended;
+}
+
 static sa_status run_step(step *s, int number)
 {
     const sa_device_functions *f = s->device->functions;
     const sa_step_state state = {.rate = 0.5f / (float)(number + 1), .step = (uint32_t)number};
     float loss, accuracy;
-    int replay;
+    int again;
     SA_TRY(f->upload(s->device, s->state.ptr, &state, sizeof state));
-    SA_TRY(f->begin_step(s->device, &replay));
-    if (!replay) SA_TRY(run_ops(s));
-    SA_TRY(f->end_step(s->device));
+    SA_TRY(run_bracketed(s, &again));
+    if (again) SA_TRY(run_bracketed(s, &again));
+    if (s->device->note[0]) fprintf(stderr, "NOTE: %s\n", s->device->note);
+    s->device->note[0] = '\0';
     SA_TRY(f->download(s->device, &loss, s->loss.ptr, sizeof loss));
     SA_TRY(f->download(s->device, &accuracy, s->accuracy.ptr, sizeof accuracy));
     printf("step %d: loss %.9g accuracy %.9g\n", number, (double)loss, (double)accuracy);

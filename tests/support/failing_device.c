@@ -62,7 +62,7 @@ FORWARD(sync, (sa_device * device), (device))
 FORWARD(mem_info, (sa_device * device, size_t *free_bytes, size_t *total_bytes), (device, free_bytes, total_bytes))
 FORWARD(time_ns, (sa_device * device, uint64_t *ns), (device, ns))
 FORWARD(begin_step, (sa_device * device, int *replay), (device, replay))
-FORWARD(end_step, (sa_device * device), (device))
+FORWARD(end_step, (sa_device * device, int *again), (device, again))
 
 static void failing_close(sa_device *device)
 {
