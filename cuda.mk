@@ -1,16 +1,26 @@
 # The CUDA device and its stand-in on the CPU. The Makefile includes this when CUDA is on.
 #
-#   GENCODE = nvcc's code generation options; for quick builds: make GENCODE=-arch=sm_75
+#   GENCODE    = nvcc's code generation options. Default: the cards of this machine; without a card sm_80, with PTX for later ones
+#   NVCC_EXTRA = more options of nvcc: -lineinfo names source lines in profilers, and triples the objects
+#
+# `make cuda-all` has code for every architecture, in build/cuda-all/; `make lint` checks that.
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))
 CUDA_ARCHS := 75 80 86 89 90 100 120
-CUDA_PTX := 120
-GENCODE ?= $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
-    -gencode arch=compute_$(CUDA_PTX),code=compute_$(CUDA_PTX)
+CUDA_PTX := 80 120 # for architectures between those and after them
+cuda_code = $(foreach a,$(1),-gencode arch=compute_$(a),code=sm_$(a))
+cuda_ptx = $(foreach a,$(1),-gencode arch=compute_$(a),code=compute_$(a))
+GENCODE_ALL := $(call cuda_code,$(CUDA_ARCHS)) $(call cuda_ptx,$(CUDA_PTX))
+ifeq ($(origin GENCODE),undefined)
+CUDA_CARDS := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sed -n 's/^\([0-9]*\)\.\([0-9]\)$$/\1\2/p' | sort -u)
+CUDA_CARDS := $(patsubst sm_%,%,$(filter $(if $(CUDA_CARDS),$(shell $(NVCC) --list-gpu-code)),$(CUDA_CARDS:%=sm_%)))
+GENCODE := $(if $(CUDA_CARDS),$(call cuda_code,$(CUDA_CARDS)),$(call cuda_code,80) $(call cuda_ptx,80))
+endif
+NVCC_EXTRA ?=
 CUDA_SOURCES := $(sort $(wildcard kernels/cuda/*.cu))
 CUDA_HOST_SOURCES := $(sort $(wildcard kernels/cuda/*.cpp)) # no kernels in them: g++ reads them
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(O)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o)
 # -fmad=false: element-wise results do not depend on contraction, as on the CPU. Products of convolutions say fmaf.
-NVCCFLAGS := -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -I.
+NVCCFLAGS := -std=c++17 -O3 $(NVCC_EXTRA) -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -I.
 CUDA_HOST_FLAGS := -std=c++17 -O2 -Wall -Wextra -Werror -fPIC -I. -isystem $(CUDA_HOME)/include
 
 CUDA_LDLIBS := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn -lstdc++
@@ -20,7 +30,10 @@ $(CUDA_FOR_TESTS): $(CUDA_OBJECTS) $(CUDA_FILE)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo 'LINK $@';) g++ -shared -Wl,-soname,$(@F) -o $@ $(CUDA_OBJECTS) $(CUDA_LDLIBS)
 
-$(O)/%.o: %.cu
+NVCC_FILE := $(O)/nvcc.txt
+$(NVCC_FILE): force
+	@$(call write_if_changed,$(NVCCFLAGS) $(GENCODE))
+$(O)/%.o: %.cu $(NVCC_FILE)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo 'NVCC $<';) $(NVCC) $(NVCCFLAGS) $(GENCODE) -MMD -MP -Xptxas -v -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
 
@@ -99,12 +112,20 @@ $(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O
 
 # ------------------------------------------------------------------ checks, reports, cards
 LINT_CHECKS += lint-cuda
-.PHONY: lint-cuda cuda-report gpu-test gpu-bench
-lint-cuda: $(CUDA_OBJECTS)
+.PHONY: cuda-all lint-cuda lint-spills cuda-report cuda-report-here gpu-test gpu-bench
+ALL_ARCHS := build/cuda-all
+for_all_archs = +@$(MAKE) --no-print-directory B=$(ALL_ARCHS) CONFIG=release CUDA=1 GENCODE='$(GENCODE_ALL)'
+cuda-all: setup-build ## CUDA: the programs with code for every architecture, in build/cuda-all; checked for spills
+	$(for_all_archs) all lint-spills
+lint-cuda:
+	$(for_all_archs) lint-spills
+lint-spills: $(CUDA_OBJECTS)
 	@tools/cuda_resources.sh check $(B)
 
 GPU_BANDWIDTH ?= 1000
-cuda-report: $(CUDA_OBJECTS) ## CUDA: registers, shared memory and floor time of every kernel (GPU_BANDWIDTH=GB/s)
+cuda-report: ## CUDA: registers, shared memory and floor time of every kernel (GPU_BANDWIDTH=GB/s)
+	$(for_all_archs) cuda-report-here
+cuda-report-here: $(CUDA_OBJECTS)
 	@tools/cuda_resources.sh report $(B) $(GPU_BANDWIDTH)
 
 gpu-test: setup-test ## CUDA: every suite on this machine's card; JSON

@@ -99,6 +99,19 @@ static void print_outputs(FILE *out, const sa_bench_result *const *results, int 
     }
 }
 
+/* The driver's figure beside the arena. */
+static void print_driver_bytes(FILE *out, const sa_bench_result *r)
+{
+    char arena[SA_SIZE_TEXT_BYTES], driver[SA_SIZE_TEXT_BYTES], rest[SA_SIZE_TEXT_BYTES];
+    if (r->skipped || r->driver_bytes == 0) return;
+    const size_t beside = r->driver_bytes > r->measured_bytes ? r->driver_bytes - r->measured_bytes : 0;
+    fprintf(out,
+            "%s: the driver gave out %s: the arena's %s, and %s for its own rounding, for the code of kernels and for what "
+            "libraries take\n",
+            r->strategy.name, sa_size_format(r->driver_bytes, driver), sa_size_format(r->measured_bytes, arena),
+            sa_size_format(beside, rest));
+}
+
 void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count)
 {
     static const sa_table_column COLUMNS[] = {
@@ -120,20 +133,6 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
     for (int i = 0; i < count; i++)
         if (results[i]->skipped) fprintf(out, "%s was planned but not run: it %s\n", results[i]->strategy.name, results[i]->why);
     fputc('\n', out);
-}
-
-/* The driver's figure beside the arena. Sessions that take turns share what is taken beside arenas. */
-static void print_driver_bytes(FILE *out, const sa_bench_result *r)
-{
-    char arena[SA_SIZE_TEXT_BYTES], driver[SA_SIZE_TEXT_BYTES], rest[SA_SIZE_TEXT_BYTES];
-    if (r->skipped || r->driver_bytes == 0) return;
-    const size_t beside = r->driver_bytes > r->measured_bytes ? r->driver_bytes - r->measured_bytes : 0;
-    fprintf(
-        out,
-        "%s: by the driver's count %s less are free than before the session: arena %s, other %s (the driver's rounding, kernels' "
-        "code, cuBLAS's and cuDNN's own pools, recorded steps%s)\n",
-        r->strategy.name, sa_size_format(r->driver_bytes, driver), sa_size_format(r->measured_bytes, arena),
-        sa_size_format(beside, rest), r->shares_device ? ", sessions that were open beside it" : "");
 }
 
 static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total_steps)

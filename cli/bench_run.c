@@ -167,6 +167,17 @@ static sa_status run_step(bench *b, contender *c)
     return SA_OK;
 }
 
+/* After the first step: how much less device memory is free than before the session, the arena, and what driver and libraries took
+ * beside it. */
+static sa_status look_at_memory(bench *b, sa_bench_result *r)
+{
+    size_t free_bytes, total;
+    if (!b->device->own_memory) return SA_OK;
+    SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
+    r->driver_bytes = r->free_bytes > free_bytes ? r->free_bytes - free_bytes : 0;
+    return SA_OK;
+}
+
 /* Opens the session and runs its first step, between two looks at the process's resident memory. */
 static sa_status start(bench *b, contender *c)
 {
@@ -190,20 +201,11 @@ static sa_status start(bench *b, contender *c)
     sa_status status = sa_session_create(b->net, &r->strategy, b->device, &options, &c->session);
     SA_TRY(sa_preset_advise(status, b->net, r->strategy.conv, b->device));
     SA_TRY(run_step(b, c));
+    SA_TRY(look_at_memory(b, r));
     size_t peak = sa_process_peak_bytes();
     r->rss_over_base_bytes = peak > base ? peak - base : 0;
     r->device_allocations = b->device->allocation_count - allocations;
     r->measured_bytes = sa_session_measured_bytes(c->session);
-    return SA_OK;
-}
-
-/* How much less device memory is free than before the session: the arena, and what driver and libraries took beside it. */
-static sa_status look_at_memory(bench *b, sa_bench_result *r)
-{
-    size_t free_bytes, total;
-    if (!b->device->own_memory) return SA_OK;
-    SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
-    r->driver_bytes = r->free_bytes > free_bytes ? r->free_bytes - free_bytes : 0;
     return SA_OK;
 }
 
@@ -236,7 +238,6 @@ static sa_status finish(bench *b, contender *c)
     r->update_ms = median(c, SA_STEP_UPDATE);
     r->step_ms = median(c, SA_STEP_PHASES);
     r->step_cpu_ms = median(c, SA_STEP_PHASES + 1);
-    SA_TRY(look_at_memory(b, r));
     SA_TRY(sa_session_state_hash(c->session, &r->state_hash));
     show(b, c, NULL); /* the session goes */
     if (b->options->ops && !b->options->json) sa_progress_clear(&b->progress);
@@ -275,7 +276,6 @@ static sa_status run_all(bench *b)
     for (int i = 0; i < b->count; i++) sum += b->contender[i]->result.predicted_bytes;
     SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
     bool together = b->count > 1 && sum < free_bytes;
-    for (int i = 0; i < b->count; i++) b->contender[i]->result.shares_device = together;
     sa_progress_begin(&b->progress, stderr, b->contender[0]->result.strategy.name, 0, 1, 0);
     sa_progress_tick(&b->progress, ops_done, NULL, 0);
     sa_status status = together ? run_interleaved(b) : run_in_turn(b);

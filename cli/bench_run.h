@@ -28,10 +28,9 @@ typedef struct sa_bench_options {
 typedef struct sa_bench_result {
     sa_strategy strategy;
     bool skipped;
-    bool shares_device; /* other sessions were open at the same time */
-    char why[512];      /* skipped: the reason */
+    char why[512]; /* skipped: the reason */
     size_t predicted_bytes, measured_bytes, rss_over_base_bytes, device_allocations, free_bytes;
-    size_t driver_bytes; /* device memory of its own: how much less was free after the last step than before the session; else 0 */
+    size_t driver_bytes; /* device memory of its own: how much less was free after the first step than before the session; else 0 */
     int warmup;          /* steps that were not timed */
     int threads;
     char device[128];

@@ -64,6 +64,41 @@ static void recorded_steps_give_the_same_bits(void **state)
     assert_string_equal(output, plain);
 }
 
+/* Whatever forbids the recording: the steps run as they are, with the same numbers, and say so once. */
+static void steps_that_cannot_be_recorded_run_plainly(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"capture:1", "capture:2", "graph:1"};
+    static char plain[sizeof output];
+    assert_int_equal(run("", ON_STAND_IN "no-graph 6"), 0);
+    memcpy(plain, output, sizeof output);
+    assert_int_equal(run("", ON_STAND_IN "graph 1"), 0);
+    const long dnn = reported("cudnn"), blas = reported("cublas");
+    for (int i = 0; i < 5; i++) {
+        char environment[64], *note;
+        if (i < 3) snprintf(environment, sizeof environment, "SA_SIMT_FAIL=%s", faults[i]);
+        else
+            snprintf(environment, sizeof environment, "SA_SIMT_FAIL=%s:%ld", i == 3 ? "cudnn" : "cublas",
+                     (i == 3 ? dnn : blas) + 1);
+        assert_int_equal(run(environment, ON_STAND_IN "graph 6"), 0);
+        note = strstr(output, "NOTE: steps run op by op, since this one cannot be recorded: ");
+        if (!note) fail_msg("%s: no note in %s", environment, output);
+        char *end = strchr(note, '\n') + 1;
+        memmove(note, end, strlen(end) + 1);
+        assert_string_equal(output, plain); /* one note, and the same losses and parameters */
+        assert_int_equal(reported("device_bytes_left"), 0);
+    }
+}
+
+static void a_program_without_code_for_the_card_is_reported(void **state)
+{
+    (void)state;
+    assert_int_equal(run("", "SA_SIMT_KERNELS=selftest " ON_STAND_IN "graph"), 1);
+    assert_non_null(
+        strstr(output, "NO_DEVICE: cuda device 0: this program has no code that SIMT stand-in (no GPU) (compute capability"));
+    assert_non_null(strstr(output, "make GENCODE=-arch=sm_"));
+}
+
 static void one_device_allocation(void **state)
 {
     (void)state;
@@ -96,7 +131,7 @@ static void every_failing_call_ends_in_a_status(void **state)
         if (code == 1 && !is_status_line(output)) fail_msg("call %ld of %ld failed without a status: %s", n, calls, output);
         if (code != 0 && code != 1) fail_msg("call %ld of %ld failed, exit code %d: %s", n, calls, code, output);
         if (reported("device_bytes_left") != 0) fail_msg("call %ld of %ld failed, and device memory was left behind", n, calls);
-        reports += code;
+        reports += code || strstr(output, "NOTE: ");
     }
     /* Only calls that give something back may fail in silence. */
     if (calls - reports > 6) fail_msg("%ld of %ld failures were not reported", calls - reports, calls);
@@ -130,6 +165,8 @@ int main(void)
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_steps_give_the_same_bits),
+        cmocka_unit_test(steps_that_cannot_be_recorded_run_plainly),
+        cmocka_unit_test(a_program_without_code_for_the_card_is_reported),
         cmocka_unit_test(one_device_allocation),
         cmocka_unit_test(every_failing_call_ends_in_a_status),
         cmocka_unit_test(too_little_memory_is_reported_with_sizes),

@@ -313,6 +313,48 @@ static void fill_and_update(void **state)
     }
 }
 
+/* A label outside the classes ends the step before parameters change. */
+static void a_bad_label_stops_the_update(void **state)
+{
+    (void)state;
+    static const float rate[] = {0.5f, 0.0f, 0.0f, 0.0f}, before[] = {1.0f, 2.0f, 3.0f};
+    sa_device *cuda;
+    sa_fill_args fill;
+    float *memory, after[3], label = 7.0f;
+    assert_int_equal(sa_device_open_cuda(0, &cuda), SA_OK);
+    const sa_device_functions *f = cuda->functions;
+    assert_int_equal(f->alloc(cuda, 4096, (void **)&memory), SA_OK);
+    fill = (sa_fill_args){.target.ptr = memory, .count = 1024, .value = 0.25f};
+    assert_int_equal(cuda->kernels->fill(cuda, &fill), SA_OK);
+    assert_int_equal(f->upload(cuda, memory, &label, sizeof label), SA_OK);
+    assert_int_equal(f->upload(cuda, memory + 64, before, sizeof before), SA_OK);
+    assert_int_equal(f->upload(cuda, memory + 128, rate, sizeof rate), SA_OK);
+    sa_node node = {.child = {-1, -1, -1}, .channels = 1, .height = 1, .width = 1};
+    node.slab = (sa_slab){.at.ptr = memory, .images = 1, .channels = 1, .height = 1, .width = 1};
+    sa_softmax_loss_args loss = {.config = {.classes = 2, .loss_weight = 1.0f}, .workspace_bytes = 256};
+    loss.label.count = loss.scores.count = 1;
+    loss.label.node[0] = loss.scores.node[0] = node;
+    loss.scores.node[0].channels = loss.scores.node[0].slab.channels = 2;
+    loss.scores.node[0].slab.at.ptr = memory + 32;
+    loss.loss.ptr = memory + 512, loss.divisor.ptr = memory + 513, loss.workspace.ptr = memory + 576;
+    const sa_sgd_update_args update = {.param.ptr = memory + 64,
+                                       .grad.ptr = memory + 256,
+                                       .history.ptr = memory + 320,
+                                       .step_state.ptr = memory + 128,
+                                       .count = 3,
+                                       .lr_mult = 1.0f};
+    assert_int_equal(cuda->kernels->softmax_loss(cuda, &loss), SA_OK);
+    assert_int_equal(cuda->kernels->sgd_update(cuda, &update), SA_OK);
+    assert_int_equal(f->sync(cuda), SA_NUMERIC);
+    assert_non_null(strstr(sa_error_message(), "the label of pixel (n 0, y 0, x 0) is outside the classes"));
+    assert_int_equal(f->download(cuda, after, memory + 64, sizeof after), SA_OK);
+    assert_memory_equal(after, before, sizeof before);
+    assert_int_equal(cuda->kernels->sgd_update(cuda, &update), SA_OK); /* the next step is a new one */
+    assert_int_equal(f->download(cuda, after, memory + 64, sizeof after), SA_OK);
+    assert_true(after[0] == before[0] - 0.125f);
+    sa_device_close(cuda);
+}
+
 static void convolutions(void **state)
 {
     (void)state;
@@ -364,10 +406,19 @@ int main(int argc, char **argv)
     if (argc > 1) cases = atoi(argv[1]);
     find_device(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(materialize),  cmocka_unit_test(bn_statistics),   cmocka_unit_test(bn_reduce),
-        cmocka_unit_test(pool_forward), cmocka_unit_test(unpool_scatter),  cmocka_unit_test(unpool_gather),
-        cmocka_unit_test(softmax),      cmocka_unit_test(softmax_loss),    cmocka_unit_test(softmax_loss_grad),
-        cmocka_unit_test(accuracy),     cmocka_unit_test(fill_and_update), cmocka_unit_test(convolutions),
+        cmocka_unit_test(materialize),
+        cmocka_unit_test(bn_statistics),
+        cmocka_unit_test(bn_reduce),
+        cmocka_unit_test(pool_forward),
+        cmocka_unit_test(unpool_scatter),
+        cmocka_unit_test(unpool_gather),
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(softmax_loss),
+        cmocka_unit_test(softmax_loss_grad),
+        cmocka_unit_test(accuracy),
+        cmocka_unit_test(fill_and_update),
+        cmocka_unit_test(convolutions),
+        cmocka_unit_test(a_bad_label_stops_the_update),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

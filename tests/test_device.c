@@ -17,6 +17,13 @@ static void test_open(void **state)
     assert_int_equal(sa_device_open("gpu", 0, &device), SA_INVALID);
     assert_non_null(strstr(sa_error_message(), "'gpu'"));
     assert_null(device);
+    static const char *const wrong[] = {"cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda1", "cuda:1000"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(sa_device_open(wrong[i], 0, &device), SA_INVALID);
+        assert_non_null(strstr(sa_error_message(), "expected auto, cpu, cuda or cuda:N"));
+    }
+    assert_int_equal(sa_device_open("cuda:999", 0, &device), SA_NO_DEVICE);
+    assert_non_null(strstr(sa_error_message(), "cuda device 999: "));
     assert_int_equal(sa_device_open("cpu", -1, &device), SA_INVALID);
     assert_int_equal(sa_device_open("cpu", 3, &device), SA_OK);
     assert_string_equal(device->kind, "cpu");
