@@ -105,7 +105,7 @@ SIMT_FAST := $(S)/kernels_fast.so $(S)/libsimt_dnn.so
 SIMT_SELFTEST := $(S)/selftest $(S)/libsimt_dnn.so $(S)/asan/libcudart.so.13 $(SIMT_MODES:%=$(S)/selftest_%.so)
 $(B)/tests/test_simt: | $(SIMT_SELFTEST)
 $(B)/tests/test_cuda_parity: | $(SIMT_FAST)
-$(B)/tests/test_cuda_faults: | $(SIMT_FAST) $(B)/tests/step_program
+$(B)/tests/test_cuda_faults: | $(SIMT_FAST) $(S)/selftest_fast.so $(B)/tests/step_program
 $(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O)/libsa_core.a $(CUDA_FOR_TESTS)
 	@mkdir -p $(@D)
 	$(link_test)

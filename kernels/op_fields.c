@@ -21,9 +21,11 @@ enum { NONE = 0, READ = SA_ACCESS_READ, WRITE = SA_ACCESS_WRITE, READ_WRITE = SA
 #define FIELDS_materialize(PLAIN, SOURCE, SLAB, REF)                                                                           \
     PLAIN(sa_range, range) SOURCE(source) SLAB(out, WRITE)
 #define FIELDS_bn_statistics(PLAIN, SOURCE, SLAB, REF)                                                                         \
-    PLAIN(sa_range, range) SOURCE(x) PLAIN(float, eps) REF(mean, WRITE) REF(inv_std, WRITE) REF(var, WRITE)
+    PLAIN(sa_range, range) SOURCE(x) PLAIN(float, eps) REF(mean, WRITE) REF(inv_std, WRITE) REF(var, WRITE)                    \
+    REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
 #define FIELDS_bn_reduce(PLAIN, SOURCE, SLAB, REF)                                                                             \
-    PLAIN(sa_range, range) SOURCE(xhat) SOURCE(dy) REF(dgamma, WRITE) REF(dbeta, WRITE)
+    PLAIN(sa_range, range) SOURCE(xhat) SOURCE(dy) REF(dgamma, WRITE) REF(dbeta, WRITE)                                        \
+    REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
 #define FIELDS_pool_forward(PLAIN, SOURCE, SLAB, REF)                                                                          \
     PLAIN(sa_range, range) PLAIN(sa_window, window) SOURCE(x) SLAB(out, WRITE) SLAB(mask, WRITE)
 #define FIELDS_unpool_scatter(PLAIN, SOURCE, SLAB, REF)                                                                        \

@@ -105,6 +105,8 @@ typedef struct sa_bn_statistics_args {
     float eps;
     sa_ref mean, inv_std; /* (C) */
     sa_ref var;           /* (C), optional */
+    sa_ref workspace;     /* reduce_workspace_bytes */
+    size_t workspace_bytes;
 } sa_bn_statistics_args;
 
 /* dgamma_c = sum dy * xhat, dbeta_c = sum dy over n, y, x (both set). Channel range; all images. */
@@ -112,6 +114,8 @@ typedef struct sa_bn_reduce_args {
     sa_range range;
     sa_source xhat, dy;
     sa_ref dgamma, dbeta; /* (C) */
+    sa_ref workspace;     /* reduce_workspace_bytes */
+    size_t workspace_bytes;
 } sa_bn_reduce_args;
 
 /* Max pooling: the first strictly greater value in row-major scan wins; starts at -FLT_MAX with mask -1 (MASK4: 15, MASK2: 0).
@@ -253,6 +257,8 @@ typedef struct sa_kernels {
     sa_status (*conv_workspace_bytes)(const sa_device *device, const sa_conv_request *request, size_t *bytes);
     /* The algorithm `auto` takes for this shape. */
     sa_conv_algorithm (*conv_choose)(const sa_device *device, const sa_conv_shape *shape);
+    /* Of bn_statistics and bn_reduce over a range of images and channels; the CPU needs none. */
+    size_t (*reduce_workspace_bytes)(const sa_device *device, int32_t images, int32_t channels, int32_t height);
     size_t (*loss_workspace_bytes)(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
     size_t (*accuracy_workspace_bytes)(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
 } sa_kernels;

@@ -79,6 +79,7 @@ static sa_status emit_statistics(sa_emitter *e, const sa_layer *layer)
     } else {
         SA_TRY(sa_emit_saved(e, layer, "mean", SA_EMIT_SAVED, bytes, &a->mean));
     }
+    SA_TRY(sa_emit_reduce_workspace(e, layer, &a->range, &a->workspace, &a->workspace_bytes));
     return sa_emit_op(e, layer, "statistics", SA_OP_BN_STATISTICS, &args);
 }
 
@@ -137,6 +138,7 @@ static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
     SA_TRY(sa_emit_grad(e, layer->top[0], &args.bn_reduce.dy));
     args.bn_reduce.dgamma = sa_emit_param_grad(e, layer, 0);
     args.bn_reduce.dbeta = sa_emit_param_grad(e, layer, 1);
+    SA_TRY(sa_emit_reduce_workspace(e, layer, &args.bn_reduce.range, &args.bn_reduce.workspace, &args.bn_reduce.workspace_bytes));
     SA_TRY(sa_emit_op(e, layer, "reduce", SA_OP_BN_REDUCE, &args));
     return sa_emit_backward_from_source(e, layer);
 }

@@ -65,6 +65,9 @@ SA_CHECKED sa_status sa_emit_workspace(sa_emitter *emitter, const sa_layer *laye
 /* The convolution's algorithm and the workspace that goes with it. */
 SA_CHECKED sa_status sa_emit_conv_workspace(sa_emitter *emitter, const sa_layer *layer, sa_conv_request *request, sa_ref *ref,
                                             size_t *bytes);
+/* Of the layer's sums over its bottom. */
+SA_CHECKED sa_status sa_emit_reduce_workspace(sa_emitter *emitter, const sa_layer *layer, const sa_range *range, sa_ref *ref,
+                                              size_t *bytes);
 size_t sa_emit_loss_workspace_bytes(sa_emitter *emitter, const int32_t nchw[4]);
 size_t sa_emit_accuracy_workspace_bytes(sa_emitter *emitter, const int32_t nchw[4]);
 

@@ -158,6 +158,17 @@ sa_conv_backward_form sa_emit_conv_backward_form(const sa_emitter *e, const sa_l
     return e->realizations->layer[layer - e->net->layer].backward;
 }
 
+sa_status sa_emit_reduce_workspace(sa_emitter *e, const sa_layer *layer, const sa_range *range, sa_ref *ref, size_t *bytes)
+{
+    int32_t nchw[4];
+    sa_shape_nchw(&e->net->blob[layer->bottom[0]].shape, nchw);
+    const size_t need = e->device->kernels->reduce_workspace_bytes(e->device, range->image_end - range->image_begin,
+                                                                   range->channel_end - range->channel_begin, nchw[2]);
+    SA_TRY(sa_emit_workspace(e, layer, need, ref));
+    *bytes = need;
+    return SA_OK;
+}
+
 size_t sa_emit_loss_workspace_bytes(sa_emitter *e, const int32_t nchw[4])
 {
     return e->device->kernels->loss_workspace_bytes(e->device, nchw[0], nchw[1], nchw[2], nchw[3]);

@@ -87,6 +87,12 @@ static void materialize(void **state)
     }
 }
 
+static size_t reduce_bytes(dims d, int channels)
+{
+    sa_device *cuda = sa_parity_cuda(p);
+    return cuda->kernels->reduce_workspace_bytes(cuda, d.n, channels, d.h);
+}
+
 static void bn_statistics(void **state)
 {
     (void)state;
@@ -104,7 +110,12 @@ static void bn_statistics(void **state)
             sa_parity_output(p, args.bn_statistics.var, (size_t)d.c);
         }
         if (sa_parity_chance(p, 30)) args.bn_statistics.range.channel_begin = d.c / 2;
-        run_same(SA_OP_BN_STATISTICS, &args, 0);
+        const sa_range *r = &args.bn_statistics.range;
+        sa_op_args on_cuda = args;
+        sa_parity_bounds bounds = {0, reduce_bytes(d, r->channel_end - r->channel_begin), 0};
+        on_cuda.bn_statistics.workspace = sa_parity_workspace();
+        on_cuda.bn_statistics.workspace_bytes = bounds.cuda_workspace_bytes;
+        sa_parity_run(p, SA_OP_BN_STATISTICS, &args, &on_cuda, &bounds);
     }
 }
 
@@ -121,7 +132,11 @@ static void bn_reduce(void **state)
         args.bn_reduce.dbeta = sa_parity_take(p, (size_t)d.c * 4);
         sa_parity_output(p, args.bn_reduce.dgamma, (size_t)d.c);
         sa_parity_output(p, args.bn_reduce.dbeta, (size_t)d.c);
-        run_same(SA_OP_BN_REDUCE, &args, 0);
+        sa_op_args on_cuda = args;
+        sa_parity_bounds bounds = {0, reduce_bytes(d, d.c), 0};
+        on_cuda.bn_reduce.workspace = sa_parity_workspace();
+        on_cuda.bn_reduce.workspace_bytes = bounds.cuda_workspace_bytes;
+        sa_parity_run(p, SA_OP_BN_REDUCE, &args, &on_cuda, &bounds);
     }
 }
 

@@ -8,6 +8,7 @@ const sa_kernels sa_cpu_kernels = {
 #undef KERNEL
         .conv_workspace_bytes = sa_cpu_conv_workspace_bytes,
     .conv_choose = sa_cpu_conv_choose,
+    .reduce_workspace_bytes = sa_cpu_reduce_workspace_bytes,
     .loss_workspace_bytes = sa_cpu_loss_workspace_bytes,
     .accuracy_workspace_bytes = sa_cpu_accuracy_workspace_bytes,
 };

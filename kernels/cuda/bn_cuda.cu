@@ -1,7 +1,8 @@
 /* Batch normalisation's reductions on CUDA: statistics, the gradient's sums, and a convolution's bias gradient.
  *
- * One block a channel: its half warps sum rows, one thread adds the row sums in order of (n, y). No partial sums leave the block,
- * so no workspace, no atomics, one order. The price: as many blocks as channels. */
+ * Two kernels: the whole card sums rows, half a warp a row, into the workspace; then one block a channel adds its rows in order of
+ * (n, y). The order does not depend on how rows are shared out. The bias gradient, which reads one image at a time and has no
+ * workspace, takes both steps in one block a channel. */
 #include "kernels/cuda/bn.cuh"
 
 #include "kernels/cuda/eval_launch.cuh"
@@ -60,53 +61,118 @@ static __device__ __forceinline__ void reduce_lane(const sa_eval_program &progra
     }
 }
 
-/* pieces.range: images, and the channels that blocks stand for. */
+/* The sums of one row. */
+struct sa_row_sums {
+    double sum, product;
+};
+
+/* The row of this half warp, `row` = n * height + y of channel c; nothing from `rows` on. Lane 0 has the sums. */
+template <bool NESTED>
+static __device__ __forceinline__ sa_row_sums reduce_row(const sa_eval_program &program, const sa_pieces &pieces, int c, int row,
+                                                         int rows, bool pair, float *slots)
+{
+    sa_row_sums sums = {0.0, 0.0};
+    if (row < rows)
+        reduce_lane<NESTED>(program, pieces, pieces.range.image_begin + row / pieces.height, c, row % pieces.height,
+                            (int)(threadIdx.x % SA_ROW_LANES), pair, slots, sums.sum, sums.product);
+    sums.sum = sa_add_lanes(sums.sum);
+    sums.product = sa_add_lanes(sums.product);
+    return sums;
+}
+
+static __device__ __forceinline__ int rows_of(const sa_pieces &pieces)
+{
+    return (pieces.range.image_end - pieces.range.image_begin) * pieces.height;
+}
+
+/* Thread 0 adds up to `count` rows of shared memory, in order. */
+static __device__ __forceinline__ void add_rows(const sa_row_sums *some, int count, sa_row_sums &total)
+{
+    for (int r = 0; r < count; r++) {
+        total.sum = total.sum + some[r].sum;
+        total.product = total.product + some[r].product;
+    }
+}
+
+/* pieces.range: images and channels. sums: (channels, rows). Grid: groups of SA_ROWS_AT_ONCE rows; y: channels. */
+template <bool NESTED>
+SA_KERNEL(sa_row_sums_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+          const __grid_constant__ sa_pieces pieces, bool pair, sa_row_sums *__restrict__ sums)
+{
+    SA_DYN_SHARED(float, slots);
+    const int rows = rows_of(pieces), row = (int)blockIdx.x * SA_ROWS_AT_ONCE + (int)(threadIdx.x / SA_ROW_LANES);
+    const sa_row_sums own =
+        reduce_row<NESTED>(program, pieces, pieces.range.channel_begin + (int)blockIdx.y, row, rows, pair, slots);
+    if (threadIdx.x % SA_ROW_LANES == 0 && row < rows) sums[(size_t)blockIdx.y * (size_t)rows + (size_t)row] = own;
+}
+SA_EVAL_REGISTER(sa_row_sums_kernel)
+
+/* One block a channel of the range: adds its rows in order. */
+SA_KERNEL(sa_channel_finish_kernel, sa_eval_block, const sa_row_sums *__restrict__ sums, int rows, int channel_begin,
+          const __grid_constant__ sa_reduce_output out)
+{
+    __shared__ sa_row_sums some[SA_EVAL_THREADS];
+    const sa_row_sums *own = sums + (size_t)blockIdx.x * (size_t)rows;
+    sa_row_sums total = {0.0, 0.0};
+    for (int first = 0; first < rows; first += SA_EVAL_THREADS) {
+        if (first + (int)threadIdx.x < rows) some[threadIdx.x] = own[first + (int)threadIdx.x];
+        __syncthreads();
+        if (threadIdx.x == 0) add_rows(some, min((int)SA_EVAL_THREADS, rows - first), total);
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) finish_channel(out, channel_begin + (int)blockIdx.x, total.sum, total.product);
+}
+SIMT_KERNEL(sa_channel_finish_kernel)
+
+/* Both at once, without a workspace: one block a channel of the range. */
 template <bool NESTED>
 SA_KERNEL(sa_channel_reduce_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_reduce_output out)
 {
     SA_DYN_SHARED(float, slots);
-    __shared__ double row_sum[SA_ROWS_AT_ONCE], row_product[SA_ROWS_AT_ONCE];
-    const int c = pieces.range.channel_begin + (int)blockIdx.x;
-    const int lane = (int)(threadIdx.x % SA_ROW_LANES), part = (int)(threadIdx.x / SA_ROW_LANES);
-    const int rows = (pieces.range.image_end - pieces.range.image_begin) * pieces.height;
-    double total_sum = 0.0, total_product = 0.0; /* thread 0's */
+    __shared__ sa_row_sums some[SA_ROWS_AT_ONCE];
+    const int c = pieces.range.channel_begin + (int)blockIdx.x, rows = rows_of(pieces);
+    sa_row_sums total = {0.0, 0.0};
     for (int first = 0; first < rows; first += SA_ROWS_AT_ONCE) {
-        double sum = 0.0, product = 0.0;
-        int row = first + part;
-        if (row < rows)
-            reduce_lane<NESTED>(program, pieces, pieces.range.image_begin + row / pieces.height, c, row % pieces.height, lane,
-                                out.kind == REDUCE_GRADIENT, slots, sum, product);
-        sum = sa_add_lanes(sum);
-        product = sa_add_lanes(product);
-        if (lane == 0) {
-            row_sum[part] = sum;
-            row_product[part] = product;
-        }
+        const int part = (int)(threadIdx.x / SA_ROW_LANES);
+        const sa_row_sums own = reduce_row<NESTED>(program, pieces, c, first + part, rows, false, slots);
+        if (threadIdx.x % SA_ROW_LANES == 0) some[part] = own;
         __syncthreads();
-        if (threadIdx.x == 0) {
-            for (int r = 0; r < SA_ROWS_AT_ONCE && first + r < rows; r++) {
-                total_sum = total_sum + row_sum[r];
-                total_product = total_product + row_product[r];
-            }
-        }
+        if (threadIdx.x == 0) add_rows(some, min((int)SA_ROWS_AT_ONCE, rows - first), total);
         __syncthreads();
     }
-    if (threadIdx.x == 0) finish_channel(out, c, total_sum, total_product);
+    if (threadIdx.x == 0) finish_channel(out, c, total.sum, total.product);
 }
 SA_EVAL_REGISTER(sa_channel_reduce_kernel)
 
+size_t sa_cuda_reduce_workspace_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height)
+{
+    (void)device;
+    return (size_t)images * (size_t)channels * (size_t)height * sizeof(sa_row_sums);
+}
+
 static sa_status reduce_channels(sa_cuda_device *device, const sa_range *range, const sa_source *const *sources, int count,
-                                 sa_reduce_output out)
+                                 const sa_ref *workspace, size_t workspace_bytes, sa_reduce_output out)
 {
     sa_eval_program program;
     const sa_node *root = sa_source_root(sources[0]);
-    const int channels = range->channel_end - range->channel_begin;
+    const int images = range->image_end - range->image_begin, channels = range->channel_end - range->channel_begin;
+    const int rows = images * root->height;
+    const size_t wanted = sa_cuda_reduce_workspace_bytes(&device->base, images, channels, root->height);
     SA_TRY(sa_eval_compile(sources, count, &program));
     sa_pieces pieces = {*range, root->height, root->width, 0, 0};
     if (channels == 0) return SA_OK;
-    out.count = (double)(range->image_end - range->image_begin) * (double)root->height * (double)root->width;
-    SA_EVAL_LAUNCH(sa_channel_reduce_kernel, {&program}, (unsigned)channels, 0, device->stream, program, pieces, out);
+    if (workspace_bytes < wanted)
+        SA_FAIL(SA_CAPACITY, "batch norm: a workspace of %zu bytes for %d channels of %d rows, %zu wanted", workspace_bytes,
+                channels, rows, wanted);
+    if (channels > 65535) SA_FAIL(SA_UNSUPPORTED, "batch norm: %d channels are too many for one kernel", channels);
+    out.count = (double)images * (double)root->height * (double)root->width;
+    sa_row_sums *sums = (sa_row_sums *)workspace->ptr;
+    const dim3 grid((unsigned)((rows + SA_ROWS_AT_ONCE - 1) / SA_ROWS_AT_ONCE), (unsigned)channels);
+    if (rows > 0)
+        SA_EVAL_LAUNCH(sa_row_sums_kernel, {&program}, grid, 0, device->stream, program, pieces, out.kind == REDUCE_GRADIENT, sums);
+    SA_CUDA_TRY(sa_launch(sa_channel_finish_kernel, (unsigned)channels, 0, device->stream, (const sa_row_sums *)sums, rows,
+                          range->channel_begin, out));
     return SA_OK;
 }
 
@@ -117,7 +183,7 @@ sa_status sa_cuda_bn_statistics(sa_device *device, const sa_bn_statistics_args *
     out.kind = REDUCE_STATISTICS;
     out.eps = args->eps;
     out.mean = (float *)args->mean.ptr, out.inv_std = (float *)args->inv_std.ptr, out.var = (float *)args->var.ptr;
-    return reduce_channels(sa_cuda(device), &args->range, sources, 1, out);
+    return reduce_channels(sa_cuda(device), &args->range, sources, 1, &args->workspace, args->workspace_bytes, out);
 }
 
 sa_status sa_cuda_bn_reduce(sa_device *device, const sa_bn_reduce_args *args)
@@ -126,7 +192,7 @@ sa_status sa_cuda_bn_reduce(sa_device *device, const sa_bn_reduce_args *args)
     sa_reduce_output out = {};
     out.kind = REDUCE_GRADIENT;
     out.dgamma = (float *)args->dgamma.ptr, out.dbeta = (float *)args->dbeta.ptr;
-    return reduce_channels(sa_cuda(device), &args->range, sources, 2, out);
+    return reduce_channels(sa_cuda(device), &args->range, sources, 2, &args->workspace, args->workspace_bytes, out);
 }
 
 sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, const sa_source *source, float *sums, bool accumulate)
@@ -135,5 +201,12 @@ sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, co
     out.kind = REDUCE_SUM;
     out.sum = sums;
     out.accumulate = accumulate;
-    return reduce_channels(device, range, &source, 1, out);
+    const sa_node *root = sa_source_root(source);
+    const sa_pieces pieces = {*range, root->height, root->width, 0, 0};
+    sa_eval_program program;
+    SA_TRY(sa_compile_one(source, &program));
+    if (range->channel_end == range->channel_begin) return SA_OK;
+    SA_EVAL_LAUNCH(sa_channel_reduce_kernel, {&program}, (unsigned)(range->channel_end - range->channel_begin), 0, device->stream,
+                   program, pieces, out);
+    return SA_OK;
 }

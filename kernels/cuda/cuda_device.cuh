@@ -85,6 +85,7 @@ void sa_cuda_conv_dnn_forget(sa_cuda_device *device); /* frees what was remember
 /* An error if this binary holds no code that the current card can run. */
 cudaError_t sa_cuda_find_code(void);
 sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape);
+size_t sa_cuda_reduce_workspace_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height);
 size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
 size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
 

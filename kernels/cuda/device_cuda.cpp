@@ -315,7 +315,7 @@ SA_OPS(SA_CUDA_ENTRY)
 #undef SA_CUDA_ENTRY
 #define SA_CUDA_ENTRY(kind, field) run_##field,
 static const sa_kernels kernels = {SA_OPS(SA_CUDA_ENTRY) sa_cuda_conv_workspace_bytes, sa_cuda_conv_choose,
-                                   sa_cuda_loss_workspace_bytes, sa_cuda_accuracy_workspace_bytes};
+                                   sa_cuda_reduce_workspace_bytes, sa_cuda_loss_workspace_bytes, sa_cuda_accuracy_workspace_bytes};
 #undef SA_CUDA_ENTRY
 
 static sa_status find_card(int index, cudaDeviceProp *card)

@@ -19,7 +19,7 @@ typedef struct step {
     size_t used;
     sa_slab data, label, conv, pooled, mask, scores, gradient;
     sa_ref weight, bias, gamma, beta, mean, inv_std, class_weight, dweight, history, loss, divisor, accuracy, state, workspace;
-    size_t workspace_bytes, conv_bytes, loss_bytes, accuracy_bytes;
+    size_t workspace_bytes, conv_bytes, loss_bytes, accuracy_bytes, reduce_bytes;
 } step;
 
 static sa_ref take(step *s, size_t bytes)
@@ -80,6 +80,7 @@ static sa_status plan(step *s)
     SA_TRY(k->conv_workspace_bytes(s->device, &request, &backward));
     s->conv_bytes = forward;
     s->workspace_bytes = backward;
+    s->reduce_bytes = k->reduce_workspace_bytes(s->device, N, CHANNELS, H);
     s->loss_bytes = k->loss_workspace_bytes(s->device, N, CLASSES, PH, PW);
     s->accuracy_bytes = k->accuracy_workspace_bytes(s->device, N, CLASSES, PH, PW);
     SA_TRY(s->device->functions->alloc(s->device, ARENA_BYTES, (void **)&s->arena));
@@ -126,7 +127,8 @@ static sa_status run_ops(const step *s)
     sa_op_args a = {
         .conv_forward = {conv_shape, SA_CONV_FFT, all, dense(&s->data), s->conv, s->weight, s->bias, s->workspace, s->conv_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_FORWARD, &a));
-    a = (sa_op_args){.bn_statistics = {all, dense(&s->conv), 1e-9f, s->mean, s->inv_std, SA_REF_NONE}};
+    a = (sa_op_args){
+        .bn_statistics = {all, dense(&s->conv), 1e-9f, s->mean, s->inv_std, SA_REF_NONE, s->workspace, s->reduce_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_BN_STATISTICS, &a));
     a = (sa_op_args){.pool_forward = {all, window, normalised(s), s->pooled, s->mask}};
     SA_TRY(sa_op_run(d, SA_OP_POOL_FORWARD, &a));

@@ -105,6 +105,12 @@ static sa_conv_algorithm choose(const sa_device *device, const sa_conv_shape *sh
     return inner->kernels->conv_choose(inner, shape);
 }
 
+static size_t reduce_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height)
+{
+    const sa_device *inner = ((const failing_device *)device)->inner;
+    return inner->kernels->reduce_workspace_bytes(inner, images, channels, height);
+}
+
 static size_t loss_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width)
 {
     const sa_device *inner = ((const failing_device *)device)->inner;
@@ -123,6 +129,7 @@ static const sa_kernels kernels = {
 #undef ENTRY
         .conv_workspace_bytes = workspace_bytes,
     .conv_choose = choose,
+    .reduce_workspace_bytes = reduce_bytes,
     .loss_workspace_bytes = loss_bytes,
     .accuracy_workspace_bytes = accuracy_bytes,
 };
