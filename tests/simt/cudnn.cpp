@@ -251,18 +251,6 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithmMaxCount(cudnnHandle_t, 
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* Room for an entry of each math type. */
-#define SIMT_MAX_COUNT(name, algorithms)                                                  \
-    cudnnStatus_t cudnnGetConvolution##name##AlgorithmMaxCount(cudnnHandle_t, int *count) \
-    {                                                                                     \
-        *count = 3 * algorithms;                                                          \
-        return CUDNN_STATUS_SUCCESS;                                                      \
-    }
-SIMT_MAX_COUNT(Forward, CUDNN_CONVOLUTION_FWD_ALGO_COUNT)
-SIMT_MAX_COUNT(BackwardData, CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT)
-SIMT_MAX_COUNT(BackwardFilter, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT)
-#undef SIMT_MAX_COUNT
-
 cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t, const cudnnTensorDescriptor_t x,
                                                      const cudnnFilterDescriptor_t w, const cudnnConvolutionDescriptor_t conv,
                                                      const cudnnTensorDescriptor_t y, const int wanted, int *returned,
