@@ -67,7 +67,7 @@ static const struct argp_option OPTIONS[] = {
     {"input", KEY_INPUT, "NAME=N,C,H,W", 0, "replaces the shape of one input (repeatable)", 0},
     {"data-root", KEY_DATA_ROOT, "DIR", 0,
      "folder that the names in the net's lists are relative to (default: the working directory, else the net's folder)", 0},
-    {"device", KEY_DEVICE, "D", 0, "auto, cpu or cuda", 0},
+    {"device", KEY_DEVICE, "D", 0, "auto, cpu, cuda or cuda:N, the Nth card from 0", 0},
     {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
     {0},
 };
