@@ -77,8 +77,9 @@ traffic_is_as_good_as_it_was()
 sa_sgd_update_kernel global 1.01
 sa_add_bias_kernel global 1.01
 sa_loss_finish_kernel shared 1.01
-sa_channel_reduce_kernel<false> shared 1.01
-sa_channel_reduce_kernel<false> global 1.5
+sa_channel_finish_kernel shared 1.01
+sa_channel_finish_kernel global 1.01
+sa_row_sums_kernel<false> global 1.5
 END
 }
 if traffic_is_as_good_as_it_was >"$log" 2>&1; then
