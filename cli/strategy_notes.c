@@ -61,7 +61,7 @@ static void note_values(const char *command, const char *text, const sa_strategy
     int channels = 0, convolutions = 0;
     char note[160];
     for (int l = 0; l < net->layer_count; l++) {
-        if (!sa_layer_is(&net->layer[l], "Convolution")) continue;
+        if (!net->layer[l].type->convolves) continue;
         int out = net->blob[net->layer[l].top[0]].shape.dim[1];
         convolutions++;
         if (out > channels) channels = out;

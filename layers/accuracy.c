@@ -65,6 +65,7 @@ const sa_layer_type sa_layer_accuracy = {
     .max_bottoms = 2,
     .min_tops = 1,
     .max_tops = 2,
+    .is_metric = true,
     .caffe_tops_on_host = true,
     .caffe_gpu_scratch_diffs = {1u << 0 | 1u << 1, 1u << 0},
     .setup = setup,

@@ -103,7 +103,7 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
     if (!is_inference(layer) && !sa_emit_is_again(e)) {
         SA_TRY(emit_statistics(e, layer));
-        if (sa_emit_get_choices(e)->bn_copies) SA_TRY(emit_copies(e, layer));
+        if (sa_emit_caffe_layout(e)) SA_TRY(emit_copies(e, layer));
     }
     return sa_emit_forward_from_source(e, layer);
 }
@@ -170,6 +170,12 @@ const sa_layer_type sa_layer_bn = {
     .grad_tops = 1,
     .in_place = true,
     .segnet_fork = true,
+    .pointwise = true,
+    .channels_apart = true,
+    .reads_bottom = true,
+    .grad_over_bottom = true,
+    .source_nodes = 2,
+    .keeps_bottom = is_inference,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,

@@ -25,6 +25,13 @@ static sa_status check_channels(const sa_conv_param *p, int32_t in_channels)
     return SA_OK;
 }
 
+static bool mixes_few_planes(const conv_config *config)
+{
+    const sa_window_param *p = &config->window;
+    bool pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_h == 0 && p->pad_w == 0;
+    return pointwise && config->param.num_output <= MIX_CHANNELS_MAX;
+}
+
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
@@ -46,6 +53,7 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     layer->param[0].filler = config->param.weight_filler;
     layer->param[1].shape = (sa_shape){1, {config->param.num_output, 0, 0, 0}};
     layer->param[1].filler = config->param.bias_filler;
+    layer->mixes_few_planes = mixes_few_planes(config);
     if (config->param.group > 1) layer->not_computed = "convolutions in groups";
     if (config->dilation_h > 1 || config->dilation_w > 1) layer->not_computed = "dilated convolutions";
     return SA_OK;
@@ -56,14 +64,6 @@ sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in
     const sa_window_param *p = &((const conv_config *)convolution->config)->window;
     return (sa_conv_shape){in[1],       in[2],       in[3],       out[1],      out[2],   out[3],
                            p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h, p->pad_w};
-}
-
-bool sa_convolution_mixes(const sa_layer *convolution)
-{
-    const conv_config *config = convolution->config;
-    const sa_window_param *p = &config->window;
-    bool pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_h == 0 && p->pad_w == 0;
-    return pointwise && config->param.num_output <= MIX_CHANNELS_MAX;
 }
 
 static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
@@ -179,7 +179,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 
 static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 {
-    bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]), mixes = sa_convolution_mixes(layer);
+    bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]), mixes = layer->mixes_few_planes;
     SA_TRY(emit_gradients(e, layer, want_dx && !mixes));
     return mixes ? sa_emit_backward_from_source(e, layer) : SA_OK;
 }
@@ -219,6 +219,11 @@ const sa_layer_type sa_layer_convolution = {
     .max_tops = 1,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .channels_apart = true,
+    .convolves = true,
+    .keeps_top = true,
+    .reads_bottom = true,
+    .source_nodes = 1,
     .caffe_all_top_diffs = true,
     .setup = setup,
     .caffe_touched_diffs = sa_caffe_touches_all,

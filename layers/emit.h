@@ -9,13 +9,8 @@
 
 typedef struct sa_emitter sa_emitter;
 
-/* What the strategy chose for private buffers of layers. */
-typedef struct sa_emit_choices {
-    bool caffe_layout; /* Caffe's private buffers exist and are used */
-    bool bn_copies;    /* BN keeps buffer_blob and x_norm */
-    bool stored_prob;  /* SoftmaxWithLoss keeps its softmax */
-} sa_emit_choices;
-const sa_emit_choices *sa_emit_get_choices(const sa_emitter *emitter);
+/* Caffe's private buffers exist and are used: BN keeps buffer_blob and x_norm, SoftmaxWithLoss its softmax. */
+bool sa_emit_caffe_layout(const sa_emitter *emitter);
 const sa_layer *sa_emit_layers(const sa_emitter *emitter);
 const sa_blob *sa_emit_blob(const sa_emitter *emitter, int blob);
 const sa_blob *sa_emit_blobs(const sa_emitter *emitter);
@@ -31,7 +26,6 @@ SA_CHECKED sa_status sa_emit_data(sa_emitter *emitter, int blob, sa_source *sour
 bool sa_emit_data_is_stored(const sa_emitter *emitter, int blob);                    /* has (or gets) memory: own or another's */
 bool sa_emit_data_is_present(const sa_emitter *emitter, int blob);                   /* can be read as DENSE right now */
 SA_CHECKED sa_status sa_emit_data_out(sa_emitter *emitter, int blob, sa_slab *slab); /* where to write it; makes the buffer */
-sa_encoding sa_emit_mask_encoding(const sa_emitter *emitter, int blob);
 /* A pooling's mask, as DENSE slab: of its mask top, or the private one of a pooling without mask top. */
 SA_CHECKED sa_status sa_emit_mask(sa_emitter *emitter, const sa_layer *pooling, sa_slab *mask);
 SA_CHECKED sa_status sa_emit_mask_out(sa_emitter *emitter, const sa_layer *pooling, sa_slab *mask);

@@ -89,5 +89,6 @@ const sa_layer_type sa_layer_dense_image_data = {
     .grad_tops = SA_LAYER_TOPS_MAX,
     .is_input = true,
     .segnet_fork = true,
+    .lists_images = true,
     .setup = dense_setup,
 };

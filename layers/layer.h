@@ -67,6 +67,9 @@ typedef struct sa_layer {
     bool test_phase;
     bool caffe_segnet; /* the net uses layers of SegNet's fork of Caffe, whose private buffers differ a little */
     bool needs_backward;
+    sa_window window;      /* of a type that makes_mask; set by setup */
+    bool mixes_few_planes; /* of a type that convolves, set by setup: a 1x1 classifier of few classes, the gradient of whose bottom
+                            * is the expression CHANNEL_MIX under every strategy and algorithm, so that its reader may compute it */
     const char *not_computed; /* why segarena has no ops for it ("group 2"), only shapes and Caffe's memory; NULL: it has */
 } sa_layer;
 
@@ -126,17 +129,35 @@ typedef struct sa_layer_type {
     const sa_field *extra_table;
     size_t extra_offset; /* of the struct it fills, inside config */
     int min_bottoms, max_bottoms, min_tops, max_tops;
-    int grad_bottoms, grad_tops;     /* so many first bottoms can get, first tops can pass on, a gradient */
-    bool in_place;                   /* a top may have the name of its bottom */
-    bool is_loss;                    /* has loss weight 1 by default */
-    bool second_top_is_mask;         /* where each maximum was */
-    bool is_input;                   /* its tops are fed from outside */
-    bool accounted_only;             /* no ops yet: shapes and Caffe's memory alone */
-    bool segnet_fork;                /* only SegNet's fork of Caffe has it */
-    bool caffe_shares_data;          /* Caffe: top i is the bottom's buffer, for every i ... */
-    bool caffe_shares_diff;          /* ... and so are their gradients */
-    bool caffe_shares_single;        /* Caffe: with one bottom and one top both share data and gradient */
-    bool caffe_all_top_diffs;        /* Caffe: its backward pass touches the gradient of every top, not of the first alone */
+    int grad_bottoms, grad_tops; /* so many first bottoms can get, first tops can pass on, a gradient */
+    bool in_place;               /* a top may have the name of its bottom */
+    bool is_loss;                /* has loss weight 1 by default */
+    bool is_input;               /* its tops are fed from outside */
+    bool accounted_only;         /* no ops yet: shapes and Caffe's memory alone */
+    bool segnet_fork;            /* only SegNet's fork of Caffe has it */
+    /* What passes, emitter and reports ask. All unset means: its tops and the gradients of its bottoms are stored, nothing is
+     * shared. */
+    bool shares_bottom;  /* every top is bottom 0 itself, for one more reader; the gradient is the sum of the tops' */
+    bool pointwise;      /* each element of top 0 is a formula of the same element of bottom 0 and of values per channel */
+    bool channels_apart; /* a channel of its tops needs no other channel of them */
+    bool convolves;      /* its ops are convolutions: strategies choose an algorithm, a workspace, the form of the backward pass */
+    bool makes_mask;     /* it keeps where each maximum was: in its second top, or in a private mask */
+    int mask_bottom;     /* the bottom that is a mask, 0: none is */
+    bool keeps_top;      /* an op makes top 0, and the backward pass doesn't read it: it may be dropped or narrowed */
+    bool reads_top;      /* the backward pass tests whether top 0 is above 0, or bottom 0: the same */
+    bool keeps_gate;     /* top 0 is above 0 where bottom 0 is and a gradient passes */
+    bool reads_bottom;   /* the backward pass reads bottom 0; in Caffe's layout perhaps a private copy */
+    bool grad_over_bottom;    /* the gradient of bottom 0 may overwrite it, if there is no private copy */
+    bool cheap_grad;          /* the gradient of bottom 0 is a formula of that of top 0 and of what is kept anyway */
+    bool cheap_again;         /* top 0 is a formula of few channels: cheaper to compute again than to keep */
+    bool ignores_bottoms;     /* it only takes them off the net's outputs */
+    bool is_metric;           /* its tops tell how well the net does */
+    bool lists_images;        /* an input whose batches come from a list of images; its config is sa_dense_image_config_layer */
+    int source_nodes;         /* nodes that its formulas (top_source, bottom_grad_source) put on top of what they read */
+    bool caffe_shares_data;   /* Caffe: top i is the bottom's buffer, for every i ... */
+    bool caffe_shares_diff;   /* ... and so are their gradients */
+    bool caffe_shares_single; /* Caffe: with one bottom and one top both share data and gradient */
+    bool caffe_all_top_diffs; /* Caffe: its backward pass touches the gradient of every top, not of the first alone */
     bool caffe_tops_point_elsewhere; /* Caffe: its tops have no buffers, they point into private ones */
     bool caffe_tops_on_host;         /* Caffe: its tops are made on the host, in GPU mode too */
     /* Caffe: bottoms (a bit each) whose gradients are scratch of the forward pass on a GPU: those of a layer with one top, and of
@@ -157,6 +178,8 @@ typedef struct sa_layer_type {
     sa_status (*emit_forward)(struct sa_emitter *emitter, const sa_layer *layer);
     /* Emits the ops that make the parameter gradients and those bottom gradients which are stored. NULL: no backward. */
     sa_status (*emit_backward)(struct sa_emitter *emitter, const sa_layer *layer);
+    /* Does the backward pass read bottom 0 under every strategy, so that no top may be written over it? NULL: no. */
+    bool (*keeps_bottom)(const sa_layer *layer);
     /* The expression of a top, or of a bottom's gradient, that is not stored. NULL: always stored. */
     sa_status (*top_source)(struct sa_emitter *emitter, const sa_layer *layer, int top, sa_source *source);
     sa_status (*bottom_grad_source)(struct sa_emitter *emitter, const sa_layer *layer, int bottom, sa_source *source);
@@ -167,14 +190,20 @@ const sa_layer_type *sa_layer_type_find(const char *name);
 /* The i-th registered type, NULL after the last. */
 const sa_layer_type *sa_layer_type_at(int i);
 
-/* The Pooling layer whose mask this Upsample layer reads, if the mask points into planes of the Upsample's own size, so that window
- * positions can stand for indices; else NULL. layers: the net's table. */
-const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs);
-sa_window sa_pooling_window(const sa_layer *pooling);
-/* Is the gradient of the Convolution's bottom a mix of few planes (a 1x1 classifier of few classes)? Then it is the expression
- * CHANNEL_MIX under every strategy and algorithm, so that whoever reads it may compute it. */
-bool sa_convolution_mixes(const sa_layer *convolution);
-/* in, out: (N, C, H, W) of a Convolution's bottom and top. */
+/* The type that the net inserts where a blob has several readers; files must not have it. */
+extern const sa_layer_type sa_layer_split;
+
+/* ---- layer_queries.c; layers, blobs: the net's tables ---- */
+
+/* The blob that `blob` comes from, back through layers that share their bottom. */
+int sa_blob_behind_splits(const sa_layer *layers, const sa_blob *blobs, int blob);
+/* The layer whose mask this one reads, if the mask points into planes of the layer's own size, so that window positions can stand
+ * for indices; else NULL. */
+const sa_layer *sa_layer_mask_maker(const sa_layer *layer, const sa_layer *layers, const sa_blob *blobs);
+/* The row of Caffe's memory table that a blob's data, or its gradient, belongs to: SA_CAFFE_*. */
+const char *sa_caffe_blob_category(const sa_layer *maker, const sa_blob *blob, bool grad);
+
+/* Of a layer that convolves; in, out: (N, C, H, W) of its bottom and top. */
 sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4]);
 
 #endif

@@ -17,7 +17,7 @@ static sa_status scale_source(sa_emitter *e, const sa_layer *layer, const sa_sou
 {
     const sa_lrn_param *config = layer->config;
     const sa_shape *shape = &sa_emit_blob(e, layer->bottom[0])->shape;
-    bool caffe = sa_emit_get_choices(e)->caffe_layout;
+    bool caffe = sa_emit_caffe_layout(e);
     if (caffe && sa_emit_has_saved(e, layer, "scale")) {
         sa_ref at;
         SA_TRY(sa_emit_saved(e, layer, "scale", SA_EMIT_SAVED, sa_shape_elements(shape) * 4, &at));
@@ -48,7 +48,7 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
 
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
-    if (sa_emit_get_choices(e)->caffe_layout && !sa_emit_is_again(e)) {
+    if (sa_emit_caffe_layout(e) && !sa_emit_is_again(e)) {
         const sa_shape *shape = &sa_emit_blob(e, layer->bottom[0])->shape;
         sa_source x, scale;
         sa_ref at;
@@ -108,6 +108,9 @@ const sa_layer_type sa_layer_lrn = {
     .max_tops = 1,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .reads_bottom = true,
+    .cheap_again = true,
+    .source_nodes = 1,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,

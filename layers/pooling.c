@@ -5,21 +5,6 @@
 
 #include "core/checked.h"
 
-typedef struct pooling_config {
-    sa_pooling_param param; /* first: the field table fills it */
-    sa_window window;       /* resolved by setup */
-} pooling_config;
-
-static void config_init(void *config)
-{
-    sa_pooling_param_init(&((pooling_config *)config)->param);
-}
-
-sa_window sa_pooling_window(const sa_layer *pooling)
-{
-    return ((const pooling_config *)pooling->config)->window;
-}
-
 /* H' = ceil((H + 2p - k) / s) + 1 (FLOOR: rounded down); with pad less one if the last window would start beyond the plane and its
  * pad */
 static int32_t pooled_size(int32_t size, int32_t kernel, int32_t stride, int32_t pad, bool padded, bool round_down)
@@ -29,9 +14,8 @@ static int32_t pooled_size(int32_t size, int32_t kernel, int32_t stride, int32_t
     return (int32_t)pooled;
 }
 
-static sa_status resolve_window(pooling_config *config, const sa_shape *shape)
+static sa_status resolve_window(const sa_pooling_param *param, const sa_shape *shape, sa_window *window)
 {
-    const sa_pooling_param *param = &config->param;
     const sa_pair_param whole = {.h = shape->dim[2], .w = shape->dim[3], .h_given = true, .w_given = true};
     bool kernel_given = param->kernel.count || param->kernel.h_given || param->kernel.w_given;
     sa_window_param p;
@@ -39,7 +23,7 @@ static sa_status resolve_window(pooling_config *config, const sa_shape *shape)
     SA_TRY(sa_window_param_resolve(param->global_pooling ? &whole : &param->kernel, &param->stride, &param->pad, &p));
     if (param->global_pooling && (p.pad_h || p.pad_w || p.stride_h != 1 || p.stride_w != 1))
         SA_FAIL(SA_INVALID, "'global_pooling' needs stride 1 and pad 0");
-    config->window = (sa_window){p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_h, p.pad_w};
+    *window = (sa_window){p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_h, p.pad_w};
     return SA_OK;
 }
 
@@ -57,30 +41,29 @@ static bool window_outside(const sa_shape *shape, const sa_window *w, bool round
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    pooling_config *config = layer->config;
+    const sa_pooling_param *param = layer->config;
     sa_shape shape = blobs[layer->bottom[0]].shape;
-    SA_TRY(resolve_window(config, &shape));
-    sa_window w = config->window;
+    SA_TRY(resolve_window(param, &shape, &layer->window));
+    const sa_window w = layer->window;
     if (w.pad_h >= w.kernel_h || w.pad_w >= w.kernel_w)
         SA_FAIL(SA_INVALID, "pad %dx%d must be smaller than the kernel %dx%d", w.pad_h, w.pad_w, w.kernel_h, w.kernel_w);
     if (w.kernel_h > shape.dim[2] + 2 * (int64_t)w.pad_h || w.kernel_w > shape.dim[3] + 2 * (int64_t)w.pad_w)
         SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", w.kernel_h, w.kernel_w,
                 blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], w.pad_h, w.pad_w);
-    if (config->param.method != SA_POOL_MAX && layer->top_count > 1)
-        SA_FAIL(SA_INVALID, "only MAX pooling has a second top, the mask");
-    if (config->param.method == SA_POOL_AVE) layer->not_computed = "pool: AVE";
-    if (config->param.method == SA_POOL_STOCHASTIC) layer->not_computed = "pool: STOCHASTIC";
-    if (window_outside(&shape, &w, config->param.round_down)) layer->not_computed = "a last window wholly outside of the plane";
+    if (param->method != SA_POOL_MAX && layer->top_count > 1) SA_FAIL(SA_INVALID, "only MAX pooling has a second top, the mask");
+    if (param->method == SA_POOL_AVE) layer->not_computed = "pool: AVE";
+    if (param->method == SA_POOL_STOCHASTIC) layer->not_computed = "pool: STOCHASTIC";
+    if (window_outside(&shape, &w, param->round_down)) layer->not_computed = "a last window wholly outside of the plane";
     bool padded = w.pad_h || w.pad_w;
-    shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h, padded, config->param.round_down);
-    shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w, padded, config->param.round_down);
+    shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h, padded, param->round_down);
+    shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w, padded, param->round_down);
     for (int i = 0; i < layer->top_count; i++) blobs[layer->top[i]].shape = shape;
     return SA_OK;
 }
 
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
-    sa_op_args args = {.pool_forward = {.range = sa_emit_range(e, layer->top[0]), .window = sa_pooling_window(layer)}};
+    sa_op_args args = {.pool_forward = {.range = sa_emit_range(e, layer->top[0]), .window = layer->window}};
     sa_pool_forward_args *a = &args.pool_forward;
     a->mask.at.buffer = SA_NO_BUFFER;
     SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
@@ -96,13 +79,13 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     sa_node *node;
     SA_TRY(sa_emit_grad(e, layer->top[0], source));
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_POOL_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
-    node->window = sa_pooling_window(layer);
+    node->window = layer->window;
     return sa_emit_mask(e, layer, &node->slab);
 }
 
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
 {
-    int32_t method = ((const pooling_config *)layer->config)->param.method;
+    int32_t method = ((const sa_pooling_param *)layer->config)->method;
     size_t bytes = sa_blob_bytes(&blobs[layer->top[0]]);
     if (layer->top_count == 2 || method == SA_POOL_AVE) return 0;
     list[0] = (sa_caffe_buffer){"mask", SA_CAFFE_POOL_INDICES, bytes, bytes, "max_idx_"};
@@ -114,15 +97,19 @@ const sa_layer_type sa_layer_pooling = {
     .name = "Pooling",
     .config_field = "pooling_param",
     .config_table = sa_pooling_fields,
-    .config_bytes = sizeof(pooling_config),
-    .config_init = config_init,
+    .config_bytes = sizeof(sa_pooling_param),
+    .config_init = sa_pooling_param_init,
     .min_bottoms = 1,
     .max_bottoms = 1,
     .min_tops = 1,
     .max_tops = 2,
     .grad_bottoms = 1,
     .grad_tops = 1,
-    .second_top_is_mask = true,
+    .channels_apart = true,
+    .makes_mask = true,
+    .keeps_top = true,
+    .cheap_grad = true,
+    .source_nodes = 1,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,

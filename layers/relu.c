@@ -2,8 +2,6 @@
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
-extern const sa_layer_type sa_layer_dropout;
-
 static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
 {
     (void)top;
@@ -12,13 +10,13 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     return sa_emit_join(e, layer, source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
 }
 
-/* The blob to test for being above 0. Where Dropout has overwritten the output, its own does: what it dropped has no gradient. */
+/* The blob to test for being above 0. Where a layer that keeps the gate has overwritten the output, its own top does. */
 static int gate_blob(const sa_emitter *e, const sa_layer *layer)
 {
     int blob = layer->top[0];
     while (!sa_emit_data_is_present(e, blob)) {
         int reader = sa_emit_blob(e, blob)->consumer;
-        if (reader < 0 || sa_emit_layers(e)[reader].type != &sa_layer_dropout) return layer->bottom[0];
+        if (reader < 0 || !sa_emit_layers(e)[reader].type->keeps_gate) return layer->bottom[0];
         blob = sa_emit_layers(e)[reader].top[0];
     }
     return blob;
@@ -52,6 +50,11 @@ const sa_layer_type sa_layer_relu = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .in_place = true,
+    .pointwise = true,
+    .channels_apart = true,
+    .reads_top = true,
+    .cheap_grad = true,
+    .source_nodes = 1,
     .setup = setup,
     .emit_forward = sa_emit_forward_from_source,
     .emit_backward = sa_emit_backward_from_source,

@@ -13,5 +13,6 @@ const sa_layer_type sa_layer_silence = {
     .max_bottoms = SA_LAYER_BOTTOMS_MAX,
     .min_tops = 0,
     .max_tops = 0,
+    .ignores_bottoms = true,
     .setup = setup,
 };

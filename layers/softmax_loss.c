@@ -66,7 +66,7 @@ static sa_status prob_slab(sa_emitter *e, const sa_layer *layer, sa_slab *slab)
 /* scores: the kept softmax or the logits */
 static sa_status scores_source(sa_emitter *e, const sa_layer *layer, sa_source *scores, bool *is_prob)
 {
-    *is_prob = sa_emit_get_choices(e)->stored_prob;
+    *is_prob = sa_emit_caffe_layout(e);
     if (!*is_prob) return sa_emit_data(e, layer->bottom[0], scores);
     sa_slab slab;
     SA_TRY(prob_slab(e, layer, &slab));
@@ -76,7 +76,7 @@ static sa_status scores_source(sa_emitter *e, const sa_layer *layer, sa_source *
 
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
-    if (sa_emit_get_choices(e)->stored_prob) {
+    if (sa_emit_caffe_layout(e)) {
         sa_op_args soft = {.softmax = {.range = sa_emit_range(e, layer->bottom[0])}};
         SA_TRY(sa_emit_data(e, layer->bottom[0], &soft.softmax.x));
         SA_TRY(prob_slab(e, layer, &soft.softmax.prob));
@@ -145,6 +145,8 @@ const sa_layer_type sa_layer_softmax_loss = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .is_loss = true,
+    .reads_bottom = true,
+    .grad_over_bottom = true,
     .caffe_tops_on_host = true,
     .setup = setup,
     .label_rule = label_rule,

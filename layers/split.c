@@ -27,7 +27,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
         sa_node *node;
         if (sa_emit_blob(e, layer->top[i])->needs_grad) {
             SA_TRY(sa_emit_grad(e, layer->top[i], &next));
-        } else if (sa_emit_get_choices(e)->caffe_layout) { /* Caffe adds a gradient that is zero from start to end */
+        } else if (sa_emit_caffe_layout(e)) { /* Caffe adds a gradient that is zero from start to end */
             char suffix[32];
             sa_ref zero;
             snprintf(suffix, sizeof suffix, "split_%d.grad", i);
@@ -72,6 +72,8 @@ const sa_layer_type sa_layer_split = {
     .max_tops = SA_LAYER_TOPS_MAX,
     .grad_bottoms = 1,
     .grad_tops = SA_LAYER_TOPS_MAX,
+    .shares_bottom = true,
+    .channels_apart = true,
     .caffe_shares_data = true,
     .caffe_all_top_diffs = true,
     .setup = setup,

@@ -36,11 +36,10 @@ static void remedy_text(const sa_upsample_param *param, const int32_t bottom[4],
 /* A mask says where in the pooling's plane each maximum was: in any other plane its numbers are other places. */
 static sa_status check(const sa_layer *layer, const sa_layer *layers, const sa_blob *blobs)
 {
-    extern const sa_layer_type sa_layer_pooling;
     const sa_blob *mask = &blobs[layer->bottom[1]];
     const sa_layer *maker = &layers[mask->producer];
     if (maker->type->is_input) return SA_OK; /* whoever feeds it knows; synthetic data is refused (net/feed.c) */
-    if (maker->type != &sa_layer_pooling || mask->producer_top != 1)
+    if (!maker->type->makes_mask || mask->producer_top != 1)
         SA_FAIL(SA_INVALID,
                 "its second bottom '%s', a top of layer '%s' (%s), is no mask: it has to be the second top of a Pooling",
                 mask->name, maker->name, maker->type->name);
@@ -54,37 +53,20 @@ static sa_status check(const sa_layer *layer, const sa_layer *layers, const sa_b
             (int)out[2], (int)out[3], mask->name, (int)plane[2], (int)plane[3], pooled->name, maker->name, remedy);
 }
 
-const sa_layer *sa_upsample_pooling(const sa_layer *upsample, const sa_layer *layers, const sa_blob *blobs)
-{
-    extern const sa_layer_type sa_layer_upsample, sa_layer_pooling, sa_layer_split;
-    if (upsample->type != &sa_layer_upsample) return NULL;
-    const sa_blob *mask = &blobs[upsample->bottom[1]];
-    const sa_layer *maker = &layers[mask->producer];
-    int top = mask->producer_top;
-    while (maker->type == &sa_layer_split) { /* several readers of one mask */
-        const sa_blob *whole = &blobs[maker->bottom[0]];
-        maker = &layers[whole->producer];
-        top = whole->producer_top;
-    }
-    if (maker->type != &sa_layer_pooling || top != 1) return NULL;
-    const int32_t *plane = blobs[maker->bottom[0]].shape.dim, *out = blobs[upsample->top[0]].shape.dim;
-    return plane[2] == out[2] && plane[3] == out[3] ? maker : NULL;
-}
-
 static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
 {
     (void)top;
-    const sa_layer *pooling = sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e));
+    const sa_layer *pooling = sa_layer_mask_maker(layer, sa_emit_layers(e), sa_emit_blobs(e));
     sa_node *node;
     SA_TRY(sa_emit_data(e, layer->bottom[0], source));
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_UNPOOL, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
-    node->window = sa_pooling_window(pooling);
+    node->window = pooling->window;
     return sa_emit_mask(e, pooling, &node->slab);
 }
 
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
-    if (sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e))) return sa_emit_forward_from_source(e, layer);
+    if (sa_layer_mask_maker(layer, sa_emit_layers(e), sa_emit_blobs(e))) return sa_emit_forward_from_source(e, layer);
     sa_op_args args = {.unpool_scatter = {.range = sa_emit_range(e, layer->bottom[0])}};
     sa_source mask;
     SA_TRY(sa_emit_data(e, layer->bottom[0], &args.unpool_scatter.x));
@@ -98,12 +80,12 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 {
     if (!sa_emit_grad_is_wanted(e, layer->bottom[0])) return SA_OK; /* or gathered already by the convolution above */
-    const sa_layer *pooling = sa_upsample_pooling(layer, sa_emit_layers(e), sa_emit_blobs(e));
+    const sa_layer *pooling = sa_layer_mask_maker(layer, sa_emit_layers(e), sa_emit_blobs(e));
     sa_op_args args = {.unpool_gather = {.range = sa_emit_range(e, layer->bottom[0])}};
     sa_unpool_gather_args *a = &args.unpool_gather;
     SA_TRY(sa_emit_grad_dense(e, layer->top[0], &a->dy));
     if (pooling) {
-        a->window = sa_pooling_window(pooling);
+        a->window = pooling->window;
         SA_TRY(sa_emit_mask(e, pooling, &a->mask));
     } else {
         sa_source mask;
@@ -127,6 +109,9 @@ const sa_layer_type sa_layer_upsample = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .segnet_fork = true,
+    .channels_apart = true,
+    .mask_bottom = 1,
+    .source_nodes = 1,
     .setup = setup,
     .check = check,
     .emit_forward = emit_forward,

@@ -45,7 +45,7 @@ static uint64_t hash_choices(const sa_net *net, const sa_realizations *r)
         hash = mix(mix(mix(hash, c->mask_encoding), c->algorithm), c->workspace_limit_bytes);
         hash = mix(mix(mix(hash, c->backward), (uint64_t)c->band_channels), (uint64_t)c->band_end);
     }
-    hash = mix(mix(mix(hash, r->choices.caffe_layout), r->choices.bn_copies), r->choices.stored_prob);
+    hash = mix(hash, r->caffe_layout);
     return mix(mix(mix(hash, r->shared_workspace), r->lifetimes), r->early_update);
 }
 

@@ -193,7 +193,7 @@ static bool strategy_drops(const sa_emitter *e, int layer, const sa_caffe_buffer
 sa_status sa_emitter_caffe_rest(sa_emitter *e, const sa_layer *layer)
 {
     sa_caffe_buffer list[SA_CAFFE_BUFFERS_MAX];
-    if (!e->realizations->choices.caffe_layout || !layer->type->caffe_buffers) return SA_OK;
+    if (!e->realizations->caffe_layout || !layer->type->caffe_buffers) return SA_OK;
     int count = layer->type->caffe_buffers(layer, e->net->blob, list), index = (int)(layer - e->net->layer);
     for (int i = 0; i < count; i++) {
         sa_ref ref;

@@ -39,7 +39,7 @@ sa_status sa_emit_forward_from_source(sa_emitter *e, const sa_layer *layer)
     for (int i = 0; i < layer->top_count; i++) {
         sa_source source;
         sa_slab out;
-        if (i > 0 && strcmp(layer->type->name, "Split")) break; /* further tops (BN's statistics) are not this expression */
+        if (i > 0 && !layer->type->shares_bottom) break; /* further tops (BN's statistics) are not this expression */
         if (!sa_emit_data_is_stored(e, layer->top[i])) continue;
         SA_TRY(layer->type->top_source(e, layer, i, &source));
         SA_TRY(sa_emit_data_out(e, layer->top[i], &out));

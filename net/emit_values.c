@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const sa_emit_choices *sa_emit_get_choices(const sa_emitter *e)
+bool sa_emit_caffe_layout(const sa_emitter *e)
 {
-    return &e->realizations->choices;
+    return e->realizations->caffe_layout;
 }
 
 const sa_layer *sa_emit_layers(const sa_emitter *e)
@@ -68,17 +68,6 @@ static sa_slab blob_slab(const sa_blob *blob, sa_encoding encoding, int buffer, 
     return slab;
 }
 
-static const char *blob_category(const sa_net *net, const sa_blob *blob, bool grad)
-{
-    const sa_layer *producer = &net->layer[blob->producer];
-    if (blob->shape.axes == 0 || (producer->type->emit_backward == NULL && !producer->type->is_input && blob->producer_top == 1))
-        return SA_CAFFE_SCALARS;
-    if (producer->type->is_input) return grad ? SA_CAFFE_TOPS_DIFF : SA_CAFFE_INPUT;
-    if (!strcmp(producer->type->name, "Split")) return grad ? SA_CAFFE_SPLIT_DIFFS : SA_CAFFE_TOPS_DATA;
-    if (!strcmp(producer->type->name, "Pooling") && blob->producer_top == 1) return SA_CAFFE_MASKS;
-    return grad ? SA_CAFFE_TOPS_DIFF : SA_CAFFE_TOPS_DATA;
-}
-
 /* WIDE: data as float32, that will be narrowed */
 typedef enum slab_role { ROLE_DATA, ROLE_WIDE, ROLE_GRAD } slab_role;
 
@@ -123,7 +112,7 @@ static sa_status new_slab(sa_emitter *e, int blob, slab_role role, sa_slab *slab
     value_name(e, blob, role, name);
     size_t head = role == ROLE_DATA ? choice->head_bytes : 0;
     SA_TRY(sa_emitter_buffer(e, grad ? SA_BUFFER_ACTIVATION_GRAD : data_kind(e->net, b), sa_slab_bytes(slab) + head,
-                             blob_category(e->net, b, grad), &buffer, "%s", name));
+                             sa_caffe_blob_category(&e->net->layer[b->producer], b, grad), &buffer, "%s", name));
     slab->at.buffer = buffer;
     if (head) {
         slab->at.offset_bytes = head;
@@ -322,17 +311,6 @@ sa_status sa_emit_grad(sa_emitter *e, int blob, sa_source *source)
     return reader->type->bottom_grad_source(e, reader, b->consumer_bottom, source);
 }
 
-/* The blob whose buffer holds this one's data: a Split's tops are its bottom. */
-static int data_owner(const sa_emitter *e, int blob)
-{
-    const sa_layer *maker = &e->net->layer[e->net->blob[blob].producer];
-    while (!strcmp(maker->type->name, "Split")) {
-        blob = maker->bottom[0];
-        maker = &e->net->layer[e->net->blob[blob].producer];
-    }
-    return blob;
-}
-
 /* The gradient of an Upsample's bottom, at the very start of the buffer that holds the dy of the convolution above behind some
  * room. */
 static sa_status grad_in_tail(sa_emitter *e, int blob, sa_value_slot *slot)
@@ -360,8 +338,8 @@ sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
         return SA_OK;
     }
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
-        sa_value_slot *victim =
-            choice == SA_GRAD_IN_DATA ? &e->data[data_owner(e, blob)] : &e->grad[e->net->layer[b->consumer].top[0]];
+        int owner = sa_blob_behind_splits(e->net->layer, e->net->blob, blob); /* has the data of a Split's top */
+        sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[owner] : &e->grad[e->net->layer[b->consumer].top[0]];
         SA_TRY(take_place(e, victim, blob, ROLE_GRAD, slot));
     } else if (!is_present(e, slot, blob)) {
         SA_TRY(new_slab(e, blob, ROLE_GRAD, &slot->slab));
@@ -394,8 +372,8 @@ sa_status sa_emit_grad_sink(sa_emitter *e, int blob, sa_grad_sink *sink)
     sink->gather = e->realizations->blob[blob].grad == SA_GRAD_GATHERED;
     if (!sink->gather) return sa_emit_grad_out(e, blob, &sink->slab);
     const sa_layer *upsample = &e->net->layer[e->net->blob[blob].producer];
-    const sa_layer *pooling = sa_upsample_pooling(upsample, e->net->layer, e->net->blob);
-    sink->window = sa_pooling_window(pooling);
+    const sa_layer *pooling = sa_layer_mask_maker(upsample, e->net->layer, e->net->blob);
+    sink->window = pooling->window;
     SA_TRY(sa_emit_mask(e, pooling, &sink->mask));
     return sa_emit_grad_out(e, upsample->bottom[0], &sink->slab);
 }

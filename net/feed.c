@@ -56,8 +56,9 @@ static int32_t scene_classes(const sa_net *net)
 static sa_status refuse_masks(const sa_net *net)
 {
     for (int l = 0; l < net->layer_count; l++) {
-        if (strcmp(net->layer[l].type->name, "Upsample")) continue;
-        int mask = sa_net_behind_splits(net, net->layer[l].bottom[1]);
+        int bottom = net->layer[l].type->mask_bottom;
+        if (!bottom) continue;
+        int mask = sa_blob_behind_splits(net->layer, net->blob, net->layer[l].bottom[bottom]);
         if (net->layer[net->blob[mask].producer].type->is_input)
             SA_FAIL(SA_UNSUPPORTED,
                     "%s: input '%s' is the mask of layer '%s': there is no data for a mask; take the second top of a Pooling layer",
@@ -128,10 +129,9 @@ static sa_status open_streams(sa_feed *feed, const char *data_root, uint64_t see
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!layer->type->is_input) continue;
-        bool listed = !strcmp(layer->type->name, "DenseImageData");
-        if (listed && !net->shapes_given) {
+        if (layer->type->lists_images && !net->shapes_given) {
             SA_TRY(open_list(feed, layer, data_root ? data_root : net->data_root, seed));
-        } else if (listed || !strcmp(layer->type->name, "Input") || !strcmp(layer->type->name, "DummyData")) {
+        } else if (!layer->type->accounted_only) {
             for (int i = 0; i < layer->top_count; i++) SA_TRY(open_synthetic(feed, layer->top[i], classes, seed));
         } else {
             SA_FAIL(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name, layer->type->name);
@@ -215,7 +215,7 @@ static sa_status check_labels(sa_feed *feed, const stream *s)
         int blob;
         const sa_layer *layer = &net->layer[l];
         if (!sa_net_label_rule(net, layer, &rule, &blob) || !rule.checked) continue;
-        if (sa_net_behind_splits(net, blob) != s->label_blob) continue;
+        if (sa_blob_behind_splits(net->layer, net->blob, blob) != s->label_blob) continue;
         size_t kept = 0;
         for (size_t i = 0; i < count; i++) {
             int32_t label = (int32_t)s->label[i];
@@ -274,7 +274,7 @@ sa_status sa_feed_survey(const sa_feed *feed, int list, const char **layer, sa_d
         sa_label_rule rule;
         int blob;
         if (!sa_net_label_rule(net, &net->layer[l], &rule, &blob) || !rule.checked) continue;
-        if (sa_net_behind_splits(net, blob) != s->label_blob) continue;
+        if (sa_blob_behind_splits(net->layer, net->blob, blob) != s->label_blob) continue;
         survey->classes = rule.classes;
         survey->has_ignore = rule.has_ignore;
         survey->ignore_label = rule.ignore_label;

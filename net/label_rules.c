@@ -2,14 +2,6 @@
 #include "net/label_rules.h"
 
 #include <stdio.h>
-#include <string.h>
-
-int sa_net_behind_splits(const sa_net *net, int blob)
-{
-    while (!strcmp(net->layer[net->blob[blob].producer].type->name, "Split")) blob = net->layer[net->blob[blob].producer].bottom[0];
-    return blob;
-}
-
 int sa_net_input_origin(const sa_net *net, int blob)
 {
     while (true) {

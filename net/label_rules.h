@@ -4,8 +4,6 @@
 
 #include "net/net.h"
 
-/* The blob that `blob` comes from, back through Splits. */
-int sa_net_behind_splits(const sa_net *net, int blob);
 /* The input blob that `blob` is made of by layers of one bottom and no parameters (Splits, poolings, ...); -1: of something else.
  */
 int sa_net_input_origin(const sa_net *net, int blob);

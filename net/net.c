@@ -66,7 +66,7 @@ int sa_net_layer_index(const sa_net *net, const char *name)
 static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type)
 {
     *type = sa_layer_type_find(spec->type); /* known: net_spec.c looked */
-    if (!strcmp(spec->type, "Split"))
+    if (*type == &sa_layer_split)
         SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name "
                                 "its bottom instead of its tops");
     return SA_OK;
@@ -215,7 +215,7 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
     if (!split) return SA_NOMEM;
     int self = net->layer_count - 1, taken = 0, first = net->blob_count;
     snprintf(split->name, sizeof split->name, "%s", name);
-    split->type = sa_layer_type_find("Split");
+    split->type = &sa_layer_split;
     split->config = calloc(1, 1);
     if (!split->config) SA_FAIL(SA_NOMEM, "no memory for a Split layer");
     split->bottom[split->bottom_count++] = blob;

@@ -84,7 +84,7 @@ static bool has_size(const sa_layer *layer, const sa_net *net, const sa_net_opti
 
 sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const sa_net_options *options)
 {
-    if (strcmp(layer->type->name, "DenseImageData")) return SA_OK;
+    if (!layer->type->lists_images) return SA_OK;
     sa_dense_image_config_layer *c = layer->config;
     SA_TRY(find_root(net, layer, options->data_root));
     sa_status status = look_at_images(layer, net->data_root);

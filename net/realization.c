@@ -6,34 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_type(const sa_layer *layer, const char *type)
-{
-    return !strcmp(layer->type->name, type);
-}
-
-/* A ReLU's output, or what Dropout put in its place: the ReLU's gradient tests it. */
-static bool gates_a_relu(const sa_net *net, int blob)
+/* Does a gradient test whether the value is above 0? A later layer that keeps the gate may have overwritten the one it was of. */
+static bool is_a_gate(const sa_net *net, int blob)
 {
     const sa_layer *maker = &net->layer[net->blob[blob].producer];
-    if (is_type(maker, "Dropout") && net->blob[blob].previous >= 0) return gates_a_relu(net, maker->bottom[0]);
-    return is_type(maker, "ReLU") && maker->needs_backward;
+    if (maker->type->keeps_gate && net->blob[blob].previous >= 0) return is_a_gate(net, maker->bottom[0]);
+    return maker->type->reads_top && maker->needs_backward;
 }
 
-/* INFERENCE-mode BN reads its input again for the gradient of its scale, so it must not overwrite it. Nor may a ReLU's output be
- * overwritten, but by a Dropout: its output tells the same where it lets a gradient through. (Caffe would compute a wrong
+/* What the layer's own gradient or that of the layer below reads must not be overwritten. (Caffe overwrites it and computes a wrong
  * gradient.) */
 static bool needs_own_input(const sa_net *net, const sa_layer *layer)
 {
     if (!layer->needs_backward) return false;
-    if (!is_type(layer, "Dropout") && gates_a_relu(net, layer->bottom[0])) return true;
-    return is_type(layer, "BN") && ((const sa_bn_param *)layer->config)->bn_mode == SA_BN_INFERENCE;
+    if (!layer->type->keeps_gate && is_a_gate(net, layer->bottom[0])) return true;
+    return layer->type->keeps_bottom && layer->type->keeps_bottom(layer);
 }
 
 static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
 {
     const sa_blob *b = &net->blob[blob];
     const sa_layer *maker = &net->layer[b->producer];
-    if (is_type(maker, "Split")) choice->data = SA_DATA_VIRTUAL; /* its tops share the bottom's data */
+    if (maker->type->shares_bottom) choice->data = SA_DATA_VIRTUAL; /* its tops share the bottom's data */
     else if (b->previous >= 0 && !needs_own_input(net, maker)) choice->data = SA_DATA_ALIASED;
     if (b->consumer < 0) return;
     const sa_layer *reader = &net->layer[b->consumer];
@@ -43,7 +37,7 @@ static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
 
 sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations)
 {
-    sa_realizations r = {.choices = {.caffe_layout = true, .bn_copies = true, .stored_prob = true}};
+    sa_realizations r = {.caffe_layout = true};
     r.blob = calloc((size_t)net->blob_count + 1, sizeof *r.blob);
     r.layer = calloc((size_t)net->layer_count + 1, sizeof *r.layer);
     if (!r.blob || !r.layer) {
@@ -60,12 +54,12 @@ sa_status sa_realizations_create(const sa_net *net, sa_realizations *realization
 static bool mask_can_wait(const sa_net *net, const sa_realizations *r, const sa_layer *pooling)
 {
     const sa_blob *pooled = &net->blob[pooling->top[0]];
-    if (!is_type(pooling, "Pooling") || !r->blob[pooling->top[0]].again || pooled->consumer < 0) return false;
+    if (!pooling->type->makes_mask || !r->blob[pooling->top[0]].again || pooled->consumer < 0) return false;
     const sa_layer *reader = &net->layer[pooled->consumer];
-    if (!is_type(reader, "Convolution") || !reader->param[0].needs_grad) return false;
+    if (!reader->type->convolves || !reader->param[0].needs_grad) return false;
     if (pooling->top_count < 2) return true;
     int mask_reader = net->blob[pooling->top[1]].consumer;
-    return mask_reader >= 0 && is_type(&net->layer[mask_reader], "Silence");
+    return mask_reader >= 0 && net->layer[mask_reader].type->ignores_bottoms;
 }
 
 sa_status sa_realizations_settle(const sa_net *net, sa_realizations *r)

@@ -44,9 +44,9 @@ typedef struct sa_layer_choice {
 } sa_layer_choice;
 
 typedef struct sa_realizations {
-    sa_blob_choice *blob;   /* (net->blob_count), owned */
-    sa_layer_choice *layer; /* (net->layer_count), owned */
-    sa_emit_choices choices;
+    sa_blob_choice *blob;    /* (net->blob_count), owned */
+    sa_layer_choice *layer;  /* (net->layer_count), owned */
+    bool caffe_layout;       /* Caffe's private buffers exist and are used */
     bool shared_workspace;   /* one workspace for all layers */
     bool lifetimes;          /* buffers are alive from first to last use only; else over the whole step */
     bool early_update;       /* a parameter is updated as soon as its gradient is complete and it is not read any more */

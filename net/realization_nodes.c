@@ -11,17 +11,6 @@ typedef struct node_counts {
     int *data, *grad; /* (blob_count): nodes of the source that reads it */
 } node_counts;
 
-static bool is_type(const sa_layer *layer, const char *type)
-{
-    return !strcmp(layer->type->name, type);
-}
-
-/* Nodes that a layer puts on top of what it reads: BN has two, Split none. */
-static int own_nodes(const sa_layer *layer)
-{
-    return is_type(layer, "BN") ? 2 : is_type(layer, "Split") ? 0 : 1;
-}
-
 static void count_data(node_counts *c, const sa_layer *layer)
 {
     for (int i = 0; i < layer->top_count; i++) {
@@ -29,7 +18,7 @@ static void count_data(node_counts *c, const sa_layer *layer)
         int *count = &c->data[layer->top[i]];
         *count = 1;
         if (choice->data != SA_DATA_VIRTUAL) continue;
-        *count = c->data[layer->bottom[0]] + own_nodes(layer);
+        *count = c->data[layer->bottom[0]] + layer->type->source_nodes;
         if (*count <= SA_SOURCE_NODES_MAX) continue;
         sa_realizations_store_data(c->realizations, layer->top[i]);
         *count = 1;
@@ -39,10 +28,10 @@ static void count_data(node_counts *c, const sa_layer *layer)
 /* The gradient of a layer's bottom, whose reader `layer` is. */
 static int grad_nodes(const node_counts *c, const sa_layer *layer)
 {
-    int count = own_nodes(layer);
+    int count = layer->type->source_nodes;
     for (int i = 0; i < layer->top_count; i++)
-        if (c->net->blob[layer->top[i]].needs_grad) count += c->grad[layer->top[i]] + (i > 0 && is_type(layer, "Split"));
-    if (is_type(layer, "ReLU")) count += c->data[layer->top[0]] < c->data[layer->bottom[0]] ? 1 : c->data[layer->bottom[0]];
+        if (c->net->blob[layer->top[i]].needs_grad) count += c->grad[layer->top[i]] + (i > 0 && layer->type->shares_bottom);
+    if (layer->type->reads_top) count += c->data[layer->top[0]] < c->data[layer->bottom[0]] ? 1 : c->data[layer->bottom[0]];
     return count;
 }
 

@@ -9,7 +9,7 @@ static bool tells(const sa_net *net, const sa_layer *layer, int top, sa_output_k
 {
     if (net->blob[layer->top[top]].consumer >= 0) return false;
     bool loss = layer->loss_weight != 0.0f && top == 0;
-    if (!loss && strcmp(layer->type->name, "Accuracy") != 0) return false;
+    if (!loss && !layer->type->is_metric) return false;
     *kind = loss ? SA_OUTPUT_LOSS : top == 0 ? SA_OUTPUT_ACCURACY : SA_OUTPUT_PER_CLASS;
     return true;
 }

@@ -277,7 +277,7 @@ static sa_conv_shape layer_conv_shape(const sa_net *net, const sa_layer *layer)
 static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, const sa_device *device, sa_realizations *r)
 {
     for (int l = 0; l < net->layer_count; l++) {
-        if (!sa_layer_is(&net->layer[l], "Convolution")) continue;
+        if (!net->layer[l].type->convolves) continue;
         sa_layer_choice *choice = &r->layer[l];
         sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
         sa_conv_request request = {
@@ -307,7 +307,7 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
 {
     static const struct {
         sa_switch which;
-        sa_pass pass;
+        sa_pass *pass;
     } PASSES[] = {
         {SA_SWITCH_LEAN, sa_pass_lean},
         {SA_SWITCH_FUSE, sa_pass_fuse},
@@ -330,7 +330,7 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
     r.early_update = sa_strategy_has(strategy, SA_SWITCH_EARLY_UPDATE);
     sa_status status = choose_convolutions(strategy, net, device, &r);
     for (size_t i = 0; i < sizeof PASSES / sizeof PASSES[0] && status == SA_OK; i++)
-        if (sa_strategy_has(strategy, PASSES[i].which)) status = PASSES[i].pass(strategy, net, device, &r);
+        if (sa_strategy_has(strategy, PASSES[i].which)) PASSES[i].pass(strategy, net, &r);
     if (status == SA_OK) status = sa_realizations_settle(net, &r);
     if (status != SA_OK) {
         sa_realizations_free(&r);

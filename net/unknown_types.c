@@ -82,7 +82,7 @@ static void cause_text(const char *type, char text[256])
         return;
     }
     for (int i = 0; sa_layer_type_at(i) && count < NAMES_MAX; i++)
-        if (strcmp(sa_layer_type_at(i)->name, "Split") != 0) name[count++] = sa_layer_type_at(i)->name;
+        if (sa_layer_type_at(i) != &sa_layer_split) name[count++] = sa_layer_type_at(i)->name;
     const char *closest = sa_closest_name(type, name, count);
     if (closest) snprintf(text, 256, "unknown layer type '%.90s'; did you mean '%s'?", type, closest);
     else snprintf(text, 256, "unknown layer type '%.90s'", type);

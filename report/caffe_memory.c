@@ -144,13 +144,6 @@ static void find_diffs(walk *w)
 
 /* ------------------------------------------------------------------ blobs ------------------------------------------ */
 
-static const char *data_category(const sa_layer *maker, const sa_blob *blob)
-{
-    if (maker->type->is_input) return SA_CAFFE_INPUT;
-    if (blob->shape.axes == 0 || maker->type->caffe_tops_on_host) return SA_CAFFE_SCALARS;
-    return blob->producer_top > 0 && maker->type->second_top_is_mask ? SA_CAFFE_MASKS : SA_CAFFE_TOPS_DATA;
-}
-
 static sa_status add_blob(walk *w, int index)
 {
     const sa_blob *blob = &w->net->blob[index];
@@ -159,16 +152,14 @@ static sa_status add_blob(walk *w, int index)
     size_t bytes = sa_shape_elements(&blob->shape) * 4;
     bool input = maker->type->is_input, on_host = maker->type->caffe_tops_on_host, segnet = maker->caffe_segnet;
     bool split = maker->type->caffe_shares_data && !maker->type->caffe_shares_diff;
-    sa_caffe_item data = {
-        .layer = maker, .category = data_category(maker, blob), .kind = input ? SA_CAFFE_KIND_INPUT_DATA : SA_CAFFE_KIND_TOP_DATA};
+    sa_caffe_item data = {.layer = maker,
+                          .category = sa_caffe_blob_category(maker, blob, false),
+                          .kind = input ? SA_CAFFE_KIND_INPUT_DATA : SA_CAFFE_KIND_TOP_DATA};
     data.cpu_bytes = bytes;
     data.gpu_bytes = on_host && !segnet ? 0 : bytes;
     if (state->data_root == index && !maker->type->caffe_tops_point_elsewhere) SA_TRY(add_item(w, &data, blob->name, ""));
     if (state->diff_root != index) return SA_OK;
-    sa_caffe_item diff = {.layer = maker,
-                          .category = split     ? SA_CAFFE_SPLIT_DIFFS
-                                      : on_host ? SA_CAFFE_SCALARS
-                                                : SA_CAFFE_TOPS_DIFF};
+    sa_caffe_item diff = {.layer = maker, .category = sa_caffe_blob_category(maker, blob, true)};
     diff.kind = split ? SA_CAFFE_KIND_SPLIT_DIFF : input ? SA_CAFFE_KIND_INPUT_DIFF : SA_CAFFE_KIND_TOP_DIFF;
     diff.cpu_bytes = state->diff_on_cpu ? bytes : 0;
     diff.gpu_bytes = state->diff_on_gpu ? bytes : 0;

@@ -82,6 +82,25 @@ test_layers()
     expect 'layers: CUDA headers stay in their folders' 1 'cli/a.c:1: CUDA headers' "$tool" "$work/tree"
 }
 
+test_layer_names()
+{
+    local tool=$project/tools/check_layers.sh
+    fresh_tree
+    file layers/relu.c <<<'const sa_layer_type sa_layer_relu = {.name = "ReLU"};'
+    file layers/accounted/more.c <<<'ELEMENTWISE(sa_layer_sigmoid, "Sigmoid", no_fields);'
+    file net/passes/pass_a.c <<<'bool is(void) { return type->pointwise && !strcmp(field, "relu"); }'
+    file net/net_upgrade.c <<<'{"RELU", "ReLU"},'
+    expect 'layers: traits and format tables pass' 0 '!.' "$tool" "$work/tree"
+    file net/passes/pass_b.c < <(printf '\nbool is(void) { return !strcmp(type->name, "ReLU"); }\n')
+    expect 'layers: a pass may not know a type by name' 1 '^net/passes/pass_b.c:2: a layer type by its name' "$tool" "$work/tree"
+    rm "$work/tree/net/passes/pass_b.c"
+    file report/c.c <<<'if (sa_layer_is(layer, "Sigmoid")) return;'
+    expect 'layers: nor a name that a macro makes' 1 '^report/c.c:1: a layer type by its name' "$tool" "$work/tree"
+    rm "$work/tree/report/c.c"
+    file layers/dropout.c <<<'extern const sa_layer_type sa_layer_relu;'
+    expect 'layers: a type may not know another' 1 '^layers/dropout.c:1: another layer type by its symbol' "$tool" "$work/tree"
+}
+
 test_sizes()
 {
     local tool=$project/tools/check_sizes.sh
@@ -188,6 +207,7 @@ test_setup()
 }
 
 test_layers
+test_layer_names
 test_sizes
 test_runner
 test_setup

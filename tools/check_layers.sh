@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Checks that every folder includes only what it may know (docs/development.md has the table in words).
+# Checks that every folder includes only what it may know (docs/development.md has the table in words), and that only layers/ knows
+# layer types by name: passes, emitter and reports ask for the traits of sa_layer_type.
 #
 #   tools/check_layers.sh [ROOT]      prints file:line: cause; exit status 1 when anything is wrong
 #
-# It reads #include lines only: it doesn't follow them, and it doesn't see through macros.
+# It reads #include lines, doesn't follow them, and doesn't see through macros. A layer type's name is what stands in layers/ as
+# .name = "X" or behind a macro's sa_layer_x. Tables of names as file formats have them are in the files listed below.
 set -eu
 root=${1:-.}
 tools=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp)
+trap 'rm -f "$work"' EXIT
+failed=0
 "$tools/sources.sh" "$root" c h cu cuh cpp hpp | (
     cd "$root"
     # shellcheck disable=SC2016 # awk's own $
@@ -50,4 +55,19 @@ tools=$(cd "$(dirname "$0")" && pwd)
         } else if (!((folder, target) in allowed)) wrong(folder "/ may not include " target "/ (" name ")")
     }
     END { exit failures > 0 }'
-) || exit 1 # xargs has a status of its own for this
+) || failed=1 # xargs has a status of its own for this
+
+names=$(cd "$root" && cat layers/*.c layers/*/*.c 2>/dev/null |
+    sed -nE 's/.*(\.name = |\(sa_layer_[a-z0-9_]+, )"([A-Z][A-Za-z0-9]+)".*/\2/p' | sort -u | paste -s -d '|' -)
+format_tables='^(net/net_upgrade(_v0)?\.[ch]|net/unknown_types\.c|data/weights/caffemodel\.c):'
+say() { sed -n "s|^\([^:]*:[0-9]*\):.*|\1: $1; ask for a trait of sa_layer_type (layers/layer.h)|p" | grep . && failed=1; }
+sources=$("$tools/sources.sh" "$root" c h)
+cd "$root"
+if [ -n "$names" ]; then
+    grep -vE '^(layers|tests|bench)/' <<<"$sources" | xargs -r grep -nE "\"($names)\"" /dev/null |
+        grep -vE "$format_tables" >"$work" || true
+    say 'a layer type by its name' <"$work" || true
+fi
+grep -vE '^layers/(layer\.h|layer_registry\.c)$' <<<"$sources" | xargs -r grep -nE 'extern const sa_layer_type' /dev/null >"$work" || true
+say 'another layer type by its symbol' <"$work" || true
+exit $failed

@@ -7,29 +7,35 @@
  * many rows it has. */
 #include "net/passes/passes.h"
 
-enum { CHEAP_IN_CHANNELS = 8 };
+enum { CHEAP_IN_CHANNELS = 8, LEVEL_LAYERS = 4 };
 
-/* The pooling that ends a chain conv, BN, ReLU, Pooling of consecutive layers starting at `first`, all but the ends virtual; -1:
- * none. */
+/* Is the layer the i-th of a level: a convolution, a normalisation, an activation, a pooling? */
+static bool is_of_level(const sa_layer_type *type, int i)
+{
+    const bool kind[LEVEL_LAYERS] = {type->convolves, type->pointwise && type->reads_bottom, type->pointwise && type->reads_top,
+                                     type->makes_mask};
+    return type->channels_apart && kind[i];
+}
+
+/* The pooling that ends a level of consecutive layers starting at `first`, all but the ends virtual; -1: there is none. */
 static int chain_end(const sa_net *net, const sa_realizations *r, int first)
 {
-    static const char *const CHAIN[] = {"Convolution", "BN", "ReLU", "Pooling"};
-    for (int i = 0; i < 4; i++) {
-        if (first + i >= net->layer_count || !sa_layer_is(&net->layer[first + i], CHAIN[i])) return -1;
+    for (int i = 0; i < LEVEL_LAYERS; i++) {
+        if (first + i >= net->layer_count || !is_of_level(net->layer[first + i].type, i)) return -1;
         const sa_layer *layer = &net->layer[first + i];
         if (i > 0 && net->blob[layer->bottom[0]].producer != first + i - 1) return -1;
         if ((i == 1 || i == 2) && (r->blob[layer->top[0]].data != SA_DATA_VIRTUAL || layer->top_count > 1)) return -1;
-        if (i == 3 && net->blob[layer->bottom[0]].needs_grad && r->blob[layer->bottom[0]].grad != SA_GRAD_VIRTUAL) return -1;
+        if (i == LEVEL_LAYERS - 1 && net->blob[layer->bottom[0]].needs_grad && r->blob[layer->bottom[0]].grad != SA_GRAD_VIRTUAL)
+            return -1;
     }
-    return first + 3;
+    return first + LEVEL_LAYERS - 1;
 }
 
-sa_status sa_pass_banded(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)device;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (!sa_layer_is(layer, "Convolution") || net->blob[layer->bottom[0]].needs_grad || r->choices.bn_copies) continue;
+        if (!layer->type->convolves || net->blob[layer->bottom[0]].needs_grad || r->caffe_layout) continue;
         if (r->layer[l].algorithm == SA_CONV_IM2COL) continue;
         int end = chain_end(net, r, l);
         const int32_t *weight = layer->param[0].shape.dim;
@@ -37,5 +43,4 @@ sa_status sa_pass_banded(const sa_strategy *strategy, const sa_net *net, const s
         r->layer[l].band_channels = strategy->band_channels;
         r->layer[l].band_end = end;
     }
-    return SA_OK;
 }

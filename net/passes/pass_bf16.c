@@ -12,10 +12,10 @@ static bool waits(const sa_net *net, const sa_realizations *r, int blob)
 {
     const sa_layer *maker = sa_blob_maker(net, blob), *reader = sa_blob_reader(net, blob);
     const sa_blob_choice *choice = &r->blob[blob];
-    bool kind = sa_layer_is(maker, "Convolution") || (sa_layer_is(maker, "Pooling") && net->blob[blob].producer_top == 0);
+    bool kind = maker->type->keeps_top && net->blob[blob].producer_top == 0;
     if (!kind || choice->data != SA_DATA_STORED || choice->again || choice->head_bytes > 0) return false;
     if (r->layer[net->blob[blob].producer].band_channels > 0) return false; /* never whole in memory */
-    if (!reader || !reader->needs_backward || reader->type->is_loss || sa_layer_is(reader, "Split")) return false;
+    if (!reader || !reader->needs_backward || reader->type->is_loss || reader->type->shares_bottom) return false;
     return r->blob[reader->top[0]].data != SA_DATA_ALIASED;
 }
 
@@ -23,23 +23,21 @@ static bool is_passed_by_a_larger_one(const sa_net *net, int blob)
 {
     size_t size = sa_shape_elements(&net->blob[blob].shape);
     for (int l = net->blob[blob].producer + 1; l < net->layer_count; l++)
-        if (sa_layer_is(&net->layer[l], "Convolution") && sa_shape_elements(&net->blob[net->layer[l].top[0]].shape) >= size)
-            return true;
+        if (net->layer[l].type->convolves && sa_shape_elements(&net->blob[net->layer[l].top[0]].shape) >= size) return true;
     return false;
 }
 
-sa_status sa_pass_bf16(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_bf16(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int b = 0; b < net->blob_count; b++) {
         sa_blob_choice *choice = &r->blob[b];
         if (!waits(net, r, b) || !is_passed_by_a_larger_one(net, b)) continue;
         choice->encoding = SA_BF16;
         if (choice->grad != SA_GRAD_IN_DATA) continue;
-        /* BN's dx may overwrite its dy as well: the formula reads both at the very place that it writes */
+        /* a pointwise layer's dx may overwrite its dy as well: the formula reads both at the very place that it writes */
         sa_grad_realization above = r->blob[sa_blob_reader(net, b)->top[0]].grad;
-        bool over_dy = sa_layer_is(sa_blob_reader(net, b), "BN") && (above == SA_GRAD_STORED || above == SA_GRAD_IN_TAIL);
+        bool over_dy = sa_blob_reader(net, b)->type->pointwise && (above == SA_GRAD_STORED || above == SA_GRAD_IN_TAIL);
         choice->grad = over_dy ? SA_GRAD_IN_TOP : SA_GRAD_STORED;
     }
-    return SA_OK;
 }

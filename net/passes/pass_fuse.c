@@ -4,35 +4,28 @@
 
 enum { CHAIN_NODES_MAX = 5 }; /* longer expressions are cut by storing: they would be evaluated too often */
 
-static bool is_pointwise(const sa_layer *layer)
-{
-    return sa_layer_is(layer, "BN") || sa_layer_is(layer, "ReLU") || sa_layer_is(layer, "Dropout");
-}
-
 /* Nodes of the expression that a blob is, 0 if it is stored. */
 static int chain_nodes(const sa_net *net, const sa_realizations *r, int blob)
 {
     int nodes = 0;
     while (r->blob[blob].data == SA_DATA_VIRTUAL) {
         const sa_layer *maker = sa_blob_maker(net, blob);
-        nodes += sa_layer_is(maker, "BN") ? 2 : 1;
+        nodes += maker->type->source_nodes;
         blob = maker->bottom[0];
     }
     return nodes;
 }
 
-sa_status sa_pass_fuse(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_fuse(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         int bottom = layer->bottom_count ? layer->bottom[0] : -1;
-        if (is_pointwise(layer) && net->blob[layer->top[0]].consumer >= 0) {
+        if (layer->type->pointwise && net->blob[layer->top[0]].consumer >= 0) {
             r->blob[layer->top[0]].data = SA_DATA_VIRTUAL;
             if (chain_nodes(net, r, layer->top[0]) > CHAIN_NODES_MAX) r->blob[layer->top[0]].data = SA_DATA_STORED;
         }
-        bool passes_through = sa_layer_is(layer, "ReLU") || sa_layer_is(layer, "Dropout") || sa_layer_is(layer, "Pooling");
-        if (passes_through && net->blob[bottom].needs_grad) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
+        if (layer->type->cheap_grad && net->blob[bottom].needs_grad) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
     }
-    return SA_OK;
 }

@@ -9,7 +9,7 @@
 /* The Upsample below a convolution if its gradient is gathered and can move into the room of the convolution's dy; else NULL. */
 static const sa_layer *tail_upsample(const sa_net *net, const sa_realizations *r, const sa_layer *layer)
 {
-    if (!sa_layer_is(layer, "Convolution") || r->blob[layer->bottom[0]].grad != SA_GRAD_GATHERED) return NULL;
+    if (!layer->type->convolves || r->blob[layer->bottom[0]].grad != SA_GRAD_GATHERED) return NULL;
     int top = layer->top[0];
     if (net->blob[top].shape.dim[0] < 2 || r->blob[top].data != SA_DATA_STORED || r->blob[top].grad != SA_GRAD_IN_DATA ||
         r->blob[top].again)
@@ -20,9 +20,9 @@ static const sa_layer *tail_upsample(const sa_net *net, const sa_realizations *r
     return r->blob[below].grad == SA_GRAD_STORED && pooled <= whole ? upsample : NULL;
 }
 
-sa_status sa_pass_image_tail(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_image_tail(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = net->layer_count - 1; l >= 0; l--) {
         const sa_layer *upsample = tail_upsample(net, r, &net->layer[l]);
         if (!upsample) continue;
@@ -33,5 +33,4 @@ sa_status sa_pass_image_tail(const sa_strategy *strategy, const sa_net *net, con
             sa_shape_elements(&net->blob[below].shape) * 4 / (size_t)net->blob[below].shape.dim[0];
         break; /* the last level is the largest by far */
     }
-    return SA_OK;
 }

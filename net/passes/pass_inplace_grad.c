@@ -3,38 +3,25 @@
  * mix of few planes. */
 #include "net/passes/passes.h"
 
-/* The stored value behind Splits. */
-static int unsplit(const sa_net *net, int blob)
-{
-    while (sa_layer_is(sa_blob_maker(net, blob), "Split")) blob = sa_blob_maker(net, blob)->bottom[0];
-    return blob;
-}
-
 /* A convolution reads its input for dweight, and the layer that made it must not read its own output for a gradient, as ReLU does.
  */
 static bool convolution_is_last_to_read(const sa_layer *layer, const sa_layer *maker)
 {
-    return sa_layer_is(layer, "Convolution") && layer->param[0].needs_grad &&
-           (sa_layer_is(maker, "Pooling") || sa_layer_is(maker, "Convolution"));
+    return layer->type->convolves && layer->param[0].needs_grad && maker->type->keeps_top;
 }
 
-sa_status sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!layer->needs_backward || layer->bottom_count == 0 || !net->blob[layer->bottom[0]].needs_grad) continue;
         int bottom = layer->bottom[0];
         const sa_layer *maker = sa_blob_maker(net, bottom);
-        bool stored =
-            r->blob[unsplit(net, bottom)].data == SA_DATA_STORED && !sa_blob_maker(net, unsplit(net, bottom))->type->is_input;
-        if (sa_layer_is(layer, "BN") && !r->choices.bn_copies && stored && bottom == unsplit(net, bottom))
-            r->blob[bottom].grad = SA_GRAD_IN_DATA;
-        if (sa_layer_is(layer, "SoftmaxWithLoss") && !r->choices.stored_prob && stored) r->blob[bottom].grad = SA_GRAD_IN_DATA;
-        if (stored && bottom == unsplit(net, bottom) && convolution_is_last_to_read(layer, maker))
-            r->blob[bottom].grad = SA_GRAD_IN_DATA;
-        bool pulls = sa_layer_is(maker, "BN") || sa_layer_is(maker, "ReLU") || sa_layer_is(maker, "Dropout");
-        if (sa_layer_is(layer, "Convolution") && sa_convolution_mixes(layer) && pulls) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
+        int owner = sa_blob_behind_splits(net->layer, net->blob, bottom); /* has the data of a Split's top */
+        bool stored = r->blob[owner].data == SA_DATA_STORED && !sa_blob_maker(net, owner)->type->is_input;
+        bool last = convolution_is_last_to_read(layer, maker) || (layer->type->grad_over_bottom && !r->caffe_layout);
+        if (stored && last && (bottom == owner || layer->type->is_loss)) r->blob[bottom].grad = SA_GRAD_IN_DATA;
+        if (layer->type->convolves && layer->mixes_few_planes && maker->type->pointwise) r->blob[bottom].grad = SA_GRAD_VIRTUAL;
     }
-    return SA_OK;
 }

@@ -2,14 +2,14 @@
  * input must survive, so its output gets a buffer of its own; the loss keeps no softmax; Caffe's other private buffers are gone. */
 #include "net/passes/passes.h"
 
-sa_status sa_pass_lean(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_lean(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
-    r->choices.caffe_layout = r->choices.bn_copies = r->choices.stored_prob = false;
+    (void)strategy;
+    r->caffe_layout = false;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (sa_layer_is(layer, "BN") && layer->needs_backward) r->blob[layer->top[0]].data = SA_DATA_STORED;
-        if (sa_layer_is(layer, "Split")) r->blob[layer->bottom[0]].grad = SA_GRAD_VIRTUAL;
+        if (layer->type->in_place && layer->type->reads_bottom && layer->needs_backward)
+            r->blob[layer->top[0]].data = SA_DATA_STORED;
+        if (layer->type->shares_bottom) r->blob[layer->bottom[0]].grad = SA_GRAD_VIRTUAL;
     }
-    return SA_OK;
 }

@@ -6,23 +6,21 @@
 static bool is_candidate(const sa_net *net, const sa_realizations *r, int blob)
 {
     const sa_layer *maker = sa_blob_maker(net, blob);
-    bool kind = sa_layer_is(maker, "Convolution") || (sa_layer_is(maker, "Pooling") && net->blob[blob].producer_top == 0);
+    bool kind = maker->type->keeps_top && net->blob[blob].producer_top == 0;
     if (!kind || !maker->needs_backward || r->blob[blob].data != SA_DATA_STORED || r->blob[blob].again) return false;
     if (r->layer[net->blob[blob].producer].band_channels > 0) return false; /* never stored anyway */
     const sa_layer *reader = sa_blob_reader(net, blob);
-    if (!reader || sa_layer_is(reader, "Split")) return false;
+    if (!reader || reader->type->shares_bottom) return false;
     return !(net->blob[blob].consumer == net->layer_count - 1 || r->blob[reader->top[0]].data == SA_DATA_ALIASED);
 }
 
-sa_status sa_pass_recompute(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_recompute(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)device;
     int left = strategy->recompute_count;
     for (int b = 0; b < net->blob_count && left > 0; b++) {
-        if (sa_layer_is(sa_blob_maker(net, b), "Upsample")) break; /* the decoder's values are used again almost at once */
+        if (sa_blob_maker(net, b)->type->mask_bottom) break; /* the decoder's values are used again almost at once */
         if (!is_candidate(net, r, b)) continue;
         r->blob[b].again = true;
         left--;
     }
-    return SA_OK;
 }

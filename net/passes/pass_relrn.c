@@ -3,14 +3,13 @@
  * then has to wait instead, so that bytes are saved only if that is smaller, as uint8-input makes it. */
 #include "net/passes/passes.h"
 
-sa_status sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (!sa_layer_is(layer, "LRN") || net->blob[layer->bottom[0]].needs_grad) continue;
+        if (!layer->type->cheap_again || net->blob[layer->bottom[0]].needs_grad) continue;
         const sa_layer *reader = sa_blob_reader(net, layer->top[0]);
-        if (reader && sa_layer_is(reader, "Convolution") && reader->needs_backward) r->blob[layer->top[0]].again = true;
+        if (reader && reader->type->convolves && reader->needs_backward) r->blob[layer->top[0]].again = true;
     }
-    return SA_OK;
 }

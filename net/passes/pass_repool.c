@@ -10,15 +10,14 @@ static bool source_is_kept(const sa_net *net, const sa_realizations *r, int blob
     return r->blob[blob].data == SA_DATA_STORED && net->blob[blob].needs_grad && !banded && !r->blob[blob].again;
 }
 
-sa_status sa_pass_repool(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_repool(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (!sa_layer_is(layer, "Pooling") || !layer->needs_backward) continue;
+        if (!layer->type->makes_mask || !layer->needs_backward) continue;
         const sa_layer *reader = sa_blob_reader(net, layer->top[0]);
-        bool read_again = reader && (sa_layer_is(reader, "Convolution") || sa_layer_is(reader, "Upsample"));
+        bool read_again = reader && (reader->type->convolves || reader->type->mask_bottom);
         if (read_again && source_is_kept(net, r, layer->bottom[0])) r->blob[layer->top[0]].again = true;
     }
-    return SA_OK;
 }

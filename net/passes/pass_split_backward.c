@@ -3,10 +3,9 @@
  * of dy for one is made for the other again. */
 #include "net/passes/passes.h"
 
-sa_status sa_pass_split_backward(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_split_backward(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = 0; l < net->layer_count; l++)
-        if (sa_layer_is(&net->layer[l], "Convolution")) r->layer[l].backward = SA_CONV_BACKWARD_SPLIT;
-    return SA_OK;
+        if (net->layer[l].type->convolves) r->layer[l].backward = SA_CONV_BACKWARD_SPLIT;
 }

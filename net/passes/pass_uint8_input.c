@@ -8,20 +8,19 @@ static bool is_label(const sa_net *net, int blob)
 {
     const sa_layer *reader = sa_blob_reader(net, blob);
     if (!reader) return false;
-    if (!sa_layer_is(reader, "Split")) return net->blob[blob].consumer_bottom == 1;
+    if (!reader->type->shares_bottom) return net->blob[blob].consumer_bottom == 1;
     for (int i = 0; i < reader->top_count; i++)
         if (is_label(net, reader->top[i])) return true;
     return false;
 }
 
-sa_status sa_pass_uint8_input(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_uint8_input(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int b = 0; b < net->blob_count; b++) {
         const sa_layer *reader = sa_blob_reader(net, b);
         if (!sa_blob_maker(net, b)->type->is_input || net->blob[b].shape.axes != 4 || !reader || is_label(net, b)) continue;
         bool overwritten = reader->top_count > 0 && r->blob[reader->top[0]].data == SA_DATA_ALIASED;
         if (!overwritten) r->blob[b].encoding = SA_U8;
     }
-    return SA_OK;
 }

@@ -5,23 +5,21 @@
 /* Windows further apart than they are wide: the last may lie beyond the plane, with no pixel whose gradient could be gathered. */
 static bool has_gaps(const sa_layer *pooling)
 {
-    sa_window w = sa_pooling_window(pooling);
+    sa_window w = pooling->window;
     return w.stride_h > w.kernel_h || w.stride_w > w.kernel_w;
 }
 
-sa_status sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r)
+void sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    (void)strategy, (void)device;
+    (void)strategy;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        const sa_layer *pooling = sa_upsample_pooling(layer, net->layer, net->blob);
+        const sa_layer *pooling = sa_layer_mask_maker(layer, net->layer, net->blob);
         if (!pooling || has_gaps(pooling)) continue;
         int top = layer->top[0];
         const sa_layer *reader = sa_blob_reader(net, top);
         if (!reader) continue;
         r->blob[top].data = SA_DATA_VIRTUAL;
-        if (sa_layer_is(reader, "Convolution") && !sa_convolution_mixes(reader) && net->blob[top].needs_grad)
-            r->blob[top].grad = SA_GRAD_GATHERED;
+        if (reader->type->convolves && !reader->mixes_few_planes && net->blob[top].needs_grad) r->blob[top].grad = SA_GRAD_GATHERED;
     }
-    return SA_OK;
 }

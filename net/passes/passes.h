@@ -1,31 +1,14 @@
-/* The passes: one function a switch, each changes the realizations that the passes before it made. Private to net/. */
+/* The passes: one function per switch; each changes the realizations that the passes before it made. Private to net/. */
 #ifndef SA_NET_PASSES_PASSES_H
 #define SA_NET_PASSES_PASSES_H
 
 #include "net/strategy.h"
 
-#include <string.h>
+typedef void sa_pass(const sa_strategy *strategy, const sa_net *net, sa_realizations *r);
 
-typedef sa_status (*sa_pass)(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-
-sa_status sa_pass_lean(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_fuse(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_compact_masks(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_inplace_grad(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_banded(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_repool(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_recompute(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_split_backward(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_image_tail(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_uint8_input(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-sa_status sa_pass_bf16(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *r);
-
-static inline bool sa_layer_is(const sa_layer *layer, const char *type)
-{
-    return !strcmp(layer->type->name, type);
-}
+sa_pass sa_pass_lean, sa_pass_fuse, sa_pass_compact_masks, sa_pass_virtual_upsample, sa_pass_inplace_grad, sa_pass_relrn,
+    sa_pass_banded, sa_pass_repool, sa_pass_recompute, sa_pass_split_backward, sa_pass_image_tail, sa_pass_uint8_input,
+    sa_pass_bf16;
 
 /* The layer that reads a blob, NULL if none does. */
 static inline const sa_layer *sa_blob_reader(const sa_net *net, int blob)
