@@ -4,22 +4,15 @@
  * its cores are moved, and with it the time of a training step (bench/NOTES.md).
  * `bench_cores [THREADS]`: the largest of the pairs' least times. */
 #include "cli/process_frame.h"
+#include "core/clock.h"
 
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ROUNDS = 5, PASSES = 20000 };
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* The core-th of the cores that this process may use. */
 static void pin(const cpu_set_t *usable, int core)
@@ -39,7 +32,7 @@ static double pass_ns(const cpu_set_t *usable, int first)
     } line;
     double least = 1e18;
     for (int round = 0; round < ROUNDS; round++) {
-        double begin = now_ns();
+        double begin = (double)sa_clock_ns();
         atomic_store(&line.turn, 0);
 #pragma omp parallel num_threads(2)
         {
@@ -50,7 +43,7 @@ static double pass_ns(const cpu_set_t *usable, int first)
                 atomic_store_explicit(&line.turn, 2 * i + side + 1, memory_order_release);
             }
         }
-        double ns = (now_ns() - begin) / PASSES;
+        double ns = ((double)sa_clock_ns() - begin) / PASSES;
         if (round > 0 && ns < least) least = ns; /* the first pins the threads */
     }
     return least;

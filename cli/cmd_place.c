@@ -4,6 +4,7 @@
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
 
+#include "core/clock.h"
 #include "core/output_file.h"
 #include "core/size_text.h"
 #include "memory/plan.h"
@@ -122,13 +123,6 @@ static void print_table(const sa_plan *plan, size_t count)
            plan->optimal ? "proven optimal" : "not proven optimal", plan->seconds);
 }
 
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static sa_status place(const place_arguments *arguments)
 {
     sa_buffer *buffers = NULL;
@@ -138,11 +132,11 @@ static sa_status place(const place_arguments *arguments)
     SA_TRY(sa_plan_csv_read(arguments->instance, &buffers, &count, NULL));
     sa_status status = sa_plan_max_load(buffers, count, &max_load);
     if (status == SA_OK) {
-        double start = now_seconds();
+        double start = sa_clock_seconds();
         status = solve(arguments, buffers, count, &plan);
         bool found = status == SA_OK;
         if (arguments->json && (found || status == SA_CAPACITY)) {
-            sa_status printed = print_json(found ? &plan : NULL, max_load, now_seconds() - start);
+            sa_status printed = print_json(found ? &plan : NULL, max_load, sa_clock_seconds() - start);
             if (printed != SA_OK) status = printed;
         }
         if (found && !arguments->json && !takes_stdout(arguments)) print_table(&plan, count);

@@ -1,6 +1,7 @@
 /* The progress line: see progress.h. */
 #include "cli/progress.h"
 
+#include "core/clock.h"
 #include "core/size_text.h"
 
 #include <signal.h>
@@ -11,13 +12,6 @@
 
 enum { LIVE_INTERVAL_NS = 100000000, TICK_NS = 250000000, FALLBACK_COLUMNS = 80, LINE_BYTES = 512 };
 static const uint64_t log_interval_ns = 5000000000u, first_tick_ns = 500000000u, late_tick_ns = 30000000000u;
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int terminal_columns(int descriptor)
 {
@@ -46,7 +40,7 @@ void sa_progress_begin_clock(sa_progress *progress, FILE *stream, const char *la
 
 void sa_progress_begin(sa_progress *progress, FILE *stream, const char *label, size_t first, size_t total, size_t arena_bytes)
 {
-    sa_progress_begin_clock(progress, stream, label, first, total, arena_bytes, monotonic_ns);
+    sa_progress_begin_clock(progress, stream, label, first, total, arena_bytes, sa_clock_ns);
 }
 
 /* "59 s", "3 min 07 s", "2 h 05 min": two units are enough to wait by. */

@@ -1,6 +1,8 @@
 /* Notes about strategies of which a part changes nothing. */
 #include "cli/strategy_notes.h"
 
+#include "core/hash.h"
+
 #include "cli/commands.h"
 #include "net/passes/passes.h"
 
@@ -87,20 +89,15 @@ void sa_strategy_notes(const char *command, const char *text, const sa_net *net)
 
 /* ------------------------------------------------------------------ equal plans ------------------------------------ */
 
-static void mix(uint64_t *hash, const void *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) *hash = (*hash ^ ((const unsigned char *)bytes)[i]) * 1099511628211u; /* FNV-1a */
-}
-
 uint64_t sa_program_signature(const sa_program *p)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < p->op_count; i++) mix(&hash, p->op[i].name, strlen(p->op[i].name) + 1);
+    uint64_t hash = SA_HASH_START;
+    for (size_t i = 0; i < p->op_count; i++) hash = sa_hash_bytes(hash, p->op[i].name, strlen(p->op[i].name) + 1);
     for (size_t i = 0; i < p->buffer_count; i++) {
         const sa_buffer *b = &p->buffer[i];
         const uint64_t figures[] = {b->size_bytes, (uint64_t)b->begin, (uint64_t)b->end};
-        mix(&hash, b->name, strlen(b->name) + 1);
-        mix(&hash, figures, sizeof figures);
+        hash = sa_hash_bytes(hash, b->name, strlen(b->name) + 1);
+        hash = sa_hash_bytes(hash, figures, sizeof figures);
     }
     return hash;
 }

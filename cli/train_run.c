@@ -9,6 +9,8 @@
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
+#include "core/clock.h"
+#include "core/growing_array.h"
 #include "core/output_file.h"
 #include "core/size_text.h"
 #include "data/weights/weights.h"
@@ -19,7 +21,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DEFAULT_SEED = 1, FIRST_RECORDS = 256 };
+enum { DEFAULT_SEED = 1 };
 
 typedef struct trainer {
     const sa_train_options *options;
@@ -179,22 +181,11 @@ static void close_trainer(trainer *t)
 
 /* ---- steps ---- */
 
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
-
 static sa_status add_record(sa_train_result *r, const sa_train_record *record)
 {
-    if (r->record_count == r->record_capacity) {
-        size_t capacity = r->record_capacity ? 2 * r->record_capacity : FIRST_RECORDS;
-        sa_train_record *grown = realloc(r->record, capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory to keep %zu losses", capacity);
-        r->record = grown;
-        r->record_capacity = capacity;
-    }
+    sa_train_record *grown = sa_array_room(r->record, r->record_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory to keep %zu losses", r->record_count + 1);
+    r->record = grown;
     r->record[r->record_count++] = *record;
     return SA_OK;
 }
@@ -239,10 +230,10 @@ static sa_status run_step(trainer *t)
     sa_train_result *r = t->result;
     uint32_t index = (uint32_t)r->last_step;
     sa_train_record record = {.rate = sa_solver_rate(&t->solver, index)};
-    double begin = now_ms();
+    uint64_t begin = sa_clock_ns();
     SA_TRY(sa_feed_next(t->feed, t->session));
     note_batch(t);
-    double fed = now_ms();
+    uint64_t fed = sa_clock_ns();
     sa_status status = sa_session_run(t->session, record.rate, index, NULL);
     sa_cli_note("train", t->device->note);
     t->device->note[0] = '\0';
@@ -251,8 +242,8 @@ static sa_status run_step(trainer *t)
     SA_TRY(status);
     record.loss = sa_step_outputs_loss(outputs);
     record.accuracy = sa_step_outputs_accuracy(outputs);
-    record.data_ms = fed - begin;
-    record.step_ms = now_ms() - fed;
+    record.data_ms = 1e-6 * (double)(fed - begin);
+    record.step_ms = 1e-6 * (double)(sa_clock_ns() - fed);
     r->last_step++;
     SA_TRY(sa_output_series_add(&r->series));
     return add_record(r, &record);

@@ -55,7 +55,7 @@ typedef struct sa_train_result {
     char note[512];                 /* of the net: sizes that were assumed */
     uint64_t first_step, last_step; /* updates before and after this run */
     uint64_t total_steps;           /* where it was to stop */
-    size_t record_count, record_capacity;
+    size_t record_count;
     sa_train_record *record; /* (record_count), owned */
     sa_output_series series; /* every loss and accuracy, owned */
     size_t predicted_bytes, arena_bytes, measured_bytes;

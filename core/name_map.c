@@ -1,6 +1,8 @@
 /* Open addressing; at most half of the slots are taken. */
 #include "core/name_map.h"
 
+#include "core/hash.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +12,10 @@ struct sa_name_slot {
     int number;
 };
 
-static uint64_t hash_name(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325ull;
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3ull;
-    return hash;
-}
-
 /* Where a name is, or the free slot where it would go. */
 static struct sa_name_slot *find(const sa_name_map *map, const char *name)
 {
-    size_t i = (size_t)hash_name(name) & (map->slots - 1);
+    size_t i = (size_t)sa_hash_text(name) & (map->slots - 1);
     while (map->slot[i].name && strcmp(map->slot[i].name, name) != 0) i = (i + 1) & (map->slots - 1);
     return &map->slot[i];
 }

@@ -1,6 +1,8 @@
 /* Gaussians by inversion and stream keys; see the header. */
 #include "data/random.h"
 
+#include "core/hash.h"
+
 #include <math.h>
 
 /* Natural logarithm of a positive normal number to about 1e-16, from operations that IEEE 754 rounds the same way everywhere:
@@ -59,7 +61,5 @@ double sa_random_gaussian(uint64_t key, uint64_t index)
 
 uint64_t sa_random_key(uint64_t seed, const char *name, uint64_t index)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a of the name */
-    for (const unsigned char *at = (const unsigned char *)name; *at; at++) hash = (hash ^ *at) * UINT64_C(0x100000001b3);
-    return sa_random_bits(sa_random_bits(seed, hash), index);
+    return sa_random_bits(sa_random_bits(seed, sa_hash_text(name)), index);
 }

@@ -2,6 +2,7 @@
 #include "data/snapshot.h"
 
 #include "core/checked.h"
+#include "core/hash.h"
 #include "core/output_file.h"
 #include "data/whole_file.h"
 
@@ -14,15 +15,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are written a
 enum { VERSION = 1, MAGIC_BYTES = 8, PROLOGUE_BYTES = MAGIC_BYTES + 4 + 4 + 8, CHECKSUM_BYTES = 8, SHAPE_AXES = 4 };
 static const char magic[MAGIC_BYTES] = {'S', 'A', 's', 'n', 'a', 'p', '\r', '\n'};
 
-/* FNV-1a: every step is a bijection of the hash for a given byte, so no single changed byte goes unseen. */
-static uint64_t checksum(uint64_t hash, const void *bytes, size_t byte_count)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < byte_count; i++) hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-static const uint64_t checksum_start = UINT64_C(0xcbf29ce484222325);
-
 /* ---- writing ---- */
 
 typedef struct writer {
@@ -32,7 +24,7 @@ typedef struct writer {
 
 static sa_status put(writer *w, const void *bytes, size_t byte_count)
 {
-    w->hash = checksum(w->hash, bytes, byte_count);
+    w->hash = sa_hash_bytes(w->hash, bytes, byte_count);
     return sa_output_file_write(w->file, bytes, byte_count);
 }
 
@@ -107,7 +99,7 @@ static sa_status put_all(writer *w, const sa_snapshot_state *state, const sa_sna
 sa_status sa_snapshot_save(const char *path, const sa_snapshot_state *state, const sa_snapshot_array *arrays, size_t array_count)
 {
     size_t file_bytes = 0;
-    writer w = {NULL, checksum_start};
+    writer w = {NULL, SA_HASH_START};
     if (array_count > UINT32_MAX) SA_FAIL(SA_INVALID, "snapshot: %zu arrays", array_count);
     SA_TRY(total_bytes(state, arrays, array_count, &file_bytes));
     SA_TRY(sa_output_file_open(path, &w.file));
@@ -171,7 +163,7 @@ static sa_status check_integrity(const char *path, const char *bytes, size_t byt
     if (byte_count != file_bytes)
         SA_FAIL(SA_PARSE, "%s: %s: %zu bytes, %llu were written", path, byte_count < file_bytes ? "truncated" : "too long",
                 byte_count, (unsigned long long)file_bytes);
-    if (checksum(checksum_start, bytes, byte_count - CHECKSUM_BYTES) != stored)
+    if (sa_hash_bytes(SA_HASH_START, bytes, byte_count - CHECKSUM_BYTES) != stored)
         SA_FAIL(SA_PARSE, "%s: damaged snapshot: the checksum does not match", path);
     return SA_OK;
 }

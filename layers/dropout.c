@@ -1,16 +1,9 @@
 /* Dropout: y = x / (1 - ratio) where kept, else 0; the identity in the test phase (Bayesian SegNet may sample there too). The mask
  * is never stored: a counter-based hash of (seed, step, element) gives it forward and backward (Caffe draws it from mt19937, which
  * is not reproduced). */
+#include "core/hash.h"
 #include "layers/emit.h"
 #include "layers/layer_common.h"
-
-/* FNV-1a of the layer's name: each layer has its own mask. */
-static uint64_t name_seed(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325ull;
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3ull;
-    return hash;
-}
 
 /* source = kept part of source, scaled */
 static sa_status drop(sa_emitter *e, const sa_layer *layer, sa_source *source)
@@ -21,7 +14,7 @@ static sa_status drop(sa_emitter *e, const sa_layer *layer, sa_source *source)
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_DROPOUT, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
     node->number.dropout.ratio = config->dropout_ratio;
     node->number.dropout.factor = 1.0f / (1.0f - config->dropout_ratio);
-    node->number.dropout.seed = name_seed(layer->name);
+    node->number.dropout.seed = sa_hash_text(layer->name); /* each layer has its own mask */
     node->vector[0] = sa_emit_step_state(e);
     return SA_OK;
 }

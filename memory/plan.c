@@ -2,6 +2,8 @@
 #include "memory/plan.h"
 
 #include "core/checked.h"
+#include "core/clock.h"
+#include "core/hash.h"
 #include "memory/load.h"
 #include "memory/planner.h"
 
@@ -49,23 +51,14 @@ sa_status sa_plan_max_load(const sa_buffer *buffers, size_t count, size_t *bytes
     return sa_load_largest(buffers, count, sa_load_unit(buffers, count), bytes, &step);
 }
 
-static uint64_t fnv_1a(uint64_t hash, uint64_t value)
-{
-    for (int byte = 0; byte < 8; byte++) {
-        hash = (hash ^ (value & 0xff)) * UINT64_C(0x100000001b3);
-        value >>= 8;
-    }
-    return hash;
-}
-
 static uint64_t fingerprint(const sa_buffer *buffers, const sa_plan *plan)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = SA_HASH_START;
     for (size_t i = 0; i < plan->count; i++) {
-        hash = fnv_1a(hash, buffers[i].size_bytes);
-        hash = fnv_1a(hash, (uint64_t)buffers[i].begin);
-        hash = fnv_1a(hash, (uint64_t)buffers[i].end);
-        hash = fnv_1a(hash, plan->offset_bytes[i]);
+        hash = sa_hash_number(hash, buffers[i].size_bytes);
+        hash = sa_hash_number(hash, (uint64_t)buffers[i].begin);
+        hash = sa_hash_number(hash, (uint64_t)buffers[i].end);
+        hash = sa_hash_number(hash, plan->offset_bytes[i]);
     }
     return hash;
 }
@@ -100,16 +93,9 @@ static sa_status check_capacity(const sa_plan *plan, size_t capacity, bool exhau
             capacity, plan->peak_bytes, plan->lower_bound_bytes);
 }
 
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 sa_status sa_plan_make(const sa_buffer *buffers, size_t count, const sa_plan_options *options, sa_plan *plan)
 {
-    double start = now_seconds();
+    double start = sa_clock_seconds();
     sa_plan made = {.count = count};
     sa_problem problem = {0};
     int64_t *offsets = NULL;
@@ -131,7 +117,7 @@ sa_status sa_plan_make(const sa_buffer *buffers, size_t count, const sa_plan_opt
     made.fingerprint = fingerprint(buffers, &made);
     SA_TRY_GOTO(status, done, check_capacity(&made, options->capacity_bytes, exhausted));
     SA_TRY_GOTO(status, done, sa_plan_check(buffers, count, &made));
-    made.seconds = now_seconds() - start;
+    made.seconds = sa_clock_seconds() - start;
     *plan = made;
     made.offset_bytes = NULL;
 done:

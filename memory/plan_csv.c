@@ -1,6 +1,7 @@
 /* Reads static-allocation instances from CSV. Writing is in plan_csv_write.c. */
 #include "memory/plan_csv.h"
 
+#include "core/growing_array.h"
 #include "core/input_file.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ typedef struct reader {
     int column_count;
     sa_buffer *buffers;
     size_t *offsets;
-    size_t count, room;
+    size_t count;
 } reader;
 
 /* Cuts a field off the text: up to a comma or the end of the line, or quoted, with "" for a quote and line breaks in it. Returns
@@ -102,14 +103,11 @@ static sa_status read_number(const reader *in, column which, const char *text, b
 
 static sa_status grow(reader *in)
 {
-    if (in->count < in->room) return SA_OK;
-    size_t room = in->room ? 2 * in->room : 64;
-    sa_buffer *buffers = realloc(in->buffers, room * sizeof *buffers);
+    sa_buffer *buffers = sa_array_room(in->buffers, in->count, sizeof *buffers);
     if (buffers) in->buffers = buffers;
-    size_t *offsets = realloc(in->offsets, room * sizeof *offsets);
+    size_t *offsets = sa_array_room(in->offsets, in->count, sizeof *offsets);
     if (offsets) in->offsets = offsets;
-    if (!buffers || !offsets) SA_FAIL(SA_NOMEM, "%s: no memory for %zu buffers", in->path, room);
-    in->room = room;
+    if (!buffers || !offsets) SA_FAIL(SA_NOMEM, "%s: no memory for %zu buffers", in->path, in->count + 1);
     return SA_OK;
 }
 

@@ -2,6 +2,7 @@
  *
  * With a capacity all dives aim at it. Without one they aim in turn at the lower bound, which ends the search, and at a bit less
  * than the best placement so far. A search that is exhausted refutes its capacity and raises the lower bound. */
+#include "core/clock.h"
 #include "memory/planner.h"
 
 #include "memory/search.h"
@@ -60,7 +61,7 @@ static void dive_all(sa_search *search, const sa_problem *problem, const sa_plan
     sa_search_budget budget = {.deadline_seconds = deadline};
     double nodes = first_nodes;
     if (nodes < 1.2 * (double)problem->count) nodes = 1.2 * (double)problem->count; /* fewer could not even place all once */
-    for (uint64_t dive = 0; sa_search_clock() < deadline; dive++) {
+    for (uint64_t dive = 0; sa_clock_seconds() < deadline; dive++) {
         if (bounds->best_bytes <= goal->target_bytes || bounds->best_bytes <= bounds->lower_bytes) return;
         if (bounds->lower_bytes > goal->limit_bytes) return;
         budget.nodes = (uint64_t)nodes;
@@ -78,7 +79,7 @@ static void dive_all(sa_search *search, const sa_problem *problem, const sa_plan
 
 sa_status sa_planner_exact(const sa_problem *problem, const sa_planner_goal *goal, int64_t *offsets, bool *exhausted)
 {
-    double deadline = sa_search_clock() + goal->timeout_seconds;
+    double deadline = sa_clock_seconds() + goal->timeout_seconds;
     sa_search *search;
     proven bounds = {.best_bytes = sa_problem_peak_bytes(problem, offsets)};
     SA_TRY(sa_search_create(problem, &search));

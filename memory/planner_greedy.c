@@ -2,6 +2,7 @@
  *
  * The order decides: largest first is best as a rule, but nested lifetimes can do better longest or earliest first, so a few
  * orders are tried and the lowest placement is kept. */
+#include "core/clock.h"
 #include "memory/occupied.h"
 #include "memory/planner.h"
 #include "memory/search.h"
@@ -79,7 +80,7 @@ static sa_status place_in_order(const sa_problem *problem, const rank *ranks, sa
         const sa_extent *extents;
         size_t count;
         int64_t *offset = &offsets[ranks[k].item];
-        if (k % CLOCK_ITEMS == 0) late = sa_search_clock() > deadline;
+        if (k % CLOCK_ITEMS == 0) late = sa_clock_seconds() > deadline;
         if (late) { /* the rest on top of it all */
             *offset = (top + item->align - 1) / item->align * item->align;
         } else {
@@ -95,14 +96,14 @@ static sa_status place_in_order(const sa_problem *problem, const rank *ranks, sa
 sa_status sa_planner_greedy(const sa_problem *problem, const sa_planner_goal *goal, int64_t *offsets)
 {
     size_t count = problem->count, best_peak = SIZE_MAX;
-    double deadline = sa_search_clock() + (goal->timeout_seconds > LEAST_SECONDS ? goal->timeout_seconds : LEAST_SECONDS);
+    double deadline = sa_clock_seconds() + (goal->timeout_seconds > LEAST_SECONDS ? goal->timeout_seconds : LEAST_SECONDS);
     rank *ranks = calloc(count + 1, sizeof *ranks);
     int64_t *trial = calloc(count + 1, sizeof *trial);
     sa_occupied *occupied = NULL;
     sa_status status = ranks && trial ? sa_occupied_create(problem->sections, &occupied)
                                       : sa_error_set(SA_NOMEM, "no memory to plan %zu buffers", count);
     for (int by = 0; by < ORDERS && best_peak > goal->target_bytes && status == SA_OK; by++) {
-        if (by > 0 && sa_search_clock() > deadline) break;
+        if (by > 0 && sa_clock_seconds() > deadline) break;
         rank_items(problem, (order)by, ranks);
         status = place_in_order(problem, ranks, occupied, deadline, trial);
         size_t peak = sa_problem_peak_bytes(problem, trial);

@@ -6,18 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const size_t most_stack_bytes = (size_t)128 << 20;
 static const double fading = 0.9; /* of failures, from dive to dive */
 enum { MOST_DEPTH = 8192 };       /* about 2 MiB of the C stack */
-
-double sa_search_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static uint64_t next_random(uint64_t *state)
 {

@@ -39,7 +39,7 @@ typedef struct sa_search_order {
 
 typedef struct sa_search_budget {
     uint64_t nodes;
-    double deadline_seconds; /* on sa_search_clock */
+    double deadline_seconds; /* on sa_clock_seconds */
 } sa_search_budget;
 
 /* Borrows the problem. */
@@ -48,6 +48,5 @@ void sa_search_destroy(sa_search *search); /* NULL is allowed */
 /* One dive with backtracking. FOUND fills offsets (units, one an item); otherwise they are untouched. */
 sa_search_result sa_search_run(sa_search *search, size_t capacity_bytes, const sa_search_order *order,
                                const sa_search_budget *budget, int64_t *offsets);
-double sa_search_clock(void); /* monotonic seconds */
 
 #endif

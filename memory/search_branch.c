@@ -1,4 +1,5 @@
 /* The tree of the search: see search.h for the idea. */
+#include "core/clock.h"
 #include "memory/search_state.h"
 
 #include <string.h>
@@ -37,7 +38,7 @@ static bool out_of_budget(sa_search *search)
     if (search->nodes > search->node_limit || search->depth > search->depth_limit) search->stopped = true;
     if (search->work >= CLOCK_WORK) {
         search->work = 0;
-        if (sa_search_clock() > search->deadline_seconds) search->stopped = true;
+        if (sa_clock_seconds() > search->deadline_seconds) search->stopped = true;
     }
     return search->stopped;
 }

@@ -6,6 +6,7 @@
 #include "net/budget_candidates.h"
 #include "net/session.h"
 
+#include "core/growing_array.h"
 #include "core/size_text.h"
 #include "core/time_text.h"
 #include "memory/plan.h"
@@ -31,7 +32,7 @@ typedef struct search {
     const sa_cost_model *model;
     const sa_program_options *options;
     sa_conv_option conv;
-    size_t count, capacity;
+    size_t count;
     priced *list; /* owned */
 } search;
 
@@ -41,13 +42,9 @@ static sa_status price(search *s, const sa_strategy *strategy)
 {
     sa_program *program;
     double share;
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 256;
-        priced *grown = realloc(s->list, capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu strategies", capacity);
-        s->list = grown;
-        s->capacity = capacity;
-    }
+    priced *grown = sa_array_room(s->list, s->count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu strategies", s->count + 1);
+    s->list = grown;
     priced *p = &s->list[s->count];
     p->strategy = *strategy;
     sa_status status = sa_program_for_strategy(s->net, strategy, s->device, s->options, &program);

@@ -2,6 +2,9 @@
  * for (a tail by image at batch 1, bands without a cheap level) makes the same choices as without it and drops out. */
 #include "net/budget_candidates.h"
 
+#include "core/growing_array.h"
+#include "core/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,25 +31,22 @@ static const axis AXIS_LIST[AXES] = {AXIS(BASES), AXIS(BANDS), AXIS(REPOOLED), A
 
 /* ------------------------------------------------------------------ choices --------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    return (hash ^ value) * 0x100000001b3ull;
-}
-
 static uint64_t hash_choices(const sa_net *net, const sa_realizations *r)
 {
-    uint64_t hash = 0xcbf29ce484222325ull;
+    uint64_t hash = SA_HASH_START;
     for (int b = 0; b < net->blob_count; b++) {
         const sa_blob_choice *c = &r->blob[b];
-        hash = mix(mix(mix(mix(mix(hash, c->data), c->encoding), c->again), c->grad), c->head_bytes);
+        const uint64_t choices[] = {c->data, c->encoding, c->again, c->grad, c->head_bytes};
+        hash = sa_hash_bytes(hash, choices, sizeof choices);
     }
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer_choice *c = &r->layer[l];
-        hash = mix(mix(mix(hash, c->mask_encoding), c->algorithm), c->workspace_limit_bytes);
-        hash = mix(mix(mix(hash, c->backward), (uint64_t)c->band_channels), (uint64_t)c->band_end);
+        const uint64_t choices[] = {c->mask_encoding,           c->algorithm,         c->workspace_limit_bytes, c->backward,
+                                    (uint64_t)c->band_channels, (uint64_t)c->band_end};
+        hash = sa_hash_bytes(hash, choices, sizeof choices);
     }
-    hash = mix(hash, r->caffe_layout);
-    return mix(mix(mix(hash, r->shared_workspace), r->lifetimes), r->early_update);
+    const uint64_t choices[] = {r->caffe_layout, r->shared_workspace, r->lifetimes, r->early_update};
+    return sa_hash_bytes(hash, choices, sizeof choices);
 }
 
 /* ------------------------------------------------------------------ the list --------------------------------------- */
@@ -55,15 +55,11 @@ static sa_status append(sa_candidates *c, const sa_strategy *strategy, uint64_t 
 {
     for (size_t i = 0; i < c->count; i++)
         if (c->signature[i] == signature) return SA_OK;
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity ? 2 * c->capacity : 256;
-        sa_strategy *grown = realloc(c->strategy, capacity * sizeof *grown);
-        if (grown) c->strategy = grown;
-        uint64_t *signatures = realloc(c->signature, capacity * sizeof *signatures);
-        if (signatures) c->signature = signatures;
-        if (!grown || !signatures) SA_FAIL(SA_NOMEM, "no memory for %zu strategies", capacity);
-        c->capacity = capacity;
-    }
+    sa_strategy *strategies = sa_array_room(c->strategy, c->count, sizeof *strategies);
+    if (strategies) c->strategy = strategies;
+    uint64_t *signatures = sa_array_room(c->signature, c->count, sizeof *signatures);
+    if (signatures) c->signature = signatures;
+    if (!strategies || !signatures) SA_FAIL(SA_NOMEM, "no memory for %zu strategies", c->count + 1);
     c->strategy[c->count] = *strategy;
     c->signature[c->count++] = signature;
     return SA_OK;

@@ -5,7 +5,7 @@
 #include "net/strategy.h"
 
 typedef struct sa_candidates {
-    size_t count, capacity;
+    size_t count;
     sa_strategy *strategy; /* owned */
     uint64_t *signature;   /* owned: hash of the choices a strategy makes for the net */
 } sa_candidates;

@@ -1,6 +1,8 @@
 /* Cost models: a hash table from keys to sums of times, exact keys and their prefixes side by side. */
 #include "net/cost_model.h"
 
+#include "core/hash.h"
+
 #include "net/cost_builtin.h"
 #include "net/op_cost_key.h"
 
@@ -25,8 +27,7 @@ struct sa_cost_model {
 
 static size_t hash_key(const char *key, size_t length, bool exact)
 {
-    uint64_t hash = exact ? 0xcbf29ce484222325ull : 0x84222325cbf29ce4ull;
-    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)key[i]) * 0x100000001b3ull;
+    uint64_t hash = sa_hash_bytes(exact ? SA_HASH_START : ~SA_HASH_START, key, length);
     return (size_t)(hash ^ (hash >> 32));
 }
 

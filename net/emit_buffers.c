@@ -2,6 +2,7 @@
 #include "net/emitter.h"
 
 #include "core/checked.h"
+#include "core/growing_array.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,13 +21,9 @@ sa_status sa_emitter_buffer(sa_emitter *e, sa_buffer_kind kind, size_t bytes, co
                             ...)
 {
     sa_program *p = e->program;
-    if (p->buffer_count == p->buffer_capacity) {
-        size_t capacity = p->buffer_capacity ? 2 * p->buffer_capacity : 128;
-        sa_buffer *grown = realloc(p->buffer, capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu buffers", capacity);
-        p->buffer = grown;
-        p->buffer_capacity = capacity;
-    }
+    sa_buffer *grown = sa_array_room(p->buffer, p->buffer_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu buffers", p->buffer_count + 1);
+    p->buffer = grown;
     sa_buffer *b = &p->buffer[p->buffer_count];
     memset(b, 0, sizeof *b);
     va_list arguments;
@@ -91,13 +88,9 @@ sa_status sa_emit_saved(sa_emitter *e, const sa_layer *layer, const char *suffix
         *ref = (sa_ref){.buffer = found->buffer};
         return SA_OK;
     }
-    if (e->saved_count == e->saved_capacity) {
-        size_t capacity = e->saved_capacity ? 2 * e->saved_capacity : 64;
-        sa_saved *grown = realloc(e->saved, capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu saved values", capacity);
-        e->saved = grown;
-        e->saved_capacity = capacity;
-    }
+    sa_saved *grown = sa_array_room(e->saved, e->saved_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu saved values", e->saved_count + 1);
+    e->saved = grown;
     sa_saved *saved = &e->saved[e->saved_count];
     bool column = !strcmp(suffix, "column") || !strcmp(suffix, "workspace");
     SA_TRY(sa_emitter_buffer(e,

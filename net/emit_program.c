@@ -1,4 +1,5 @@
 /* The emitter's walk: one training step of a net under a strategy, as a list of ops. */
+#include "core/growing_array.h"
 #include "net/emitter.h"
 
 #include <stdio.h>
@@ -10,13 +11,9 @@
 sa_status sa_emit_op(sa_emitter *e, const sa_layer *layer, const char *what, sa_op_kind kind, const sa_op_args *args)
 {
     sa_program *p = e->program;
-    if (p->op_count == p->op_capacity) {
-        size_t capacity = p->op_capacity ? 2 * p->op_capacity : 128;
-        sa_op *grown = realloc(p->op, capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu ops", capacity);
-        p->op = grown;
-        p->op_capacity = capacity;
-    }
+    sa_op *grown = sa_array_room(p->op, p->op_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu ops", p->op_count + 1);
+    p->op = grown;
     sa_op *op = &p->op[p->op_count++];
     memset(op, 0, sizeof *op);
     snprintf(op->name, sizeof op->name, "%.60s %.30s", layer ? layer->name : "solver", what);

@@ -29,7 +29,7 @@ struct sa_emitter {
     sa_program *program;
     sa_value_slot *data, *grad; /* (blob_count) */
     sa_value_slot *mask;        /* (layer_count): Pooling */
-    size_t saved_count, saved_capacity;
+    size_t saved_count;
     sa_saved *saved;
     int *first_saved;     /* (layer_count): the layer's latest in saved, -1: none */
     int *band_start;      /* (layer_count): the first layer of the band that ends with a layer, -1: none does */

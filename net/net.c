@@ -2,6 +2,7 @@
 #include "net/net.h"
 
 #include "core/closest.h"
+#include "core/growing_array.h"
 #include "net/input_shapes.h"
 #include "net/net_parts.h"
 #include "net/net_spec.h"
@@ -15,16 +16,12 @@
 /* NULL: out of memory, with the message set */
 static sa_layer *add_layer(sa_net *net)
 {
-    if (net->layer_count == net->layer_capacity) {
-        int capacity = net->layer_capacity ? 2 * net->layer_capacity : 64;
-        sa_layer *grown = realloc(net->layer, (size_t)capacity * sizeof *grown);
-        if (!grown) {
-            (void)sa_error_set(SA_NOMEM, "no memory for %d layers", capacity);
-            return NULL;
-        }
-        net->layer = grown;
-        net->layer_capacity = capacity;
+    sa_layer *grown = sa_array_room(net->layer, (size_t)net->layer_count, sizeof *grown);
+    if (!grown) {
+        (void)sa_error_set(SA_NOMEM, "no memory for %d layers", net->layer_count + 1);
+        return NULL;
     }
+    net->layer = grown;
     sa_layer *layer = &net->layer[net->layer_count++];
     memset(layer, 0, sizeof *layer);
     return layer;
@@ -32,13 +29,9 @@ static sa_layer *add_layer(sa_net *net)
 
 static sa_status add_blob(sa_net *net, const char *name, int top, int *index)
 {
-    if (net->blob_count == net->blob_capacity) {
-        int capacity = net->blob_capacity ? 2 * net->blob_capacity : 64;
-        sa_blob *grown = realloc(net->blob, (size_t)capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for %d blobs", capacity);
-        net->blob = grown;
-        net->blob_capacity = capacity;
-    }
+    sa_blob *grown = sa_array_room(net->blob, (size_t)net->blob_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %d blobs", net->blob_count + 1);
+    net->blob = grown;
     sa_blob *blob = &net->blob[net->blob_count];
     memset(blob, 0, sizeof *blob);
     snprintf(blob->name, sizeof blob->name, "%s", name);

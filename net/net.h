@@ -29,9 +29,9 @@ typedef struct sa_net {
     char name[SA_NAME_MAX];
     char *path; /* of the prototxt */
     bool test_phase;
-    int layer_count, layer_capacity;
+    int layer_count;
     sa_layer *layer;
-    int blob_count, blob_capacity;
+    int blob_count;
     sa_blob *blob;
     sa_name_map layer_names, blob_names; /* numbers by name; of a blob, its last version's */
     char *data_root;                     /* owned; what names in lists are relative to; NULL: the working directory */

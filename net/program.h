@@ -24,9 +24,9 @@ typedef struct sa_param_buffers {
 
 typedef struct sa_program {
     const sa_net *net; /* borrowed */
-    size_t buffer_count, buffer_capacity;
+    size_t buffer_count;
     sa_buffer *buffer;
-    size_t op_count, op_capacity;
+    size_t op_count;
     sa_op *op;
     size_t phase_end[SA_STEP_PHASES];               /* op numbers */
     sa_param_buffers (*param)[SA_LAYER_PARAMS_MAX]; /* (layer_count) */

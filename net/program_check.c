@@ -1,4 +1,5 @@
 /* The program check: runs through the ops and follows, buffer by buffer, which value is in it. Knows nothing of strategies. */
+#include "core/growing_array.h"
 #include "net/program.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@ typedef struct piece {
 } piece;
 
 typedef struct content {
-    int count, capacity;
+    int count;
     piece *piece;
 } content;
 
@@ -33,13 +34,9 @@ static void value_text(const sa_program *program, int32_t value, char *text, siz
 static sa_status add_piece(content *c, size_t begin, size_t end, int32_t value)
 {
     if (begin >= end) return SA_OK;
-    if (c->count == c->capacity) {
-        int capacity = c->capacity ? 2 * c->capacity : 4;
-        piece *grown = realloc(c->piece, (size_t)capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory to check a program");
-        c->piece = grown;
-        c->capacity = capacity;
-    }
+    piece *grown = sa_array_room(c->piece, (size_t)c->count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory to check a program");
+    c->piece = grown;
     c->piece[c->count++] = (piece){begin, end, value};
     return SA_OK;
 }

@@ -1,6 +1,9 @@
 /* Sessions: the arena of a layout, bound, and the executor that runs its ops. */
 #include "net/session.h"
 
+#include "core/clock.h"
+#include "core/hash.h"
+
 #include "data/random.h"
 
 #include <stdatomic.h>
@@ -284,17 +287,10 @@ sa_status sa_session_get_output(sa_session *s, int blob, float *host)
     return sa_session_get_buffer(s, buffer, host);
 }
 
-static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t count)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < count; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
-    return hash;
-}
-
 sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
 {
     const sa_program *p = s->layout.program;
-    uint64_t h = 0xcbf29ce484222325ull;
+    uint64_t h = SA_HASH_START;
     for (int l = 0; l < s->net->layer_count; l++)
         for (int i = 0; i < s->net->layer[l].param_count; i++) {
             const int buffers[2] = {p->param[l][i].param, p->param[l][i].history};
@@ -303,7 +299,7 @@ sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
                 void *host = malloc(p->buffer[buffers[k]].size_bytes);
                 if (!host) SA_FAIL(SA_NOMEM, "no host memory for %zu bytes", p->buffer[buffers[k]].size_bytes);
                 sa_status status = sa_session_get_buffer(s, buffers[k], host);
-                if (status == SA_OK) h = fnv1a(h, host, p->buffer[buffers[k]].size_bytes);
+                if (status == SA_OK) h = sa_hash_bytes(h, host, p->buffer[buffers[k]].size_bytes);
                 free(host);
                 SA_TRY(status);
             }
@@ -313,13 +309,6 @@ sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
 }
 
 /* ------------------------------------------------------------------ running ---------------------------------------- */
-
-static uint64_t process_cpu_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 typedef struct touch_walk {
     sa_session *session;
@@ -343,7 +332,7 @@ static sa_status run_op(sa_session *s, size_t i)
     if (i > 0) SA_TRY(sa_arena_enter_step(s->arena, (int64_t)i));
     sa_op_visit_refs(op->kind, &op->args, touch, &walk);
     if (s->op_ns) {
-        cpu = process_cpu_ns();
+        cpu = sa_cpu_clock_ns();
         SA_TRY(s->device->functions->time_ns(s->device, &before));
     }
     sa_status status = sa_op_run(s->device, op->kind, &op->args);
@@ -351,7 +340,7 @@ static sa_status run_op(sa_session *s, size_t i)
     if (s->op_ns) {
         SA_TRY(s->device->functions->time_ns(s->device, &after));
         s->op_ns[i] += after - before;
-        s->op_cpu_ns[i] += process_cpu_ns() - cpu;
+        s->op_cpu_ns[i] += sa_cpu_clock_ns() - cpu;
     }
     atomic_store_explicit(&s->ops_done, i + 1, memory_order_relaxed);
     return s->probe ? s->probe(s->probe_context, s, i) : SA_OK;
@@ -427,13 +416,13 @@ sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times
     SA_TRY(open_step(s));
     SA_TRY(check_fed(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
-    uint64_t cpu = process_cpu_ns();
+    uint64_t cpu = sa_cpu_clock_ns();
     atomic_store_explicit(&s->ops_done, 0, memory_order_relaxed);
     bool recorded = !strcmp(s->device->kind, "cuda") && !s->op_ns && !s->probe && !s->options.debug;
     SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, &measured));
     SA_TRY(s->device->functions->sync(s->device));
     if (recorded) SA_TRY(check_forward(s));
-    measured.cpu_ms = (double)(process_cpu_ns() - cpu) * 1e-6;
+    measured.cpu_ms = (double)(sa_cpu_clock_ns() - cpu) * 1e-6;
     s->finished = true;
     if (times) *times = measured;
     return SA_OK;

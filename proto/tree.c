@@ -1,6 +1,8 @@
 /* Fields of a parse tree: growing, moving, freeing. */
 #include "proto/tree.h"
 
+#include "core/growing_array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,15 +22,11 @@ void sa_proto_free_fields(sa_proto_message *message)
     *message = (sa_proto_message){.line = message->line};
 }
 
-/* The array's capacity is at least the power of two that holds count: it grows whenever count is one. */
 sa_status sa_proto_append(sa_proto_message *message, const char *name, size_t name_length, int line, sa_proto_field **field)
 {
-    if ((message->count & (message->count - 1)) == 0) {
-        size_t capacity = message->count ? message->count * 2 : 1;
-        sa_proto_field *longer = realloc(message->field, capacity * sizeof *longer);
-        if (!longer) SA_FAIL(SA_NOMEM, "out of memory for a field");
-        message->field = longer;
-    }
+    sa_proto_field *longer = sa_array_room(message->field, message->count, sizeof *longer);
+    if (!longer) SA_FAIL(SA_NOMEM, "out of memory for a field");
+    message->field = longer;
     char *copy = malloc(name_length + 1);
     if (!copy) SA_FAIL(SA_NOMEM, "out of memory for a field");
     memcpy(copy, name, name_length);

@@ -3,6 +3,7 @@
 #include "report/caffe_memory.h"
 
 #include "core/checked.h"
+#include "core/growing_array.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,13 +78,9 @@ static sa_status add_item(walk *w, const sa_caffe_item *new_item, const char *na
 {
     sa_caffe_memory *m = w->memory;
     if (new_item->gpu_bytes == 0 && new_item->cpu_bytes == 0) return SA_OK;
-    if (m->item_count == m->item_capacity) {
-        size_t capacity = m->item_capacity ? 2 * m->item_capacity : 128;
-        sa_caffe_item *grown = realloc(m->item, capacity * sizeof *grown);
-        if (!grown) SA_FAIL(SA_NOMEM, "no memory for a list of %zu buffers", capacity);
-        m->item = grown;
-        m->item_capacity = capacity;
-    }
+    sa_caffe_item *grown = sa_array_room(m->item, m->item_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for a list of %zu buffers", m->item_count + 1);
+    m->item = grown;
     SA_TRY(add_bytes(m, new_item));
     sa_caffe_item *item = &m->item[m->item_count++];
     *item = *new_item;

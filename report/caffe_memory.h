@@ -62,7 +62,7 @@ typedef struct sa_caffe_memory {
         size_t gpu_bytes, cpu_bytes;
     } kind[SA_CAFFE_KIND_COUNT];
     size_t gpu_total_bytes, cpu_total_bytes;
-    size_t item_count, item_capacity;
+    size_t item_count;
     sa_caffe_item *item; /* owned; largest first */
 } sa_caffe_memory;
 

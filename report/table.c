@@ -2,6 +2,7 @@
 #include "report/table.h"
 
 #include "core/checked.h"
+#include "core/growing_array.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ struct sa_table {
     sa_table_align *align; /* (column_count) */
     /* The cells row by row. The first two rows are titles and units; a row that starts with NULL is a rule. */
     char **cell;
-    size_t cell_count, cell_capacity;
+    size_t cell_count;
     bool out_of_memory;
     bool has_units;
     size_t width_limit; /* 0: none */
@@ -27,17 +28,13 @@ enum { LEAST_BROKEN_COLUMN = 16 };
 /* Takes over text; NULL text is a cell of a rule. */
 static void append(sa_table *table, char *text)
 {
-    if (table->cell_count == table->cell_capacity) {
-        size_t capacity = table->cell_capacity > 0 ? 2 * table->cell_capacity : 64;
-        char **grown = realloc(table->cell, capacity * sizeof *grown);
-        if (!grown) {
-            table->out_of_memory = true;
-            free(text);
-            return;
-        }
-        table->cell = grown;
-        table->cell_capacity = capacity;
+    char **grown = sa_array_room(table->cell, table->cell_count, sizeof *grown);
+    if (!grown) {
+        table->out_of_memory = true;
+        free(text);
+        return;
     }
+    table->cell = grown;
     table->cell[table->cell_count++] = text;
 }
 

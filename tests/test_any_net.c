@@ -1,6 +1,7 @@
 /* No preset fails on a valid net. Random nets (tests/support/random_graph.h) are planned under every preset and a random
  * combination of switches; program and plan are checked. Some of these, in turns, also run: losses, parameters and momentum have
  * the bits that `caffe` gives, in the bytes that were planned. test_any_net FIRST COUNT tries other seeds. */
+#include "core/hash.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/random_net.h"
 
@@ -73,17 +74,10 @@ static sa_status set_inputs(const sa_net *net, sa_session *session, int step)
     return SA_OK;
 }
 
-static uint64_t mix(uint64_t hash, const void *bytes, size_t count)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < count; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
-    return hash;
-}
-
 static sa_status run_session(const sa_net *net, sa_session *session, outcome *o)
 {
     uint64_t state;
-    o->hash = 0xcbf29ce484222325ull;
+    o->hash = SA_HASH_START;
     for (int step = 0; step < STEPS; step++) {
         SA_TRY(set_inputs(net, session, step));
         SA_TRY(sa_session_run(session, 0.001f, (uint32_t)step, NULL));
@@ -91,11 +85,11 @@ static sa_status run_session(const sa_net *net, sa_session *session, outcome *o)
             float value;
             if (sa_session_layout(session)->program->output_buffer[b] < 0 || net->blob[b].shape.axes != 0) continue;
             SA_TRY(sa_session_get_output(session, b, &value));
-            o->hash = mix(o->hash, &value, sizeof value);
+            o->hash = sa_hash_bytes(o->hash, &value, sizeof value);
         }
     }
     SA_TRY(sa_session_state_hash(session, &state));
-    o->hash = mix(o->hash, &state, sizeof state);
+    o->hash = sa_hash_bytes(o->hash, &state, sizeof state);
     o->planned_bytes = sa_session_layout(session)->plan.peak_bytes;
     o->measured_bytes = sa_session_measured_bytes(session);
     return SA_OK;

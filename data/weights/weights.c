@@ -2,6 +2,7 @@
 #include "data/weights/weights.h"
 
 #include "core/checked.h"
+#include "core/growing_array.h"
 #include "data/weights/weights_formats.h"
 #include "data/whole_file.h"
 
@@ -65,16 +66,9 @@ void sa_weights_free(sa_weights *weights)
     free(weights);
 }
 
-/* Room for one more in an array that doubles whenever its count is a power of two. */
-static void *grown(void *array, size_t count, size_t element_bytes)
-{
-    if (count & (count - 1)) return array;
-    return realloc(array, (count ? 2 * count : 1) * element_bytes);
-}
-
 sa_status sa_weights_add_layer(sa_weights *weights, const char *name, const char *type, sa_weight_layer **layer)
 {
-    sa_weight_layer *list = grown(weights->layer, weights->layer_count, sizeof *list);
+    sa_weight_layer *list = sa_array_room(weights->layer, weights->layer_count, sizeof *list);
     if (!list) SA_FAIL(SA_NOMEM, "no memory for %zu layers of weights", weights->layer_count + 1);
     weights->layer = list;
     sa_weight_layer *made = &list[weights->layer_count];
@@ -92,7 +86,7 @@ sa_status sa_weights_add_layer(sa_weights *weights, const char *name, const char
 sa_status sa_weights_add_blob(sa_weight_layer *layer, int32_t axes, const int64_t *dim, size_t count, sa_weight_blob **blob)
 {
     size_t bytes;
-    sa_weight_blob *list = grown(layer->blob, layer->blob_count, sizeof *list);
+    sa_weight_blob *list = sa_array_room(layer->blob, layer->blob_count, sizeof *list);
     if (!list) SA_FAIL(SA_NOMEM, "no memory for the blobs of '%s'", layer->name);
     layer->blob = list;
     if (!sa_size_mul(count, sizeof(float), &bytes)) SA_FAIL(SA_INVALID, "'%s': %zu values", layer->name, count);

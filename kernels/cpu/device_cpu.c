@@ -1,5 +1,6 @@
 /* The CPU device: host memory in huge pages, the OpenMP kernels of kernels/cpu, no work queue. */
 #include "core/checked.h"
+#include "core/clock.h"
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/kernels_cpu.h"
@@ -120,9 +121,7 @@ static sa_status cpu_sync(sa_device *device)
 static sa_status cpu_time_ns(sa_device *device, uint64_t *ns)
 {
     (void)device;
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) SA_FAIL(SA_DEVICE, "cpu device: no monotonic clock");
-    *ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    *ns = sa_clock_ns();
     return SA_OK;
 }
 

@@ -1,17 +1,12 @@
 /* Steps of a small net and the hash of what came out. */
 #include "tests/support/step_run.h"
 
+#include "core/hash.h"
+
 #include "net/feed.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t add_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < count; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
-    return hash;
-}
 
 /* Outputs are blobs that no layer reads: losses, accuracies, the softmax of a deploy net. */
 static sa_status add_outputs(const sa_net *net, sa_session *session, int step, sa_step_run *run)
@@ -24,7 +19,7 @@ static sa_status add_outputs(const sa_net *net, sa_session *session, int step, s
         if (!host) SA_FAIL(SA_NOMEM, "no memory for %zu values", count);
         sa_status status = sa_session_get_output(session, b, host);
         if (status == SA_OK) {
-            run->hash = add_bytes(run->hash, host, count * sizeof *host);
+            run->hash = sa_hash_bytes(run->hash, host, count * sizeof *host);
             if (first) run->output[step] = host[0];
         }
         first = false;
@@ -37,14 +32,14 @@ static sa_status add_outputs(const sa_net *net, sa_session *session, int step, s
 static sa_status run_steps(const sa_net *net, sa_session *session, sa_feed *feed, sa_step_run *run)
 {
     uint64_t state = 0;
-    run->hash = 0xcbf29ce484222325ull;
+    run->hash = SA_HASH_START;
     for (int step = 0; step < SA_STEP_RUN_STEPS; step++) {
         SA_TRY(sa_feed_next(feed, session));
         SA_TRY(sa_session_run(session, 0.01f, (uint32_t)step, NULL));
         SA_TRY(add_outputs(net, session, step, run));
     }
     SA_TRY(sa_session_state_hash(session, &state));
-    run->hash = add_bytes(run->hash, &state, sizeof state);
+    run->hash = sa_hash_bytes(run->hash, &state, sizeof state);
     return SA_OK;
 }
 
