@@ -1,4 +1,4 @@
-/* Parameter initialisation by Caffe's rules (SEMANTICS.md, Fillers), with this project's own random numbers. */
+/* Parameter initialisation by Caffe's rules, with this project's own random numbers. */
 #ifndef SA_DATA_FILLERS_H
 #define SA_DATA_FILLERS_H
 

@@ -98,7 +98,7 @@ typedef struct sa_materialize_args {
 } sa_materialize_args;
 
 /* mean_c = sum x / M; var_c = max(0, sum x^2 / M - mean^2), both in float64; inv_std = 1 / sqrt(var + eps) rounded once.
- * std_out, var_out: optional, for the layer's extra tops. Channel range; all images. */
+ * var: optional, for the layer's extra tops. Channel range; all images. */
 typedef struct sa_bn_statistics_args {
     sa_range range;
     sa_source x;
@@ -203,7 +203,7 @@ typedef struct sa_accuracy_args {
 
 /* ------------------------------------------------------------------ memory and update -------------------------------- */
 
-/* `bytes` of target are set to `value` (float32 pattern). */
+/* `count` floats of target are set to `value`. */
 typedef struct sa_fill_args {
     sa_ref target;
     size_t count; /* floats */
@@ -271,7 +271,7 @@ SA_CHECKED sa_status sa_op_run(sa_device *device, sa_op_kind kind, const sa_op_a
 
 typedef enum sa_access_mode { SA_ACCESS_READ = 1, SA_ACCESS_WRITE = 2, SA_ACCESS_READ_WRITE = 3 } sa_access_mode;
 
-/* Calls visit for every reference in args that names a buffer (or, if unnamed too, all of them), derived from the field table in
+/* Calls visit for every reference in args that names a buffer, derived from the field table in
  * op_fields.c: the one description from which accesses, lifetimes and binding follow. */
 typedef void (*sa_ref_visitor)(void *context, sa_ref *ref, sa_access_mode mode);
 void sa_op_visit_refs(sa_op_kind kind, sa_op_args *args, sa_ref_visitor visit, void *context);

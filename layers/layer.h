@@ -26,7 +26,7 @@ const char *sa_shape_text(const sa_shape *shape, char text[SA_SHAPE_TEXT_BYTES])
 SA_CHECKED sa_status sa_shape_count(const sa_shape *shape, size_t *count);
 /* The count of a shape that has passed sa_shape_count. */
 size_t sa_shape_elements(const sa_shape *shape);
-/* As (N, C, H, W): (C) becomes (1, C, 1, 1)-like {1, C, 1, 1}; () becomes {1, 1, 1, 1}. */
+/* As (N, C, H, W): (C) becomes (1, C, 1, 1); shapes of other axes are filled up with ones at the end. */
 void sa_shape_nchw(const sa_shape *shape, int32_t nchw[4]);
 
 /* One version of a named blob: a layer that works in place makes a new version of the same name. Every version has at most one

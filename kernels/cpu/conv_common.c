@@ -3,38 +3,6 @@
 
 #include <string.h>
 
-static const sa_conv_pass backward_pass[2][2] = {
-    {SA_CONV_PASS_BACKWARD_WEIGHT, SA_CONV_PASS_BACKWARD_WEIGHT},
-    {SA_CONV_PASS_BACKWARD_DATA, SA_CONV_PASS_BACKWARD_BOTH},
-};
-
-sa_conv_request sa_conv_forward_request(const sa_conv_forward_args *args)
-{
-    return (sa_conv_request){
-        .shape = args->shape,
-        .algorithm = args->algorithm,
-        .pass = SA_CONV_PASS_FORWARD,
-        .virtual_x = !sa_source_is_dense_f32(&args->x),
-        .out_channels_at_once = sa_range_channels(&args->range),
-        .limit_bytes = args->workspace_bytes,
-    };
-}
-
-sa_conv_request sa_conv_backward_request(const sa_conv_backward_args *args)
-{
-    bool data = args->dx.at.ptr != NULL, weight = args->dweight.ptr != NULL;
-    return (sa_conv_request){
-        .shape = args->shape,
-        .algorithm = args->algorithm,
-        .pass = backward_pass[data][weight],
-        .virtual_x = weight && !sa_source_is_dense_f32(&args->x),
-        .virtual_dy = !sa_source_is_dense_f32(&args->dy),
-        .gather_dx = data && args->gather,
-        .out_channels_at_once = sa_range_channels(&args->range),
-        .limit_bytes = args->workspace_bytes,
-    };
-}
-
 void sa_conv_load_row(const sa_source *source, int n, int c, int y, int x, int count, float *target, float *scratch)
 {
     const sa_node *root = sa_source_root(source);

@@ -4,6 +4,7 @@
 #define SA_KERNELS_CPU_CONV_COMMON_H
 
 #include "core/checked.h"
+#include "kernels/conv_request.h"
 #include "kernels/cpu/crew.h"
 #include "kernels/cpu/source_cpu.h"
 #include "kernels/ops.h"
@@ -19,20 +20,6 @@ extern const sa_conv_method sa_conv_im2col_method, sa_conv_direct_method, sa_con
 
 /* Whether FFT tiles can do the shape, and by a model of the cost do it faster than the direct convolution. */
 bool sa_conv_fft_is_faster(const sa_conv_shape *shape);
-
-static inline int sa_range_images(const sa_range *range)
-{
-    return range->image_end - range->image_begin;
-}
-
-static inline int sa_range_channels(const sa_range *range)
-{
-    return range->channel_end - range->channel_begin;
-}
-
-/* The request that an op's arguments amount to; the limit is the workspace they bring. */
-sa_conv_request sa_conv_forward_request(const sa_conv_forward_args *args);
-sa_conv_request sa_conv_backward_request(const sa_conv_backward_args *args);
 
 /* target[0 .. count) = columns [x, x + count) of row y of channel c of image n; zero outside the plane. */
 void sa_conv_load_row(const sa_source *source, int n, int c, int y, int x, int count, float *target, float *scratch);

@@ -36,22 +36,10 @@ static sa_status check_shape(const sa_conv_shape *s)
     return check_size(s);
 }
 
-static sa_status check_range(const sa_conv_shape *s, const sa_range *r)
-{
-    if (r->image_begin < 0 || r->image_end < r->image_begin || r->channel_begin < 0 || r->channel_end <= r->channel_begin ||
-        r->channel_end > s->out_channels)
-        SA_FAIL(SA_INVALID, "convolution range: images %d..%d, channels %d..%d of %d", r->image_begin, r->image_end,
-                r->channel_begin, r->channel_end, s->out_channels);
-    return SA_OK;
-}
-
 sa_status sa_cpu_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
 {
     SA_TRY(check_shape(&request->shape));
-    if (request->algorithm < 0 || request->algorithm >= SA_CONV_ALGORITHMS)
-        SA_FAIL(SA_INVALID, "convolution algorithm %d does not exist", (int)request->algorithm);
-    if (request->out_channels_at_once < 1 || request->out_channels_at_once > request->shape.out_channels)
-        SA_FAIL(SA_INVALID, "%d output channels at once of %d", request->out_channels_at_once, request->shape.out_channels);
+    SA_TRY(sa_conv_check_request(request));
     return methods[request->algorithm]->workspace_bytes(device, request, bytes);
 }
 
@@ -59,18 +47,14 @@ static sa_status check_workspace(const sa_device *device, const sa_conv_request 
 {
     size_t needed;
     SA_TRY(sa_cpu_conv_workspace_bytes(device, request, &needed));
-    if (needed > request->limit_bytes)
-        SA_FAIL(SA_CAPACITY, "convolution workspace of %zu bytes, %zu needed", request->limit_bytes, needed);
-    if (needed > 0 && (!workspace->ptr || (uintptr_t)workspace->ptr % 64 != 0))
-        SA_FAIL(SA_INVALID, "convolution workspace at %p is not aligned to 64 bytes", workspace->ptr);
-    return SA_OK;
+    return sa_conv_check_workspace(request, workspace, needed, 64);
 }
 
 sa_status sa_cpu_conv_forward(sa_device *device, const sa_conv_forward_args *args)
 {
     sa_conv_request request = sa_conv_forward_request(args);
     SA_TRY(check_shape(&args->shape));
-    SA_TRY(check_range(&args->shape, &args->range));
+    SA_TRY(sa_conv_check_range(&args->shape, &args->range, false));
     SA_TRY(check_workspace(device, &request, &args->workspace));
     return methods[args->algorithm]->forward(device, args);
 }
@@ -79,10 +63,7 @@ sa_status sa_cpu_conv_backward(sa_device *device, const sa_conv_backward_args *a
 {
     sa_conv_request request = sa_conv_backward_request(args);
     SA_TRY(check_shape(&args->shape));
-    SA_TRY(check_range(&args->shape, &args->range));
-    if (args->dx.at.ptr && sa_range_channels(&args->range) != args->shape.out_channels)
-        SA_FAIL(SA_INVALID, "the data gradient of a convolution needs all %d output channels, not %d..%d", args->shape.out_channels,
-                args->range.channel_begin, args->range.channel_end);
+    SA_TRY(sa_conv_check_range(&args->shape, &args->range, args->dx.at.ptr != NULL));
     SA_TRY(check_workspace(device, &request, &args->workspace));
     return methods[args->algorithm]->backward(device, args);
 }

@@ -3,6 +3,7 @@
 #include "kernels/cuda/conv.cuh"
 
 #include "core/checked.h"
+#include "kernels/conv_request.h"
 #include "kernels/cuda/bn.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 #include "kernels/cuda/materialize.cuh"
@@ -154,22 +155,10 @@ static sa_status check_shape(const sa_conv_shape *s)
     return SA_OK;
 }
 
-static sa_status check_range(const sa_conv_shape *s, const sa_range *r)
-{
-    if (r->image_begin < 0 || r->image_end < r->image_begin || r->channel_begin < 0 || r->channel_end <= r->channel_begin ||
-        r->channel_end > s->out_channels)
-        SA_FAIL(SA_INVALID, "convolution range: images %d..%d, channels %d..%d of %d", r->image_begin, r->image_end,
-                r->channel_begin, r->channel_end, s->out_channels);
-    return SA_OK;
-}
-
 sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
 {
     SA_TRY(check_shape(&request->shape));
-    if (request->algorithm < 0 || request->algorithm >= SA_CONV_ALGORITHMS)
-        SA_FAIL(SA_INVALID, "convolution algorithm %d does not exist", (int)request->algorithm);
-    if (request->out_channels_at_once < 1 || request->out_channels_at_once > request->shape.out_channels)
-        SA_FAIL(SA_INVALID, "%d output channels at once of %d", request->out_channels_at_once, request->shape.out_channels);
+    SA_TRY(sa_conv_check_request(request));
     return methods[request->algorithm]->workspace_bytes((const sa_cuda_device *)device, request, bytes);
 }
 
@@ -183,45 +172,24 @@ static sa_status check_workspace(const sa_device *device, const sa_conv_request 
 {
     size_t needed;
     SA_TRY(sa_cuda_conv_workspace_bytes(device, request, &needed));
-    if (needed > request->limit_bytes)
-        SA_FAIL(SA_CAPACITY, "convolution workspace of %zu bytes, %zu needed", request->limit_bytes, needed);
-    if (needed > 0 && (!workspace->ptr || (size_t)workspace->ptr % SA_CONV_ALIGNMENT != 0))
-        SA_FAIL(SA_INVALID, "convolution workspace at %p is not aligned to %d bytes", workspace->ptr, SA_CONV_ALIGNMENT);
-    return SA_OK;
+    return sa_conv_check_workspace(request, workspace, needed, SA_CONV_ALIGNMENT);
 }
 
 sa_status sa_cuda_conv_forward(sa_device *device, const sa_conv_forward_args *args)
 {
-    sa_conv_request request = {};
-    request.shape = args->shape;
-    request.algorithm = args->algorithm;
-    request.pass = SA_CONV_PASS_FORWARD;
-    request.virtual_x = !sa_source_is_dense_f32(&args->x);
-    request.out_channels_at_once = args->range.channel_end - args->range.channel_begin;
-    request.limit_bytes = args->workspace_bytes;
+    sa_conv_request request = sa_conv_forward_request(args);
     SA_TRY(check_shape(&args->shape));
-    SA_TRY(check_range(&args->shape, &args->range));
+    SA_TRY(sa_conv_check_range(&args->shape, &args->range, false));
     SA_TRY(check_workspace(device, &request, &args->workspace));
     return methods[args->algorithm]->forward(sa_cuda(device), args, &request);
 }
 
 sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *args)
 {
-    sa_conv_request request = {};
+    sa_conv_request request = sa_conv_backward_request(args);
     const bool data = args->dx.at.ptr != nullptr, weight = args->dweight.ptr != nullptr;
-    request.shape = args->shape;
-    request.algorithm = args->algorithm;
-    request.pass = data && weight ? SA_CONV_PASS_BACKWARD_BOTH : data ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
-    request.virtual_x = weight && !sa_source_is_dense_f32(&args->x);
-    request.virtual_dy = !sa_source_is_dense_f32(&args->dy);
-    request.gather_dx = args->gather;
-    request.out_channels_at_once = args->range.channel_end - args->range.channel_begin;
-    request.limit_bytes = args->workspace_bytes;
     SA_TRY(check_shape(&args->shape));
-    SA_TRY(check_range(&args->shape, &args->range));
-    if (data && request.out_channels_at_once != args->shape.out_channels)
-        SA_FAIL(SA_INVALID, "the data gradient of a convolution needs all %d output channels, not %d..%d", args->shape.out_channels,
-                args->range.channel_begin, args->range.channel_end);
+    SA_TRY(sa_conv_check_range(&args->shape, &args->range, data));
     SA_TRY(sa_conv_bias_gradient(sa_cuda(device), args));
     if (!data && !weight) return SA_OK;
     SA_TRY(check_workspace(device, &request, &args->workspace));
