@@ -69,7 +69,7 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
         {"costs", KEY_COSTS, "C", 0,
          "predicted times: builtin, auto (measured ones if there are any), or measure (--frontier's default)", 0},
         {"workspace-limit", KEY_WORKSPACE_LIMIT, "SIZE", 0,
-         "at most so much workspace a convolution (0: the least possible), whatever the strategy says", 0},
+         "most workspace per convolution (0: the least possible), whatever the strategy says", 0},
         {"no-graph", KEY_NO_GRAPH, NULL, 0, "cuda: launch every kernel instead of replaying a recorded step", 0},
         {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
         {"warmup", KEY_WARMUP, "N", 0, "steps that are not timed (default 1)", 0},

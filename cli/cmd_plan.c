@@ -28,7 +28,7 @@ enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HT
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
-    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy whose arena is at most so large, and what others would take", 0},
+    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE; lists the alternatives", 0},
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},

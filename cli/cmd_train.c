@@ -98,7 +98,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "memory strategy (default fastest); see `segarena strategies`", 0},
-    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy whose arena is at most so large, in place of --strategy", 0},
+    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE, instead of --strategy", 0},
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},

@@ -31,7 +31,8 @@ bool sa_strategy_is_lossless(const sa_strategy *strategy)
 
 /* The ladder, each rung with what is below it, then the picks. `fastest` stores what is cheaper to store than to compute again. */
 static const sa_preset PRESETS[] = {
-    {"caffe", "Caffe's own layout: data and gradient a blob, a column buffer a convolution, float masks, BN's private copies", ""},
+    {"caffe", "Caffe's own layout: data and gradient per blob, a column buffer per convolution, float masks, BN's private copies",
+     ""},
     {"one-workspace", "rung 1: one column buffer for all", "caffe+shared-workspace"},
     {"shared", "rung 2: buffers share addresses over time", "one-workspace+lifetimes"},
     {"lean", "rung 3: nothing redundant is saved", "shared+lean"},
@@ -41,11 +42,11 @@ static const sa_preset PRESETS[] = {
     {"virtual", "rung 7: no stored Upsample", "tiled+virtual-upsample"},
     {"inplace", "rung 8: gradients in place", "virtual+inplace-grad+early-update"},
     {"banded", "rung 9: the first level in bands", "inplace+banded"},
-    {"recomputed", "rung 10: pooled values computed again", "banded+repool"},
+    {"recomputed", "rung 10: pools again instead of keeping pooled values", "banded+repool"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
     {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=40MiB+split-backward"},
-    {"extreme", "smaller still: the first levels are computed again", "smallest+banded=16+recompute=auto"},
-    {"balanced", "nearly the speed of fastest: what the first level stores is computed again", "inplace+recompute=1"},
+    {"extreme", "smaller still: recomputes the first levels", "smallest+banded=16+recompute=auto"},
+    {"balanced", "nearly the speed of fastest: recomputes the first level instead of storing it", "inplace+recompute=1"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
     {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16",
      "smallest+banded=16+bf16+uint8-input+relrn"},

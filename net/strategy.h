@@ -6,30 +6,30 @@
 #include "net/realization.h"
 
 /* X(NAME, "name", lossless, "one line") in the order in which their passes run. */
-#define SA_SWITCHES(X)                                                                                                           \
-    X(SHARED_WORKSPACE, "shared-workspace", true, "one convolution workspace for all layers instead of one a layer")             \
-    X(LIFETIMES, "lifetimes", true, "buffers that are alive at different times share addresses (the planner)")                   \
-    X(LEAN, "lean", true, "BN keeps no x_norm and no copy, the loss no softmax: both are computed again from their input")       \
-    X(FUSE, "fuse", true, "BN, ReLU and pooling in one pass: the normalised map and its gradient are never stored")              \
-    X(COMPACT_MASKS, "compact-masks", true, "pooling masks of 2 bits (2x2 windows) or 4 bits (3x3) instead of float indices")    \
-    X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")              \
-    X(VIRTUAL_UPSAMPLE, "virtual-upsample", true,                                                                                \
-      "the zero-filled map is gathered by the convolution that reads it, never stored")                                          \
-    X(INPLACE_GRAD, "inplace-grad", true,                                                                                        \
-      "dx of BN and of convolutions overwrites x, the loss gradient its scores; the classifier's dx is virtual")                 \
-    X(RELRN, "relrn", true, "the normalised input is dropped and normalised again: saves if the input is smaller (uint8-input)") \
-    X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")    \
-    X(REPOOL, "repool", true,                                                                                                    \
-      "pooled values are dropped after the forward pass and pooled again from the kept convolution output")                      \
-    X(RECOMPUTE, "recompute", true,                                                                                              \
-      "outputs of the first levels are dropped after the forward pass and computed again (=N: how many; =auto: as few as bring " \
-      "the peak near the least)")                                                                                                \
-    X(SPLIT_BACKWARD, "split-backward", true, "dweight first, then dx: less workspace, and the input is dead when dx comes")     \
-    X(IMAGE_TAIL, "image-tail", true,                                                                                            \
-      "the last decoder level sends its gradient down image by image, into the room of images done")                             \
-    X(EARLY_UPDATE, "early-update", true, "a parameter is updated as soon as its gradient is complete, which then dies")         \
-    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")        \
-    X(UINT8_INPUT, "uint8-input", true, "images stay bytes on the device; values that are no whole numbers 0..255 are refused")  \
+#define SA_SWITCHES(X)                                                                                                             \
+    X(SHARED_WORKSPACE, "shared-workspace", true, "one convolution workspace for all layers instead of one per layer")             \
+    X(LIFETIMES, "lifetimes", true, "buffers that are alive at different times share addresses (the planner)")                     \
+    X(LEAN, "lean", true, "BN keeps no x_norm and no copy, the loss no softmax: both recompute them from their input")             \
+    X(FUSE, "fuse", true, "BN, ReLU and pooling in one pass: the normalised map and its gradient are never stored")                \
+    X(COMPACT_MASKS, "compact-masks", true, "pooling masks of 2 bits (2x2 windows) or 4 bits (3x3) instead of float indices")      \
+    X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")                \
+    X(VIRTUAL_UPSAMPLE, "virtual-upsample", true, "the convolution that reads the zero-filled map gathers it: it is never stored") \
+    X(INPLACE_GRAD, "inplace-grad", true,                                                                                          \
+      "dx of BN and of convolutions overwrites x, the loss gradient its scores; the classifier's dx is virtual")                   \
+    X(RELRN, "relrn", true, "LRN normalises the input again instead of keeping it: saves if the input is smaller (uint8-input)")   \
+    X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")      \
+    X(REPOOL, "repool", true,                                                                                                      \
+      "the backward pass pools again, from the convolution output that is kept, instead of keeping pooled values")                 \
+    X(RECOMPUTE, "recompute", true,                                                                                                \
+      "the backward pass recomputes outputs of the first levels instead of keeping them (=N: how many; =auto: as few as bring "    \
+      "the peak near the least)")                                                                                                  \
+    X(SPLIT_BACKWARD, "split-backward", true, "dweight first, then dx: less workspace, and the input is dead when dx comes")       \
+    X(IMAGE_TAIL, "image-tail", true,                                                                                              \
+      "the last decoder level sends its gradient down image by image, into the room of images done")                               \
+    X(EARLY_UPDATE, "early-update", true,                                                                                          \
+      "each parameter is updated as soon as its gradient is complete, which frees the gradient")                                   \
+    X(SMALL_WORKSPACE, "small-workspace", true, "convolutions use as little workspace as they can (=SIZE: at most that)")          \
+    X(UINT8_INPUT, "uint8-input", true, "images stay bytes on the device; refuses values that are not whole numbers 0..255")       \
     X(BF16, "bf16", false, "convolution outputs and pooled values that wait for the backward pass are rounded to bfloat16")
 
 typedef enum sa_switch {
