@@ -68,7 +68,11 @@ endif
 FOLDERS := core memory proto kernels layers net data report cli
 # Caffe's binary weights files need protobuf-c; without it they are refused with the remedy.
 PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
-NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c
+# LMDB databases need liblmdb besides: LMDB=0 leaves it out.
+LMDB ?= $(if $(PROTOC_C),$(shell printf '\043include <lmdb.h>\n' | $(CC) -E -x c -o /dev/null - 2>/dev/null && echo 1))
+HAVE_LMDB := $(filter 1,$(LMDB))
+NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c \
+    data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c
 sources = $(filter-out $(NOT_BUILT),$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
 CUDA_ARCHIVE := $(O)/libsa_cuda.a
@@ -94,17 +98,23 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 $(CUDA_ARCHIVE): $(CUDA_OBJECTS) $(CUDA_FILE)
 
+# Messages of Caffe's binary files: data/FOLDER/NAME.proto becomes NAME.pb-c.c and .h among the objects.
 ifneq ($(PROTOC_C),)
-LDLIBS += -lprotobuf-c
-CAFFE_PROTO := $(O)/caffe_weights.pb-c
-$(CAFFE_PROTO).c $(CAFFE_PROTO).h &: data/weights/caffe_weights.proto
-	@mkdir -p $(@D)
-	@$(PROTOC_C) --proto_path=$(<D) --c_out=$(O) $(<F)
-$(CAFFE_PROTO).o: $(CAFFE_PROTO).c $(FLAGS_FILE)
-	$(if $(V),,@echo 'CC   $<';) $(CC) $(CFLAGS) -c $< -o $@
+LDLIBS += -lprotobuf-c $(if $(HAVE_LMDB),-llmdb)
+PROTOS := data/weights/caffe_weights.proto $(if $(HAVE_LMDB),data/lmdb/datum.proto)
+define proto_rule
+$(O)/$(basename $(notdir $(1))).pb-c.c $(O)/$(basename $(notdir $(1))).pb-c.h &: $(1)
+	@mkdir -p $(O)
+	@$(PROTOC_C) --proto_path=$(dir $(1)) --c_out=$(O) $(notdir $(1))
+$(O)/$(basename $(notdir $(1))).pb-c.o: $(O)/$(basename $(notdir $(1))).pb-c.c $(FLAGS_FILE)
+	$(if $(V),,@echo 'CC   $$<';) $(CC) $(CFLAGS) -c $$< -o $$@
+$(O)/libsa_data.a: $(O)/$(basename $(notdir $(1))).pb-c.o
+endef
+$(foreach p,$(PROTOS),$(eval $(call proto_rule,$(p))))
 CFLAGS_data/weights/caffemodel := -I$(O)
-$(O)/data/weights/caffemodel.o: $(CAFFE_PROTO).h
-$(O)/libsa_data.a: $(CAFFE_PROTO).o
+CFLAGS_data/lmdb/lmdb_file := -I$(O)
+$(O)/data/weights/caffemodel.o: $(O)/caffe_weights.pb-c.h
+$(O)/data/lmdb/lmdb_file.o: $(O)/datum.pb-c.h
 endif
 
 # The timeline page of `segarena plan --html` is part of the program.
@@ -270,7 +280,7 @@ build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $
 build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,net layers memory,$(O)/libsa_$(f).a)
 build/fuzz/fuzz_csv: $(O)/libsa_memory.a
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
-	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson -lm
+	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson $(filter -lprotobuf-c -llmdb,$(LDLIBS)) -lm
 
 CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
 .PHONY: lint

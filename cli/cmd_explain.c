@@ -13,6 +13,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct explain_options {
     const char *net;
@@ -56,17 +57,40 @@ static sa_status print(const explain_options *o, const sa_explanation *explanati
 }
 
 /* With --json, a failure is told on stdout too. */
-static void print_failure(const explain_options *o, bool assumed)
+static void print_failure_json(const explain_options *o, bool assumed, const sa_unsupported_list *list)
 {
-    if (!o->json) return;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "path", o->net);
     cJSON_AddStringToObject(root, "error", sa_error_message());
     cJSON_AddBoolToObject(root, "input_shapes_assumed", assumed);
-    char *text = sa_json_text(root, true);
+    cJSON *rows = cJSON_AddArrayToObject(root, "unsupported");
+    for (int i = 0; i < list->count && i < SA_UNSUPPORTED_MAX; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "line", list->item[i].line);
+        cJSON_AddStringToObject(row, "layer", list->item[i].layer);
+        cJSON_AddStringToObject(row, "type", list->item[i].type);
+        cJSON_AddStringToObject(row, "what", list->item[i].what);
+        cJSON_AddItemToArray(rows, row);
+    }
+    char *text = cJSON_Print(root);
     if (text) puts(text);
     free(text);
     cJSON_Delete(root);
+}
+
+/* Several things that are not supported are listed, a line each, in front of what the command ends with. */
+static void print_failure(const explain_options *o, bool assumed, const sa_unsupported_list *list)
+{
+    bool types = false;
+    if (o->json) print_failure_json(o, assumed, list);
+    if (list->count < 2) return;
+    for (int i = 0; i < list->count && i < SA_UNSUPPORTED_MAX; i++) {
+        const sa_unsupported *item = &list->item[i];
+        fprintf(stderr, "line %d: layer '%s' (%s): %s\n", item->line, item->layer, item->type, item->what);
+        types |= strstr(item->what, "layer type") != NULL;
+    }
+    (void)sa_error_set(SA_UNSUPPORTED, "%s: %d things in it are not supported, see above%s", o->net, list->count,
+                       types ? "; --treat TYPE=identity or TYPE=input is a way on for types of layers" : "");
 }
 
 static sa_status add_test_net(const char *path, const sa_cli_net_options *options, const sa_state_spec *state, sa_explanation *e)
@@ -119,6 +143,9 @@ static sa_status run(const explain_options *o)
     sa_solver_config solver = {0};
     sa_cli_net_options options = o->options;
     const char *net_path = o->net;
+    sa_unsupported_list *unsupported = calloc(1, sizeof *unsupported);
+    if (!unsupported) SA_FAIL(SA_NOMEM, "no memory for a list");
+    options.unsupported = unsupported;
     bool assumed = false, is_solver = sa_file_kind_of(o->net) == SA_FILE_SOLVER;
     sa_status status = is_solver ? sa_solver_config_load_any(o->net, &solver) : SA_OK;
     if (is_solver) {
@@ -126,7 +153,8 @@ static sa_status run(const explain_options *o)
         options.state = &solver.train_state;
     }
     if (status == SA_OK) status = explain(o, net_path, &options, is_solver ? &solver : NULL, &assumed);
-    if (status != SA_OK) print_failure(o, assumed);
+    if (status != SA_OK) print_failure(o, assumed, unsupported);
+    free(unsupported);
     return status;
 }
 

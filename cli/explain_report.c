@@ -102,9 +102,9 @@ static void suggestions_json(cJSON *root, const sa_explanation *e)
     }
 }
 
-static void not_computed_json(cJSON *root, const sa_net *net)
+static void not_computed_json(cJSON *root, const char *key, const sa_net *net)
 {
-    cJSON *rows = cJSON_AddArrayToObject(root, "not_computed");
+    cJSON *rows = cJSON_AddArrayToObject(root, key);
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!layer->not_computed) continue;
@@ -147,7 +147,8 @@ char *sa_explanation_json(const sa_explanation *e)
         cJSON_AddNullToObject(root, "fits");
     }
     suggestions_json(root, e);
-    not_computed_json(root, e->net);
+    not_computed_json(root, "not_computed", e->net);
+    not_computed_json(root, "unsupported", e->net); /* the key of a failure */
     char *text = sa_json_text(root, true);
     cJSON_Delete(root);
     return text;

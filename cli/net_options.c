@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEY_BATCH = 'b', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_SIZE = 1024, KEY_INPUT, KEY_DATA_ROOT };
+enum { KEY_BATCH = 'b', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_SIZE = 1024, KEY_INPUT, KEY_DATA_ROOT, KEY_TREAT };
 enum { BATCH_MAX = 65536, SIDE_MAX = 65536, THREADS_MAX = 1024 };
 
-#define REMEDY "--data-root DIR says where the list is, --size HxW or --input NAME=N,C,H,W what the sizes are"
+#define REMEDY "--data-root DIR says where the data is, --size HxW or --input NAME=N,C,H,W what the sizes are"
 
 static void parse_size(struct argp_state *state, const char *text, sa_cli_net_options *o)
 {
@@ -47,6 +47,21 @@ static void parse_input(struct argp_state *state, const char *text, sa_cli_net_o
     o->input_count++;
 }
 
+/* TYPE=identity or TYPE=input */
+static void parse_treat(struct argp_state *state, const char *text, sa_cli_net_options *o)
+{
+    const char *equals = strchr(text, '=');
+    if (o->treat_count == SA_CLI_TREATED_MAX) argp_error(state, "--treat: at most %d types", SA_CLI_TREATED_MAX);
+    sa_treated_type *type = &o->treat[o->treat_count];
+    memset(type, 0, sizeof *type);
+    bool identity = equals && !strcmp(equals, "=identity"), input = equals && !strcmp(equals, "=input");
+    if ((!identity && !input) || equals == text || equals - text >= (ptrdiff_t)sizeof type->type)
+        argp_error(state, "--treat %s: TYPE=identity or TYPE=input is expected, such as DenseCRF=identity", text);
+    memcpy(type->type, text, (size_t)(equals - text));
+    type->treatment = input ? SA_TREAT_AS_INPUT : SA_TREAT_AS_IDENTITY;
+    o->treat_count++;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     sa_cli_net_options *o = state->input;
@@ -55,6 +70,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_SIZE: parse_size(state, argument, o); return 0;
     case KEY_INPUT: parse_input(state, argument, o); return 0;
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
+    case KEY_TREAT: parse_treat(state, argument, o); return 0;
     case KEY_DEVICE: o->device = argument; return 0;
     case KEY_THREADS: o->threads = sa_cli_number(state, "threads", argument, 1, THREADS_MAX); return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -67,6 +83,9 @@ static const struct argp_option OPTIONS[] = {
     {"input", KEY_INPUT, "NAME=N,C,H,W", 0, "replaces the shape of one input (repeatable)", 0},
     {"data-root", KEY_DATA_ROOT, "DIR", 0,
      "folder that the names in the net's lists are relative to (default: the working directory, else the net's folder)", 0},
+    {"treat", KEY_TREAT, "TYPE=HOW", 0,
+     "takes layers of a type that is not known for copies of their bottoms (TYPE=identity) or for inputs (TYPE=input; repeatable)",
+     0},
     {"device", KEY_DEVICE, "D", 0, "auto, cpu, cuda or cuda:N, the Nth card from 0", 0},
     {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
     {0},
@@ -93,7 +112,10 @@ static sa_net_options load_options(const sa_cli_net_options *o)
                             .height = o->height,
                             .width = o->width,
                             .input = o->input,
-                            .input_count = o->input_count};
+                            .input_count = o->input_count,
+                            .treat = o->treat,
+                            .treat_count = o->treat_count,
+                            .unsupported = o->unsupported};
 }
 
 sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *o, const struct sa_state_spec *test, sa_net **net)

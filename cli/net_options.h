@@ -8,7 +8,7 @@
 #include <argp.h>
 #include <stdio.h>
 
-enum { SA_CLI_INPUTS_MAX = 8 };
+enum { SA_CLI_INPUTS_MAX = 32, SA_CLI_TREATED_MAX = 16 };
 
 typedef struct sa_cli_net_options {
     const char *device; /* as sa_device_open takes it */
@@ -18,6 +18,9 @@ typedef struct sa_cli_net_options {
     const char *data_root;
     sa_input_shape input[SA_CLI_INPUTS_MAX];
     int input_count;
+    sa_treated_type treat[SA_CLI_TREATED_MAX];
+    int treat_count;
+    sa_unsupported_list *unsupported;  /* not an option: NULL, or where to put what cannot be taken */
     const struct sa_state_spec *state; /* not an option: a solver's, see sa_net_options; NULL: none */
 } sa_cli_net_options;
 

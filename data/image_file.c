@@ -5,6 +5,7 @@
 #include "data/image_decode.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { SIGNATURE_BYTES = 8 };
@@ -53,6 +54,17 @@ static sa_status read_file(sa_image_request *request)
 sa_status sa_image_read_info(const char *path, sa_image_info *info)
 {
     return read_file(&(sa_image_request){.path = path, .info = info});
+}
+
+sa_status sa_image_bytes_info(const char *name, const void *bytes, size_t count, sa_image_info *info)
+{
+    sa_image_request request = {.path = name, .info = info};
+    if (count == 0) SA_FAIL(SA_PARSE, "'%s': an empty image", name);
+    request.stream = fmemopen((void *)(uintptr_t)bytes, count, "rb"); /* opened for reading: the bytes are not changed */
+    if (!request.stream) SA_FAIL(SA_NOMEM, "no memory to read '%s'", name);
+    sa_status status = decode(&request);
+    fclose(request.stream);
+    return status;
 }
 
 sa_status sa_image_read(const char *path, sa_image_want want, sa_picture *picture)

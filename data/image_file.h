@@ -6,6 +6,7 @@
 #include "data/picture.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +28,9 @@ typedef enum sa_image_want {
 
 /* Reads the head alone. Statuses as below. */
 SA_CHECKED sa_status sa_image_read_info(const char *path, sa_image_info *info);
+
+/* The same of a file in memory; name is for messages. */
+SA_CHECKED sa_status sa_image_bytes_info(const char *name, const void *bytes, size_t count, sa_image_info *info);
 
 /* An image: grey gives 1 channel, colour and palette 3. Unless wanted, alpha is dropped and 16 bits are cut to the high byte (those
  * of colour files always); fewer than 8 bits are stretched to 0..255; gamma, colour profiles and EXIF orientation are left alone.

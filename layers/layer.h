@@ -105,6 +105,16 @@ enum { SA_CAFFE_BUFFERS_MAX = SA_LAYER_TOPS_MAX };
 #define SA_CAFFE_PREFETCH "prefetched batches"
 #define SA_CAFFE_OTHER "other layer-private buffers"
 
+/* Where a data layer's shapes can be looked up; its config then is an sa_data_layer_config. */
+typedef enum sa_data_file {
+    SA_DATA_FILE_NONE,       /* the layer's own parameters say all, or it is no data layer */
+    SA_DATA_FILE_UNREAD,     /* in files that are not read */
+    SA_DATA_FILE_DATABASE,   /* the first record */
+    SA_DATA_FILE_IMAGE_LIST, /* the first image of a list, names with blanks allowed */
+    SA_DATA_FILE_SEG_LIST,   /* the same, names without blanks */
+    SA_DATA_FILE_WINDOWS     /* the first entry of a window file */
+} sa_data_file;
+
 /* What a layer asks of the labels that it reads. */
 typedef struct sa_label_rule {
     int bottom;      /* the bottom that holds class numbers */
@@ -133,7 +143,9 @@ typedef struct sa_layer_type {
     bool in_place;               /* a top may have the name of its bottom */
     bool is_loss;                /* has loss weight 1 by default */
     bool is_input;               /* its tops are fed from outside */
+    sa_data_file data_file;      /* of an input */
     bool accounted_only;         /* no ops yet: shapes and Caffe's memory alone */
+    const char *treated;         /* what it stands in for another type as, NULL: it is itself */
     bool segnet_fork;            /* only SegNet's fork of Caffe has it */
     /* What passes, emitter and reports ask. All unset means: its tops and the gradients of its bottoms are stored, nothing is
      * shared. */
@@ -187,6 +199,8 @@ typedef struct sa_layer_type {
 
 /* NULL if there is none. */
 const sa_layer_type *sa_layer_type_find(const char *name);
+/* Not in the registry: types that stand for others, whose names the net gives them. An input, or what copies its bottoms. */
+const sa_layer_type *sa_layer_type_standing_in(bool input);
 /* The i-th registered type, NULL after the last. */
 const sa_layer_type *sa_layer_type_at(int i);
 

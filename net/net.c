@@ -6,6 +6,9 @@
 #include "net/input_shapes.h"
 #include "net/net_parts.h"
 #include "net/net_spec.h"
+#include "net/treated_types.h"
+#include "net/unknown_types.h"
+#include "net/unsupported.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,9 +59,10 @@ int sa_net_layer_index(const sa_net *net, const char *name)
 
 /* ------------------------------------------------------------------ one layer of the file -------------------------- */
 
-static sa_status find_type(const sa_layer_spec *spec, const sa_layer_type **type)
+static sa_status find_type(const sa_net *net, const sa_layer_spec *spec, const sa_layer_type **type)
 {
-    *type = sa_layer_type_find(spec->type); /* known: net_spec.c looked */
+    *type = sa_net_treated_type(net, spec->type);
+    if (!*type) *type = sa_layer_type_find(spec->type); /* known: sa_check_layer_types looked */
     if (*type == &sa_layer_split)
         SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name "
                                 "its bottom instead of its tops");
@@ -152,7 +156,7 @@ static void take_params(const sa_net_spec *net_spec, const sa_layer_spec *spec, 
     if (layer->loss_weight != 0.0f && !layer->type->is_loss) layer->not_computed = "loss_weight on a layer that is no loss";
     for (int i = 0; i < spec->propagate_down_count; i++)
         if (!spec->propagate_down[i]) layer->cut_bottoms |= 1u << i;
-    if (layer->type->accounted_only) layer->not_computed = "the type";
+    if (layer->type->accounted_only) layer->not_computed = layer->type->treated ? layer->type->treated : "the type";
 }
 
 /* Caffe takes layers of one name, and such without; here the second of a name gets "#2" behind it, so that each can be told. */
@@ -167,7 +171,7 @@ static sa_status name_layer(sa_net *net, const char *wanted, sa_layer *layer)
 static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_net_spec *net_spec, const sa_layer_spec *spec)
 {
     const sa_layer_type *type;
-    SA_TRY(find_type(spec, &type));
+    SA_TRY(find_type(net, spec, &type));
     SA_TRY(check_counts(spec, type));
     sa_layer *layer = add_layer(net);
     if (!layer) return SA_NOMEM;
@@ -256,6 +260,26 @@ static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options
     return SA_OK;
 }
 
+/* The shape of an input is not known, which is the error that is set: of the others that follow too, so that all are asked for at
+ * once. */
+static sa_status ask_for_shapes(sa_net *net, int first, const sa_proto_document *document, const sa_net_spec *spec,
+                                const sa_net_options *options)
+{
+    sa_input_lead lead = {0};
+    sa_unsupported_list *list = calloc(1, sizeof *list);
+    if (!list) SA_FAIL(SA_NOMEM, "no memory for a list");
+    sa_unsupported_add_error(list, document, &spec->layer[first]);
+    for (int l = first + 1; l < net->layer_count; l++) {
+        if (!net->layer[l].type->is_input) continue;
+        if (set_up_layer(net, &net->layer[l], options, &lead) == SA_UNSUPPORTED)
+            sa_unsupported_add_error(list, document, &spec->layer[l]);
+        else sa_error_clear();
+    }
+    sa_status status = sa_unsupported_fail(list, document->path, options->unsupported);
+    free(list);
+    return status;
+}
+
 /* Splits are not in yet: the net's layers are those of the file. */
 static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
@@ -265,6 +289,7 @@ static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa
         sa_layer *layer = &net->layer[l];
         sa_status status = set_up_layer(net, layer, options, &lead);
         if (status == SA_OK) continue;
+        if (status == SA_UNSUPPORTED && layer->type->is_input) return ask_for_shapes(net, l, document, spec, options);
         return with_place(document, &spec->layer[l], status);
     }
     return SA_OK;
@@ -275,6 +300,8 @@ static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa
 static sa_status build(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
     bool segnet = false;
+    SA_TRY(sa_check_layer_types(document, spec, options));
+    SA_TRY(sa_net_treat_types(net, options));
     for (int i = 0; i < spec->layer_count; i++) {
         sa_status status = build_layer(net, document, spec, &spec->layer[i]);
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
@@ -336,5 +363,6 @@ void sa_net_free(sa_net *net)
     sa_name_map_free(&net->blob_names);
     free(net->path);
     free(net->data_root);
+    free(net->treated);
     free(net);
 }

@@ -12,6 +12,27 @@ typedef struct sa_input_shape {
     sa_shape shape;
 } sa_input_shape;
 
+/* A layer type to be taken for something that its name does not say: unknown ones, or Python in the middle of a net. */
+typedef enum sa_treatment {
+    SA_TREAT_AS_IDENTITY, /* its tops are copies of its bottoms, the i-th of the i-th (or of the first) */
+    SA_TREAT_AS_INPUT     /* its tops are inputs, whose shapes the options name */
+} sa_treatment;
+typedef struct sa_treated_type {
+    char type[SA_NAME_MAX];
+    sa_treatment treatment;
+} sa_treated_type;
+
+/* Something of a file that segarena cannot take. */
+typedef struct sa_unsupported {
+    int line;
+    char layer[SA_NAME_MAX], type[SA_NAME_MAX], what[320];
+} sa_unsupported;
+enum { SA_UNSUPPORTED_MAX = 64 };
+typedef struct sa_unsupported_list {
+    int count; /* those beyond SA_UNSUPPORTED_MAX are only counted */
+    sa_unsupported item[SA_UNSUPPORTED_MAX];
+} sa_unsupported_list;
+
 typedef struct sa_net_options {
     bool test_phase;                   /* the TEST phase, whatever the file says */
     const struct sa_state_spec *state; /* what a solver sets over the file's `state` (net/net_spec.h); may be NULL */
@@ -20,8 +41,11 @@ typedef struct sa_net_options {
     int32_t height, width; /* > 0: the plane of the first image input; inputs of the same or a proportional plane follow */
     const sa_input_shape *input; /* (input_count) whole shapes of single inputs; they win over all that is above */
     int input_count;
-    bool *shapes_assumed; /* NULL or set, on failure too: a size had to be assumed because a list cannot be read */
-    bool forward_only;    /* nothing gets a gradient: a net that only tests */
+    const sa_treated_type *treat; /* (treat_count) */
+    int treat_count;
+    sa_unsupported_list *unsupported; /* NULL or set, on failure too: all that cannot be taken */
+    bool *shapes_assumed;             /* NULL or set, on failure too: a size had to be assumed because a list cannot be read */
+    bool forward_only;                /* nothing gets a gradient: a net that only tests */
     bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 
@@ -34,11 +58,13 @@ typedef struct sa_net {
     int blob_count;
     sa_blob *blob;
     sa_name_map layer_names, blob_names; /* numbers by name; of a blob, its last version's */
-    char *data_root;                     /* owned; what names in lists are relative to; NULL: the working directory */
-    bool shapes_given;                   /* options changed planes or channels: data files do not fit them */
-    bool shapes_assumed;                 /* see sa_net_options */
-    char note[512];                      /* something the user should know ("": nothing), e.g. that sizes were assumed */
-    int seed_blob;                       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
+    sa_layer_type *treated;              /* owned: types of this net alone, see sa_treated_type */
+    int treated_count;
+    char *data_root;     /* owned; what names in lists are relative to; NULL: the working directory */
+    bool shapes_given;   /* options changed planes or channels: data files do not fit them */
+    bool shapes_assumed; /* see sa_net_options */
+    char note[512];      /* something the user should know ("": nothing), e.g. that sizes were assumed */
+    int seed_blob;       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".

@@ -2,11 +2,11 @@
 #include "net/net_data.h"
 #include "data/dense_image.h"
 #include "layers/input.h"
+#include "net/data_shapes.h"
 #include "net/net_parts.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* CamVid's frames in the SegNet tutorial: what a net without sizes of its own is planned with while its images are missing. */
 enum { ASSUMED_HEIGHT = 360, ASSUMED_WIDTH = 480 };
@@ -51,28 +51,6 @@ static sa_status look_at_images(sa_layer *layer, const char *data_root)
     return SA_OK;
 }
 
-static sa_status set_root(sa_net *net, const char *folder, size_t length)
-{
-    if (net->data_root || length == 0) return SA_OK;
-    net->data_root = strndup(folder, length);
-    if (!net->data_root) SA_FAIL(SA_NOMEM, "no memory for a folder's name");
-    return SA_OK;
-}
-
-/* Without a folder of the caller's, a list beside the net's own file is found there. */
-static sa_status find_root(sa_net *net, const sa_layer *layer, const char *data_root)
-{
-    const sa_dense_image_config_layer *c = layer->config;
-    const char *slash = strrchr(net->path, '/');
-    char beside[4096];
-    if (data_root) return set_root(net, data_root, strlen(data_root));
-    if (!slash || c->param.source[0] == '/' || access(c->param.source, F_OK) == 0) return SA_OK;
-    int length = slash == net->path ? 1 : (int)(slash - net->path);
-    int written = snprintf(beside, sizeof beside, "%.*s/%s", length, net->path, c->param.source);
-    if (written < 0 || (size_t)written >= sizeof beside || access(beside, F_OK) != 0) return SA_OK;
-    return set_root(net, net->path, (size_t)length);
-}
-
 static bool has_size(const sa_layer *layer, const sa_net *net, const sa_net_options *options)
 {
     const sa_dense_image_data_param *p = &((const sa_dense_image_config_layer *)layer->config)->param;
@@ -84,9 +62,10 @@ static bool has_size(const sa_layer *layer, const sa_net *net, const sa_net_opti
 
 sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const sa_net_options *options)
 {
+    if (layer->type->data_file != SA_DATA_FILE_NONE) return sa_net_complete_file_layer(net, layer, options);
     if (!layer->type->lists_images) return SA_OK;
     sa_dense_image_config_layer *c = layer->config;
-    SA_TRY(find_root(net, layer, options->data_root));
+    SA_TRY(sa_net_find_data_root(net, c->param.source, options->data_root));
     sa_status status = look_at_images(layer, net->data_root);
     if (status != SA_IO) return status;
     bool sized = has_size(layer, net, options);

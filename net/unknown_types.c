@@ -3,8 +3,11 @@
 
 #include "core/closest.h"
 #include "layers/layer.h"
+#include "net/net_parts.h"
+#include "net/unsupported.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Names that are no misspellings: of Caffe 1.0, and of forks whose nets are in public use. */
@@ -88,28 +91,57 @@ static void cause_text(const char *type, char text[256])
     else snprintf(text, 256, "unknown layer type '%.90s'", type);
 }
 
-sa_status sa_check_layer_types(const sa_proto_document *document, const sa_layer_spec *layer, int count)
+static bool is_treated(const sa_net_options *options, const char *type)
 {
-    const sa_layer_spec *first = NULL;
-    char where[SA_LAYER_WHERE_BYTES], cause[256], others[640] = "";
-    size_t length = 0;
-    int more = 0;
-    for (int i = 0; i < count; i++) {
-        if (sa_layer_type_find(layer[i].type)) continue;
-        if (!first) {
-            first = &layer[i];
+    for (int i = 0; i < options->treat_count; i++)
+        if (!strcmp(options->treat[i].type, type)) return true;
+    return false;
+}
+
+/* Values of its parameters that are known and not supported. What is plainly wrong is left to the layer's own turn. */
+static sa_status check_parameters(const sa_proto_document *document, const sa_layer_spec *layer, const sa_layer_type *type,
+                                  sa_unsupported_list *list)
+{
+    char where[SA_LAYER_WHERE_BYTES];
+    void *config = calloc(1, type->config_bytes + 1);
+    if (!config) SA_FAIL(SA_NOMEM, "no memory for the parameters of a layer");
+    if (type->config_init) type->config_init(config);
+    sa_layer_where(layer->name, layer->type, where);
+    sa_status status = sa_net_decode_layer_messages(document, layer, type, where, config);
+    free(config);
+    if (status == SA_UNSUPPORTED) sa_unsupported_add_error(list, document, layer);
+    return SA_OK;
+}
+
+static sa_status check_treated(const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
+{
+    for (int t = 0; t < options->treat_count && !options->forward_only; t++) {
+        bool found = false;
+        for (int i = 0; i < spec->layer_count; i++) found |= !strcmp(spec->layer[i].type, options->treat[t].type);
+        if (!found)
+            SA_FAIL(SA_INVALID, "%s: no layer is of the type '%s' that is to be treated", document->path, options->treat[t].type);
+    }
+    return SA_OK;
+}
+
+sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
+{
+    char cause[256];
+    sa_unsupported_list *list = calloc(1, sizeof *list);
+    if (!list) SA_FAIL(SA_NOMEM, "no memory for a list");
+    sa_status status = check_treated(document, spec, options);
+    for (int i = 0; i < spec->layer_count && status == SA_OK; i++) {
+        const sa_layer_spec *layer = &spec->layer[i];
+        const sa_layer_type *type = sa_layer_type_find(layer->type);
+        if (is_treated(options, layer->type)) continue;
+        if (type) {
+            status = check_parameters(document, layer, type, list);
             continue;
         }
-        more++;
-        if (length < sizeof others - 128)
-            length += (size_t)snprintf(others + length, sizeof others - length, "%s line %d '%.40s' (%.40s)", more > 1 ? "," : "",
-                                       layer[i].line, layer[i].name, layer[i].type);
-        else if (strcmp(others + length - 4, " ...") != 0) length += (size_t)snprintf(others + length, 8, ", ...");
+        cause_text(layer->type, cause);
+        sa_unsupported_add(list, layer, layer->line, cause);
     }
-    if (!first) return SA_OK;
-    cause_text(first->type, cause);
-    sa_layer_where(first->name, first->type, where);
-    if (more == 0) return sa_proto_error(document, first->line, SA_UNSUPPORTED, where, "%s", cause);
-    return sa_proto_error(document, first->line, SA_UNSUPPORTED, where, "%s; %d further layers are of types that are not known:%s",
-                          cause, more, others);
+    if (status == SA_OK) status = sa_unsupported_fail(list, document->path, options->unsupported);
+    free(list);
+    return status;
 }

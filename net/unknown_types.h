@@ -1,11 +1,14 @@
-/* Layer types that are not known here: told all at once, each as what it is. */
+/* Layer types and parameters that are not supported here: told all at once, each as what it is. */
 #ifndef SA_NET_UNKNOWN_TYPES_H
 #define SA_NET_UNKNOWN_TYPES_H
 
+#include "net/net.h"
 #include "net/net_spec.h"
 
-/* SA_UNSUPPORTED if a layer of this phase has an unknown type: "path:line: layer 'x' (Type): cause", then the others with their
- * lines. layer: (count), all of the file that the phase includes. */
-SA_CHECKED sa_status sa_check_layer_types(const sa_proto_document *document, const sa_layer_spec *layer, int count);
+/* SA_UNSUPPORTED if a layer has an unknown type that the options do not treat, or a parameter that is refused: "path:line: layer
+ * 'x' (Type): cause", then the others with their lines; *options->unsupported is set. SA_INVALID: a type to be treated is not
+ * there. */
+SA_CHECKED sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_spec *spec,
+                                          const sa_net_options *options);
 
 #endif

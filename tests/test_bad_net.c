@@ -53,12 +53,11 @@ static const bad_net rows[] = {
     {SA_UNSUPPORTED,
      CONV("c", "dta", "") LAYER("n", "Normalize", FROM("c", "n"), "norm_param { }") LAYER("x", "Xyzzy", FROM("n", "x"), "")
          LAYER("p", "PriorBox", FROM("x", "p"), ""),
-     "3: layer 'n' (Normalize): Normalize is a layer type of Caffe forks that segarena does not support; 2 further layers are of "
-     "types that are not known: line 4 'x' (Xyzzy), line 5 'p' (PriorBox)"},
+     "3: layer 'n' (Normalize): Normalize is a layer type of Caffe forks that segarena does not support; 2 more are not "
+     "supported: line 4 'x' (Xyzzy), line 5 'p' (PriorBox)"},
     {SA_UNSUPPORTED, LAYER("d", "Data", "top: 'd'", "data_param { source: 'x' batch_size: 4 }"),
-     "2: layer 'd' (Data): the shape of 'd' is not in the file, and data of this type cannot be read here: put an Input or "
-     "DummyData "
-     "layer with the shape in its place, or give it with --input d=N,C,H,W"},
+     "2: layer 'd' (Data): the shape of 'd' is not known: 'x' is a LevelDB database, which is not read (LMDB is); give it with "
+     "--input d=N,C,H,W, or put an Input or DummyData layer with the shape in its place"},
     /* masks */
     {SA_INVALID,
      POOL("top: 'p' top: 'm'", "kernel_size: 2 stride: 2")

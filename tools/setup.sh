@@ -26,7 +26,8 @@ libpng-dev header png.h png
 libjpeg-dev header jpeglib.h jpeg
 libcjson-dev header cjson/cJSON.h cjson
 protobuf-c-compiler command protoc-c
-libprotobuf-c-dev header protobuf-c/protobuf-c.h protobuf-c'
+libprotobuf-c-dev header protobuf-c/protobuf-c.h protobuf-c
+liblmdb-dev header lmdb.h lmdb'
 # cmocka.h wants four headers in front of it.
 needs_of_test="$needs_of_build
 libcmocka-dev header cmocka.h cmocka"

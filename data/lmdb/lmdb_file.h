@@ -1,0 +1,21 @@
+/* Caffe's LMDB databases: folders of records of the protobuf message Datum, which Data layers read. Needs liblmdb and protobuf-c; a
+ * build without them refuses with the remedy (no_lmdb_file.c). */
+#ifndef SA_DATA_LMDB_FILE_H
+#define SA_DATA_LMDB_FILE_H
+
+#include "core/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a record holds. */
+typedef struct sa_datum_info {
+    int32_t channels, height, width; /* of an encoded image: of its file, an alpha channel counted */
+    bool encoded;                    /* a PNG or JPEG file, not bytes or floats */
+} sa_datum_info;
+
+/* The shape of the first record in the order of keys. path: the folder. SA_IO: cannot be opened; SA_PARSE: no record, or one that
+ * is no Datum; SA_UNSUPPORTED: this build reads none. */
+SA_CHECKED sa_status sa_lmdb_first_datum(const char *path, sa_datum_info *info);
+
+#endif
