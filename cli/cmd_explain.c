@@ -18,12 +18,12 @@
 typedef struct explain_options {
     const char *net;
     char net_path[PATH_MAX]; /* of a shipped net */
-    bool has_capacity, json;
+    bool has_capacity, json, layers;
     size_t capacity_bytes;
     sa_cli_net_options options;
 } explain_options;
 
-enum { KEY_CAPACITY = 256, KEY_JSON = 'j' };
+enum { KEY_CAPACITY = 256, KEY_LAYERS, KEY_JSON = 'j' };
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -35,6 +35,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         o->has_capacity = true;
         return 0;
     case KEY_JSON: o->json = true; return 0;
+    case KEY_LAYERS: o->layers = true; return 0;
     case ARGP_KEY_ARG:
         if (o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = sa_cli_net_path(argument, "", o->net_path);
@@ -93,32 +94,6 @@ static void print_failure(const explain_options *o, bool assumed, const sa_unsup
                        types ? "; --treat TYPE=identity or TYPE=input is a way on for types of layers" : "");
 }
 
-static sa_status add_test_net(const char *path, const sa_cli_net_options *options, const sa_state_spec *state, sa_explanation *e)
-{
-    sa_net *test = NULL;
-    SA_TRY(sa_cli_test_net_load(path, options, state, &test));
-    sa_status status = sa_explanation_add_test_net(e, test);
-    sa_net_free(test);
-    return status;
-}
-
-/* What Caffe holds for tests while it trains: the solver's TEST nets, or, without a solver file, what one that tests would have. A
- * net that cannot be loaded is not counted; that is said if the solver asks for it. */
-static void add_test_nets(const char *net_path, const sa_cli_net_options *options, const sa_solver_config *solver,
-                          sa_explanation *e)
-{
-    const sa_solver_test_net plain = {.state = {.phase = SA_PHASE_TEST, .phase_given = true}};
-    const sa_solver_test_net *test = solver ? solver->test_net : &plain;
-    int count = solver && solver->test_net_count > 0 ? solver->test_net_count : 1;
-    if (solver && solver->test_net_count == 0) test = &plain;
-    for (int i = 0; i < count && e->trains; i++) {
-        if (add_test_net(test[i].path[0] ? test[i].path : net_path, options, &test[i].state, e) == SA_OK) continue;
-        if (e->solver_tests) snprintf(e->test_net_error, sizeof e->test_net_error, "%s", sa_error_message());
-        sa_error_clear();
-    }
-    sa_explanation_count_test_nets(e);
-}
-
 static sa_status explain(const explain_options *o, const char *net_path, const sa_cli_net_options *options,
                          const sa_solver_config *solver, bool *assumed)
 {
@@ -128,8 +103,18 @@ static sa_status explain(const explain_options *o, const char *net_path, const s
     sa_status status = sa_cli_net_open("explain", net_path, options, assumed, &device, &net);
     if (status == SA_OK) status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, solver, device, &explanation);
     if (status == SA_OK) {
-        add_test_nets(net_path, options, solver, &explanation);
-        status = print(o, &explanation);
+        sa_test_nets_bytes test_nets = {0};
+        if (explanation.trains) sa_cli_test_nets(net, options, solver, &test_nets);
+        sa_explanation_add_test_nets(&explanation, &test_nets);
+        sa_fit_subject subject = {.net_path = net_path,
+                                  .options = options,
+                                  .solver = solver,
+                                  .device = device,
+                                  .test_nets_bytes = explanation.solver_tests ? test_nets.gpu_bytes : 0};
+        sa_fit_find_images(net, &subject);
+        sa_explanation_add_fit(&explanation, &subject);
+        if (o->layers) status = sa_layer_table_create(net, &explanation.caffe, device, &explanation.layers);
+        if (status == SA_OK) status = print(o, &explanation);
         sa_explanation_free(&explanation);
     }
     sa_net_free(net);
@@ -162,6 +147,7 @@ int sa_cmd_explain(int argc, char **argv)
 {
     static const struct argp_option OPTIONS[] = {
         {"capacity", KEY_CAPACITY, "SIZE", 0, "the memory of the graphics card, e.g. 8GiB: says what fits", 0},
+        {"layers", KEY_LAYERS, NULL, 0, "what each layer takes in Caffe, and what is alive here while it runs", 0},
         {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
         {0},
     };

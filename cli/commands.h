@@ -7,6 +7,7 @@
 
 #define SA_COMMANDS(X)                                                                                      \
     X(explain, "where the memory goes when Caffe trains a net, to the byte, and what would fit")            \
+    X(fit, "the largest batch and image that fit into a capacity: Caffe, each preset, the best found")      \
     X(plan, "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
     X(bench, "run forward, backward and update at full size under one or more strategies, and measure")     \
     X(train, "train a net by a solver file, with snapshots")                                                \

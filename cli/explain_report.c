@@ -15,6 +15,7 @@
 void sa_explanation_free(sa_explanation *explanation)
 {
     sa_caffe_memory_free(&explanation->caffe);
+    sa_layer_table_free(&explanation->layers);
 }
 
 /* Rows of layers that the net does not have are left out. */
@@ -129,24 +130,27 @@ char *sa_explanation_json(const sa_explanation *e)
         cJSON_AddStringToObject(root, "solver", e->solver);
         cJSON_AddStringToObject(root, "regularization", e->l1_decay ? "L1" : "L2");
     }
-    if (e->test_net_count > 0) {
-        cJSON_AddNumberToObject(root, "test_nets", e->test_net_count);
-        cJSON_AddNumberToObject(root, "caffe_test_net_bytes", (double)e->test_net_bytes);
-        cJSON_AddNumberToObject(root, "caffe_test_net_cpu_bytes", (double)e->test_net_cpu_bytes);
+    if (e->test_nets.count > 0) {
+        cJSON_AddNumberToObject(root, "test_nets", e->test_nets.count);
+        cJSON_AddNumberToObject(root, "caffe_test_net_bytes", (double)e->test_nets.gpu_bytes);
+        cJSON_AddNumberToObject(root, "caffe_test_net_cpu_bytes", (double)e->test_nets.cpu_bytes);
     }
-    if (e->test_net_count > 0 || e->solver) cJSON_AddBoolToObject(root, "solver_tests", e->solver_tests);
-    if (e->test_net_error[0]) cJSON_AddStringToObject(root, "test_net_error", e->test_net_error);
+    if (e->test_nets.count > 0 || e->solver) cJSON_AddBoolToObject(root, "solver_tests", e->solver_tests);
+    if (e->solver_tests && e->test_nets.error[0]) cJSON_AddStringToObject(root, "test_net_error", e->test_nets.error);
     largest_json(root, &e->caffe);
     if (e->has_capacity) {
         cJSON_AddNumberToObject(root, "capacity_bytes", (double)e->capacity_bytes);
         cJSON_AddBoolToObject(root, "fits", e->fits);
         cJSON_AddStringToObject(root, "verdict", e->verdict);
         if (e->advice[0]) cJSON_AddStringToObject(root, "advice", e->advice);
+        cJSON *rows = cJSON_AddArrayToObject(root, "fit");
+        for (int i = 0; i < e->fit_count; i++) cJSON_AddItemToArray(rows, sa_fit_row_json(&e->fit[i]));
     } else {
         cJSON_AddNullToObject(root, "capacity_bytes");
         cJSON_AddNullToObject(root, "fits");
     }
     suggestions_json(root, e);
+    if (e->layers.row) cJSON_AddItemToObject(root, "layers", sa_layer_table_json(&e->layers));
     not_computed_json(root, "not_computed", e->net);
     not_computed_json(root, "unsupported", e->net); /* the key of a failure */
     char *text = sa_json_text(root, true);
@@ -258,17 +262,17 @@ static sa_status print_not_computed(FILE *out, const sa_net *net)
 
 static void print_test_nets(FILE *out, const sa_explanation *e)
 {
-    char exact[SA_SIZE_TEXT_BYTES], text[sizeof e->test_net_error + 128];
-    const char *nets = e->test_net_count > 1 ? "the TEST nets" : "the TEST net";
-    if (e->test_net_count > 0) {
+    char exact[SA_SIZE_TEXT_BYTES], text[sizeof e->test_nets.error + 128];
+    const char *nets = e->test_nets.count > 1 ? "the TEST nets" : "the TEST net";
+    if (e->test_nets.count > 0) {
         snprintf(text, sizeof text, "and for tests     %s bytes more: Caffe keeps %s beside it %s",
-                 sa_size_format_exact(e->test_net_bytes, exact), nets,
+                 sa_size_format_exact(e->test_nets.gpu_bytes, exact), nets,
                  e->solver_tests ? "since this solver tests (test_iter, test_interval)"
                                  : "if the solver tests (explain SOLVER.prototxt counts it)");
         sa_text_paragraph(out, text);
     }
-    if (!e->test_net_error[0]) return;
-    snprintf(text, sizeof text, "not counted       a TEST net that this solver asks for: %s", e->test_net_error);
+    if (!e->solver_tests || !e->test_nets.error[0]) return;
+    snprintf(text, sizeof text, "not counted       a TEST net that this solver asks for: %s", e->test_nets.error);
     sa_text_paragraph(out, text);
 }
 
@@ -295,6 +299,26 @@ static void print_figures(FILE *out, const sa_explanation *e)
     sa_text_paragraph(out, text);
 }
 
+/* "5 in Caffe, 109 by --strategy extreme" */
+static void print_fit(FILE *out, const sa_explanation *e)
+{
+    char batches[400] = "", images[400] = "", text[900];
+    size_t b = 0, m = 0;
+    for (int i = 0; i < e->fit_count; i++) {
+        const sa_fit_row *r = &e->fit[i];
+        const char *comma = i ? ", " : "", *by = i ? "by --strategy " : "in ";
+        if (r->batch.why_not[0]) continue;
+        b += (size_t)snprintf(batches + b, sizeof batches - b, "%s%lld %s%.120s", comma, (long long)r->batch.largest, by,
+                              r->strategy);
+        if (r->images.largest > 0)
+            m += (size_t)snprintf(images + m, sizeof images - m, "%s%dx%d %s%.120s", m ? ", " : "", r->height, r->width, by,
+                                  r->strategy);
+    }
+    snprintf(text, sizeof text, "largest batch that fits: %s%s%s (segarena fit has all presets)", batches,
+             m ? "; largest image at the batch of the net: " : "", images);
+    if (b > 0) sa_text_paragraph(out, text);
+}
+
 static void print_verdict(FILE *out, const sa_explanation *e)
 {
     char text[sizeof e->verdict + 16];
@@ -303,6 +327,7 @@ static void print_verdict(FILE *out, const sa_explanation *e)
     sa_text_paragraph(out, text);
     snprintf(text, sizeof text, "advice: %s", e->advice);
     if (e->advice[0]) sa_text_paragraph(out, text);
+    print_fit(out, e);
 }
 
 sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
@@ -314,6 +339,11 @@ sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
     SA_TRY(print_categories(out, &e->caffe));
     fputc('\n', out);
     SA_TRY(print_largest(out, &e->caffe));
+    if (e->layers.row) {
+        fprintf(out, "\nLayer by layer%s:\n\n",
+                e->layers.strategy ? " (here: the most that is alive during an op of the layer, --strategy fastest)" : "");
+        SA_TRY(sa_layer_table_print(out, &e->layers));
+    }
     if (e->has_capacity) print_verdict(out, e);
     if (!sa_net_is_computed(e->net)) return print_not_computed(out, e->net);
     fputc('\n', out);

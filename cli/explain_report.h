@@ -2,6 +2,9 @@
 #ifndef SA_CLI_EXPLAIN_REPORT_H
 #define SA_CLI_EXPLAIN_REPORT_H
 
+#include "cli/fit_row.h"
+#include "cli/layer_table.h"
+#include "cli/test_nets.h"
 #include "core/device.h"
 #include "net/strategy.h"
 #include "report/caffe_memory.h"
@@ -29,10 +32,11 @@ typedef struct sa_explanation {
     bool trains;        /* false: the figures are of a forward pass */
     const char *solver; /* Caffe's name of it; NULL: no solver file was given */
     bool l1_decay;
-    bool solver_tests; /* a solver file was given, and it tests */
-    int test_net_count;
-    size_t test_net_bytes, test_net_cpu_bytes; /* what Caffe takes more, for all of them, if the solver tests */
-    char test_net_error[512];                  /* why one is not counted; "": all are */
+    bool solver_tests;            /* a solver file was given, and it tests */
+    sa_test_nets_bytes test_nets; /* what Caffe takes more if the solver tests */
+    sa_layer_table layers;        /* owned; row NULL: not asked for */
+    int fit_count;
+    sa_fit_row fit[2]; /* with a capacity: what fits in Caffe, and under the smallest lossless suggestion */
     int suggestion_count;
     sa_suggestion suggestion[SA_SUGGESTIONS_MAX]; /* the presets after Caffe's own layout, in their order; then what a
                                                        budget search found if no lossless one fits */
@@ -41,10 +45,10 @@ typedef struct sa_explanation {
 /* capacity_bytes may be NULL; solver too (SGD). device: for workspace sizes. On success *explanation is owned by the caller. */
 SA_CHECKED sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_solver_config *solver,
                                 const sa_device *device, sa_explanation *explanation);
-/* Adds a TEST net, loaded as forward_only, which Caffe holds beside the other if the solver tests. */
-SA_CHECKED sa_status sa_explanation_add_test_net(sa_explanation *explanation, const sa_net *test_net);
-/* With a solver that tests: the verdict counts what was added. */
-void sa_explanation_count_test_nets(sa_explanation *explanation);
+/* Adds the nets that Caffe holds beside the other if the solver tests; with a solver that does, the verdict counts them. */
+void sa_explanation_add_test_nets(sa_explanation *explanation, const sa_test_nets_bytes *test_nets);
+/* With a capacity: fills `fit`. */
+void sa_explanation_add_fit(sa_explanation *explanation, const sa_fit_subject *subject);
 void sa_explanation_free(sa_explanation *explanation);
 
 /* The JSON document of `--json`, malloc'd; NULL: out of memory. */

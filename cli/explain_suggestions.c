@@ -100,26 +100,26 @@ sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_s
     return SA_OK;
 }
 
-sa_status sa_explanation_add_test_net(sa_explanation *e, const sa_net *test_net)
-{
-    sa_caffe_memory test;
-    size_t gpu_bytes, cpu_bytes;
-    SA_TRY(sa_caffe_memory_create(test_net, NULL, &test));
-    sa_caffe_test_net_bytes(&test, e->net, &gpu_bytes, &cpu_bytes);
-    e->test_net_count++;
-    e->test_net_bytes += gpu_bytes;
-    e->test_net_cpu_bytes += cpu_bytes;
-    sa_caffe_memory_free(&test);
-    return SA_OK;
-}
-
-void sa_explanation_count_test_nets(sa_explanation *e)
+void sa_explanation_add_test_nets(sa_explanation *e, const sa_test_nets_bytes *test_nets)
 {
     char more[SA_DECIMAL_TEXT_BYTES], all[SA_DECIMAL_TEXT_BYTES];
-    if (!e->has_capacity || !e->solver_tests || e->test_net_count == 0) return;
-    size_t length = strlen(e->verdict), total = e->caffe.gpu_total_bytes + e->test_net_bytes;
+    e->test_nets = *test_nets;
+    if (!e->has_capacity || !e->solver_tests || test_nets->count == 0) return;
+    size_t length = strlen(e->verdict), total = e->caffe.gpu_total_bytes + test_nets->gpu_bytes;
     snprintf(e->verdict + length, sizeof e->verdict - length, "; with the TEST net's %s it is %s, which %s",
-             sa_decimal_size(e->test_net_bytes, more), sa_decimal_size(total, all),
+             sa_decimal_size(test_nets->gpu_bytes, more), sa_decimal_size(total, all),
              sa_fit_of(total, e->capacity_bytes) == SA_FITS_NOT ? "does not fit" : "fits");
     e->fits = e->fits && total <= e->capacity_bytes;
+}
+
+void sa_explanation_add_fit(sa_explanation *e, const sa_fit_subject *subject)
+{
+    const sa_suggestion *least = NULL;
+    if (!e->has_capacity) return;
+    sa_fit_row_fill(subject, NULL, e->capacity_bytes, &e->fit[e->fit_count++]);
+    for (int i = 0; i < e->suggestion_count; i++) {
+        const sa_suggestion *s = &e->suggestion[i];
+        if (s->lossless && !s->why_not[0] && (!least || s->total_bytes < least->total_bytes)) least = s;
+    }
+    if (least) sa_fit_row_fill(subject, least->strategy, e->capacity_bytes, &e->fit[e->fit_count++]);
 }

@@ -118,6 +118,12 @@ static sa_net_options load_options(const sa_cli_net_options *o)
                             .unsupported = o->unsupported};
 }
 
+sa_status sa_cli_net_load(const char *path, const sa_cli_net_options *o, sa_net **net)
+{
+    const sa_net_options options = load_options(o);
+    return sa_net_load(path, &options, net);
+}
+
 sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *o, const struct sa_state_spec *test, sa_net **net)
 {
     sa_net_options options = load_options(o);

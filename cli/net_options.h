@@ -31,6 +31,8 @@ extern const struct argp sa_cli_net_argp;
  * and in the message of a failure that comes of it. *assumed may be NULL; it is set on failure too. */
 SA_CHECKED sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_net_options *options, bool *assumed,
                                      sa_device **device, sa_net **net);
+/* Loads the net alone, for sizes that vary; *net is the caller's. */
+SA_CHECKED sa_status sa_cli_net_load(const char *path, const sa_cli_net_options *options, sa_net **net);
 /* A net that only tests, in the state of `test`, with the same options; *net is the caller's. */
 SA_CHECKED sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *options, const struct sa_state_spec *test,
                                           sa_net **net);

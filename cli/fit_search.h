@@ -1,0 +1,38 @@
+/* How large a batch, and how large images, fit into a capacity: under Caffe, and under strategies here. Nothing is allocated on a
+ * device: every figure is a plan. */
+#ifndef SA_CLI_FIT_SEARCH_H
+#define SA_CLI_FIT_SEARCH_H
+
+#include "cli/net_options.h"
+#include "net/solver_config.h"
+
+/* The net whose sizes vary; all borrowed. */
+typedef struct sa_fit_subject {
+    const char *net_path;
+    const sa_cli_net_options *options;
+    const sa_solver_config *solver; /* NULL: none */
+    const sa_device *device;
+    size_t test_nets_bytes; /* Caffe's, which do not vary */
+    int32_t height, width;  /* of the leading input; 0: the net has no images */
+} sa_fit_subject;
+
+/* The largest that fits. */
+typedef struct sa_fit_answer {
+    int64_t largest;    /* a batch, or a number of steps of SA_FIT_ROWS rows; 0: not even the smallest fits */
+    size_t total_bytes; /* at that, or of the smallest if none fits */
+    char why_not[256];  /* "": there is an answer */
+} sa_fit_answer;
+
+enum { SA_FIT_ROWS = 32, SA_FIT_BATCH_MAX = 65536, SA_FIT_STEPS_MAX = 2048 };
+
+/* Sets height and width from the first input of images. */
+void sa_fit_find_images(const sa_net *net, sa_fit_subject *subject);
+
+/* The images of k steps: SA_FIT_ROWS * k rows, the width in proportion to the net's own, to the nearest multiple of SA_FIT_ROWS. */
+void sa_fit_image(const sa_fit_subject *subject, int64_t steps, int32_t *height, int32_t *width);
+
+/* strategy NULL: Caffe, in GPU mode without cuDNN. Bytes are taken to grow with the batch, or with the image. */
+void sa_fit_batch(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_answer *answer);
+void sa_fit_images(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_answer *answer);
+
+#endif
