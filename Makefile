@@ -65,7 +65,7 @@ endif
 
 # Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
 # its parts that the benchmarks and tests use. libsa_cuda.a is the CUDA device, from cuda.mk, or what says that there is none.
-FOLDERS := core memory proto kernels layers net data report cli
+FOLDERS := core memory proto kernels layers net data cost report cli
 # Caffe's binary weights files need protobuf-c; without it they are refused with the remedy.
 PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
 # LMDB databases need liblmdb besides: LMDB=0 leaves it out.
@@ -140,10 +140,10 @@ $(O)/bench/bench_kernels.o: CFLAGS += -ffp-contract=fast # measures the rate of 
 
 # Measured costs are kept for one build of the kernels: its sources and flags, and the model that measurements are compared with.
 KERNELS_ID_FILE := $(O)/kernels_id.txt
-COST_SOURCES := $(sort $(wildcard kernels/*.[ch] kernels/*/*.[ch] kernels/*/*.cu kernels/*/*.cuh)) net/cost_builtin.c net/op_cost_key.c
+COST_SOURCES := $(sort $(wildcard kernels/*.[ch] kernels/*/*.[ch] kernels/*/*.cu kernels/*/*.cuh)) cost/cost_builtin.c cost/op_cost_key.c
 kernels_id = $(firstword $(shell (cat $(COST_SOURCES); echo '$(CC) $(CFLAGS)') | cksum))
-CFLAGS_net/cost_cache = -DSA_KERNELS_ID='"$(shell cat $(KERNELS_ID_FILE))"'
-$(O)/net/cost_cache.o: $(KERNELS_ID_FILE)
+CFLAGS_cost/cost_cache = -DSA_KERNELS_ID='"$(shell cat $(KERNELS_ID_FILE))"'
+$(O)/cost/cost_cache.o: $(KERNELS_ID_FILE)
 
 ##@ Build
 .PHONY: all
@@ -277,7 +277,7 @@ fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (
 # fuzz_proto reads on to whole nets and solver files.
 build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $(O)/kernels/ops.o \
     $(foreach f,net layers memory,$(O)/libsa_$(f).a)
-build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,net layers memory,$(O)/libsa_$(f).a)
+build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,cost net layers memory,$(O)/libsa_$(f).a)
 build/fuzz/fuzz_csv: $(O)/libsa_memory.a
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
 	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson $(filter -lprotobuf-c -llmdb,$(LDLIBS)) -lm

@@ -5,8 +5,8 @@
 #include "cli/text_output.h"
 #include "core/size_text.h"
 #include "core/time_text.h"
-#include "net/cost_cache.h"
-#include "net/cost_measure.h"
+#include "cost/cost_cache.h"
+#include "cost/cost_measure.h"
 #include "report/table.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef SA_CLI_BUDGET_OPTION_H
 #define SA_CLI_BUDGET_OPTION_H
 
-#include "net/budget.h"
+#include "cost/budget.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 #include "cli/explain_report.h"
 #include "cli/preset_plan.h"
 #include "core/size_text.h"
-#include "net/budget.h"
+#include "cost/budget.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,14 +2,14 @@
 #ifndef SA_CLI_PRESET_PLAN_H
 #define SA_CLI_PRESET_PLAN_H
 
-#include "net/budget.h"
+#include "cost/budget.h"
 #include "net/session.h"
 
 /* Arena bytes of a training step of net under a preset (or any strategy name). Nothing is allocated on the device. */
 SA_CHECKED sa_status sa_preset_plan_bytes(const sa_net *net, const char *strategy, sa_conv_option conv, const sa_device *device,
                                           size_t *bytes);
 
-/* The strategies of a budget search with built-in costs (net/budget.h): lossless ones. *frontier is the caller's. */
+/* The strategies of a budget search with built-in costs (cost/budget.h): lossless ones. *frontier is the caller's. */
 SA_CHECKED sa_status sa_builtin_frontier(const sa_net *net, sa_conv_option conv, const sa_device *device, sa_frontier *frontier);
 
 enum { SA_FIT_ADVICE_BYTES = 384 };

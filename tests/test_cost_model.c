@@ -1,9 +1,9 @@
 /* Cost models: keys of ops, scaling of guesses, measuring, the cost file. No test knows how fast anything is; where times matter,
  * they are made up. */
-#include "net/cost_builtin.h"
-#include "net/cost_cache.h"
-#include "net/cost_measure.h"
-#include "net/op_cost_key.h"
+#include "cost/cost_builtin.h"
+#include "cost/cost_cache.h"
+#include "cost/cost_measure.h"
+#include "cost/op_cost_key.h"
 #include "tests/support/cost_fixture.h"
 
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * that the value it rounds is the same one whatever other techniques are on, and that nobody gets it without asking.
  *
  * With arguments (prototxts) it only measures: the relative L2 error of the gradients of each after one step. */
-#include "net/budget_candidates.h"
+#include "cost/budget_candidates.h"
 #include "net/feed.h"
 #include "tests/support/all_threads.h"
 #include "tests/support/small_nets.h"

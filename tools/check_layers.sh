@@ -31,6 +31,7 @@ failed=0
         may("layers", "core kernels proto data")
         may("data", "core proto")
         may("net", "core memory proto kernels layers data")
+        may("cost", "core memory kernels net")
         may("report", "net memory core layers")
         # These stand on top: they may include anything, and none of the folders above may include them.
         top["cli"] = top["bench"] = top["tests"] = 1

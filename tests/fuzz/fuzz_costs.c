@@ -1,6 +1,6 @@
 /* libFuzzer target for the file of measured costs. The first byte says whether the rest is a whole file, or the rows of this
  * device's table. Any bytes give a model, perhaps with a note. */
-#include "net/cost_cache.h"
+#include "cost/cost_cache.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_SUPPORT_COST_FIXTURE_H
 #define TESTS_SUPPORT_COST_FIXTURE_H
 
-#include "net/budget.h"
+#include "cost/budget.h"
 #include "net/session.h"
 
 static const sa_program_options PROGRAM = {.training = true, .momentum = 0.9f, .weight_decay = 5e-4f};

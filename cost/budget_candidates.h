@@ -1,6 +1,6 @@
 /* The combinations of techniques that a budget chooses from. Private to net/. */
-#ifndef SA_NET_BUDGET_CANDIDATES_H
-#define SA_NET_BUDGET_CANDIDATES_H
+#ifndef SA_COST_BUDGET_CANDIDATES_H
+#define SA_COST_BUDGET_CANDIDATES_H
 
 #include "net/strategy.h"
 

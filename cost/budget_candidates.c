@@ -1,6 +1,6 @@
 /* Enumerates combinations: a rung of the ladder to start from, times the values of each further technique. What a net has no use
  * for (a tail by image at batch 1, bands without a cheap level) makes the same choices as without it and drops out. */
-#include "net/budget_candidates.h"
+#include "cost/budget_candidates.h"
 
 #include "core/growing_array.h"
 #include "core/hash.h"

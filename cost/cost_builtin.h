@@ -1,6 +1,6 @@
 /* A rough guess of what an op costs, for devices and ops that were never measured. Private to net/. */
-#ifndef SA_NET_COST_BUILTIN_H
-#define SA_NET_COST_BUILTIN_H
+#ifndef SA_COST_COST_BUILTIN_H
+#define SA_COST_COST_BUILTIN_H
 
 #include "core/device.h"
 #include "kernels/ops.h"

@@ -1,8 +1,8 @@
 /* Budgets: which combination of techniques is the fastest that fits into so many bytes. */
-#ifndef SA_NET_BUDGET_H
-#define SA_NET_BUDGET_H
+#ifndef SA_COST_BUDGET_H
+#define SA_COST_BUDGET_H
 
-#include "net/cost_model.h"
+#include "cost/cost_model.h"
 #include "net/strategy.h"
 
 typedef struct sa_frontier_point {

@@ -1,9 +1,9 @@
 /* Budgets. Each combination is emitted, which gives its predicted time and its largest load: no plan can be below that. First
  * without a workspace limit and with the least workspace; those that are any good either way are then tried with limits in between.
  * All are taken by time, fastest first, and only one whose load is below all plans so far is planned. */
-#include "net/budget.h"
+#include "cost/budget.h"
 
-#include "net/budget_candidates.h"
+#include "cost/budget_candidates.h"
 #include "net/session.h"
 
 #include "core/growing_array.h"

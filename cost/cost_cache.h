@@ -1,8 +1,8 @@
 /* The file that keeps measured costs: one JSON document for all machines and builds, one table each. */
-#ifndef SA_NET_COST_CACHE_H
-#define SA_NET_COST_CACHE_H
+#ifndef SA_COST_COST_CACHE_H
+#define SA_COST_COST_CACHE_H
 
-#include "net/cost_model.h"
+#include "cost/cost_model.h"
 
 enum { SA_COST_PATH_MAX = 4096 };
 

@@ -1,7 +1,7 @@
 /* Keys of ops for cost tables: two ops with the same key do the same work on a device, wherever their buffers are. Private to net/.
  */
-#ifndef SA_NET_OP_COST_KEY_H
-#define SA_NET_OP_COST_KEY_H
+#ifndef SA_COST_OP_COST_KEY_H
+#define SA_COST_OP_COST_KEY_H
 
 #include "kernels/ops.h"
 

@@ -1,6 +1,6 @@
 /* Keys of ops for cost tables. What an op costs depends on its sizes and on the expressions it reads, not on where they are stored.
  */
-#include "net/op_cost_key.h"
+#include "cost/op_cost_key.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  * An op that was measured costs what it cost then. Any other costs the built-in guess, scaled by measured over guessed of the ops
  * nearest to it: those that differ in workspace only, else those of the same class, of the same kind, all. */
-#ifndef SA_NET_COST_MODEL_H
-#define SA_NET_COST_MODEL_H
+#ifndef SA_COST_COST_MODEL_H
+#define SA_COST_COST_MODEL_H
 
 #include "net/program.h"
 

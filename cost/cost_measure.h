@@ -1,8 +1,8 @@
 /* Measures what ops cost: real steps of real strategies, op by op. */
-#ifndef SA_NET_COST_MEASURE_H
-#define SA_NET_COST_MEASURE_H
+#ifndef SA_COST_COST_MEASURE_H
+#define SA_COST_COST_MEASURE_H
 
-#include "net/cost_model.h"
+#include "cost/cost_model.h"
 #include "net/strategy.h"
 
 typedef struct sa_cost_measure_options {

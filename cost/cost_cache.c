@@ -1,10 +1,10 @@
 /* The cost file: {"format": 1, "tables": [{"machine": "...", "costs": {"<op key>": [ms, cpu_ms, guess_ms]}}]}, newest table last.
  */
-#include "net/cost_cache.h"
+#include "cost/cost_cache.h"
 
 #include "core/input_file.h"
 #include "core/output_file.h"
-#include "net/op_cost_key.h"
+#include "cost/op_cost_key.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* Measuring costs. Which strategies to run is a covering problem: the one that knows least about its own time is next. */
-#include "net/cost_measure.h"
+#include "cost/cost_measure.h"
 
+#include "cost/op_cost_key.h"
 #include "net/feed.h"
-#include "net/op_cost_key.h"
 #include "net/session.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* Cost models: a hash table from keys to sums of times, exact keys and their prefixes side by side. */
-#include "net/cost_model.h"
+#include "cost/cost_model.h"
 
 #include "core/hash.h"
 
-#include "net/cost_builtin.h"
-#include "net/op_cost_key.h"
+#include "cost/cost_builtin.h"
+#include "cost/op_cost_key.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The built-in cost model: operations and bytes of each op over rates that were fitted on one machine (Zen 4, AVX-512, a core; for
- * CUDA those of a middling card). It orders strategies; measurements (net/cost_measure.h) put the numbers right. */
-#include "net/cost_builtin.h"
+ * CUDA those of a middling card). It orders strategies; measurements (cost/cost_measure.h) put the numbers right. */
+#include "cost/cost_builtin.h"
 
 #include <math.h>
 #include <string.h>
