@@ -1,21 +1,24 @@
-/* The subcommands of `segarena`. Each is one file cli/cmd_<name>.c and one line here. A command gets its own argv (argv[0] is
- * "segarena <name>") and returns the exit status: 0, 1 (explained on stderr), 2 (wrong usage). */
+/* The subcommands of `segarena`. Each is one file cli/cmd_<function>.c and one line here: X(function, "name", "help"). A command
+ * gets its own argv (argv[0] is "segarena <name>") and returns the exit status: 0, 1 (explained on stderr), 2 (wrong usage). */
 #ifndef SA_CLI_COMMANDS_H
 #define SA_CLI_COMMANDS_H
 
 #include "core/status.h"
 
-#define SA_COMMANDS(X)                                                                                      \
-    X(explain, "where the memory goes when Caffe trains a net, to the byte, and what would fit")            \
-    X(fit, "the largest batch and image that fit into a capacity: Caffe, each preset, the best found")      \
-    X(plan, "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
-    X(bench, "run forward, backward and update at full size under one or more strategies, and measure")     \
-    X(train, "train a net by a solver file, with snapshots")                                                \
-    X(weights, "list the weights of a file, and convert them: .caffemodel, .safetensors, .sasnap")          \
-    X(place, "solve a static-allocation instance in CSV")                                                   \
-    X(strategies, "list presets and switches")
+#define SA_COMMANDS(X)                                                                                              \
+    X(explain, "explain", "where the memory goes when Caffe trains a net, to the byte, and what would fit")         \
+    X(fit, "fit", "the largest batch and image that fit into a capacity: Caffe, each preset, the best found")       \
+    X(plan, "plan", "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at") \
+    X(bench, "bench", "run forward, backward and update at full size under one or more strategies, and measure")    \
+    X(train, "train", "train a net by a solver file, with snapshots")                                               \
+    X(bn_stats, "bn-stats", "compute the statistics of BN layers for inference, and fold them into the weights")    \
+    X(test, "test", "run a trained net over its whole list: accuracy and IoU of every class")                       \
+    X(predict, "predict", "segment images with a trained net")                                                      \
+    X(weights, "weights", "list the weights of a file, and convert them: .caffemodel, .safetensors, .sasnap")       \
+    X(place, "place", "solve a static-allocation instance in CSV")                                                  \
+    X(strategies, "strategies", "list presets and switches")
 
-#define SA_COMMAND_DECLARE(name, help) int sa_cmd_##name(int argc, char **argv);
+#define SA_COMMAND_DECLARE(function, name, help) int sa_cmd_##function(int argc, char **argv);
 SA_COMMANDS(SA_COMMAND_DECLARE)
 #undef SA_COMMAND_DECLARE
 

@@ -13,7 +13,7 @@ static const struct {
     const char *name, *help;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-#define SA_COMMAND_ROW(name, help) {#name, help, sa_cmd_##name},
+#define SA_COMMAND_ROW(function, name, help) {name, help, sa_cmd_##function},
     SA_COMMANDS(SA_COMMAND_ROW)
 #undef SA_COMMAND_ROW
 };

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-enum { KEY_BATCH = 'b', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_SIZE = 1024, KEY_INPUT, KEY_DATA_ROOT, KEY_TREAT };
+enum { KEY_BATCH = 'b', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_SIZE = 1024, KEY_INPUT, KEY_DATA_ROOT, KEY_TREAT, KEY_PHASE };
 enum { BATCH_MAX = 65536, SIDE_MAX = 65536, THREADS_MAX = 1024 };
 
 #define REMEDY "--data-root DIR says where the data is, --size HxW or --input NAME=N,C,H,W what the sizes are"
@@ -69,6 +70,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_BATCH: o->batch = sa_cli_number(state, "batch", argument, 1, BATCH_MAX); return 0;
     case KEY_SIZE: parse_size(state, argument, o); return 0;
     case KEY_INPUT: parse_input(state, argument, o); return 0;
+    case KEY_PHASE:
+        o->phase_given = true;
+        o->test_phase = !strcasecmp(argument, "test");
+        if (!o->test_phase && strcasecmp(argument, "train") != 0) argp_error(state, "--phase %s: train or test", argument);
+        return 0;
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
     case KEY_TREAT: parse_treat(state, argument, o); return 0;
     case KEY_DEVICE: o->device = argument; return 0;
@@ -81,6 +87,7 @@ static const struct argp_option OPTIONS[] = {
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"size", KEY_SIZE, "HxW", 0, "replaces the size of the images; labels follow", 0},
     {"input", KEY_INPUT, "NAME=N,C,H,W", 0, "replaces the shape of one input (repeatable)", 0},
+    {"phase", KEY_PHASE, "P", 0, "train (default) or test: the net of that phase; test is a forward pass alone", 0},
     {"data-root", KEY_DATA_ROOT, "DIR", 0,
      "folder that the names in the net's lists are relative to (default: the working directory, else the net's folder)", 0},
     {"treat", KEY_TREAT, "TYPE=HOW", 0,
@@ -106,7 +113,9 @@ static void note_threads(const char *command, const sa_device *device, int threa
 
 static sa_net_options load_options(const sa_cli_net_options *o)
 {
-    return (sa_net_options){.state = o->state,
+    return (sa_net_options){.state = o->test_phase ? NULL : o->state,
+                            .test_phase = o->test_phase,
+                            .forward_only = o->test_phase,
                             .batch = o->batch,
                             .data_root = o->data_root,
                             .height = o->height,
@@ -127,6 +136,7 @@ sa_status sa_cli_net_load(const char *path, const sa_cli_net_options *o, sa_net 
 sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *o, const struct sa_state_spec *test, sa_net **net)
 {
     sa_net_options options = load_options(o);
+    options.test_phase = false;
     options.state = test;
     options.forward_only = true;
     return sa_net_load(path, &options, net);

@@ -18,6 +18,8 @@ typedef struct sa_cli_net_options {
     const char *data_root;
     sa_input_shape input[SA_CLI_INPUTS_MAX];
     int input_count;
+    bool phase_given;
+    bool test_phase; /* the TEST phase, which has a forward pass alone */
     sa_treated_type treat[SA_CLI_TREATED_MAX];
     int treat_count;
     sa_unsupported_list *unsupported;  /* not an option: NULL, or where to put what cannot be taken */

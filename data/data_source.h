@@ -67,6 +67,7 @@ struct sa_data_source {
     sa_data_shape shape;
     sa_data_position position;
     uint64_t entry_count; /* entries of an epoch; 0: the stream never repeats */
+    const char *path;     /* of its list; NULL: it has none. The source's own. */
 };
 
 /* Fills one batch and moves on: data (N, C, H, W), label (N, 1, Hl, Wl), host memory, which may be partly written on failure; the

@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a batch image is taken from the resized picture. */
-typedef struct window {
-    int32_t top, left, height, width;
-    bool mirrored;
-} window;
-
 enum { DRAW_TOP, DRAW_LEFT, DRAW_MIRROR, DRAWS };
 enum { MAX_IMAGES_PER_LINE = 64 };
 
@@ -141,30 +135,12 @@ static int32_t channels_given(const sa_dense_image *d, const sa_picture *picture
     return replicates(d) && picture->channels == 1 ? 3 : picture->channels;
 }
 
-/* out: (channels, window height, window width) = (v - mean) * scale; a colour picture as blue, green, red, alpha */
-static void write_planes(const sa_picture *picture, window w, int32_t channels, const float *mean, float scale, float *out)
-{
-    for (int32_t c = 0; c < channels; c++) {
-        int32_t from = picture->channels == 1 ? 0 : c < 3 ? 2 - c : c;
-        for (int32_t y = 0; y < w.height; y++) {
-            size_t pixel = (size_t)(w.top + y) * (size_t)picture->width + (size_t)w.left;
-            const uint16_t *in = picture->pixels + pixel * (size_t)picture->channels + from;
-            ptrdiff_t step = picture->channels;
-            if (w.mirrored) {
-                in += (w.width - 1) * step;
-                step = -step;
-            }
-            for (int32_t x = 0; x < w.width; x++) *out++ = ((float)in[x * step] - mean[c]) * scale;
-        }
-    }
-}
-
-static window choose_window(const sa_dense_image *d, int32_t height, int32_t width)
+static sa_picture_window choose_window(const sa_dense_image *d, int32_t height, int32_t width)
 {
     const sa_data_shape *shape = &d->base.shape;
     uint64_t key = sa_random_key(d->base.position.seed, "window", d->base.position.epoch);
     uint64_t draw = d->base.position.index * DRAWS;
-    window w = {0, 0, shape->height, shape->width, false};
+    sa_picture_window w = {0, 0, shape->height, shape->width, false};
     w.top = (int32_t)sa_random_below(key, draw + DRAW_TOP, (uint64_t)(height - shape->height) + 1);
     w.left = (int32_t)sa_random_below(key, draw + DRAW_LEFT, (uint64_t)(width - shape->width) + 1);
     w.mirrored = d->config.mirror && sa_random_below(key, draw + DRAW_MIRROR, 2) == 1;
@@ -201,18 +177,19 @@ static sa_status load_slots(sa_dense_image *d, size_t entry, float *data, float 
     sa_picture first = {.channels = 0}, picture = {.channels = 0};
     sa_status status = SA_OK;
     int32_t channel = 0;
-    window w = {0};
+    sa_picture_window w = {0};
     for (size_t slot = 0; slot <= images; slot++) {
         SA_TRY_GOTO(status, done, read_slot(d, entry, slot, &picture));
         SA_TRY_GOTO(status, done, sa_dense_check_size(d, entry, slot, &picture, slot > 0 ? &first : NULL));
         if (slot == 0) w = choose_window(d, picture.height, picture.width);
         if (slot < images) {
-            write_planes(&picture, w, d->slot_channels[slot], d->mean + channel, d->config.scale, data + (size_t)channel * plane);
+            sa_picture_to_planes(&picture, w, d->slot_channels[slot], d->mean + channel, d->config.scale,
+                                 data + (size_t)channel * plane);
             channel += d->slot_channels[slot];
         } else {
             const float no_mean = 0;
-            window of_label = {w.top, w.left, shape->label_height, shape->label_width, w.mirrored};
-            write_planes(&picture, of_label, 1, &no_mean, 1, label);
+            sa_picture_window of_label = {w.top, w.left, shape->label_height, shape->label_width, w.mirrored};
+            sa_picture_to_planes(&picture, of_label, 1, &no_mean, 1, label);
         }
         if (slot == 0) first = (sa_picture){picture.channels, picture.height, picture.width, NULL};
         sa_picture_free(&picture);
@@ -386,6 +363,7 @@ sa_status sa_dense_image_open(const sa_dense_image_config *config, sa_data_sourc
     sa_status status = SA_OK;
     if (!d->root_folder || !d->data_root || !list_path) status = sa_error_set(SA_NOMEM, "%s: out of memory", config->source);
     else status = sa_list_file_read(list_path, &d->list);
+    d->base.path = d->list.path;
     if (status == SA_OK) status = set_up(d, config);
     free(list_path);
     d->config.source = d->config.root_folder = d->config.data_root = NULL;

@@ -51,7 +51,7 @@ static sa_status count_names(const char *path, int line, const char **at, size_t
     return SA_OK;
 }
 
-static sa_status check_lines(sa_list_file *list, size_t text_bytes)
+static sa_status check_lines(sa_list_file *list, size_t text_bytes, size_t least_names)
 {
     const char *at = list->text, *end = list->text + text_bytes;
     int first = 0;
@@ -61,7 +61,7 @@ static sa_status check_lines(sa_list_file *list, size_t text_bytes)
         SA_TRY(count_names(list->path, line, &at, &names));
         if (at < end && *at == '\0') SA_FAIL(SA_PARSE, "%s:%d: a NUL byte: not a text file", list->path, line);
         if (names == 0) continue;
-        if (names == 1) SA_FAIL(SA_PARSE, "%s:%d: only one name, an image and a label are needed", list->path, line);
+        if (names < least_names) SA_FAIL(SA_PARSE, "%s:%d: only one name, an image and a label are needed", list->path, line);
         if (first == 0) {
             first = line;
             list->names_per_line = names;
@@ -90,7 +90,7 @@ static void cut_names(sa_list_file *list, size_t text_bytes)
     }
 }
 
-sa_status sa_list_file_read(const char *path, sa_list_file *list)
+static sa_status read_list(const char *path, size_t least_names, sa_list_file *list)
 {
     sa_list_file made = {.path = strdup(path)};
     sa_status status;
@@ -98,7 +98,7 @@ sa_status sa_list_file_read(const char *path, sa_list_file *list)
     if (!made.path) SA_FAIL(SA_NOMEM, "%s: out of memory", path);
     SA_TRY_GOTO(status, fail, sa_whole_file_read(path, &made.text, &text_bytes));
     if (!strncmp(made.text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK))) memcpy(made.text, "   ", strlen(BYTE_ORDER_MARK));
-    SA_TRY_GOTO(status, fail, check_lines(&made, text_bytes));
+    SA_TRY_GOTO(status, fail, check_lines(&made, text_bytes, least_names));
     if (sa_size_mul(made.count, made.names_per_line, &name_count)) {
         made.name = calloc(name_count, sizeof *made.name);
         made.line = calloc(made.count, sizeof *made.line);
@@ -113,6 +113,16 @@ sa_status sa_list_file_read(const char *path, sa_list_file *list)
 fail:
     sa_list_file_free(&made);
     return status;
+}
+
+sa_status sa_list_file_read(const char *path, sa_list_file *list)
+{
+    return read_list(path, 2, list);
+}
+
+sa_status sa_list_file_read_images(const char *path, sa_list_file *list)
+{
+    return read_list(path, 1, list);
 }
 
 void sa_list_file_free(sa_list_file *list)

@@ -24,6 +24,8 @@ typedef struct sa_list_file {
 
 /* SA_IO: cannot be read; SA_PARSE: "path:line: cause". *list is owned by the caller. */
 SA_CHECKED sa_status sa_list_file_read(const char *path, sa_list_file *list);
+/* The same of a list that needs no labels: a name per line is enough. */
+SA_CHECKED sa_status sa_list_file_read_images(const char *path, sa_list_file *list);
 void sa_list_file_free(sa_list_file *list); /* also clears it; NULL and a cleared list are allowed */
 
 /* malloc'd "<root>/<name>", or name alone if root is NULL or "" or name is absolute. NULL: out of memory. */

@@ -112,3 +112,21 @@ void sa_picture_to_grey(sa_picture *picture)
         picture->pixels[i] = (uint16_t)((in[0] * 4899 + in[1] * 9617 + in[2] * 1868 + (1 << 13)) >> 14);
     picture->channels = 1;
 }
+
+void sa_picture_to_planes(const sa_picture *picture, sa_picture_window w, int32_t channels, const float *mean, float scale,
+                          float *out)
+{
+    for (int32_t c = 0; c < channels; c++) {
+        int32_t from = picture->channels == 1 ? 0 : c < 3 ? 2 - c : c;
+        for (int32_t y = 0; y < w.height; y++) {
+            size_t pixel = (size_t)(w.top + y) * (size_t)picture->width + (size_t)w.left;
+            const uint16_t *in = picture->pixels + pixel * (size_t)picture->channels + from;
+            ptrdiff_t step = picture->channels;
+            if (w.mirrored) {
+                in += (w.width - 1) * step;
+                step = -step;
+            }
+            for (int32_t x = 0; x < w.width; x++) *out++ = ((float)in[x * step] - mean[c]) * scale;
+        }
+    }
+}

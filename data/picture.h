@@ -5,6 +5,7 @@
 
 #include "core/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -26,6 +27,17 @@ void sa_picture_free(sa_picture *picture); /* also clears it; NULL and a cleared
  * images; within one level of the exact value. Nearest: source index floor(i * in / out), as OpenCV's INTER_NEAREST. */
 SA_CHECKED sa_status sa_picture_resize_bilinear(sa_picture *picture, int32_t height, int32_t width);
 SA_CHECKED sa_status sa_picture_resize_nearest(sa_picture *picture, int32_t height, int32_t width);
+
+/* Where a net's image is taken from a picture. */
+typedef struct sa_picture_window {
+    int32_t top, left, height, width;
+    bool mirrored;
+} sa_picture_window;
+
+/* out: (channels, window height, window width) = (v - mean) * scale, mean: (channels). A colour picture gives blue, green, red and
+ * alpha; a grey one gives as many channels as are asked for. */
+void sa_picture_to_planes(const sa_picture *picture, sa_picture_window window, int32_t channels, const float *mean, float scale,
+                          float *out);
 
 /* Colour (alpha is dropped) to luminance, in place: 0.299 R + 0.587 G + 0.114 B. A grey picture stays as it is. */
 void sa_picture_to_grey(sa_picture *picture);

@@ -10,6 +10,17 @@ static bool is_inference(const sa_layer *layer)
     return ((const sa_bn_param *)layer->config)->bn_mode == SA_BN_INFERENCE;
 }
 
+static bool stored_statistics(const void *config)
+{
+    return ((const sa_bn_param *)config)->bn_mode == SA_BN_INFERENCE;
+}
+
+/* Stored statistics are folded into scale and shift. */
+static void choose_statistics(void *config, bool stored)
+{
+    ((sa_bn_param *)config)->bn_mode = stored ? SA_BN_INFERENCE : SA_BN_LEARN;
+}
+
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
     const sa_bn_param *config = layer->config;
@@ -177,6 +188,9 @@ const sa_layer_type sa_layer_bn = {
     .source_nodes = 2,
     .keeps_bottom = is_inference,
     .setup = setup,
+    .folds_statistics = true,
+    .choose_statistics = choose_statistics,
+    .stored_statistics = stored_statistics,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,
     .emit_backward = emit_backward,

@@ -163,6 +163,8 @@ typedef struct sa_layer_type {
     bool cheap_grad;          /* the gradient of bottom 0 is a formula of that of top 0 and of what is kept anyway */
     bool cheap_again;         /* top 0 is a formula of few channels: cheaper to compute again than to keep */
     bool ignores_bottoms;     /* it only takes them off the net's outputs */
+    bool ends_scores;         /* it makes probabilities or class numbers of class scores, its bottom 0 */
+    bool folds_statistics;    /* it normalises by the batch, or else by statistics folded into parameters 0 (scale) and 1 (shift) */
     bool is_metric;           /* its tops tell how well the net does */
     bool lists_images;        /* an input whose batches come from a list of images; its config is sa_dense_image_config_layer */
     int source_nodes;         /* nodes that its formulas (top_source, bottom_grad_source) put on top of what they read */
@@ -178,6 +180,9 @@ typedef struct sa_layer_type {
     /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors
      * state the cause only; the caller adds file, line and layer. */
     sa_status (*setup)(sa_layer *layer, sa_blob *blobs);
+    /* Tells a layer that folds statistics to use the stored ones, or those of the batch; and what it uses. */
+    void (*choose_statistics)(void *config, bool stored);
+    bool (*stored_statistics)(const void *config);
     /* NULL: the layer reads no labels. */
     void (*label_rule)(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule);
     /* Caffe: the bottoms whose gradient it touches though none is needed, as a bit each; needs_backward is decided. NULL: none. */

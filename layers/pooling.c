@@ -61,6 +61,14 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     return SA_OK;
 }
 
+/* A mask that only a Silence swallows need not be made, unless the pooling's own gradient reads it. */
+static bool mask_is_wanted(sa_emitter *e, const sa_layer *layer)
+{
+    if (layer->needs_backward || layer->top_count < 2) return layer->needs_backward;
+    int reader = sa_emit_blob(e, layer->top[1])->consumer;
+    return reader < 0 || sa_emit_caffe_layout(e) || !sa_emit_layers(e)[reader].type->ignores_bottoms;
+}
+
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
     sa_op_args args = {.pool_forward = {.range = sa_emit_range(e, layer->top[0]), .window = layer->window}};
@@ -68,8 +76,7 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
     a->mask.at.buffer = SA_NO_BUFFER;
     SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
     SA_TRY(sa_emit_data_out(e, layer->top[0], &a->out));
-    bool mask_wanted = layer->top_count == 2 || layer->needs_backward;
-    if (mask_wanted && sa_emit_mask_is_due(e, layer)) SA_TRY(sa_emit_mask_out(e, layer, &a->mask));
+    if (mask_is_wanted(e, layer) && sa_emit_mask_is_due(e, layer)) SA_TRY(sa_emit_mask_out(e, layer, &a->mask));
     return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_POOL_FORWARD, &args);
 }
 

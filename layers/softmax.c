@@ -42,6 +42,7 @@ const sa_layer_type sa_layer_softmax = {
     .max_tops = 1,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .ends_scores = true,
     .setup = setup,
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,

@@ -9,6 +9,7 @@ struct sa_arena {
     sa_device *device; /* borrowed */
     unsigned char *base;
     size_t bytes;
+    bool borrowed; /* the memory is another arena's */
     size_t count;
     size_t *offset_bytes;  /* owned */
     sa_arena_debug *debug; /* owned; NULL unless in debug mode */
@@ -34,39 +35,62 @@ static sa_status check_base(const sa_arena *arena, const sa_buffer *buffers)
     return SA_OK;
 }
 
-sa_status sa_arena_create(sa_device *device, const sa_buffer *buffers, size_t count, const sa_plan *plan,
-                          const sa_arena_options *options, sa_arena **arena)
+static sa_status take_memory(sa_arena *arena, const sa_arena *whole)
+{
+    void *base = NULL;
+    if (whole) {
+        if (arena->bytes > whole->bytes)
+            SA_FAIL(SA_CAPACITY, "%zu buffers need %zu bytes, the arena has %zu", arena->count, arena->bytes, whole->bytes);
+        arena->borrowed = true;
+        arena->base = whole->base;
+        arena->bytes = whole->bytes;
+        return SA_OK;
+    }
+    if (arena->bytes == 0) return SA_OK;
+    sa_status status = arena->device->functions->alloc(arena->device, arena->bytes, &base);
+    if (status != SA_OK) return sa_error_prefix(status, "an arena of %zu bytes for %zu buffers", arena->bytes, arena->count);
+    arena->base = base;
+    return SA_OK;
+}
+
+/* whole: NULL, or whose memory is used. */
+static sa_status create(sa_device *device, const sa_arena *whole, const sa_buffer *buffers, size_t count, const sa_plan *plan,
+                        const sa_arena_options *options, sa_arena **arena)
 {
     SA_TRY(sa_plan_check(buffers, count, plan));
     sa_arena *made = calloc(1, sizeof *made);
     if (!made) SA_FAIL(SA_NOMEM, "no memory for an arena of %zu buffers", count);
     made->device = device;
     made->count = count;
-    sa_status status;
-    void *base = NULL;
-    SA_TRY_GOTO(status, failed, take_offsets(made, buffers, plan, options && options->debug));
-    if (made->bytes > 0) {
-        status = device->functions->alloc(device, made->bytes, &base);
-        if (status != SA_OK) {
-            status = sa_error_prefix(status, "an arena of %zu bytes for %zu buffers", made->bytes, count);
-            goto failed;
-        }
+    sa_status status = take_offsets(made, buffers, plan, options && options->debug);
+    if (status == SA_OK) status = take_memory(made, whole);
+    if (status == SA_OK) status = check_base(made, buffers);
+    if (status == SA_OK && made->debug) status = sa_arena_debug_bind(made->debug, device, made->base);
+    if (status != SA_OK) {
+        sa_arena_destroy(made);
+        return status;
     }
-    made->base = base;
-    SA_TRY_GOTO(status, failed, check_base(made, buffers));
-    if (made->debug) SA_TRY_GOTO(status, failed, sa_arena_debug_bind(made->debug, device, made->base));
     *arena = made;
     return SA_OK;
-failed:
-    sa_arena_destroy(made);
-    return status;
+}
+
+sa_status sa_arena_create(sa_device *device, const sa_buffer *buffers, size_t count, const sa_plan *plan,
+                          const sa_arena_options *options, sa_arena **arena)
+{
+    return create(device, NULL, buffers, count, plan, options, arena);
+}
+
+sa_status sa_arena_create_within(const sa_arena *whole, const sa_buffer *buffers, size_t count, const sa_plan *plan,
+                                 const sa_arena_options *options, sa_arena **arena)
+{
+    return create(whole->device, whole, buffers, count, plan, options, arena);
 }
 
 void sa_arena_destroy(sa_arena *arena)
 {
     if (!arena) return;
     sa_arena_debug_destroy(arena->debug); /* before the memory goes: it lifts the poison */
-    if (arena->base) arena->device->functions->free(arena->device, arena->base);
+    if (arena->base && !arena->borrowed) arena->device->functions->free(arena->device, arena->base);
     free(arena->offset_bytes);
     free(arena);
 }

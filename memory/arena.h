@@ -22,10 +22,14 @@ typedef struct sa_arena_options {
  * and PARAM and HISTORY buffers have to be alive in all steps (SA_INVALID). */
 SA_CHECKED sa_status sa_arena_create(sa_device *device, const sa_buffer *buffers, size_t count, const sa_plan *plan,
                                      const sa_arena_options *options, sa_arena **arena);
+/* Cuts the memory of `whole` up by another plan; nothing is taken from the device. The contents are left as they are. whole has to
+ * outlive the new arena, and none of its own buffers may be used meanwhile. SA_CAPACITY: the plan needs more. */
+SA_CHECKED sa_status sa_arena_create_within(const sa_arena *whole, const sa_buffer *buffers, size_t count, const sa_plan *plan,
+                                            const sa_arena_options *options, sa_arena **arena);
 void sa_arena_destroy(sa_arena *arena);                       /* NULL is allowed */
 const void *sa_arena_base(const sa_arena *arena);             /* where the allocation starts */
 void *sa_arena_pointer(const sa_arena *arena, size_t buffer); /* stable for the arena's life */
-size_t sa_arena_bytes(const sa_arena *arena);                 /* what was taken from the device */
+size_t sa_arena_bytes(const sa_arena *arena);                 /* what was taken from the device, also within another */
 /* Tells the arena that op step `step` is about to run (debug: opens and closes lifetimes, checks red zones; SA_INVALID names the
  * buffer that was overrun or written outside of its lifetime). Steps go 0, 1, ..., and start at 0 again after sa_arena_leave.
  * PARAM and HISTORY buffers are alive from creation on and keep their contents; all others hold NaN (0xFF bytes) when their

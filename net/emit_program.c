@@ -187,11 +187,20 @@ static sa_status update(sa_emitter *e)
 
 /* ------------------------------------------------------------------ before the first op ---------------------------- */
 
+/* An input without a reader takes no memory; Caffe's would. */
+static bool is_left_alone(const sa_emitter *e, int blob)
+{
+    int reader = e->net->blob[blob].consumer;
+    return !e->realizations->caffe_layout && (reader < 0 || e->net->layer[reader].type->ignores_bottoms) &&
+           e->net->scores_blob >= 0;
+}
+
 static sa_status make_inputs(sa_emitter *e)
 {
     for (int b = 0; b < e->net->blob_count; b++) {
         sa_slab slab;
         if (!e->net->layer[e->net->blob[b].producer].type->is_input) continue;
+        if (b != e->net->scores_blob && is_left_alone(e, b)) continue;
         SA_TRY(sa_emit_data_out(e, b, &slab));
         e->program->input_buffer[b] = slab.at.buffer;
         e->program->input_encoding[b] = slab.encoding;
@@ -226,10 +235,16 @@ static sa_status make_params(sa_emitter *e)
     return sa_emitter_buffer(e, SA_BUFFER_SCALAR, sizeof(sa_step_state), NULL, &e->program->step_state_buffer, "step_state");
 }
 
+/* A Split's top that nobody reads is where its bottom is. */
 static void find_outputs(sa_emitter *e)
 {
-    for (int b = 0; b < e->net->blob_count; b++)
-        if (e->net->blob[b].consumer < 0 && e->data[b].present) e->program->output_buffer[b] = e->data[b].slab.at.buffer;
+    for (int b = 0; b < e->net->blob_count; b++) {
+        int stored = b;
+        if (e->net->blob[b].consumer >= 0) continue;
+        while (!e->data[stored].present && e->net->layer[e->net->blob[stored].producer].type->shares_bottom)
+            stored = e->net->layer[e->net->blob[stored].producer].bottom[0];
+        if (e->data[stored].present) e->program->output_buffer[b] = e->data[stored].slab.at.buffer;
+    }
 }
 
 sa_status sa_emitter_run(sa_emitter *e)

@@ -283,6 +283,27 @@ sa_status sa_feed_survey(const sa_feed *feed, int list, const char **layer, sa_d
     return s->source->functions->survey(s->source, survey);
 }
 
+const float *sa_feed_batch(const sa_feed *feed, int blob)
+{
+    for (int i = 0; i < feed->count; i++) {
+        if (feed->stream[i].label_blob == blob) return feed->stream[i].label;
+        if (feed->stream[i].data_blob == blob) return feed->stream[i].data;
+    }
+    return NULL;
+}
+
+size_t sa_feed_entry_count(const sa_feed *feed)
+{
+    const stream *s = list_at(feed, 0);
+    return s ? (size_t)s->source->entry_count : 0;
+}
+
+const char *sa_feed_list_path(const sa_feed *feed)
+{
+    const stream *s = list_at(feed, 0);
+    return s ? s->source->path : "";
+}
+
 const char *sa_feed_note(const sa_feed *feed)
 {
     return feed->note;

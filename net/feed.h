@@ -23,6 +23,11 @@ const char *sa_feed_note(const sa_feed *feed);
  */
 int sa_feed_list_count(const sa_feed *feed);
 SA_CHECKED sa_status sa_feed_survey(const sa_feed *feed, int list, const char **layer, sa_data_survey *survey);
+/* The host values of an input blob in the batch made last; NULL: the feed does not make it. Valid until the next batch. */
+const float *sa_feed_batch(const sa_feed *feed, int blob);
+/* Entries of the first list, and its path; 0 and "" without one. */
+size_t sa_feed_entry_count(const sa_feed *feed);
+const char *sa_feed_list_path(const sa_feed *feed);
 bool sa_feed_is_synthetic(const sa_feed *feed); /* no input comes from files */
 /* Of the first input; the others follow from it, since all move together. */
 sa_data_position sa_feed_position(const sa_feed *feed);

@@ -5,6 +5,7 @@
 #include "core/growing_array.h"
 #include "net/input_shapes.h"
 #include "net/net_parts.h"
+#include "net/net_scores.h"
 #include "net/net_spec.h"
 #include "net/treated_types.h"
 #include "net/unknown_types.h"
@@ -168,7 +169,8 @@ static sa_status name_layer(sa_net *net, const char *wanted, sa_layer *layer)
     return sa_name_map_set(&net->layer_names, layer->name, (int)(layer - net->layer));
 }
 
-static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_net_spec *net_spec, const sa_layer_spec *spec)
+static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_net_spec *net_spec, const sa_layer_spec *spec,
+                             const sa_net_options *options)
 {
     const sa_layer_type *type;
     SA_TRY(find_type(net, spec, &type));
@@ -180,6 +182,8 @@ static sa_status build_layer(sa_net *net, const sa_proto_document *document, con
     SA_TRY(name_layer(net, spec->name[0] ? spec->name : spec->type, layer));
     layer->test_phase = net->test_phase;
     SA_TRY(decode_config(document, spec, layer));
+    if (options->bn != SA_BN_AS_FILE && type->choose_statistics)
+        type->choose_statistics(layer->config, options->bn == SA_BN_STORED);
     SA_TRY(connect(net, spec, layer));
     take_params(net_spec, spec, layer);
     return SA_OK;
@@ -227,6 +231,7 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
         for (int i = 0; i < net->layer[l].bottom_count; i++)
             if (net->layer[l].bottom[i] == blob) net->layer[l].bottom[i] = first + taken++;
     SA_TRY(net->layer[self].type->setup(&net->layer[self], net->blob));
+    if (net->scores_blob == blob) net->scores_blob = first + readers - 1;
     for (int b = 0; b < net->blob_count; b++) /* a layer that worked in place on it now has a copy of its own */
         if (net->blob[b].previous == blob) net->blob[b].previous = -1;
     return SA_OK;
@@ -239,6 +244,7 @@ static sa_status insert_splits(sa_net *net)
     if (!readers) SA_FAIL(SA_NOMEM, "no memory to count the readers of %d blobs", blobs);
     for (int l = 0; l < layers; l++)
         for (int i = 0; i < net->layer[l].bottom_count; i++) readers[net->layer[l].bottom[i]]++;
+    if (net->scores_blob >= 0 && readers[net->scores_blob] > 0) readers[net->scores_blob]++; /* whoever fetches them */
     sa_status status = SA_OK;
     for (int b = 0; b < blobs && status == SA_OK; b++)
         if (readers[b] > 1) status = insert_split(net, b, readers[b]);
@@ -303,12 +309,13 @@ static sa_status build(sa_net *net, const sa_proto_document *document, const sa_
     SA_TRY(sa_check_layer_types(document, spec, options));
     SA_TRY(sa_net_treat_types(net, options));
     for (int i = 0; i < spec->layer_count; i++) {
-        sa_status status = build_layer(net, document, spec, &spec->layer[i]);
+        sa_status status = build_layer(net, document, spec, &spec->layer[i], options);
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
     for (int i = 0; i < net->layer_count; i++) segnet |= net->layer[i].type->segnet_fork;
     for (int i = 0; i < net->layer_count; i++) net->layer[i].caffe_segnet = segnet;
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);
+    if (options->scores != SA_SCORES_INSIDE) SA_TRY(sa_net_find_scores(net));
     SA_TRY(set_up(net, document, spec, options)); /* before the Splits, so that messages have the names of the file */
     sa_status status = insert_splits(net);
     if (status != SA_OK) return sa_error_prefix(status, "%s", document->path);
@@ -320,12 +327,17 @@ sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options
     static const sa_net_options DEFAULTS = {0};
     if (!options) options = &DEFAULTS;
     sa_net_spec *spec;
-    const sa_state_spec test = {.phase = SA_PHASE_TEST, .phase_given = true};
-    SA_TRY(sa_net_spec_read(document, options->test_phase ? &test : options->state, &spec));
+    sa_state_spec state = options->state ? *options->state : (sa_state_spec){0};
+    if (options->test_phase) state = (sa_state_spec){.phase = SA_PHASE_TEST, .phase_given = true};
+    state.data = options->train_data                   ? SA_DATA_OF_TRAIN
+                 : options->scores != SA_SCORES_INSIDE ? SA_DATA_OF_EITHER
+                                                       : SA_DATA_OF_PHASE;
+    SA_TRY(sa_net_spec_read(document, &state, &spec));
+    if (options->scores == SA_SCORES_ALONE) sa_net_spec_keep_scores(spec);
     sa_net *made = calloc(1, sizeof *made);
     sa_status status = SA_OK;
     if (made) {
-        made->seed_blob = -1;
+        made->seed_blob = made->scores_blob = -1;
         made->test_phase = spec->state.phase == SA_PHASE_TEST;
         made->path = strdup(document->path);
         snprintf(made->name, sizeof made->name, "%s", spec->name);

@@ -33,8 +33,24 @@ typedef struct sa_unsupported_list {
     sa_unsupported item[SA_UNSUPPORTED_MAX];
 } sa_unsupported_list;
 
+/* What becomes of the class scores (net/net_scores.h). */
+typedef enum sa_scores_form {
+    SA_SCORES_INSIDE,    /* the net is as its file says */
+    SA_SCORES_AS_OUTPUT, /* they can be fetched after a step, beside losses and accuracies */
+    SA_SCORES_ALONE,     /* the layers that they are made by, and no others: no loss, no labels */
+} sa_scores_form;
+
+/* By what BN layers normalise. */
+typedef enum sa_bn_choice { SA_BN_AS_FILE, SA_BN_BATCH, SA_BN_STORED } sa_bn_choice;
+
 typedef struct sa_net_options {
-    bool test_phase;                   /* the TEST phase, whatever the file says */
+    bool test_phase;       /* the TEST phase, whatever the file says */
+    bool forward_only;     /* nothing gets a gradient: a step of the net is a forward pass */
+    bool train_data;       /* its data layers are those of the TRAIN phase */
+    sa_scores_form scores; /* other forms than INSIDE take the TRAIN phase's data layers where TEST has none */
+    sa_bn_choice bn;
+    const char *list;                  /* replaces the list of DenseImageData layers; NULL: the net's own */
+    bool list_in_order;                /* from the first entry to the last, not mirrored */
     const struct sa_state_spec *state; /* what a solver sets over the file's `state` (net/net_spec.h); may be NULL */
     int32_t batch;                     /* > 0: replaces the first dimension of every input */
     const char *data_root; /* for relative names in DenseImageData lists; NULL: the working directory, else the net's own folder */
@@ -45,7 +61,6 @@ typedef struct sa_net_options {
     int treat_count;
     sa_unsupported_list *unsupported; /* NULL or set, on failure too: all that cannot be taken */
     bool *shapes_assumed;             /* NULL or set, on failure too: a size had to be assumed because a list cannot be read */
-    bool forward_only;                /* nothing gets a gradient: a net that only tests */
     bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
 } sa_net_options;
 
@@ -64,6 +79,7 @@ typedef struct sa_net {
     bool shapes_given;   /* options changed planes or channels: data files do not fit them */
     bool shapes_assumed; /* see sa_net_options */
     char note[512];      /* something the user should know ("": nothing), e.g. that sizes were assumed */
+    int scores_blob;     /* the output that holds the class scores; -1: see sa_net_options.scores */
     int seed_blob;       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 

@@ -65,6 +65,9 @@ sa_status sa_net_complete_data_layer(sa_net *net, sa_layer *layer, const sa_net_
     if (layer->type->data_file != SA_DATA_FILE_NONE) return sa_net_complete_file_layer(net, layer, options);
     if (!layer->type->lists_images) return SA_OK;
     sa_dense_image_config_layer *c = layer->config;
+    if (options->list) snprintf(c->param.source, sizeof c->param.source, "%s", options->list);
+    if (options->list_in_order) c->param.shuffle = c->param.mirror = false;
+    if (options->list_in_order) c->param.rand_skip = 0;
     SA_TRY(sa_net_find_data_root(net, c->param.source, options->data_root));
     sa_status status = look_at_images(layer, net->data_root);
     if (status != SA_IO) return status;

@@ -92,6 +92,37 @@ static sa_status read_layer(const sa_proto_document *document, const sa_proto_fi
     return SA_OK;
 }
 
+/* Data layers may be those of another phase than the rest. */
+static bool is_chosen(const sa_state_spec *state, bool train_data, const sa_layer_spec *layer)
+{
+    const sa_layer_type *type = sa_layer_type_find(layer->type);
+    if (!train_data || !type || !type->is_input) return is_included(state, layer);
+    sa_state_spec train = *state;
+    train.phase = SA_PHASE_TRAIN;
+    return is_included(&train, layer);
+}
+
+static bool has_input(const sa_net_spec *spec)
+{
+    for (int l = 0; l < spec->layer_count; l++) {
+        const sa_layer_type *type = sa_layer_type_find(spec->layer[l].type);
+        if (type && type->is_input) return true;
+    }
+    return false;
+}
+
+static sa_status choose_layers(const sa_proto_document *document, bool train_data, sa_net_spec *spec)
+{
+    spec->layer_count = 0;
+    for (size_t i = 0; i < document->root.count; i++) {
+        const sa_proto_field *field = &document->root.field[i];
+        if (strcmp(field->name, "layer") != 0) continue;
+        SA_TRY(read_layer(document, field, &spec->layer[spec->layer_count]));
+        spec->layer_count += is_chosen(&spec->state, train_data, &spec->layer[spec->layer_count]);
+    }
+    return SA_OK;
+}
+
 static sa_status read_layers(const sa_proto_document *document, sa_net_spec *spec)
 {
     size_t count = 0;
@@ -101,12 +132,8 @@ static sa_status read_layers(const sa_proto_document *document, sa_net_spec *spe
                               SA_SPEC_LAYERS_MAX);
     spec->layer = calloc(count + 1, sizeof *spec->layer);
     if (!spec->layer) SA_FAIL(SA_NOMEM, "%s: out of memory for %zu layers", document->path, count);
-    for (size_t i = 0; i < document->root.count; i++) {
-        const sa_proto_field *field = &document->root.field[i];
-        if (strcmp(field->name, "layer") != 0) continue;
-        SA_TRY(read_layer(document, field, &spec->layer[spec->layer_count]));
-        spec->layer_count += is_included(&spec->state, &spec->layer[spec->layer_count]);
-    }
+    SA_TRY(choose_layers(document, spec->state.data == SA_DATA_OF_TRAIN, spec));
+    if (spec->state.data == SA_DATA_OF_EITHER && !has_input(spec)) SA_TRY(choose_layers(document, true, spec));
     return SA_OK;
 }
 
@@ -115,6 +142,7 @@ static sa_status merge_state(const sa_proto_document *document, const sa_state_s
 {
     if (from->phase_given) state->phase = from->phase;
     if (from->level_given) state->level = from->level;
+    state->data = from->data;
     for (int i = 0; i < from->stage_count; i++) {
         if (has_stage(state, from->stage[i])) continue;
         if (state->stage_count == SA_SPEC_STAGES_MAX)

@@ -21,6 +21,13 @@ enum {
 
 typedef enum sa_phase { SA_PHASE_TRAIN, SA_PHASE_TEST } sa_phase;
 
+/* In which phase the layers are looked for that feed the net. */
+typedef enum sa_data_layers {
+    SA_DATA_OF_PHASE, /* in that of all layers */
+    SA_DATA_OF_TRAIN,
+    SA_DATA_OF_EITHER, /* in that of all layers, or else TRAIN */
+} sa_data_layers;
+
 /* `state {}` of a net, or what a caller or a solver sets over it */
 typedef struct sa_state_spec {
     int32_t phase; /* sa_phase */
@@ -28,6 +35,7 @@ typedef struct sa_state_spec {
     bool phase_given, level_given;
     char stage[SA_SPEC_STAGES_MAX][SA_SPEC_STAGE_BYTES];
     int32_t stage_count;
+    sa_data_layers data; /* a caller's choice, never the file's */
 } sa_state_spec;
 
 /* `include {}` or `exclude {}`; met if all that is given is true of the state */

@@ -111,6 +111,9 @@ sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, co
 {
     sa_program *p = NULL;
     bool must_repeat = true;
+    if (!options->training && sa_net_trains(net))
+        SA_FAIL(SA_INVALID, "%s: a forward pass of a net that trains keeps what only a backward pass reads: load it forward_only",
+                net->path);
     while (must_repeat) {
         sa_program_free(p);
         p = NULL;

@@ -33,12 +33,13 @@ typedef struct sa_program {
     int *input_buffer;                              /* (blob_count): the buffer a blob is uploaded to, or -1 */
     sa_encoding *input_encoding;                    /* (blob_count): of what is uploaded there: SA_F32 or SA_U8 */
     int seed_buffer;                                /* of the gradient that is given from outside, or -1 */
-    int *output_buffer;    /* (blob_count): the buffer that still holds the blob at the end of the step (scalars), or -1 */
+    int *output_buffer;    /* (blob_count): the buffer that still holds the blob at the end of the step, or -1: it has a reader */
     int step_state_buffer; /* -1: nothing reads it */
 } sa_program;
 
 typedef struct sa_program_options {
-    bool training; /* backward and update too */
+    bool training; /* backward and update too; of a net that has something to train it must be set (see sa_net_options.forward_only)
+                    */
     float momentum, weight_decay;
     size_t arena_limit_bytes; /* SA_CAPACITY if no placement within so many bytes is found; 0: no limit */
 } sa_program_options;

@@ -62,8 +62,19 @@ static bool mask_can_wait(const sa_net *net, const sa_realizations *r, const sa_
     return mask_reader >= 0 && net->layer[mask_reader].type->ignores_bottoms;
 }
 
+/* What is fetched after the step has to be in memory: of a Split's top that nobody reads, the bottom. */
+static void store_outputs(const sa_net *net, sa_realizations *r)
+{
+    for (int b = 0; b < net->blob_count; b++) {
+        int stored = sa_blob_behind_splits(net->layer, net->blob, b);
+        if (net->blob[b].consumer >= 0) continue;
+        if (stored != b && r->blob[stored].data == SA_DATA_VIRTUAL) sa_realizations_store_data(r, stored);
+    }
+}
+
 sa_status sa_realizations_settle(const sa_net *net, sa_realizations *r)
 {
+    store_outputs(net, r);
     SA_TRY(sa_realizations_limit_nodes(net, r));
     for (int l = 0; l < net->layer_count; l++) r->layer[l].mask_again = mask_can_wait(net, r, &net->layer[l]);
     for (int b = net->blob_count - 1; b >= 0; b--) {

@@ -5,8 +5,10 @@
 #include "core/hash.h"
 
 #include "data/random.h"
+#include "net/session_params.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,11 +18,13 @@ struct sa_session {
     sa_device *device;
     sa_session_options options;
     sa_layout layout;
-    sa_arena *arena;
+    sa_arena *whole; /* what was taken from the device, for the first layout */
+    sa_arena *arena; /* of the current layout: `whole`, or within it */
     sa_ledger *ledger;
-    bool open;     /* the arena is in step 0 or later: inputs may be uploaded */
-    bool finished; /* the last op has run */
-    bool *fed;     /* (blob_count): this input has been uploaded for the step */
+    uintptr_t recording; /* names the layout for devices that record steps: each has a number of its own */
+    bool open;           /* the arena is in step 0 or later: inputs may be uploaded */
+    bool finished;       /* the last op has run */
+    bool *fed;           /* (blob_count): this input has been uploaded for the step */
     sa_op_probe probe;
     void *probe_context;
     sa_forward_check forward_check;
@@ -75,9 +79,16 @@ static sa_status fill_params(sa_session *s)
 
 static sa_status bind(sa_session *s)
 {
+    static atomic_uintptr_t layouts;
     sa_program *p = s->layout.program;
-    sa_arena_options arena = {.debug = s->options.debug};
-    SA_TRY(sa_arena_create(s->device, p->buffer, p->buffer_count, &s->layout.plan, &arena, &s->arena));
+    sa_arena_options options = {.debug = s->options.debug};
+    if (s->whole) {
+        SA_TRY(sa_arena_create_within(s->whole, p->buffer, p->buffer_count, &s->layout.plan, &options, &s->arena));
+    } else {
+        SA_TRY(sa_arena_create(s->device, p->buffer, p->buffer_count, &s->layout.plan, &options, &s->whole));
+        s->arena = s->whole;
+    }
+    s->recording = ++layouts;
     SA_TRY(sa_ledger_create(p->buffer, p->buffer_count, &s->ledger));
     s->fed = calloc((size_t)s->net->blob_count + 1, sizeof *s->fed);
     if (!s->fed) SA_FAIL(SA_NOMEM, "no memory for the inputs of a session");
@@ -87,7 +98,23 @@ static sa_status bind(sa_session *s)
         if (!s->op_ns || !s->op_cpu_ns) SA_FAIL(SA_NOMEM, "no memory for the times of %zu ops", p->op_count);
     }
     for (size_t i = 0; i < p->op_count; i++) sa_op_visit_refs(p->op[i].kind, &p->op[i].args, bind_ref, s);
-    return fill_params(s);
+    return SA_OK;
+}
+
+/* Everything that bind made but the device's memory. */
+static void unbind(sa_session *s)
+{
+    if (s->arena != s->whole) sa_arena_destroy(s->arena);
+    sa_ledger_destroy(s->ledger);
+    sa_layout_free(&s->layout);
+    free(s->fed);
+    free(s->op_ns);
+    free(s->op_cpu_ns);
+    s->arena = NULL;
+    s->ledger = NULL;
+    s->fed = NULL;
+    s->op_ns = s->op_cpu_ns = NULL;
+    s->open = s->finished = false;
 }
 
 sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device, const sa_session_options *options,
@@ -104,6 +131,7 @@ sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_dev
     s->layout = *layout;
     *layout = (sa_layout){0};
     sa_status status = bind(s);
+    if (status == SA_OK) status = fill_params(s);
     if (status != SA_OK) {
         sa_session_destroy(s);
         return status;
@@ -123,13 +151,31 @@ sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_d
 void sa_session_destroy(sa_session *session)
 {
     if (!session) return;
-    sa_arena_destroy(session->arena);
-    sa_ledger_destroy(session->ledger);
-    sa_layout_free(&session->layout);
-    free(session->fed);
-    free(session->op_ns);
-    free(session->op_cpu_ns);
+    unbind(session);
+    sa_arena_destroy(session->whole);
     free(session);
+}
+
+/* ------------------------------------------------------------------ another layout --------------------------------- */
+
+sa_status sa_session_use_layout(sa_session *s, const sa_net *net, sa_layout *layout)
+{
+    sa_layout taken = *layout;
+    *layout = (sa_layout){0};
+    float *host = NULL;
+    sa_status status = sa_session_check_same_params(s->net, net);
+    if (status == SA_OK) status = sa_session_params_out(s, &host);
+    if (status == SA_OK) {
+        unbind(s);
+        s->net = net;
+        s->layout = taken;
+        taken = (sa_layout){0};
+        status = bind(s);
+    }
+    if (status == SA_OK) status = sa_session_params_in(s, host);
+    sa_layout_free(&taken);
+    free(host);
+    return status;
 }
 
 /* ------------------------------------------------------------------ host access ------------------------------------ */
@@ -146,7 +192,7 @@ const sa_net *sa_session_net(const sa_session *session)
 
 size_t sa_session_arena_bytes(const sa_session *session)
 {
-    return sa_arena_bytes(session->arena);
+    return sa_arena_bytes(session->whole);
 }
 
 size_t sa_session_measured_bytes(const sa_session *session)
@@ -241,7 +287,9 @@ static sa_status upload_bytes(sa_session *s, int blob, const float *host)
 
 sa_status sa_session_set_input(sa_session *s, int blob, const float *host)
 {
-    int buffer = blob >= 0 && blob < s->net->blob_count ? s->layout.program->input_buffer[blob] : -1;
+    bool is_input = blob >= 0 && blob < s->net->blob_count && s->net->layer[s->net->blob[blob].producer].type->is_input;
+    int buffer = is_input ? s->layout.program->input_buffer[blob] : -1;
+    if (is_input && buffer < 0) return SA_OK; /* nobody reads it */
     if (buffer < 0) SA_FAIL(SA_INVALID, "blob %d is not an input of net '%s'", blob, s->net->name);
     if (s->layout.program->input_encoding[blob] == SA_U8) {
         SA_TRY(upload_bytes(s, blob, host));
@@ -392,7 +440,7 @@ static sa_status run_recorded(sa_session *s, sa_step_times *times)
     uint64_t before = 0, after = 0;
     int again = 0;
     SA_TRY(s->device->functions->time_ns(s->device, &before));
-    s->device->step_owner = s;
+    s->device->step_owner = (const void *)s->recording;
     SA_TRY(run_bracketed(s, &again));
     if (again) SA_TRY(run_bracketed(s, &again));
     SA_TRY(s->device->functions->time_ns(s->device, &after));
@@ -404,7 +452,7 @@ static sa_status run_recorded(sa_session *s, sa_step_times *times)
 static sa_status check_fed(const sa_session *s)
 {
     for (int b = 0; b < s->net->blob_count; b++)
-        if (s->layout.program->input_buffer[b] >= 0 && !s->fed[b])
+        if (s->layout.program->input_buffer[b] >= 0 && s->net->blob[b].consumer >= 0 && !s->fed[b])
             SA_FAIL(SA_INVALID, "input '%s' of net '%s' was not set before the step", s->net->blob[b].name, s->net->name);
     return SA_OK;
 }

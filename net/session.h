@@ -41,6 +41,10 @@ SA_CHECKED sa_status sa_session_create(const sa_net *net, const sa_strategy *str
 SA_CHECKED sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device,
                                                const sa_session_options *options, sa_session **session);
 void sa_session_destroy(sa_session *session); /* NULL is allowed */
+/* Goes on with another net's layout in the same arena. Parameters keep their values; inputs are to be set again. The layout is
+ * taken over, also on failure, and left zeroed. SA_CAPACITY: it needs more than the arena has; SA_INVALID: the net has other
+ * parameters, or trains. */
+SA_CHECKED sa_status sa_session_use_layout(sa_session *session, const sa_net *net, sa_layout *layout);
 
 const sa_layout *sa_session_layout(const sa_session *session);
 const sa_net *sa_session_net(const sa_session *session);

@@ -409,6 +409,7 @@ const sa_layer_type sa_layer_argmax = {
     .min_tops = 1,
     .max_tops = 1,
     .accounted_only = true,
+    .ends_scores = true,
     .caffe_tops_on_host = true,
     .setup = argmax_setup,
 };
