@@ -135,4 +135,6 @@ gpu-bench: setup-build ## CUDA: both configurations in every preset on this mach
 	$(again) all $(B)/tests/step_program
 	@tools/gpu_acceptance.sh bench $(B)
 
+include gpu_bundle.mk
+
 -include $(shell find $(S) -name '*.d' 2>/dev/null)
