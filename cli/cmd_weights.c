@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "core/size_text.h"
 #include "data/weights/weights.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 #include <argp.h>
@@ -91,7 +92,7 @@ static sa_status print_json(const weights_options *o, const sa_weights *w)
         cJSON_AddItemToArray(layers, layer);
     }
     if (o->convert) cJSON_AddStringToObject(root, "written", o->convert);
-    char *text = cJSON_Print(root);
+    char *text = sa_json_text(root, true);
     cJSON_Delete(root);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the JSON document");
     puts(text);

@@ -197,7 +197,8 @@ check "measured costs: a FIFO is not waited for" $? "$rc $output"
 
 # ---- standard output ----
 
-readers=(--help "explain net.prototxt" "explain net.prototxt --json" "plan net.prototxt" "plan net.prototxt --json" "plan --help"
+run timeout 60 ./segarena train solver.prototxt --threads 1 --snapshot in.sasnap
+readers=("weights in.sasnap" "weights in.sasnap --json" --help "explain net.prototxt" "explain net.prototxt --json" "plan net.prototxt" "plan net.prototxt --json" "plan --help"
     "bench net.prototxt --steps 1 --threads 1" "bench net.prototxt --steps 1 --threads 1 --json" "place in.csv --capacity 1KiB"
     "place in.csv --capacity 1KiB --json" "train solver.prototxt --threads 1" "train solver.prototxt --threads 1 --json"
     "train --help" strategies "strategies --json")
