@@ -172,7 +172,7 @@ static sa_status run_step(bench *b, contender *c)
 static sa_status look_at_memory(bench *b, sa_bench_result *r)
 {
     size_t free_bytes, total;
-    if (!b->device->own_memory) return SA_OK;
+    if (b->device->host_memory) return SA_OK;
     SA_TRY(b->device->functions->mem_info(b->device, &free_bytes, &total));
     r->driver_bytes = r->free_bytes > free_bytes ? r->free_bytes - free_bytes : 0;
     return SA_OK;

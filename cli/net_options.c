@@ -105,7 +105,7 @@ static void note_threads(const char *command, const sa_device *device, int threa
 {
     char note[160];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (strcmp(device->kind, "cpu") || cores < 1 || threads <= cores) return;
+    if (device->has_queue || cores < 1 || threads <= cores) return;
     snprintf(note, sizeof note, "%d threads on %ld core%s: workspaces are for %d threads; steps get slower, not faster", threads,
              cores, cores == 1 ? "" : "s", threads);
     sa_cli_note(command, note);

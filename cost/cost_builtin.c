@@ -3,7 +3,6 @@
 #include "cost/cost_builtin.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct rates {
     double conv_flops[SA_CONV_ALGORITHMS]; /* a millisecond */
@@ -162,6 +161,6 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
 
 double sa_cost_builtin_work_ms(const sa_device *device, sa_op_kind kind, const sa_op_args *args)
 {
-    const rates *r = strcmp(device->kind, "cuda") ? &CPU_RATES : &CUDA_RATES;
+    const rates *r = device->has_queue ? &CUDA_RATES : &CPU_RATES;
     return r->overhead_ms + op_ms(r, kind, args);
 }

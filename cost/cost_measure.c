@@ -111,7 +111,7 @@ static sa_status record(sa_cost_model *model, const sa_program *program, const s
         sum.ms += times[i].ms;
         sum.cpu_ms += times[i].cpu_ms;
     }
-    bool busy = strcmp(device->kind, "cuda") != 0 && sum.ms > BUSY * sum.cpu_ms / device->threads;
+    bool busy = !device->has_queue && sum.ms > BUSY * sum.cpu_ms / device->threads;
     for (size_t i = 0; i < program->op_count; i++) SA_TRY(record_mean(model, program, times, i, busy ? device->threads : 0));
     return SA_OK;
 }

@@ -4,7 +4,6 @@
 #include "core/checked.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -33,7 +32,7 @@ struct sa_arena_debug {
 
 static void poison(const sa_arena_debug *debug, size_t begin, size_t end, bool on)
 {
-    if (!debug->base || strcmp(debug->device->kind, "cpu") != 0) return;
+    if (!debug->base || !debug->device->host_memory) return;
     if (on) ASAN_POISON_MEMORY_REGION(debug->base + begin, end - begin);
     else ASAN_UNPOISON_MEMORY_REGION(debug->base + begin, end - begin);
 }

@@ -466,7 +466,7 @@ sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
     uint64_t cpu = sa_cpu_clock_ns();
     atomic_store_explicit(&s->ops_done, 0, memory_order_relaxed);
-    bool recorded = !strcmp(s->device->kind, "cuda") && !s->op_ns && !s->probe && !s->options.debug;
+    bool recorded = s->device->records_steps && !s->op_ns && !s->probe && !s->options.debug;
     SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, &measured));
     SA_TRY(s->device->functions->sync(s->device));
     if (recorded) SA_TRY(check_forward(s));

@@ -64,29 +64,58 @@ static void recorded_steps_give_the_same_bits(void **state)
     assert_string_equal(output, plain);
 }
 
-/* Whatever forbids the recording: the steps run as they are, with the same numbers, and say so once. */
+/* Runs 6 steps with an environment in which they cannot be recorded: they run as they are, say so once, and print `plain`. */
+static void expect_plain_steps(const char *environment, const char *plain)
+{
+    assert_int_equal(run(environment, ON_STAND_IN "graph 6"), 0);
+    char *note = strstr(output, "NOTE: steps run op by op, since this one cannot be recorded: ");
+    if (!note) fail_msg("%s: no note in %s", environment, output);
+    char *end = strchr(note, '\n') + 1;
+    memmove(note, end, strlen(end) + 1);
+    assert_string_equal(output, plain);
+    assert_int_equal(reported("device_bytes_left"), 0);
+}
+
+/* captured:1 is the first library call of the recording, captured:1+ all of them. */
 static void steps_that_cannot_be_recorded_run_plainly(void **state)
 {
     (void)state;
-    static const char *const faults[] = {"capture:1", "capture:2", "graph:1"};
+    static const char *const faults[] = {"capture:1", "capture:2", "graph:1", "captured:1", "captured:2", "captured:1+"};
+    static char plain[sizeof output];
+    char environment[64];
+    assert_int_equal(run("", ON_STAND_IN "no-graph 6"), 0);
+    memcpy(plain, output, sizeof output);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        snprintf(environment, sizeof environment, "SA_SIMT_FAIL=%s", faults[i]);
+        expect_plain_steps(environment, plain);
+    }
+    assert_int_equal(run("", ON_STAND_IN "graph 1"), 0);
+    const long dnn = reported("cudnn"), blas = reported("cublas");
+    snprintf(environment, sizeof environment, "SA_SIMT_FAIL=cudnn:%ld", dnn + 1);
+    expect_plain_steps(environment, plain);
+    snprintf(environment, sizeof environment, "SA_SIMT_FAIL=cublas:%ld", blas + 1);
+    expect_plain_steps(environment, plain);
+}
+
+/* Rankings with entries of other math types, wrong bytes, failing and indeterministic entries, and algorithms that are ranked and
+ * then refused: another one is taken. The stand-in computes all of them alike. */
+static void unkind_rankings_change_no_number(void **state)
+{
+    (void)state;
     static char plain[sizeof output];
     assert_int_equal(run("", ON_STAND_IN "no-graph 6"), 0);
     memcpy(plain, output, sizeof output);
-    assert_int_equal(run("", ON_STAND_IN "graph 1"), 0);
-    const long dnn = reported("cudnn"), blas = reported("cublas");
-    for (int i = 0; i < 5; i++) {
-        char environment[64], *note;
-        if (i < 3) snprintf(environment, sizeof environment, "SA_SIMT_FAIL=%s", faults[i]);
-        else
-            snprintf(environment, sizeof environment, "SA_SIMT_FAIL=%s:%ld", i == 3 ? "cudnn" : "cublas",
-                     (i == 3 ? dnn : blas) + 1);
-        assert_int_equal(run(environment, ON_STAND_IN "graph 6"), 0);
-        note = strstr(output, "NOTE: steps run op by op, since this one cannot be recorded: ");
-        if (!note) fail_msg("%s: no note in %s", environment, output);
-        char *end = strchr(note, '\n') + 1;
-        memmove(note, end, strlen(end) + 1);
-        assert_string_equal(output, plain); /* one note, and the same losses and parameters */
-        assert_int_equal(reported("device_bytes_left"), 0);
+    for (int unkind = 0; unkind < 2; unkind++) {
+        for (int algorithm = -1; algorithm < 8; algorithm++) {
+            char environment[64];
+            snprintf(environment, sizeof environment, "%s SA_SIMT_DNN_FAILS=%d", unkind ? "SA_SIMT_DNN=hostile" : "", algorithm);
+            for (int graph = 0; graph < 2; graph++) {
+                const int code = run(environment, graph ? ON_STAND_IN "graph 6" : ON_STAND_IN "no-graph 6");
+                if (code != 0) fail_msg("%s: exit code %d: %s", environment, code, output);
+                assert_string_equal(output, plain);
+                assert_int_equal(reported("device_bytes_left"), 0);
+            }
+        }
     }
 }
 
@@ -166,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_steps_give_the_same_bits),
         cmocka_unit_test(steps_that_cannot_be_recorded_run_plainly),
+        cmocka_unit_test(unkind_rankings_change_no_number),
         cmocka_unit_test(a_program_without_code_for_the_card_is_reported),
         cmocka_unit_test(one_device_allocation),
         cmocka_unit_test(every_failing_call_ends_in_a_status),

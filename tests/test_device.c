@@ -27,6 +27,7 @@ static void test_open(void **state)
     assert_int_equal(sa_device_open("cpu", -1, &device), SA_INVALID);
     assert_int_equal(sa_device_open("cpu", 3, &device), SA_OK);
     assert_string_equal(device->kind, "cpu");
+    assert_true(device->host_memory && !device->has_queue && !device->records_steps);
     assert_int_equal(device->threads, 3);
     assert_non_null(strstr(device->description, "3 threads"));
     sa_device_close(device);

@@ -69,6 +69,10 @@ test_layers()
     file layers/conv.c <<<'  #  include "memory/arena.h"'
     expect 'layers: layers may not include memory' 1 'layers/conv.c:1' "$tool" "$work/tree"
     fresh_tree
+    file net/session.c <<<'    if (!strcmp(s->device->kind, "cuda")) return;'
+    file core/device.c <<<'    if (strcmp(kind, "cuda") == 0) return;'
+    expect 'layers: names of devices are not compared' 1 '^net/session.c:1: ask what a device can' "$tool" "$work/tree"
+    fresh_tree
     file core/a.c <<<'#include "cli/progress.h"'
     expect 'layers: nothing below includes cli' 1 'core/ may not include cli/' "$tool" "$work/tree"
     fresh_tree

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that every folder includes only what it may know (docs/development.md has the table in words), and that only layers/ knows
-# layer types by name: passes, emitter and reports ask for the traits of sa_layer_type.
+# Checks that every folder includes only what it may know (docs/development.md has the table in words), that only layers/ knows
+# layer types by name (passes, emitter and reports ask for the traits of sa_layer_type), and that nobody compares names of devices.
 #
 #   tools/check_layers.sh [ROOT]      prints file:line: cause; exit status 1 when anything is wrong
 #
@@ -54,6 +54,9 @@ failed=0
         else if (!(target in layered) && !(target in top)) {
             if (!(name ~ cuda && cuda_place)) wrong("write includes from the root, with < > for other libraries (" name ")")
         } else if (!((folder, target) in allowed)) wrong(folder "/ may not include " target "/ (" name ")")
+    }
+    /str(n|case)?cmp\(.*kind, "(cpu|cuda)/ && FILENAME !~ /^(core\/device\.c$|tests\/)/ {
+        wrong("ask what a device can, not its name (core/device.h)")
     }
     END { exit failures > 0 }'
 ) || failed=1 # xargs has a status of its own for this

@@ -197,6 +197,7 @@ sa_status sa_device_open_cpu(int threads, sa_device **device)
     cpu->base.functions = &cpu_functions;
     cpu->base.kernels = &sa_cpu_kernels;
     cpu->base.kind = "cpu";
+    cpu->base.host_memory = true;
     cpu->base.threads = threads ? threads : usable_cores();
     cpu->base.serial_ns = 60000;
     describe(&cpu->base);

@@ -379,7 +379,7 @@ sa_status sa_device_open_cuda(int index, sa_device **device)
     cuda->base.threads = 1;
     snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, %d SMs, %zu MiB, sm_%d%d", card.name,
              card.multiProcessorCount, card.totalGlobalMem >> 20, card.major, card.minor);
-    cuda->base.own_memory = true;
+    cuda->base.records_steps = cuda->base.has_queue = true;
     cuda->use_graph = !is_set("SA_NO_GRAPH");
     cuda->base.warmup_steps = cuda->use_graph ? WARMUP_GRAPH : WARMUP_PLAIN;
     cuda->blas_bytes = card.major >= 9 ? BLAS_BYTES_HOPPER : BLAS_BYTES;

@@ -57,7 +57,7 @@ sa_device *sa_fake_device_open(void)
 {
     fake_device *fake = calloc(1, sizeof *fake);
     if (!fake) return NULL;
-    fake->device = (sa_device){.functions = &functions, .kind = "cpu", .description = "fake", .threads = 1};
+    fake->device = (sa_device){.functions = &functions, .kind = "cpu", .host_memory = true, .description = "fake", .threads = 1};
     fake->successes_left = -1;
     return &fake->device;
 }
