@@ -46,6 +46,7 @@ static inline sa_conv_request sa_conv_backward_request(const sa_conv_backward_ar
     request.virtual_x = weight && !sa_source_is_dense_f32(&args->x);
     request.virtual_dy = !sa_source_is_dense_f32(&args->dy);
     request.gather_dx = data && args->gather;
+    request.bias_gradient = args->dbias.ptr != NULL;
     request.out_channels_at_once = sa_range_channels(&args->range);
     request.limit_bytes = args->workspace_bytes;
     return request;

@@ -47,6 +47,7 @@ typedef struct sa_conv_request {
     sa_conv_pass pass;
     bool virtual_x, virtual_dy;   /* the source is not a dense float32 slab */
     bool gather_dx;               /* dx goes through a mask to the pooled gradient */
+    bool bias_gradient;           /* dbias is wanted as well */
     int32_t out_channels_at_once; /* size of the channel range, <= shape.out_channels */
     size_t limit_bytes;           /* use at most this much if the algorithm can (0: as little as it can) */
 } sa_conv_request;

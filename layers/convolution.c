@@ -101,6 +101,7 @@ static sa_status emit_pass(sa_emitter *e, const sa_layer *layer, sa_conv_pass pa
                                .virtual_x = a->x.count > 0 && !sa_source_is_dense_f32(&a->x),
                                .virtual_dy = !sa_source_is_dense_f32(&a->dy),
                                .gather_dx = a->gather,
+                               .bias_gradient = a->dbias.buffer != SA_NO_BUFFER,
                                .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
     SA_TRY(sa_emit_conv_workspace(e, layer, &request, &args.conv_backward.workspace, &args.conv_backward.workspace_bytes));
     args.conv_backward.algorithm = request.algorithm;

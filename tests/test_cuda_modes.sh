@@ -59,7 +59,10 @@ fi
 traffic_is_as_good_as_it_was()
 {
     local table=build/tests/simt/traffic.txt
+    SA_SIMT_TRAFFIC=$table.direct SA_SIMT_KERNELS='' tests/simt/traffic "$build/segarena" bench tests/golden/tiny_old/net.prototxt \
+        --device cuda --conv direct --strategy fastest --warmup 0 --steps 1 || return 1
     SA_SIMT_TRAFFIC=$table SA_SIMT_KERNELS='' tests/simt/traffic "$build/tests/step_program" no-graph 1 || return 1
+    grep '^sa_direct' "$table.direct" >>"$table"
     awk '
     NR == FNR { most[$1 " " $2] = $3; next }
     $4 == "global:" || $4 == "shared:" {
@@ -79,7 +82,10 @@ sa_add_bias_kernel global 1.01
 sa_loss_finish_kernel shared 1.01
 sa_channel_finish_kernel shared 1.01
 sa_channel_finish_kernel global 1.01
-sa_row_sums_kernel<false> global 1.5
+sa_row_sums_kernel<sa_dense> global 1.5
+sa_loss_rows_kernel<sa_dense,sa_dense> global 1.01
+sa_direct_kernel<sa_dense> shared 1.01
+sa_direct_weight_kernel<sa_dense,sa_dense> shared 1.2
 END
 }
 if traffic_is_as_good_as_it_was >"$log" 2>&1; then
@@ -88,6 +94,24 @@ if traffic_is_as_good_as_it_was >"$log" 2>&1; then
 else
     failed=$((failed + 1))
     echo '[  FAILED  ] sectors and bank conflicts of some kernels'
+    tail -n 40 "$log"
+fi
+# The nets that programs are compiled for (kernels/cuda/eval_forms.cuh), at full size but for planes: no kernel interprets.
+nothing_is_interpreted() # net, sizes...
+{
+    local launches=$build/tests/simt/launches.txt net=$1
+    shift
+    SA_SIMT_LAUNCHES=$launches SA_SIMT_KERNELS='' tests/simt/run "$build/segarena" bench "nets/$net.prototxt" "$@" --device cuda \
+        --strategy fastest,smallest,extreme --batch 1 --warmup 0 --steps 1 || return 1
+    grep -q '^sa_materialize_kernel<sa_bn_grad_pool2> ' "$launches" || return 1
+    ! grep -E '<sa_(flat|nested)' "$launches"
+}
+if { nothing_is_interpreted new --input data=1,4,97,129 --input label=1,1,48,64 && nothing_is_interpreted old --size 48x64; } >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo '[       OK ] new and old run compiled programs only'
+else
+    failed=$((failed + 1))
+    echo '[  FAILED  ] new and old run compiled programs only'
     tail -n 40 "$log"
 fi
 # Caffe's golden data: every case, every strategy; the worst share of a bound of each is in the log of this suite.

@@ -397,6 +397,12 @@ static int close_devices(void **state)
 }
 
 /* On a card if there is one, else on the stand-in. Returns only where the tests can run. */
+static void compiled_programs(void **state)
+{
+    (void)state;
+    sa_parity_forms(p, cases / 3);
+}
+
 static void find_device(char **argv)
 {
 #ifdef SA_HAVE_CUDA
@@ -421,19 +427,13 @@ int main(int argc, char **argv)
     if (argc > 1) cases = atoi(argv[1]);
     find_device(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(materialize),
-        cmocka_unit_test(bn_statistics),
-        cmocka_unit_test(bn_reduce),
-        cmocka_unit_test(pool_forward),
-        cmocka_unit_test(unpool_scatter),
-        cmocka_unit_test(unpool_gather),
-        cmocka_unit_test(softmax),
-        cmocka_unit_test(softmax_loss),
-        cmocka_unit_test(softmax_loss_grad),
-        cmocka_unit_test(accuracy),
-        cmocka_unit_test(fill_and_update),
-        cmocka_unit_test(convolutions),
-        cmocka_unit_test(a_bad_label_stops_the_update),
+        cmocka_unit_test(materialize),       cmocka_unit_test(bn_statistics),
+        cmocka_unit_test(bn_reduce),         cmocka_unit_test(pool_forward),
+        cmocka_unit_test(unpool_scatter),    cmocka_unit_test(unpool_gather),
+        cmocka_unit_test(softmax),           cmocka_unit_test(softmax_loss),
+        cmocka_unit_test(softmax_loss_grad), cmocka_unit_test(accuracy),
+        cmocka_unit_test(fill_and_update),   cmocka_unit_test(compiled_programs),
+        cmocka_unit_test(convolutions),      cmocka_unit_test(a_bad_label_stops_the_update),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

@@ -33,8 +33,8 @@ facts()
             if ($i ~ /^smem/) shared = $(i - 2)
         }
         print name, arch, stack, stores, loads, registers, shared
-    }' "$build"/obj/kernels/cuda/*.ptxas | c++filt -p | sed 's/^void //; s/(bool)//; s/<true>/ nested/; s/<false>/ flat/' |
-        awk '{ if ($2 != "nested" && $2 != "flat") $1 = $1 " -"; print }'
+    }' "$build"/obj/kernels/cuda/*.ptxas | c++filt -p | sed -E 's/^void //; s/<sa_([a-z0-9_]*)(, sa_[a-z0-9_]*)?>/ \1/' |
+        awk '{ if ($2 ~ /^sm_/) $1 = $1 " -"; print }'
 }
 
 facts | sort | awk -v mode="$mode" -v table="$tools/cuda_kernels.txt" -v bandwidth="$bandwidth" '
@@ -47,7 +47,7 @@ BEGIN {
         sub(/^[^ \t]+[ \t]+[^ \t]+[ \t]+/, "", element[f[1]])
     }
     if (mode == "report") {
-        printf "| %-27s | %-6s | registers | warps | shared | bytes per element | floor, ms |\n", "kernel", "form"
+        printf "| %-27s | %-14s | registers | warps | shared | bytes per element | floor, ms |\n", "kernel", "form"
         print "|---|---|---|---|---|---|---|"
     }
 }
@@ -55,7 +55,7 @@ function row(   warps) {
     if (last == "" || mode != "report") return
     warps = int(65536 / (int((registers + 7) / 8) * 8 * 32))
     split(last, id, " ")
-    printf "| %-27s | %-6s | %d | %d | %d | %s %s | %.3f |\n", id[1], id[2], registers, (warps > 48 ? 48 : warps), shared, bytes[id[1]],
+    printf "| %-27s | %-14s | %d | %d | %d | %s %s | %.3f |\n", id[1], id[2], registers, (warps > 48 ? 48 : warps), shared, bytes[id[1]],
         element[id[1]], bytes[id[1]] * 64 * 384 * 512 / bandwidth / 1e6
 }
 {

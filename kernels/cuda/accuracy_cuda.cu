@@ -11,13 +11,13 @@ static __host__ __device__ __forceinline__ int count_of(int classes)
 }
 
 /* How many classes rank before each lane's label: a greater score, or an equal one of a larger index. */
-template <bool NESTED>
+template <class E>
 static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
                                                    const int (&label)[SA_EVAL_LANES], float *slots, int (&ahead)[SA_EVAL_LANES])
 {
     float own[SA_EVAL_LANES] = {}, value[SA_EVAL_LANES];
     for (int c = 0; c < classes; c++) {
-        sa_channel<NESTED>(scores, pixels, c, slots, value);
+        sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++)
             if (label[e] == c) own[e] = value[e];
@@ -25,7 +25,7 @@ static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) ahead[e] = 0;
     for (int c = 0; c < classes; c++) {
-        sa_channel<NESTED>(scores, pixels, c, slots, value);
+        sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) ahead[e] += value[e] > own[e] || (value[e] == own[e] && c > label[e]);
     }
@@ -36,14 +36,14 @@ struct sa_accuracy_config {
     bool has_ignore;
 };
 
-/* counts: (count_of(classes)), 0 before. The block's own counts lie in shared memory behind the slots' `slot_floats`. */
-template <bool NESTED>
+/* counts: (count_of(classes)), 0 before. The block's own counts lie in shared memory before the slots. */
+template <class S, class L>
 SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
           const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
-          int slot_floats, sa_count *__restrict__ counts)
+          sa_count *__restrict__ counts)
 {
-    SA_DYN_SHARED(float, slots);
-    unsigned *own = (unsigned *)(slots + slot_floats);
+    SA_DYN_SHARED(unsigned, own);
+    float *slots = (float *)(own + count_of(config.classes));
     for (int i = (int)threadIdx.x; i < count_of(config.classes); i += SA_EVAL_THREADS) own[i] = 0;
     __syncthreads();
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -51,10 +51,10 @@ SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_pro
         sa_lanes pixels = sa_row_lanes(piece.n, 0, piece.y, piece.x, 1, pieces.width);
         float value[SA_EVAL_LANES];
         int label[SA_EVAL_LANES], ahead[SA_EVAL_LANES];
-        sa_channel<NESTED>(labels, pixels, 0, slots, value);
+        sa_channel<L>(labels, pixels, 0, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) label[e] = (int)value[e];
-        rank_labels<NESTED>(scores, pixels, config.classes, label, slots, ahead);
+        rank_labels<S>(scores, pixels, config.classes, label, slots, ahead);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) {
             if (!(pixels.valid >> e & 1) || (config.has_ignore && label[e] == config.ignore_label)) continue;
@@ -80,7 +80,7 @@ SA_KERNEL(sa_accuracy_finish_kernel, sa_eval_block, const sa_count *__restrict__
         per_class[c] = kept ? (float)((double)correct / (double)kept) : 1.0f;
     }
 }
-SA_EVAL_REGISTER(sa_accuracy_kernel)
+SA_EVAL_REGISTER_PAIR(sa_accuracy_kernel, SA_DENSE_PAIR_FORMS)
 SIMT_KERNEL(sa_accuracy_finish_kernel)
 
 size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width)
@@ -105,14 +105,13 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     SA_TRY(sa_compile_one(&args->scores, &scores));
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(first, first + images, root->height, root->width, &pieces));
-    const size_t slot_bytes = sa_eval_slot_bytes({&scores, &labels});
     const size_t count_bytes = (size_t)count_of(config.classes) * sizeof(unsigned);
-    if (slot_bytes + count_bytes > SA_DYN_SHARED_MAX)
+    if (sa_eval_slot_bytes({&scores, &labels}) + count_bytes > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED, "accuracy: %d classes are too many for the cuda device", config.classes);
     SA_CUDA_TRY(cudaMemsetAsync(counts, 0, bytes, cuda->stream));
     if (pieces.count > 0)
-        SA_EVAL_LAUNCH(sa_accuracy_kernel, {&scores, &labels}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), count_bytes,
-                       cuda->stream, scores, labels, pieces, config, (int)(slot_bytes / sizeof(float)), counts);
+        SA_EVAL_LAUNCH_PAIR(sa_accuracy_kernel, SA_DENSE_PAIR_FORMS, scores, labels, sa_blocks_for(pieces.count, SA_EVAL_THREADS),
+                            count_bytes, cuda->stream, scores, labels, pieces, config, counts);
     SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, 0, cuda->stream, counts, config.classes, (float *)args->accuracy.ptr,
                           (float *)args->per_class.ptr));
     return SA_OK;

@@ -133,7 +133,8 @@ sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_a
     for (int n = args->range.image_begin; args->dbias.ptr && n < args->range.image_end; n++) {
         const sa_range range = {n, n + 1, args->range.channel_begin, args->range.channel_end};
         const bool add = args->accumulate || n > args->range.image_begin;
-        SA_TRY(sa_cuda_channel_sums(device, &range, &args->dy, (float *)args->dbias.ptr, add));
+        SA_TRY(sa_cuda_channel_sums(device, &range, &args->dy, (float *)args->dbias.ptr, add, &args->workspace,
+                                    args->workspace_bytes));
     }
     return SA_OK;
 }
@@ -158,8 +159,13 @@ static sa_status check_shape(const sa_conv_shape *s)
 sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
 {
     SA_TRY(check_shape(&request->shape));
+    size_t needed, sums = 0;
     SA_TRY(sa_conv_check_request(request));
-    return methods[request->algorithm]->workspace_bytes((const sa_cuda_device *)device, request, bytes);
+    SA_TRY(methods[request->algorithm]->workspace_bytes((const sa_cuda_device *)device, request, &needed));
+    if (request->bias_gradient) /* one image at a time, before the method's own work, if there is room */
+        sums = sa_cuda_reduce_workspace_bytes(device, 1, request->out_channels_at_once, request->shape.out_height);
+    *bytes = sums > needed && sums <= request->limit_bytes ? sums : needed;
+    return SA_OK;
 }
 
 sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape)
@@ -190,8 +196,8 @@ sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *
     const bool data = args->dx.at.ptr != nullptr, weight = args->dweight.ptr != nullptr;
     SA_TRY(check_shape(&args->shape));
     SA_TRY(sa_conv_check_range(&args->shape, &args->range, data));
+    if (data || weight) SA_TRY(check_workspace(device, &request, &args->workspace));
     SA_TRY(sa_conv_bias_gradient(sa_cuda(device), args));
     if (!data && !weight) return SA_OK;
-    SA_TRY(check_workspace(device, &request, &args->workspace));
     return methods[args->algorithm]->backward(sa_cuda(device), args, &request);
 }

@@ -23,9 +23,9 @@ static inline sa_direct_tile sa_direct_tile_of(const sa_conv_shape *s)
     return tile;
 }
 
-/* Loads rows [y, +height), columns [x, +width) of channel c of image n of the source into shared memory, 0 outside its plane of
- * plane_height x plane_width. All threads of the block call. */
-template <bool NESTED>
+/* Loads rows [y, +height), columns [x, +width) of channel c of image n of the source into shared memory, aligned to 16 bytes, 0
+ * outside its plane of plane_height x plane_width. All threads of the block call. */
+template <class E>
 __device__ __forceinline__ void sa_load_tile(const sa_eval_program &source, const sa_direct_tile &tile, int n, int c, int y, int x,
                                              int plane_height, int plane_width, float *slots, float *shared)
 {
@@ -41,9 +41,8 @@ __device__ __forceinline__ void sa_load_tile(const sa_eval_program &source, cons
             bool inside = at.y[e] >= 0 && at.y[e] < plane_height && at.x[e] >= 0 && at.x[e] < plane_width;
             if (inside) at.valid |= 1u << e;
         }
-        sa_eval<NESTED>(source, at, slots, value);
-#pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++) shared[row * tile.width + column + e] = at.valid >> e & 1 ? value[e] : 0.0f;
+        sa_eval<E>(source, at, slots, value);
+        *(float4 *)(shared + row * tile.width + column) = make_float4(value[0], value[1], value[2], value[3]);
     }
 }
 

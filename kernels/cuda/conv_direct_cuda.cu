@@ -7,7 +7,8 @@
 
 enum {
     OUT_CHANNELS = 16,
-    PIXELS = 2, /* rows of a thread: its own and the one half a tile below */
+    WEIGHT_STRIDE = OUT_CHANNELS + 4, /* of a tap's weights in shared memory: stores of 8 taps by 4 channels meet all banks once */
+    PIXELS = 2,                       /* rows of a thread: its own and the one half a tile below */
     HALF_ROWS = SA_DIRECT_ROWS / PIXELS,
 };
 static_assert(HALF_ROWS * SA_DIRECT_COLUMNS == SA_EVAL_THREADS, "a thread takes PIXELS rows of one column");
@@ -19,17 +20,16 @@ struct sa_direct_weight {
     bool flip;
 };
 
-/* Weights of one input channel for OUT_CHANNELS output channels, transposed to (taps, OUT_CHANNELS); 0 beyond the last channel. */
+/* Weights of one input channel for OUT_CHANNELS output channels, transposed to (taps, WEIGHT_STRIDE); 0 beyond the last channel.
+ * Eight threads read neighbouring taps of a channel. */
 static __device__ __forceinline__ void load_weights(const sa_direct_weight &w, int taps, int first, int channels, int c,
                                                     float *shared)
 {
-    for (int i = (int)threadIdx.x; i < taps * OUT_CHANNELS; i += SA_EVAL_THREADS) {
-        const int o = i / taps, k = i % taps;
-        float value = 0.0f;
-        if (first + o < channels)
-            value = w.data[(size_t)(first + o) * w.out_stride + (size_t)c * w.in_stride + (size_t)(w.flip ? taps - 1 - k : k)];
-        shared[k * OUT_CHANNELS + o] = value;
-    }
+    const int together = SA_EVAL_THREADS / OUT_CHANNELS, o = (int)threadIdx.x / together;
+    const bool exists = first + o < channels;
+    const float *from = w.data + (size_t)(exists ? first + o : first) * w.out_stride + (size_t)c * w.in_stride;
+    for (int k = (int)threadIdx.x % together; k < taps; k += together)
+        shared[k * WEIGHT_STRIDE + o] = exists ? from[w.flip ? taps - 1 - k : k] : 0.0f;
 }
 
 /* sum[o] += weight[o] * value for the two pixels of this thread, over the taps of one channel. */
@@ -42,7 +42,7 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
     for (int u = 0; u < s.kernel_h; u++) {
         for (int v = 0; v < s.kernel_w; v++) {
             const float a = above[u * tile.width + v], b = below[u * tile.width + v];
-            const float4 *quad = (const float4 *)(weights + (u * s.kernel_w + v) * OUT_CHANNELS);
+            const float4 *quad = (const float4 *)(weights + (u * s.kernel_w + v) * WEIGHT_STRIDE);
 #pragma unroll
             for (int q = 0; q < OUT_CHANNELS / 4; q++) {
                 const float4 w = quad[q];
@@ -61,21 +61,21 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
 
 /* Grid: tiles of a plane, groups of OUT_CHANNELS channels. s: as seen by this kernel, s.in_* is the source's plane. out: channels
  * [channel_begin, channel_end) of image n. tile_floats: a multiple of 4. */
-template <bool NESTED>
+template <class E>
 SA_KERNEL(sa_direct_kernel, sa_eval_block, const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_conv_shape s,
           sa_direct_tile tile, const __grid_constant__ sa_direct_weight w, int n, int channel_begin, int channel_end,
-          int slot_floats, const __grid_constant__ sa_slab out)
+          const __grid_constant__ sa_slab out)
 {
-    SA_DYN_SHARED(float, slots);
-    float *weights = slots + slot_floats, *pixels = weights + s.kernel_h * s.kernel_w * OUT_CHANNELS;
+    SA_DYN_SHARED(float, weights);
+    float *pixels = weights + s.kernel_h * s.kernel_w * WEIGHT_STRIDE, *slots = pixels + tile.height * tile.width;
     const int tiles_across = (s.out_width + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS;
     const int y = (int)blockIdx.x / tiles_across * SA_DIRECT_ROWS, x = (int)blockIdx.x % tiles_across * SA_DIRECT_COLUMNS;
     const int first = channel_begin + (int)blockIdx.y * OUT_CHANNELS;
     float sum[PIXELS][OUT_CHANNELS] = {};
     for (int c = 0; c < s.in_channels; c++) {
         __syncthreads();
-        sa_load_tile<NESTED>(source, tile, n, c, y * s.stride_h - s.pad_h, x * s.stride_w - s.pad_w, s.in_height, s.in_width, slots,
-                             pixels);
+        sa_load_tile<E>(source, tile, n, c, y * s.stride_h - s.pad_h, x * s.stride_w - s.pad_w, s.in_height, s.in_width, slots,
+                        pixels);
         load_weights(w, s.kernel_h * s.kernel_w, first, channel_end, c, weights);
         __syncthreads();
         multiply_tile(s, tile, pixels, weights, sum);
@@ -94,7 +94,7 @@ SA_KERNEL(sa_direct_kernel, sa_eval_block, const __grid_constant__ sa_eval_progr
 }
 
 /* The data gradient at strides above 1: one thread a piece of dx, over o, u, v. pieces: of dx's rows; s: the forward shape. */
-template <bool NESTED>
+template <class E>
 SA_KERNEL(sa_direct_strided_kernel, sa_eval_block, const __grid_constant__ sa_eval_program dy,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_conv_shape s, const float *__restrict__ weight,
           const __grid_constant__ sa_slab out)
@@ -119,25 +119,23 @@ SA_KERNEL(sa_direct_strided_kernel, sa_eval_block, const __grid_constant__ sa_ev
                               at.x[e] < s.out_width && piece.x + e < pieces.width;
                 if (inside) at.valid |= 1u << e;
             }
-            sa_eval<NESTED>(dy, at, slots, value);
+            sa_eval<E>(dy, at, slots, value);
 #pragma unroll
             for (int e = 0; e < SA_EVAL_LANES; e++)
                 if (at.valid >> e & 1) sum[e] = fmaf(w, value[e], sum[e]);
         }
-        float *row = (float *)sa_slab_row(&out, piece.n, piece.c, piece.y);
-#pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++)
-            if (piece.x + e < pieces.width) row[piece.x + e] = sum[e];
+        sa_store_lanes((float *)sa_slab_row(&out, piece.n, piece.c, piece.y),
+                       sa_row_lanes(piece.n, piece.c, piece.y, piece.x, 1, pieces.width), sum);
     }
 }
-SA_EVAL_REGISTER(sa_direct_kernel)
-SA_EVAL_REGISTER(sa_direct_strided_kernel)
+SA_EVAL_REGISTER(sa_direct_kernel, SA_DENSE_FORMS)
+SA_EVAL_REGISTER(sa_direct_strided_kernel, SA_NO_FORMS)
 
 /* Shared memory of sa_direct_kernel beside the slots. */
 static size_t tile_bytes(const sa_conv_shape *s)
 {
     const sa_direct_tile tile = sa_direct_tile_of(s);
-    return ((size_t)s->kernel_h * (size_t)s->kernel_w * OUT_CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
+    return ((size_t)s->kernel_h * (size_t)s->kernel_w * WEIGHT_STRIDE + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
 }
 
 static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, const sa_conv_shape *s, const sa_direct_weight *w,
@@ -145,15 +143,15 @@ static sa_status launch_direct(sa_cuda_device *device, const sa_source *source, 
 {
     sa_eval_program program;
     SA_TRY(sa_compile_one(source, &program));
-    const size_t slot_bytes = sa_eval_slot_bytes({&program}), shared_bytes = slot_bytes + tile_bytes(s);
+    const size_t shared_bytes = sa_eval_slot_bytes({&program}) + tile_bytes(s);
     if (shared_bytes > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED, "direct convolution: a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, %d are there",
                 s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DYN_SHARED_MAX);
     const int across = (s->out_width + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS;
     const int down = (s->out_height + SA_DIRECT_ROWS - 1) / SA_DIRECT_ROWS;
     const dim3 grid((unsigned)(across * down), (unsigned)((channel_end - channel_begin + OUT_CHANNELS - 1) / OUT_CHANNELS));
-    SA_EVAL_LAUNCH(sa_direct_kernel, {&program}, grid, tile_bytes(s), device->stream, program, *s, sa_direct_tile_of(s), *w, n,
-                   channel_begin, channel_end, (int)(slot_bytes / sizeof(float)), *out);
+    SA_EVAL_LAUNCH(sa_direct_kernel, SA_DENSE_FORMS, program, grid, tile_bytes(s), device->stream, program, *s,
+                   sa_direct_tile_of(s), *w, n, channel_begin, channel_end, *out);
     return SA_OK;
 }
 
@@ -196,8 +194,8 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
     const sa_range range = {n, n + 1, 0, s->in_channels};
     SA_TRY(sa_compile_one(&args->dy, &program));
     SA_TRY(sa_count_pieces(&range, s->in_height, s->in_width, 1, &pieces));
-    SA_EVAL_LAUNCH(sa_direct_strided_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream, program,
-                   pieces, *s, weight, *dx);
+    SA_EVAL_LAUNCH(sa_direct_strided_kernel, SA_NO_FORMS, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream,
+                   program, pieces, *s, weight, *dx);
     return SA_OK;
 }
 

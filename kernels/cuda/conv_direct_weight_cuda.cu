@@ -11,6 +11,8 @@ enum {
     QUADS = CHANNELS / 4,
     CHUNKS = 16,
     TILE_PIXELS = SA_DIRECT_ROWS * SA_DIRECT_COLUMNS,
+    PIECES = TILE_PIXELS / SA_EVAL_LANES,
+    PIECE_STRIDE = SA_EVAL_LANES * CHANNELS + 8, /* floats of a piece in shared memory: stores of 4 pieces meet all banks once */
 };
 
 /* Where the tiles of an image are, and how they are cut. */
@@ -28,21 +30,21 @@ static sa_weight_cut cut_tiles(const sa_conv_shape *s)
     return cut;
 }
 
-/* dy of one tile, CHANNELS channels, as (TILE_PIXELS, CHANNELS); 0 outside the plane and beyond channel_end. */
-template <bool NESTED>
+/* dy of one tile, CHANNELS channels, as (PIECES, PIECE_STRIDE), of which (SA_EVAL_LANES, CHANNELS) are used; 0 outside the plane
+ * and beyond channel_end. */
+template <class E>
 static __device__ __forceinline__ void load_gradient(const sa_eval_program &dy, const sa_conv_shape &s, int n, int first,
                                                      int channel_end, int y, int x, float *slots, float *shared)
 {
-    const int pieces = TILE_PIXELS / SA_EVAL_LANES;
-    for (int i = (int)threadIdx.x; i < pieces * CHANNELS; i += SA_EVAL_THREADS) {
-        const int o = i / pieces, pixel = i % pieces * SA_EVAL_LANES, row = y + pixel / SA_DIRECT_COLUMNS;
+    for (int i = (int)threadIdx.x; i < PIECES * CHANNELS; i += SA_EVAL_THREADS) {
+        const int o = i % CHANNELS, piece = i / CHANNELS, pixel = piece * SA_EVAL_LANES, row = y + pixel / SA_DIRECT_COLUMNS;
         const bool exists = first + o < channel_end && row < s.out_height;
         sa_lanes at = sa_row_lanes(n, exists ? first + o : first, row, x + pixel % SA_DIRECT_COLUMNS, 1, s.out_width);
         float value[SA_EVAL_LANES];
         if (!exists) at.valid = 0;
-        sa_eval<NESTED>(dy, at, slots, value);
+        sa_eval<E>(dy, at, slots, value);
 #pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++) shared[(pixel + e) * CHANNELS + o] = at.valid >> e & 1 ? value[e] : 0.0f;
+        for (int e = 0; e < SA_EVAL_LANES; e++) shared[piece * PIECE_STRIDE + e * CHANNELS + o] = value[e];
     }
 }
 
@@ -55,7 +57,9 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
     for (int row = 0; row < SA_DIRECT_ROWS; row++) {
         for (int column = 0; column < SA_DIRECT_COLUMNS; column++) {
             const float value = from[row * s.stride_h * tile.width + column * s.stride_w];
-            const float4 d = *(const float4 *)(gradient + (row * SA_DIRECT_COLUMNS + column) * CHANNELS + quad * 4);
+            const int pixel = row * SA_DIRECT_COLUMNS + column;
+            const float4 d =
+                *(const float4 *)(gradient + pixel / SA_EVAL_LANES * PIECE_STRIDE + pixel % SA_EVAL_LANES * CHANNELS + quad * 4);
             part[0] = fmaf(d.x, value, part[0]);
             part[1] = fmaf(d.y, value, part[1]);
             part[2] = fmaf(d.z, value, part[2]);
@@ -68,14 +72,14 @@ static __device__ __forceinline__ void multiply_tile(const sa_conv_shape &s, con
 
 /* Grid: input channels x runs of threads over (tap, quad); groups of CHANNELS; chunks, or 1. partial: (chunks, channels, depth)
  * floats, or NULL: this block does all chunks and writes dweight (Cout, depth). */
-template <bool NESTED>
+template <class X, class G>
 SA_KERNEL(sa_direct_weight_kernel, sa_eval_block, const __grid_constant__ sa_eval_program x_source,
           const __grid_constant__ sa_eval_program dy_source, const __grid_constant__ sa_conv_shape s, sa_direct_tile tile,
-          sa_weight_cut cut, int n, int channel_begin, int channel_end, int slot_floats, bool add, float *__restrict__ partial,
+          sa_weight_cut cut, int n, int channel_begin, int channel_end, bool add, float *__restrict__ partial,
           float *__restrict__ dweight)
 {
-    SA_DYN_SHARED(float, slots);
-    float *gradient = slots + slot_floats, *pixels = gradient + TILE_PIXELS * CHANNELS;
+    SA_DYN_SHARED(float, gradient);
+    float *pixels = gradient + PIECES * PIECE_STRIDE, *slots = pixels + tile.height * tile.width;
     const int taps = s.kernel_h * s.kernel_w, c = (int)blockIdx.x % s.in_channels;
     const int item = (int)blockIdx.x / s.in_channels * SA_EVAL_THREADS + (int)threadIdx.x, tap = item % taps, quad = item / taps;
     const int first = channel_begin + (int)blockIdx.y * CHANNELS;
@@ -86,9 +90,9 @@ SA_KERNEL(sa_direct_weight_kernel, sa_eval_block, const __grid_constant__ sa_eva
         for (int t = chunk * cut.per_chunk; t < (chunk + 1) * cut.per_chunk && t < cut.tiles; t++) {
             const int y = t / cut.across * SA_DIRECT_ROWS, x = t % cut.across * SA_DIRECT_COLUMNS;
             __syncthreads();
-            sa_load_tile<NESTED>(x_source, tile, n, c, y * s.stride_h - s.pad_h, x * s.stride_w - s.pad_w, s.in_height, s.in_width,
-                                 slots, pixels);
-            load_gradient<NESTED>(dy_source, s, n, first, channel_end, y, x, slots, gradient);
+            sa_load_tile<X>(x_source, tile, n, c, y * s.stride_h - s.pad_h, x * s.stride_w - s.pad_w, s.in_height, s.in_width,
+                            slots, pixels);
+            load_gradient<G>(dy_source, s, n, first, channel_end, y, x, slots, gradient);
             __syncthreads();
             if (quad < QUADS) multiply_tile(s, tile, pixels, gradient, tap, quad, sum);
         }
@@ -117,7 +121,7 @@ SA_KERNEL(sa_direct_weight_sum_kernel, sa_eval_block, const float *__restrict__ 
         dweight[i] = (add ? dweight[i] : 0.0f) + (float)sum;
     }
 }
-SA_EVAL_REGISTER(sa_direct_weight_kernel)
+SA_EVAL_REGISTER_PAIR(sa_direct_weight_kernel, SA_DENSE_PAIR_FORMS)
 SIMT_KERNEL(sa_direct_weight_sum_kernel)
 
 size_t sa_direct_weight_bytes(const sa_conv_shape *s, int channels, size_t limit_bytes)
@@ -137,9 +141,8 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
     sa_eval_program x, dy;
     SA_TRY(sa_compile_one(&args->x, &x));
     SA_TRY(sa_compile_one(&args->dy, &dy));
-    const size_t slot_bytes = sa_eval_slot_bytes({&x, &dy});
-    const size_t tile_bytes = ((size_t)TILE_PIXELS * CHANNELS + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
-    const size_t shared_bytes = slot_bytes + tile_bytes;
+    const size_t tile_bytes = ((size_t)PIECES * PIECE_STRIDE + (size_t)tile.height * (size_t)tile.width) * sizeof(float);
+    const size_t shared_bytes = sa_eval_slot_bytes({&x, &dy}) + tile_bytes;
     if (shared_bytes > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED,
                 "direct convolution: the weight gradient of a %dx%d kernel at stride %dx%d needs %zu bytes of shared memory, "
@@ -152,8 +155,8 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
                     partial ? (unsigned)cut.chunks : 1);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const bool add = args->accumulate || n > args->range.image_begin;
-        SA_EVAL_LAUNCH(sa_direct_weight_kernel, {&x, &dy}, grid, tile_bytes, device->stream, x, dy, *s, tile, cut, n, begin, end,
-                       (int)(slot_bytes / sizeof(float)), add, partial, dweight);
+        SA_EVAL_LAUNCH_PAIR(sa_direct_weight_kernel, SA_DENSE_PAIR_FORMS, x, dy, grid, tile_bytes, device->stream, x, dy, *s, tile,
+                            cut, n, begin, end, add, partial, dweight);
         if (partial)
             SA_CUDA_TRY(sa_launch(sa_direct_weight_sum_kernel, sa_blocks_for(count, SA_EVAL_THREADS), 0, device->stream,
                                   (const float *)partial, cut.chunks, count, add, dweight + (size_t)begin * depth));

@@ -147,7 +147,40 @@ void place_group(draft_group *g, int number, const int *roots, int root_count, s
         program->root[r] = roots[r] == g->count - 1 ? (int8_t)SA_OPERAND_LAST : g->steps[roots[r]].step.store;
 }
 
+/* The step whose value an operand of step i (of group begin..) is; -1: none. */
+int step_of(const sa_eval_program *program, int i, int operand)
+{
+    if (operand == SA_OPERAND_LAST) return i - 1;
+    for (int j = 0; operand >= 0 && j < SA_EVAL_STEPS; j++)
+        if (program->step[j].store == operand) return j;
+    return -1;
+}
+
+uint64_t code_of(const sa_eval_program *program, int i)
+{
+    const sa_eval_step *s = &program->step[i];
+    const sa_window *w = &s->window;
+    const bool windows = s->kind == SA_NODE_UNPOOL || s->kind == SA_NODE_POOL_GRAD;
+    const bool plain = w->kernel_h == w->kernel_w && w->stride_h == w->stride_w && w->pad_h == 0 && w->pad_w == 0 &&
+                       w->kernel_h < SA_CODE_OTHER && w->stride_h < SA_CODE_OTHER;
+    const int kernel = !windows ? 0 : plain ? w->kernel_h : (int)SA_CODE_OTHER;
+    const int stride = !windows ? 0 : plain ? w->stride_h : (int)SA_CODE_OTHER;
+    return sa_step_code(s->kind, windows || s->kind == SA_NODE_DENSE ? s->encoding : 0, kernel, stride, s->group, s->inside,
+                        step_of(program, i, s->operand[0]), step_of(program, i, s->operand[1]), step_of(program, i, s->operand[2]));
+}
+
 } // namespace
+
+sa_eval_signature sa_eval_signature_of(const sa_eval_program *program)
+{
+    sa_eval_signature signature = {};
+    const int end = program->end[0];
+    for (int g = 0; g < SA_EVAL_GROUPS; g++)
+        signature.count = program->end[g] > signature.count ? program->end[g] : signature.count;
+    for (int i = 0; i < signature.count; i++) signature.step[i] = code_of(program, i);
+    signature.roots = sa_root_code(step_of(program, end, program->root[0]), step_of(program, end, program->root[1]));
+    return signature;
+}
 
 sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_program *program)
 {
@@ -166,6 +199,7 @@ sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_pr
         if (c.groups[g].level + 1 > program->levels) program->levels = (int8_t)(c.groups[g].level + 1);
         place_group(&c.groups[g], g, roots, g == 0 ? count : 0, program, &used);
     }
+    for (int r = count; r < SA_EVAL_ROOTS; r++) program->root[r] = program->root[0];
     if (sa_eval_shared_bytes(program, SA_EVAL_THREADS) > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED, "cuda: a source needs %zu bytes of shared memory, %d are there",
                 sa_eval_shared_bytes(program, SA_EVAL_THREADS), (int)SA_DYN_SHARED_MAX);

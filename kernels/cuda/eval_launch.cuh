@@ -3,12 +3,12 @@
 #define SA_CUDA_EVAL_LAUNCH_CUH
 
 #include "kernels/cuda/cuda_device.cuh"
-#include "kernels/cuda/eval.cuh"
+#include "kernels/cuda/eval_forms.cuh"
 #include "kernels/cuda/launch.cuh"
 
 #include <initializer_list>
 
-/* Bytes of shared memory that a block of `threads` needs for the slots and frames of programs that it evaluates in turn. */
+/* Bytes of shared memory that a block of `threads` needs for the slots and frames of programs that it interprets in turn. */
 static inline size_t sa_eval_slot_bytes(std::initializer_list<const sa_eval_program *> programs, int threads = SA_EVAL_THREADS)
 {
     size_t most = 0;
@@ -22,24 +22,65 @@ static inline size_t sa_eval_slot_bytes(std::initializer_list<const sa_eval_prog
 /* Four blocks a multiprocessor at least: without it ptxas squeezes some kernels into so few registers that they spill. */
 typedef sa_block<SA_EVAL_THREADS, 4> sa_eval_block;
 
-/* Launches the variant that the programs need: `flat` if none has groups inside groups, which takes fewer registers, else `nested`.
- * Programs use the same slots one after the other; the kernel gets extra_bytes of shared memory behind them. */
+/* One way to run a kernel: does it fit the programs, and does it need their slots? */
+template <class K> struct sa_eval_variant {
+    bool fits, interprets;
+    K kernel;
+};
+template <class K> sa_eval_variant<K> sa_variant(bool fits, bool interprets, K kernel)
+{
+    return {fits, interprets, kernel};
+}
+
+/* Launches the first variant that fits. The kernel's shared memory is extra_bytes of its own, then the slots and frames that the
+ * interpreter needs; programs use the same slots one after the other. */
 template <unsigned THREADS, unsigned MIN_BLOCKS, class... P>
-sa_status sa_launch_eval(const char *name, void (*flat)(sa_block<THREADS, MIN_BLOCKS>, P...),
-                         void (*nested)(sa_block<THREADS, MIN_BLOCKS>, P...),
+sa_status sa_launch_eval(const char *name,
+                         std::initializer_list<sa_eval_variant<void (*)(sa_block<THREADS, MIN_BLOCKS>, P...)>> variants,
                          std::initializer_list<const sa_eval_program *> programs, dim3 grid, size_t extra_bytes,
                          cudaStream_t stream, typename sa_same<P>::type... arguments)
 {
-    bool is_flat = true;
-    for (const sa_eval_program *program : programs) is_flat = is_flat && program->levels == 1;
-    const size_t shared_bytes = sa_eval_slot_bytes(programs, (int)THREADS) + extra_bytes;
-    return sa_cuda_check(sa_launch(is_flat ? flat : nested, grid, shared_bytes, stream, arguments...), name);
+    const size_t slot_bytes = sa_eval_slot_bytes(programs, (int)THREADS);
+    for (const auto &variant : variants)
+        if (variant.fits)
+            return sa_cuda_check(
+                sa_launch(variant.kernel, grid, extra_bytes + (variant.interprets ? slot_bytes : 0), stream, arguments...), name);
+    SA_FAIL(SA_INVALID, "%s: no variant fits", name);
 }
-#define SA_EVAL_LAUNCH(kernel, ...) SA_TRY(sa_launch_eval(#kernel, kernel<false>, kernel<true>, __VA_ARGS__))
 
-#define SA_EVAL_REGISTER(kernel) \
-    SIMT_KERNEL(kernel<false>)   \
-    SIMT_KERNEL(kernel<true>)
+/* SA_EVAL_LAUNCH(kernel, FORMS, program, grid, extra_bytes, stream, arguments...) for kernels with one program, SA_EVAL_LAUNCH_PAIR
+ * with two. FORMS lists the compiled programs that the kernel has (eval_forms.cuh); SA_EVAL_REGISTER has the same list. */
+#define SA_VARIANT(kernel, form) sa_variant(form::fits(signature), false, kernel<form>),
+#define SA_VARIANT_PAIR(kernel, form, other) \
+    sa_variant(form::fits(signature) && other::fits(other_signature), false, kernel<form, other>),
+#define SA_EVAL_LAUNCH(kernel, FORMS, program, ...)                                                                \
+    do {                                                                                                           \
+        [[maybe_unused]] const sa_eval_signature signature = sa_eval_signature_of(&(program));                     \
+        SA_TRY(sa_launch_eval(#kernel,                                                                             \
+                              {FORMS(SA_VARIANT, kernel) sa_variant((program).levels == 1, true, kernel<sa_flat>), \
+                               sa_variant(true, true, kernel<sa_nested>)},                                         \
+                              {&(program)}, __VA_ARGS__));                                                         \
+    } while (0)
+#define SA_EVAL_LAUNCH_PAIR(kernel, FORMS, program, other, ...)                                                 \
+    do {                                                                                                        \
+        [[maybe_unused]] const sa_eval_signature signature = sa_eval_signature_of(&(program));                  \
+        [[maybe_unused]] const sa_eval_signature other_signature = sa_eval_signature_of(&(other));              \
+        const bool flat = (program).levels == 1 && (other).levels == 1;                                         \
+        SA_TRY(sa_launch_eval(#kernel,                                                                          \
+                              {FORMS(SA_VARIANT_PAIR, kernel) sa_variant(flat, true, kernel<sa_flat, sa_flat>), \
+                               sa_variant(true, true, kernel<sa_nested, sa_nested>)},                           \
+                              {&(program), &(other)}, __VA_ARGS__));                                            \
+    } while (0)
+
+#define SA_REGISTER_FORM(kernel, ...) SIMT_KERNEL(kernel<__VA_ARGS__>)
+#define SA_EVAL_REGISTER(kernel, FORMS) \
+    FORMS(SA_REGISTER_FORM, kernel)     \
+    SIMT_KERNEL(kernel<sa_flat>)        \
+    SIMT_KERNEL(kernel<sa_nested>)
+#define SA_EVAL_REGISTER_PAIR(kernel, FORMS) \
+    FORMS(SA_REGISTER_FORM, kernel)          \
+    SIMT_KERNEL(kernel<sa_flat, sa_flat>)    \
+    SIMT_KERNEL(kernel<sa_nested, sa_nested>)
 
 /* Work is numbered by pieces: SA_EVAL_LANES neighbouring columns of a row each, rows in order of (n, c, y). */
 struct sa_pieces {

@@ -46,9 +46,75 @@ struct sa_eval_step {
 struct sa_eval_program {
     sa_eval_step step[SA_EVAL_STEPS];
     int8_t begin[SA_EVAL_GROUPS], end[SA_EVAL_GROUPS]; /* steps of a group; group 0 is the root's */
-    int8_t root[SA_EVAL_ROOTS];                        /* operand that holds a root's value after group 0 */
+    int8_t root[SA_EVAL_ROOTS];                        /* operand that holds a root's value after group 0; one root is both */
     int8_t slots, levels;
 };
+
+/* ------------------------------------------------------------------ signatures -------------------------------------- */
+
+/* What a step does, without its data, in one number: kind, encoding, window (square, without pads; SA_CODE_OTHER if it is not), its
+ * group, the group inside, and which steps are its operands (-1: none). The encoding counts for steps that read a slab. */
+enum { SA_CODE_OTHER = 15, SA_CODE_OPERAND_BITS = 5 };
+
+SA_HOST_DEVICE constexpr uint64_t sa_code_index(int number) /* -1 and up, in 5 bits */
+{
+    return (uint64_t)(number & 31);
+}
+SA_HOST_DEVICE constexpr uint64_t sa_step_code(int kind, int encoding, int kernel, int stride, int group, int inside, int a = -1,
+                                               int b = -1, int c = -1)
+{
+    return (uint64_t)kind | (uint64_t)encoding << 8 | (uint64_t)kernel << 12 | (uint64_t)stride << 16 | sa_code_index(group) << 20 |
+           sa_code_index(inside) << 25 | sa_code_index(a) << 30 | sa_code_index(b) << 35 | sa_code_index(c) << 40;
+}
+SA_HOST_DEVICE constexpr uint32_t sa_root_code(int first, int second)
+{
+    return (uint32_t)(sa_code_index(first) | sa_code_index(second) << SA_CODE_OPERAND_BITS);
+}
+SA_HOST_DEVICE constexpr int sa_code_number(uint64_t code, int shift) /* the -1 and up at a shift */
+{
+    return (int)(code >> shift & 31) == 31 ? -1 : (int)(code >> shift & 31);
+}
+SA_HOST_DEVICE constexpr int sa_code_kind(uint64_t code)
+{
+    return (int)(code & 255);
+}
+SA_HOST_DEVICE constexpr int sa_code_encoding(uint64_t code)
+{
+    return (int)(code >> 8 & 15);
+}
+SA_HOST_DEVICE constexpr int sa_code_kernel(uint64_t code)
+{
+    return (int)(code >> 12 & 15);
+}
+SA_HOST_DEVICE constexpr int sa_code_stride(uint64_t code)
+{
+    return (int)(code >> 16 & 15);
+}
+SA_HOST_DEVICE constexpr int sa_code_group(uint64_t code)
+{
+    return sa_code_number(code, 20);
+}
+SA_HOST_DEVICE constexpr int sa_code_inside(uint64_t code)
+{
+    return sa_code_number(code, 25);
+}
+SA_HOST_DEVICE constexpr int sa_code_operand(uint64_t code, int which)
+{
+    return sa_code_number(code, 30 + SA_CODE_OPERAND_BITS * which);
+}
+SA_HOST_DEVICE constexpr int sa_code_root(uint32_t roots, int which)
+{
+    return sa_code_number(roots, SA_CODE_OPERAND_BITS * which);
+}
+
+struct sa_eval_signature {
+    int count;
+    uint32_t roots;
+    uint64_t step[SA_EVAL_STEPS];
+};
+
+/* What a program does, without its data. */
+sa_eval_signature sa_eval_signature_of(const sa_eval_program *program);
 
 /* Flattens `count` sources (1 or SA_EVAL_ROOTS) of planes of one size. SA_UNSUPPORTED if they nest too deep or are too long. */
 sa_status sa_eval_compile(const sa_source *const *sources, int count, sa_eval_program *program);

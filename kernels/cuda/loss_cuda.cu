@@ -14,18 +14,18 @@ struct sa_row_loss {
 enum { NO_COLUMN = 0x7fffffff };
 
 /* The probability of each lane's label, from scores or from stored probabilities. */
-template <bool NESTED>
+template <class E>
 static __device__ __forceinline__ void label_probability(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
                                                          bool is_prob, const int (&label)[SA_EVAL_LANES], float *slots,
                                                          float (&prob)[SA_EVAL_LANES])
 {
     float max[SA_EVAL_LANES], sum[SA_EVAL_LANES] = {};
-    if (!is_prob) sa_channel_max<NESTED>(scores, pixels, classes, slots, max);
+    if (!is_prob) sa_channel_max<E>(scores, pixels, classes, slots, max);
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) prob[e] = 0.0f;
     for (int c = 0; c < classes; c++) {
         float value[SA_EVAL_LANES];
-        sa_channel<NESTED>(scores, pixels, c, slots, value);
+        sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) {
             if (!is_prob) {
@@ -41,17 +41,17 @@ static __device__ __forceinline__ void label_probability(const sa_eval_program &
 }
 
 /* Adds the lanes' pixels to a row's part. */
-template <bool NESTED>
+template <class S, class L>
 static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores, const sa_eval_program &labels,
                                                   const sa_lanes &pixels, const sa_loss_config &config, bool is_prob, float *slots,
                                                   sa_row_loss &row)
 {
     float value[SA_EVAL_LANES], prob[SA_EVAL_LANES];
     int label[SA_EVAL_LANES];
-    sa_channel<NESTED>(labels, pixels, 0, slots, value);
+    sa_channel<L>(labels, pixels, 0, slots, value);
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) label[e] = (int)value[e];
-    label_probability<NESTED>(scores, pixels, config.classes, is_prob, label, slots, prob);
+    label_probability<S>(scores, pixels, config.classes, is_prob, label, slots, prob);
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         bool kept = (pixels.valid >> e & 1) && !(config.has_ignore && label[e] == config.ignore_label);
@@ -69,7 +69,7 @@ static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores,
 }
 
 /* pieces: images and rows; per_row and count are not used. rows: (N, H). */
-template <bool NESTED>
+template <class S, class L>
 SA_KERNEL(sa_loss_rows_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
           const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces,
           const __grid_constant__ sa_loss_config config, bool is_prob, sa_row_loss *__restrict__ rows)
@@ -83,8 +83,7 @@ SA_KERNEL(sa_loss_rows_kernel, sa_eval_block, const __grid_constant__ sa_eval_pr
         if (number < count) {
             int n = pieces.range.image_begin + number / pieces.height, y = number % pieces.height;
             for (int x = lane; x < pieces.width; x += SA_ROW_LANES * SA_EVAL_LANES)
-                add_pixels<NESTED>(scores, labels, sa_row_lanes(n, 0, y, x, SA_ROW_LANES, pieces.width), config, is_prob, slots,
-                                   row);
+                add_pixels<S, L>(scores, labels, sa_row_lanes(n, 0, y, x, SA_ROW_LANES, pieces.width), config, is_prob, slots, row);
         }
         row.loss = sa_add_lanes(row.loss);
         for (int d = 1; d < SA_ROW_LANES; d *= 2) {
@@ -123,7 +122,7 @@ SA_KERNEL(sa_loss_finish_kernel, sa_eval_block, const sa_row_loss *__restrict__ 
     *divisor = d;
     *loss = (float)(sum / (double)d);
 }
-SA_EVAL_REGISTER(sa_loss_rows_kernel)
+SA_EVAL_REGISTER_PAIR(sa_loss_rows_kernel, SA_DENSE_PAIR_FORMS)
 SIMT_KERNEL(sa_loss_finish_kernel)
 
 size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width)
@@ -150,8 +149,8 @@ sa_status sa_cuda_softmax_loss(sa_device *device, const sa_softmax_loss_args *ar
     SA_TRY(sa_compile_one(&args->label, &labels));
     sa_pieces pieces = {{first, first + images, 0, 1}, label->height, label->width, 0, 0};
     sa_row_loss *row_losses = (sa_row_loss *)args->workspace.ptr;
-    SA_EVAL_LAUNCH(sa_loss_rows_kernel, {&scores, &labels}, sa_blocks_for((uint64_t)rows, SA_ROWS_AT_ONCE), 0, cuda->stream, scores,
-                   labels, pieces, args->config, args->is_prob, row_losses);
+    SA_EVAL_LAUNCH_PAIR(sa_loss_rows_kernel, SA_DENSE_PAIR_FORMS, scores, labels, sa_blocks_for((uint64_t)rows, SA_ROWS_AT_ONCE), 0,
+                        cuda->stream, scores, labels, pieces, args->config, args->is_prob, row_losses);
     SA_CUDA_TRY(sa_launch(sa_loss_finish_kernel, 1, 0, cuda->stream, row_losses, rows, label->height, first, (float)images,
                           args->config.normalize, (float *)args->loss.ptr, (float *)args->divisor.ptr, cuda->fault_device));
     return SA_OK;

@@ -14,20 +14,16 @@ static __device__ __forceinline__ uint16_t round_to_bf16(float value)
 static __device__ __forceinline__ void store_piece(const sa_slab &out, const sa_lanes &at, const float (&value)[SA_EVAL_LANES])
 {
     void *row = sa_slab_row(&out, at.n, at.c, at.y[0]);
-    float *target = (float *)row + at.x[0];
-    if (out.encoding == SA_F32 && at.valid == SA_ALL_LANES && ((size_t)target & 15) == 0) {
-        *(float4 *)target = make_float4(value[0], value[1], value[2], value[3]);
+    if (out.encoding == SA_F32) {
+        sa_store_lanes((float *)row, at, value);
         return;
     }
 #pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++) {
-        if (!(at.valid >> e & 1)) continue;
-        if (out.encoding == SA_F32) target[e] = value[e];
-        else ((uint16_t *)row)[at.x[e]] = round_to_bf16(value[e]);
-    }
+    for (int e = 0; e < SA_EVAL_LANES; e++)
+        if (at.valid >> e & 1) ((uint16_t *)row)[at.x[e]] = round_to_bf16(value[e]);
 }
 
-template <bool NESTED>
+template <class E>
 SA_KERNEL(sa_materialize_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab out)
 {
@@ -36,11 +32,11 @@ SA_KERNEL(sa_materialize_kernel, sa_eval_block, const __grid_constant__ sa_eval_
         sa_piece piece = sa_piece_at(pieces, i);
         sa_lanes at = sa_row_lanes(piece.n, piece.c, piece.y, piece.x, 1, pieces.width);
         float value[SA_EVAL_LANES];
-        sa_eval<NESTED>(program, at, slots, value);
+        sa_eval<E>(program, at, slots, value);
         store_piece(out, at, value);
     }
 }
-SA_EVAL_REGISTER(sa_materialize_kernel)
+SA_EVAL_REGISTER(sa_materialize_kernel, SA_MATERIALIZE_FORMS)
 
 sa_status sa_cuda_materialize_range(sa_cuda_device *device, const sa_range *range, const sa_source *source, const sa_slab *out)
 {
@@ -51,8 +47,8 @@ sa_status sa_cuda_materialize_range(sa_cuda_device *device, const sa_range *rang
     SA_TRY(sa_compile_one(source, &program));
     SA_TRY(sa_count_pieces(range, out->height, out->width, 1, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_materialize_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream, program,
-                   pieces, *out);
+    SA_EVAL_LAUNCH(sa_materialize_kernel, SA_MATERIALIZE_FORMS, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0,
+                   device->stream, program, pieces, *out);
     return SA_OK;
 }
 

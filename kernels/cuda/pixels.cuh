@@ -5,24 +5,24 @@
 #include "kernels/cuda/eval_launch.cuh"
 
 /* value = channel c of the source at the lanes' pixels. */
-template <bool NESTED>
+template <class E>
 __device__ __forceinline__ void sa_channel(const sa_eval_program &source, const sa_lanes &pixels, int c, float *slots,
                                            float (&value)[SA_EVAL_LANES])
 {
     sa_lanes at = pixels;
     at.c = c;
-    sa_eval<NESTED>(source, at, slots, value);
+    sa_eval<E>(source, at, slots, value);
 }
 
 /* max over the channels of the scores */
-template <bool NESTED>
+template <class E>
 __device__ __forceinline__ void sa_channel_max(const sa_eval_program &scores, const sa_lanes &pixels, int classes, float *slots,
                                                float (&max)[SA_EVAL_LANES])
 {
-    sa_channel<NESTED>(scores, pixels, 0, slots, max);
+    sa_channel<E>(scores, pixels, 0, slots, max);
     for (int c = 1; c < classes; c++) {
         float value[SA_EVAL_LANES];
-        sa_channel<NESTED>(scores, pixels, c, slots, value);
+        sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) max[e] = value[e] > max[e] ? value[e] : max[e];
     }

@@ -12,7 +12,7 @@ struct sa_best {
     int token[SA_EVAL_LANES];
 };
 
-template <bool NESTED>
+template <class E>
 static __device__ __forceinline__ void scan_windows(const sa_eval_program &program, const sa_window &w, int height, int width,
                                                     bool indexed, const sa_lanes &pooled, float *slots, sa_best &best)
 {
@@ -28,7 +28,7 @@ static __device__ __forceinline__ void scan_windows(const sa_eval_program &progr
                 bool inside = at.y[e] >= 0 && at.y[e] < height && at.x[e] >= 0 && at.x[e] < width;
                 if (inside && (pooled.valid >> e & 1)) at.valid |= 1u << e;
             }
-            sa_eval<NESTED>(program, at, slots, value);
+            sa_eval<E>(program, at, slots, value);
 #pragma unroll
             for (int e = 0; e < SA_EVAL_LANES; e++) {
                 if (!(at.valid >> e & 1) || !(value[e] > best.value[e])) continue;
@@ -37,6 +37,37 @@ static __device__ __forceinline__ void scan_windows(const sa_eval_program &progr
             }
         }
     }
+}
+
+/* Windows of 2x2 at stride 2 without pads, which lie side by side: the same, but rows are read at neighbouring columns. */
+template <class E>
+static __device__ __forceinline__ void scan_squares(const sa_eval_program &program, int height, int width, bool indexed,
+                                                    const sa_lanes &pooled, float *slots, sa_best &best)
+{
+    for (int u = 0; u < 2; u++) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) { /* SA_EVAL_LANES columns, two windows */
+            const int y = pooled.y[0] * 2 + u;
+            sa_lanes at = sa_row_lanes(pooled.n, pooled.c, y, pooled.x[0] * 2 + half * SA_EVAL_LANES, 1, y < height ? width : 0);
+            float value[SA_EVAL_LANES];
+#pragma unroll
+            for (int e = 0; e < SA_EVAL_LANES; e++)
+                if (!(pooled.valid >> (half * 2 + e / 2) & 1)) at.valid &= ~(1u << e);
+            sa_eval<E>(program, at, slots, value);
+#pragma unroll
+            for (int e = 0; e < SA_EVAL_LANES; e++) {
+                const int window = half * 2 + e / 2;
+                if (!(at.valid >> e & 1) || !(value[e] > best.value[window])) continue;
+                best.value[window] = value[e];
+                best.token[window] = indexed ? at.y[e] * width + at.x[e] : u * 2 + e % 2;
+            }
+        }
+    }
+}
+
+static __device__ __forceinline__ bool is_square(const sa_window &w)
+{
+    return w.kernel_h == 2 && w.kernel_w == 2 && w.stride_h == 2 && w.stride_w == 2 && w.pad_h == 0 && w.pad_w == 0;
 }
 
 /* Packed masks: threads of a word are neighbours (4 for 2 bits, 2 for 4 bits); all lanes of the warp call. */
@@ -56,18 +87,16 @@ static __device__ __forceinline__ void store_packed(const sa_slab &mask, const s
 static __device__ __forceinline__ void store_windows(const sa_slab &out, const sa_slab &mask, const sa_lanes &pooled,
                                                      const sa_best &best)
 {
-    float *row = (float *)sa_slab_row(&out, pooled.n, pooled.c, pooled.y[0]);
-    float *index = mask.at.ptr && mask.encoding == SA_F32 ? (float *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]) : nullptr;
+    sa_store_lanes((float *)sa_slab_row(&out, pooled.n, pooled.c, pooled.y[0]), pooled, best.value);
+    if (!mask.at.ptr || mask.encoding != SA_F32) return;
+    float index[SA_EVAL_LANES];
 #pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++) {
-        if (!(pooled.valid >> e & 1)) continue;
-        row[pooled.x[e]] = best.value[e];
-        if (index) index[pooled.x[e]] = (float)best.token[e];
-    }
+    for (int e = 0; e < SA_EVAL_LANES; e++) index[e] = (float)best.token[e];
+    sa_store_lanes((float *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]), pooled, index);
 }
 
 /* height, width: the plane below; pieces: of pooled rows, a multiple of 4 a row. */
-template <bool NESTED>
+template <class E>
 SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
           const __grid_constant__ sa_pieces pieces, sa_window window, int height, int width, const __grid_constant__ sa_slab out,
           const __grid_constant__ sa_slab mask)
@@ -87,12 +116,13 @@ SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_eval
             best.value[e] = -FLT_MAX;
             best.token[e] = none;
         }
-        scan_windows<NESTED>(program, window, height, width, indexed, pooled, slots, best);
+        if (is_square(window)) scan_squares<E>(program, height, width, indexed, pooled, slots, best);
+        else scan_windows<E>(program, window, height, width, indexed, pooled, slots, best);
         store_windows(out, mask, pooled, best);
         if (packed) store_packed(mask, pooled, best, active);
     }
 }
-SA_EVAL_REGISTER(sa_pool_forward_kernel)
+SA_EVAL_REGISTER(sa_pool_forward_kernel, SA_POOL_FORMS)
 
 static sa_status check_mask(const sa_pool_forward_args *args)
 {
@@ -113,7 +143,7 @@ sa_status sa_cuda_pool_forward(sa_device *device, const sa_pool_forward_args *ar
     SA_TRY(sa_compile_one(&args->x, &program));
     SA_TRY(sa_count_pieces(&args->range, args->out.height, args->out.width, 4, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_pool_forward_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, sa_cuda(device)->stream,
-                   program, pieces, args->window, x->height, x->width, args->out, args->mask);
+    SA_EVAL_LAUNCH(sa_pool_forward_kernel, SA_POOL_FORMS, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0,
+                   sa_cuda(device)->stream, program, pieces, args->window, x->height, x->width, args->out, args->mask);
     return SA_OK;
 }

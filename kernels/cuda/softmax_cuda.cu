@@ -6,32 +6,27 @@
 
 static __device__ __forceinline__ void load_piece(const sa_slab &slab, const sa_lanes &at, int c, float (&value)[SA_EVAL_LANES])
 {
-    const float *row = (const float *)sa_slab_row(&slab, at.n, c, at.y[0]);
-#pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++) value[e] = at.valid >> e & 1 ? row[at.x[e]] : 0.0f;
+    sa_load_lanes((const float *)sa_slab_row(&slab, at.n, c, at.y[0]), at, value);
 }
 
 static __device__ __forceinline__ void store_piece(const sa_slab &slab, const sa_lanes &at, int c,
                                                    const float (&value)[SA_EVAL_LANES])
 {
-    float *row = (float *)sa_slab_row(&slab, at.n, c, at.y[0]);
-#pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++)
-        if (at.valid >> e & 1) row[at.x[e]] = value[e];
+    sa_store_lanes((float *)sa_slab_row(&slab, at.n, c, at.y[0]), at, value);
 }
 
 /* out[c] = e^(score - max); sum = their sum */
-template <bool NESTED>
+template <class E>
 static __device__ __forceinline__ void store_exponentials(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
                                                           const sa_slab &out, float *slots, float (&sum)[SA_EVAL_LANES])
 {
     float max[SA_EVAL_LANES];
-    sa_channel_max<NESTED>(scores, pixels, classes, slots, max);
+    sa_channel_max<E>(scores, pixels, classes, slots, max);
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) sum[e] = 0.0f;
     for (int c = 0; c < classes; c++) {
         float value[SA_EVAL_LANES];
-        sa_channel<NESTED>(scores, pixels, c, slots, value);
+        sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) {
             value[e] = sa_expf(value[e] - max[e]);
@@ -41,7 +36,7 @@ static __device__ __forceinline__ void store_exponentials(const sa_eval_program 
     }
 }
 
-template <bool NESTED>
+template <class E>
 SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
           const __grid_constant__ sa_pieces pieces, int classes, const __grid_constant__ sa_slab prob)
 {
@@ -50,7 +45,7 @@ SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_prog
         sa_piece piece = sa_piece_at(pieces, i);
         sa_lanes pixels = sa_row_lanes(piece.n, 0, piece.y, piece.x, 1, pieces.width);
         float sum[SA_EVAL_LANES];
-        store_exponentials<NESTED>(scores, pixels, classes, prob, slots, sum);
+        store_exponentials<E>(scores, pixels, classes, prob, slots, sum);
         for (int c = 0; c < classes; c++) {
             float value[SA_EVAL_LANES];
             load_piece(prob, pixels, c, value);
@@ -73,7 +68,7 @@ static __device__ __forceinline__ void load_labels(const sa_loss_config &config,
     }
 }
 
-template <bool NESTED>
+template <class S, class L>
 SA_KERNEL(sa_softmax_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
           const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces,
           const __grid_constant__ sa_loss_config config, bool is_prob, const float *__restrict__ divisor,
@@ -86,11 +81,11 @@ SA_KERNEL(sa_softmax_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa
         sa_lanes pixels = sa_row_lanes(piece.n, 0, piece.y, piece.x, 1, pieces.width);
         float value[SA_EVAL_LANES], weight[SA_EVAL_LANES], sum[SA_EVAL_LANES] = {1.0f, 1.0f, 1.0f, 1.0f};
         int label[SA_EVAL_LANES];
-        sa_channel<NESTED>(labels, pixels, 0, slots, value);
+        sa_channel<L>(labels, pixels, 0, slots, value);
         load_labels(config, value, label, weight);
-        if (!is_prob) store_exponentials<NESTED>(scores, pixels, config.classes, out, slots, sum);
+        if (!is_prob) store_exponentials<S>(scores, pixels, config.classes, out, slots, sum);
         for (int c = 0; c < config.classes; c++) {
-            if (is_prob) sa_channel<NESTED>(scores, pixels, c, slots, value);
+            if (is_prob) sa_channel<S>(scores, pixels, c, slots, value);
             else load_piece(out, pixels, c, value);
 #pragma unroll
             for (int e = 0; e < SA_EVAL_LANES; e++) {
@@ -102,8 +97,8 @@ SA_KERNEL(sa_softmax_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa
         }
     }
 }
-SA_EVAL_REGISTER(sa_softmax_kernel)
-SA_EVAL_REGISTER(sa_softmax_loss_grad_kernel)
+SA_EVAL_REGISTER(sa_softmax_kernel, SA_DENSE_FORMS)
+SA_EVAL_REGISTER_PAIR(sa_softmax_loss_grad_kernel, SA_DENSE_PAIR_FORMS)
 
 sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
 {
@@ -116,8 +111,8 @@ sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
     SA_TRY(sa_compile_one(&args->x, &program));
     SA_TRY(sa_count_pixel_pieces(args->range.image_begin, args->range.image_end, args->prob.height, args->prob.width, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_softmax_kernel, {&program}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, sa_cuda(device)->stream, program,
-                   pieces, channels, args->prob);
+    SA_EVAL_LAUNCH(sa_softmax_kernel, SA_DENSE_FORMS, program, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0,
+                   sa_cuda(device)->stream, program, pieces, channels, args->prob);
     return SA_OK;
 }
 
@@ -133,8 +128,8 @@ sa_status sa_cuda_softmax_loss_grad(sa_device *device, const sa_softmax_loss_gra
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(out->image_begin, out->image_begin + out->images, out->height, out->width, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_EVAL_LAUNCH(sa_softmax_loss_grad_kernel, {&scores, &labels}, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0,
-                   sa_cuda(device)->stream, scores, labels, pieces, args->config, args->is_prob, (const float *)args->divisor.ptr,
-                   *out);
+    SA_EVAL_LAUNCH_PAIR(sa_softmax_loss_grad_kernel, SA_DENSE_PAIR_FORMS, scores, labels,
+                        sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, sa_cuda(device)->stream, scores, labels, pieces,
+                        args->config, args->is_prob, (const float *)args->divisor.ptr, *out);
     return SA_OK;
 }

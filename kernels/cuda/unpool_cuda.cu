@@ -37,7 +37,7 @@ SA_KERNEL(sa_scatter_positions_kernel, sa_eval_block, const __grid_constant__ sa
 }
 
 /* pieces: of the output's rows. program: the values of x, in the mask's shape, mask_width wide. */
-template <bool NESTED>
+template <class E>
 SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
           const __grid_constant__ sa_pieces pieces, int mask_width, const __grid_constant__ sa_slab out)
 {
@@ -56,10 +56,8 @@ SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_ev
             from.x[e] = position % mask_width;
             from.valid |= 1u << e;
         }
-        sa_eval<NESTED>(program, from, slots, value);
-#pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++)
-            if (at.valid >> e & 1) row[at.x[e]] = from.valid >> e & 1 ? value[e] : 0.0f;
+        sa_eval<E>(program, from, slots, value);
+        sa_store_lanes(row, at, value); /* 0 where nothing points */
     }
 }
 
@@ -100,7 +98,7 @@ SA_KERNEL(sa_unpool_gather_kernel, sa_eval_block, const __grid_constant__ sa_pie
 }
 SIMT_KERNEL(sa_scatter_clear_kernel)
 SIMT_KERNEL(sa_scatter_positions_kernel)
-SA_EVAL_REGISTER(sa_scatter_values_kernel)
+SA_EVAL_REGISTER(sa_scatter_values_kernel, SA_DENSE_FORMS)
 SIMT_KERNEL(sa_unpool_gather_kernel)
 
 sa_status sa_cuda_unpool_scatter(sa_device *device, const sa_unpool_scatter_args *args)
@@ -117,8 +115,8 @@ sa_status sa_cuda_unpool_scatter(sa_device *device, const sa_unpool_scatter_args
     SA_CUDA_TRY(sa_launch(sa_scatter_clear_kernel, sa_blocks_for(out.count, SA_EVAL_THREADS), 0, cuda->stream, out, args->out));
     SA_CUDA_TRY(sa_launch(sa_scatter_positions_kernel, sa_blocks_for(mask.count, SA_EVAL_THREADS), 0, cuda->stream, mask,
                           args->mask, args->out, cuda->fault_device));
-    SA_EVAL_LAUNCH(sa_scatter_values_kernel, {&program}, sa_blocks_for(out.count, SA_EVAL_THREADS), 0, cuda->stream, program, out,
-                   args->mask.width, args->out);
+    SA_EVAL_LAUNCH(sa_scatter_values_kernel, SA_DENSE_FORMS, program, sa_blocks_for(out.count, SA_EVAL_THREADS), 0, cuda->stream,
+                   program, out, args->mask.width, args->out);
     return SA_OK;
 }
 

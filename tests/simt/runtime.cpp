@@ -16,6 +16,7 @@
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -139,6 +140,25 @@ static Stub *find_kernel(const void *function)
     return &s;
 }
 
+/* SA_SIMT_LAUNCHES=FILE: how often each kernel was launched or recorded, written when the process ends. */
+static void count_launch(const std::string &kernel)
+{
+    static std::map<std::string, long> *counts;
+    static std::mutex mutex;
+    if (!getenv("SA_SIMT_LAUNCHES")) return;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (!counts) {
+        counts = new std::map<std::string, long>;
+        atexit([] {
+            FILE *file = fopen(getenv("SA_SIMT_LAUNCHES"), "w");
+            for (const auto &entry : *counts)
+                if (file) fprintf(file, "%s %ld\n", entry.first.c_str(), entry.second);
+            if (file) fclose(file);
+        });
+    }
+    ++(*counts)[kernel];
+}
+
 /* The cubin and the CPU body come from one source: their parameters have to agree. */
 static void compare_parameters(const Stub &stub)
 {
@@ -159,6 +179,7 @@ static cudaError_t launch(const Stub *stub, dim3 grid, dim3 block, void **argume
     if (!stub) return set_error(cudaErrorInvalidDeviceFunction);
     const Kernel *kernel = stub->kernel;
     compare_parameters(*stub);
+    count_launch(kernel->name);
     if (cudaError_t error = check_launch(stub->function, kernel->name.c_str(), grid, block, shared_bytes)) return error;
     if (!deferred(stream)) {
         run_grid({kernel->name.c_str(), grid, block, shared_bytes, kernel->call, kernel->body, arguments});

@@ -31,6 +31,9 @@ sa_window sa_parity_window(sa_parity *parity, int h, int w);
 int sa_parity_pooled(int size, int kernel, int stride, int pad);
 /* A mask of random window positions that lie inside the plane of height x width; some name none where the encoding can. */
 sa_slab sa_parity_mask(sa_parity *parity, const sa_window *window, int n, int c, int height, int width);
+/* The same in an encoding that can name each of the window's positions. */
+sa_slab sa_parity_mask_encoded(sa_parity *parity, sa_encoding encoding, const sa_window *window, int n, int c, int height,
+                               int width);
 /* A random tree of nodes over stored data, of at most `nodes` nodes and `nested` nodes of those that read elsewhere in a row. */
 void sa_parity_source(sa_parity *parity, sa_source *source, int n, int c, int h, int w, int nodes, int nested);
 /* Stored data: float32, or now and then another encoding. */
@@ -52,6 +55,8 @@ void sa_parity_run(sa_parity *parity, sa_op_kind kind, const sa_op_args *cpu_arg
                    const sa_parity_bounds *bounds);
 void sa_parity_print(const sa_parity *parity);
 
+/* `count` random cases of each source program that CUDA compiles into kernels. */
+void sa_parity_forms(sa_parity *parity, int count);
 /* `count` random cases of each convolution algorithm and direction, against the CPU's im2col. */
 void sa_parity_convolutions(sa_parity *parity, int count);
 

@@ -133,6 +133,7 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     a->workspace = sa_parity_workspace();
     sa_conv_request request = {.shape = s, .virtual_x = weight && !sa_source_is_dense_f32(&a->x), .gather_dx = a->gather};
     request.virtual_dy = !sa_source_is_dense_f32(&a->dy);
+    request.bias_gradient = weight && sa_parity_chance(p, 70); /* with and without room for its sums: the same bits */
     request.pass = data && weight ? SA_CONV_PASS_BACKWARD_BOTH : data ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
     request.out_channels_at_once = a->range.channel_end - a->range.channel_begin;
     sa_parity_bounds bounds = plan_workspaces(p, request, algorithm);

@@ -74,12 +74,18 @@ static int random_position(sa_parity *p, const sa_window *w, int py, int px, int
 
 sa_slab sa_parity_mask(sa_parity *parity, const sa_window *window, int n, int c, int height, int width)
 {
-    int positions = window->kernel_h * window->kernel_w,
-        ph = sa_parity_pooled(height, window->kernel_h, window->stride_h, window->pad_h);
-    int pw = sa_parity_pooled(width, window->kernel_w, window->stride_w, window->pad_w);
+    int positions = window->kernel_h * window->kernel_w;
     sa_encoding encoding = positions <= 4 && sa_parity_chance(parity, 50)    ? SA_MASK2
                            : positions <= 15 && sa_parity_chance(parity, 50) ? SA_MASK4
                                                                              : SA_F32;
+    return sa_parity_mask_encoded(parity, encoding, window, n, c, height, width);
+}
+
+sa_slab sa_parity_mask_encoded(sa_parity *parity, sa_encoding encoding, const sa_window *window, int n, int c, int height,
+                               int width)
+{
+    int ph = sa_parity_pooled(height, window->kernel_h, window->stride_h, window->pad_h);
+    int pw = sa_parity_pooled(width, window->kernel_w, window->stride_w, window->pad_w);
     sa_slab mask = sa_parity_slab(parity, encoding, n, c, ph, pw, false);
     memset(mask.at.ptr, 0, sa_slab_bytes(&mask));
     for (int plane = 0; plane < n * c; plane++) {

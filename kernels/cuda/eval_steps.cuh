@@ -1,0 +1,239 @@
+/* What each node computes, at SA_EVAL_LANES places a thread: the one definition of it on CUDA. The interpreter (eval.cuh) gives a
+ * step's kind, encoding and window as it finds them in the program, a compiled program (eval_compiled.cuh) as constants.
+ *
+ * Formulas are those of kernels/source.h in the same order, without contraction (nvcc -fmad=false), so values have the bits of the
+ * CPU's, but for powers other than 3/4. Threads do not communicate here: a kernel may call this in divergent code. */
+#ifndef SA_CUDA_EVAL_STEPS_CUH
+#define SA_CUDA_EVAL_STEPS_CUH
+
+#include "kernels/cuda/eval_program.cuh"
+#include "kernels/vector_math.h"
+
+/* The places: one image and channel, rows and columns a lane. Lanes whose bit of `valid` is 0 may lie outside: nothing is read for
+ * them and their values are 0. */
+struct sa_lanes {
+    int n, c;
+    int y[SA_EVAL_LANES], x[SA_EVAL_LANES];
+    unsigned valid;
+};
+
+enum { SA_ALL_LANES = (1 << SA_EVAL_LANES) - 1 };
+
+/* Lanes at columns x, x + stride, ... of one row, valid below `width`. */
+__device__ __forceinline__ sa_lanes sa_row_lanes(int n, int c, int y, int x, int stride, int width)
+{
+    sa_lanes at;
+    at.n = n, at.c = c, at.valid = 0;
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        at.y[e] = y;
+        at.x[e] = x + e * stride;
+        if (at.x[e] < width) at.valid |= 1u << e;
+    }
+    return at;
+}
+
+__device__ __forceinline__ size_t sa_data_row(const sa_eval_step &s, int n, int c, int y)
+{
+    size_t plane = (size_t)(n - s.data_image) * (size_t)s.data_channels + (size_t)(c - s.data_channel);
+    return plane * (size_t)s.data_height + (size_t)y;
+}
+
+/* value: 0 before, and after for lanes that are not valid. */
+__device__ __forceinline__ void sa_step_dense(int encoding, const sa_eval_step &s, const sa_lanes &at,
+                                              float (&value)[SA_EVAL_LANES])
+{
+    if (encoding == SA_F32) {
+        const float *data = (const float *)s.data;
+        const float *first = data + sa_data_row(s, at.n, at.c, at.y[0]) * (size_t)s.data_width + at.x[0];
+        bool quad = at.valid == SA_ALL_LANES && ((size_t)first & 15) == 0;
+#pragma unroll
+        for (int e = 1; e < SA_EVAL_LANES; e++) quad = quad && at.y[e] == at.y[0] && at.x[e] == at.x[0] + e;
+        if (quad) {
+            float4 v = *(const float4 *)first;
+            value[0] = v.x, value[1] = v.y, value[2] = v.z, value[3] = v.w;
+            return;
+        }
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++)
+            if (at.valid >> e & 1) value[e] = data[sa_data_row(s, at.n, at.c, at.y[e]) * (size_t)s.data_width + at.x[e]];
+        return;
+    }
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        if (!(at.valid >> e & 1)) continue;
+        size_t i = sa_data_row(s, at.n, at.c, at.y[e]) * (size_t)s.data_width + at.x[e];
+        if (encoding == SA_BF16) value[e] = sa_float_from_bits((uint32_t)((const uint16_t *)s.data)[i] << 16);
+        else value[e] = (float)((const uint8_t *)s.data)[i];
+    }
+}
+
+/* b^-beta */
+__device__ __forceinline__ float sa_negative_power(float b, float beta)
+{
+    if (beta == 0.75f) {
+        float root = sqrtf(b);
+        return 1.0f / (root * sqrtf(root));
+    }
+    return sa_expf(-beta * sa_logf(b));
+}
+
+/* Does the mask of window (py, px) of the step's slab point at (y, x)? */
+__device__ __forceinline__ bool sa_mask_points_at(int encoding, const sa_window &w, const sa_eval_step &s, int n, int c, int py,
+                                                  int px, int y, int x)
+{
+    size_t row = sa_data_row(s, n, c, py);
+    if (encoding == SA_F32) return ((const float *)s.data)[row * (size_t)s.data_width + px] == (float)(y * s.width + x);
+    int bits = encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits;
+    size_t words = (size_t)((s.data_width + per_word - 1) / per_word);
+    unsigned word = ((const unsigned *)s.data)[row * words + (size_t)(px / per_word)];
+    int code = (int)(word >> (bits * (px % per_word)) & ((1u << bits) - 1));
+    int dy = y - (py * w.stride_h - w.pad_h), dx = x - (px * w.stride_w - w.pad_w);
+    return code == dy * w.kernel_w + dx && dx >= 0 && dx < w.kernel_w;
+}
+
+/* The first window that reaches position `at` along an axis. */
+__device__ __forceinline__ int sa_first_window(int at, int kernel, int stride, int pad)
+{
+    int reach = at + pad - kernel + 1;
+    return reach <= 0 ? 0 : (reach + stride - 1) / stride;
+}
+
+/* The j-th place: lanes that read nothing there are not valid. */
+__device__ __forceinline__ void sa_place(int kind, int encoding, const sa_window &w, const sa_eval_step &s, const sa_lanes &at,
+                                         int j, sa_lanes &place)
+{
+    place = at;
+    if (kind == SA_NODE_CHANNEL_MIX) {
+        place.c = j;
+        return;
+    }
+    if (kind == SA_NODE_LRN_SCALE || kind == SA_NODE_LRN_GRAD) {
+        place.c = at.c - (s.channels_read - 1) / 2 + j;
+        if (place.c >= 0 && place.c < s.channels) return;
+        place.c = at.c; /* the steps inside read vectors by it */
+        place.valid = 0;
+        return;
+    }
+    int columns = (w.kernel_w + w.stride_w - 1) / w.stride_w;
+    place.valid = 0;
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        if (!(at.valid >> e & 1)) continue;
+        int py = sa_first_window(at.y[e], w.kernel_h, w.stride_h, w.pad_h) + j / columns;
+        int px = sa_first_window(at.x[e], w.kernel_w, w.stride_w, w.pad_w) + j % columns;
+        bool reaches =
+            py < s.data_height && px < s.data_width && py * w.stride_h - w.pad_h <= at.y[e] && px * w.stride_w - w.pad_w <= at.x[e];
+        if (!reaches || !sa_mask_points_at(encoding, w, s, at.n, at.c, py, px, at.y[e], at.x[e])) continue;
+        place.y[e] = py, place.x[e] = px;
+        place.valid |= 1u << e;
+    }
+}
+
+/* Adds the inside value of place j to the step's sum. */
+__device__ __forceinline__ void sa_collect(int kind, const sa_eval_step &s, const sa_lanes &at, int j, unsigned valid,
+                                           const float (&inside)[SA_EVAL_LANES], float (&sum)[SA_EVAL_LANES])
+{
+    float factor = kind == SA_NODE_CHANNEL_MIX ? s.vector[0][(size_t)j * (size_t)s.channels + (size_t)at.c] : 0.0f;
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        if (!(valid >> e & 1)) continue;
+        float v = inside[e];
+        if (kind == SA_NODE_UNPOOL) sum[e] = v;
+        else if (kind == SA_NODE_LRN_SCALE) sum[e] = sum[e] + v * v;
+        else if (kind == SA_NODE_CHANNEL_MIX) sum[e] = sum[e] + factor * v;
+        else /* POOL_GRAD, LRN_GRAD */ sum[e] = sum[e] + v;
+    }
+}
+
+/* value[e] = expression, for each lane e. Also for lanes that are not valid: whoever takes a root's value drops those. */
+#define SA_EACH_LANE(expression) _Pragma("unroll") for (int e = 0; e < SA_EVAL_LANES; e++) value[e] = (expression)
+
+/* A step that reads only at its own place. a, b, c: operands; value: in case of LRN_GRAD and LRN_SCALE the sum, out the result. */
+__device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, const sa_lanes &at, const float (&a)[SA_EVAL_LANES],
+                                             const float (&b)[SA_EVAL_LANES], const float (&c)[SA_EVAL_LANES],
+                                             float (&value)[SA_EVAL_LANES])
+{
+    switch ((sa_node_kind)kind) { /* all of them: g++ refuses a kind that is missing */
+    case SA_NODE_DENSE:           /* in sa_step_dense */
+    case SA_NODE_UNPOOL:          /* the sum is the value, as of the next two */
+    case SA_NODE_POOL_GRAD:
+    case SA_NODE_CHANNEL_MIX: break;
+    case SA_NODE_XHAT: {
+        const float mean = s.vector[0][at.c], inv_std = s.vector[1][at.c];
+        SA_EACH_LANE((a[e] - mean) * inv_std);
+        break;
+    }
+    case SA_NODE_AFFINE: {
+        const float gamma = s.vector[0][at.c], beta = s.vector[1][at.c];
+        SA_EACH_LANE(gamma * a[e] + beta);
+        break;
+    }
+    case SA_NODE_SCALE: {
+        const float factor = s.vector[0][at.c];
+        SA_EACH_LANE(factor * a[e]);
+        break;
+    }
+    case SA_NODE_BN_GRAD: {
+        const float factor = s.vector[0][at.c] * s.vector[1][at.c];
+        const float dgamma = s.vector[2][at.c] / s.number.bn_grad.count, dbeta = s.vector[3][at.c] / s.number.bn_grad.count;
+        SA_EACH_LANE(factor * ((b[e] - dbeta) - a[e] * dgamma));
+        break;
+    }
+    case SA_NODE_RELU: SA_EACH_LANE(a[e] > 0.0f ? a[e] : 0.0f); break;
+    case SA_NODE_RELU_GRAD: SA_EACH_LANE(a[e] > 0.0f ? b[e] : 0.0f); break;
+    case SA_NODE_ADD: SA_EACH_LANE(a[e] + b[e]); break;
+    case SA_NODE_LRN_SCALE: {
+        const float factor = s.number.lrn.alpha / (float)s.channels_read;
+        SA_EACH_LANE(s.number.lrn.k + factor * value[e]);
+        break;
+    }
+    case SA_NODE_LRN: SA_EACH_LANE(a[e] * sa_negative_power(b[e], s.number.lrn.beta)); break;
+    case SA_NODE_KINDS: /* SA_STEP_LRN_TERM */ SA_EACH_LANE(c[e] * a[e] * sa_negative_power(b[e], s.number.lrn.beta) / b[e]); break;
+    case SA_NODE_LRN_GRAD: {
+        const float factor = 2.0f * s.number.lrn.alpha * s.number.lrn.beta / (float)s.channels_read;
+        SA_EACH_LANE(c[e] * sa_negative_power(b[e], s.number.lrn.beta) - factor * a[e] * value[e]);
+        break;
+    }
+    case SA_NODE_DROPOUT: {
+        const uint32_t step = ((const sa_step_state *)s.vector[0])->step;
+        const uint64_t first = ((uint64_t)at.n * (uint64_t)s.channels + (uint64_t)at.c) * (uint64_t)s.height;
+        SA_EACH_LANE(sa_dropout_keep(s.number.dropout.seed, step,
+                                     (first + (uint64_t)at.y[e]) * (uint64_t)s.width + (uint64_t)at.x[e], s.number.dropout.ratio)
+                         ? a[e] * s.number.dropout.factor
+                         : 0.0f);
+        break;
+    }
+    }
+}
+
+/* Lanes of one row at neighbouring columns: in one access where that can be. row: the row's first element. */
+__device__ __forceinline__ void sa_store_lanes(float *row, const sa_lanes &at, const float (&value)[SA_EVAL_LANES])
+{
+    float *target = row + at.x[0];
+    if (at.valid == SA_ALL_LANES && ((size_t)target & 15) == 0) {
+        *(float4 *)target = make_float4(value[0], value[1], value[2], value[3]);
+        return;
+    }
+#pragma unroll
+    for (int e = 0; e < SA_EVAL_LANES; e++)
+        if (at.valid >> e & 1) target[e] = value[e];
+}
+__device__ __forceinline__ void sa_load_lanes(const float *row, const sa_lanes &at, float (&value)[SA_EVAL_LANES])
+{
+    const float *from = row + at.x[0];
+    if (at.valid == SA_ALL_LANES && ((size_t)from & 15) == 0) {
+        const float4 v = *(const float4 *)from;
+        value[0] = v.x, value[1] = v.y, value[2] = v.z, value[3] = v.w;
+        return;
+    }
+    SA_EACH_LANE(at.valid >> e & 1 ? from[e] : 0.0f);
+}
+
+/* A root's value, whose lanes that are not valid are 0. */
+__device__ __forceinline__ void sa_drop_invalid(unsigned valid, float (&value)[SA_EVAL_LANES])
+{
+    SA_EACH_LANE(valid >> e & 1 ? value[e] : 0.0f);
+}
+
+#endif
