@@ -281,11 +281,12 @@ static void print_figures(FILE *out, const sa_explanation *e)
 {
     const sa_caffe_memory *m = &e->caffe;
     char exact[SA_SIZE_TEXT_BYTES], first[SA_SIZE_TEXT_BYTES], total[SA_DECIMAL_TEXT_BYTES], line[SA_DECIMAL_TEXT_BYTES], text[512];
+    const char *forward =
+        e->net->test_phase ? "for a forward pass (the TEST phase)" : "for a forward pass (the net has no loss to train by)";
     bool plain = !e->solver || (!strcmp(e->solver, "SGD") && !e->l1_decay);
     fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
     fprintf(out, "it allocates      %s bytes %s%s%s%s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, exact),
-            e->trains ? "to train the net" : "for a forward pass (the net has no loss to train by)",
-            e->trains && !plain ? " by " : "", e->trains && !plain ? e->solver : "",
+            e->trains ? "to train the net" : forward, e->trains && !plain ? " by " : "", e->trains && !plain ? e->solver : "",
             e->trains && e->l1_decay ? " with L1 decay" : "");
     print_test_nets(out, e);
     fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",

@@ -90,7 +90,8 @@ static int64_t interpolate(point low, point other, size_t capacity, int64_t high
 static point search(const curve *c, point sure, size_t capacity)
 {
     bool fits = sure.bytes <= capacity;
-    point low = fits ? sure : (point){0}, other = fits ? (point){0} : sure;
+    const point origin = {0};
+    point low = fits ? sure : origin, other = fits ? origin : sure;
     int64_t high = fits ? c->most + 1 : sure.size;
     for (int round = 0; high - low.size > 1; round++) {
         bool line = round % 3 != 2 || high > c->most;

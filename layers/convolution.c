@@ -3,6 +3,8 @@
 #include "layers/emit.h"
 #include "layers/layer_common.h"
 
+#include <string.h>
+
 enum { MIX_CHANNELS_MAX = 16 }; /* with more, the mix costs more than a matrix product */
 
 typedef struct conv_config {
@@ -233,3 +235,43 @@ const sa_layer_type sa_layer_convolution = {
     .emit_backward = emit_backward,
     .bottom_grad_source = bottom_grad_source,
 };
+
+/* ---- of forks: one filter per channel, whatever `group` says ---- */
+
+static sa_status depthwise_setup(sa_layer *layer, sa_blob *blobs)
+{
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    ((conv_config *)layer->config)->param.group = blobs[layer->bottom[0]].shape.dim[1];
+    return setup(layer, blobs);
+}
+
+/* On a GPU their kernels take no columns. */
+static int depthwise_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    int count = caffe_buffers(layer, blobs, list);
+    for (int i = 0; i < count; i++)
+        if (!strcmp(list[i].suffix, "column")) list[i].gpu_bytes = 0;
+    return count;
+}
+
+#define DEPTHWISE(symbol, text)                      \
+    const sa_layer_type symbol = {                   \
+        .name = (text),                              \
+        .config_field = "convolution_param",         \
+        .config_table = sa_conv_fields,              \
+        .config_bytes = sizeof(conv_config),         \
+        .config_init = config_init,                  \
+        .min_bottoms = 1,                            \
+        .max_bottoms = 1,                            \
+        .min_tops = 1,                               \
+        .max_tops = 1,                               \
+        .grad_bottoms = 1,                           \
+        .grad_tops = 1,                              \
+        .accounted_only = true,                      \
+        .caffe_all_top_diffs = true,                 \
+        .setup = depthwise_setup,                    \
+        .caffe_touched_diffs = sa_caffe_touches_all, \
+        .caffe_buffers = depthwise_buffers,          \
+    }
+DEPTHWISE(sa_layer_depthwise_convolution, "DepthwiseConvolution");
+DEPTHWISE(sa_layer_convolution_depthwise, "ConvolutionDepthwise");

@@ -46,7 +46,7 @@ void sa_filler_param_init(void *param)
 }
 
 const sa_field sa_shape_fields[] = {
-    SA_F_REPEATED_RANGE(sa_shape_param, dim, count, "dim", INT32, 1, INT32_MAX),
+    SA_F_AXES(sa_shape_param, dim, count, "dim", 1),
     SA_F_END,
 };
 

@@ -31,6 +31,15 @@ typedef struct sa_filler_param {
 extern const sa_field sa_filler_fields[];
 void sa_filler_param_init(void *param);
 
+/* A row of a shape's axes. */
+#define SA_F_AXES(S, member, count, text, least)                                                                              \
+    {                                                                                                                         \
+        .name = (text), .type = SA_FIELD_INT32, .offset = offsetof(S, member), .element_bytes = sizeof(((S *)0)->member[0]),  \
+        .element_max = (int32_t)(sizeof(((S *)0)->member) / sizeof(((S *)0)->member[0])), .count_offset = offsetof(S, count), \
+        .bounded = true, .low = (least), .high = INT32_MAX,                                                                   \
+        .limit_note = "blobs of more than 4 axes (N x C x H x W), those of 3-D nets, are not supported"                       \
+    }
+
 /* `shape { dim: 1 dim: 3 }`, 0 to 4 axes, each at least 1 */
 typedef struct sa_shape_param {
     int32_t dim[4];

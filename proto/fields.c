@@ -204,6 +204,9 @@ static sa_status decode_field(const decoder *d, const sa_proto_field *field, con
         return SA_OK;
     }
     int32_t *count = (void *)(out + row->count_offset);
+    if (*count >= row->element_max && row->limit_note)
+        DECODER_FAIL(d, field, SA_UNSUPPORTED, "'%s' is given more than %d times: %s", field->name, (int)row->element_max,
+                     row->limit_note);
     if (*count >= row->element_max)
         DECODER_FAIL(d, field, SA_PARSE, "'%s' is given more than %d times, the limit here", field->name, (int)row->element_max);
     SA_TRY(decode_value(d, field, row, out + row->offset + (size_t)*count * row->element_bytes));

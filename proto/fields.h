@@ -44,6 +44,7 @@ typedef struct sa_field {
     const sa_enum_name *names;      /* ENUM, CHOICE */
     const struct sa_field *message; /* MESSAGE: its table */
     const char *note;               /* REFUSED: why; bounded: why other values are SA_UNSUPPORTED (NULL: they are SA_PARSE) */
+    const char *limit_note;         /* repeated: why no more are taken, SA_UNSUPPORTED; NULL: more are SA_PARSE */
     bool bounded;                   /* numbers and BOOL: low <= value <= high is required; both are inclusive */
     double low, high;
     bool discarded; /* checked, then dropped: no offset; may repeat */

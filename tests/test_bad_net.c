@@ -51,9 +51,9 @@ static const bad_net rows[] = {
     {SA_UNSUPPORTED, LAYER("r", "LSTM", FROM("data", "r"), ""),
      "2: layer 'r' (LSTM): LSTM is a layer type of Caffe that segarena does not support"},
     {SA_UNSUPPORTED,
-     CONV("c", "dta", "") LAYER("n", "Normalize", FROM("c", "n"), "norm_param { }") LAYER("x", "Xyzzy", FROM("n", "x"), "")
+     CONV("c", "dta", "") LAYER("n", "Proposal", FROM("c", "n"), "norm_param { }") LAYER("x", "Xyzzy", FROM("n", "x"), "")
          LAYER("p", "PriorBox", FROM("x", "p"), ""),
-     "3: layer 'n' (Normalize): Normalize is a layer type of Caffe forks that segarena does not support; 2 more are not "
+     "3: layer 'n' (Proposal): Proposal is a layer type of Caffe forks that segarena does not support; 2 more are not "
      "supported: line 4 'x' (Xyzzy), line 5 'p' (PriorBox)"},
     {SA_UNSUPPORTED, LAYER("d", "Data", "top: 'd'", "data_param { source: 'x' batch_size: 4 }"),
      "2: layer 'd' (Data): the shape of 'd' is not known: 'x' is a LevelDB database, which is not read (LMDB is); give it with "

@@ -245,6 +245,8 @@ layer { name: "prob" type: "Softmax" bottom: "c" top: "prob" }
 NET
 expect 0 'bytes for a forward pass' explain deploy.prototxt
 expect 0 '^The same forward pass in one arena' explain deploy.prototxt
+expect 0 'bytes for a forward pass \(the TEST phase\)' explain net.prototxt --phase test
+expect 0 '"trains":.*false' explain solver.prototxt --phase test --json
 expect 0 'everything a forward pass needs' plan deploy.prototxt
 expect 0 'bytes to train the net' explain net.prototxt
 expect 0 '^The same training step in one arena' explain net.prototxt
@@ -261,6 +263,12 @@ test_net=$("$segarena" explain net.prototxt --json | sed -n 's/.*"caffe_test_net
 expect 0 '^verdict: fits only just: .* which fits$' explain tester.prototxt --capacity $((total + test_net))
 expect 0 '^verdict: fits only just: .* which does not fit$' explain tester.prototxt --capacity $((total + test_net - 1))
 expect 0 'the smallest found' explain net.prototxt --capacity 1
+expect 0 '^largest batch that fits: [0-9]+ in Caffe, [0-9]+ by --strategy' explain net.prototxt --capacity 8g
+expect 0 '^Layer by layer' explain net.prototxt --layers
+expect 0 '^Caffe +[0-9]+' fit net.prototxt --capacity 1GiB
+expect 0 '"largest_batch":' fit tester.prototxt --capacity 1GiB --json
+expect 2 '--capacity SIZE is needed' fit net.prototxt
+expect 2 'TYPE=identity or TYPE=input' explain net.prototxt --treat x
 expect 1 'too small; the smallest found is' plan net.prototxt --budget 1
 
 # What is planned for N threads is what N threads take.

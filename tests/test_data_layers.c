@@ -76,6 +76,22 @@ static void databases_say_their_shapes(void **state)
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) expect_shapes(ROWS[i].layer, &options, ROWS[i].shapes, false);
 }
 
+static void a_database_that_is_cut_off_is_told(void **state)
+{
+    (void)state;
+    static const char layer[] = DATA("cut", "", "");
+    char name[1100];
+    size_t byte_count;
+    sa_net *net;
+    snprintf(name, sizeof name, "%s/db_raw/data.mdb", databases);
+    char *bytes = read_bytes(name, &byte_count);
+    if (system("mkdir cut")) fail();
+    write_bytes("cut/data.mdb", bytes, byte_count - 4096);
+    free(bytes);
+    assert_int_equal(load(layer, NULL, &net), SA_UNSUPPORTED);
+    assert_true(strstr(sa_error_message(), "is cut off") || strstr(sa_error_message(), "cannot read LMDB"));
+}
+
 /* Measured in Caffe: 4 x 9216 + 4 x 16 bytes for this layer, 2304 more for the mean. */
 static void prefetched_batches_and_the_mean_count(void **state)
 {
@@ -179,6 +195,7 @@ int main(void)
         cmocka_unit_test(lists_and_parameters_say_shapes),
         cmocka_unit_test(what_is_not_known_is_asked_for),
         cmocka_unit_test(prefetched_batches_and_the_mean_count),
+        cmocka_unit_test(a_database_that_is_cut_off_is_told),
         cmocka_unit_test(databases_say_their_shapes),
     };
     return cmocka_run_group_tests(tests, enter, scratch_leave);

@@ -58,6 +58,23 @@ static sa_status read_first(const char *path, MDB_txn *transaction, sa_datum_inf
     return status;
 }
 
+/* Pages behind the end of a cut file would be a bus error. */
+static sa_status check_length(const char *path, MDB_env *environment)
+{
+    MDB_envinfo info;
+    MDB_stat pages;
+    struct stat file;
+    mdb_filehandle_t handle;
+    int error = mdb_env_info(environment, &info);
+    if (!error) error = mdb_env_stat(environment, &pages);
+    if (!error) error = mdb_env_get_fd(environment, &handle);
+    if (error || fstat(handle, &file) != 0) SA_FAIL(SA_IO, "%s: cannot be looked at", path);
+    if ((uint64_t)file.st_size / pages.ms_psize <= info.me_last_pgno)
+        SA_FAIL(SA_PARSE, "%s: the database is cut off: %lld bytes of its %zu pages", path, (long long)file.st_size,
+                info.me_last_pgno + 1);
+    return SA_OK;
+}
+
 /* Caffe's databases are folders; no lock is taken, so that the folder may be read-only. */
 sa_status sa_lmdb_first_datum(const char *path, sa_datum_info *info)
 {
@@ -67,10 +84,10 @@ sa_status sa_lmdb_first_datum(const char *path, sa_datum_info *info)
     if (stat(path, &folder) == 0 && !S_ISDIR(folder.st_mode)) SA_FAIL(SA_IO, "%s: not a folder, which an LMDB database is", path);
     if (mdb_env_create(&environment)) SA_FAIL(SA_NOMEM, "%s: no memory to open it", path);
     int error = mdb_env_open(environment, path, MDB_RDONLY | MDB_NOLOCK, 0);
-    if (!error) error = mdb_txn_begin(environment, NULL, MDB_RDONLY, &transaction);
-    sa_status status = SA_OK;
+    sa_status status = error ? SA_OK : check_length(path, environment);
+    if (!error && status == SA_OK) error = mdb_txn_begin(environment, NULL, MDB_RDONLY, &transaction);
     if (error) status = sa_error_set(SA_IO, "cannot open the database '%s': %s", path, mdb_strerror(error));
-    else status = read_first(path, transaction, info);
+    else if (status == SA_OK) status = read_first(path, transaction, info);
     if (transaction) mdb_txn_abort(transaction);
     mdb_env_close(environment);
     return status;

@@ -64,7 +64,7 @@ typedef struct reshape_param {
 } reshape_param;
 
 static const sa_field reshape_shape_fields[] = {
-    SA_F_REPEATED_RANGE(reshape_param, dim, dim_count, "dim", INT32, -1, INT32_MAX),
+    SA_F_AXES(reshape_param, dim, dim_count, "dim", -1),
     SA_F_END,
 };
 
