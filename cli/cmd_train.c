@@ -22,6 +22,7 @@ static volatile sig_atomic_t stop_signal;
 
 /* Read by the handler; what it says of the last snapshot is as new as the last step. */
 static const sa_train_result *running;
+static const char *resumed_from; /* NULL: from nothing */
 
 static void say(const char *text)
 {
@@ -32,11 +33,14 @@ static void say(const char *text)
 /* Ctrl-C is answered at once, by what a handler may call: write. */
 static void answer(bool again)
 {
-    const char *snapshot = running ? running->snapshot : "";
+    bool none_yet = !running || !running->snapshot[0];
+    const char *snapshot = none_yet ? resumed_from ? resumed_from : "" : running->snapshot;
     say(isatty(STDERR_FILENO) ? "\r\033[K" : "");
     say(again ? "segarena train: stopped at once; kept: "
               : "segarena train: finishing this step, then stopping; Ctrl-C again stops now, with ");
-    say(snapshot[0] ? "the snapshot " : again ? "nothing, no snapshot was written yet" : "no snapshot written yet");
+    say(snapshot[0] ? none_yet ? "the snapshot that this run resumed from, " : "the snapshot "
+        : again     ? "nothing, no snapshot was written yet"
+                    : "no snapshot written yet");
     say(snapshot);
     say("\n");
 }
@@ -90,6 +94,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");
         if (o->weights && o->resume) argp_error(state, "--weights and --resume: a resumed run has its parameters already");
         if (o->strategy && o->budget_bytes > 0) argp_error(state, "--strategy and --budget: one or the other");
+        o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -118,9 +123,23 @@ static const struct argp_option OPTIONS[] = {
 
 static sa_status check_files(const sa_train_options *o)
 {
+    SA_TRY(sa_cli_net_expect(o->solver, "_solver"));
     SA_TRY(sa_file_kind_expect("train", o->solver, SA_FILE_SOLVER));
+    if (o->weights) SA_TRY(sa_file_kind_expect("train", o->weights, SA_FILE_WEIGHTS));
     if (sa_solver_file_tests(o->solver)) sa_cli_note("train", "test_iter and test_interval are not done yet: no tests are run");
     return o->resume ? sa_file_kind_expect("train", o->resume, SA_FILE_SNAPSHOT) : SA_OK;
+}
+
+/* What ended the run, in words. */
+static const char *stop_text(int signal_number)
+{
+    switch (signal_number) {
+    case SIGINT: return "interrupted (Ctrl-C)";
+    case SIGTERM: return "stopped by SIGTERM";
+    case SIGHUP: return "stopped by SIGHUP (the terminal is gone)";
+    case SIGPIPE: return "stopped by SIGPIPE (nobody reads the output any more)";
+    default: return "stopped";
+    }
 }
 
 int sa_cmd_train(int argc, char **argv)
@@ -138,13 +157,14 @@ int sa_cmd_train(int argc, char **argv)
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     options.log = options.json ? stderr : stdout;
     memset(&result, 0, sizeof result);
+    resumed_from = options.resume;
     catch_signals(&result);
     if (check_files(&options) != SA_OK || sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
     sa_cli_note("train", result.note);
     if (options.json) sa_train_print_json(stdout, &options, &result);
     else sa_train_print_summary(stdout, &result);
     if (result.stopped)
-        fprintf(stderr, "segarena train: stopped by %s after step %llu of %llu; %s%s\n", strsignal((int)stop_signal),
+        fprintf(stderr, "segarena train: %s after step %llu of %llu; %s%s\n", stop_text((int)stop_signal),
                 (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
                 result.snapshot[0] ? "--resume goes on from " : "no snapshot was written", result.snapshot);
     if (result.snapshot_problem[0])

@@ -1,5 +1,6 @@
 /* `segarena weights FILE`: what a weights file holds, and conversion between the formats. */
 #include "cli/commands.h"
+#include "cli/file_kind.h"
 #include "core/size_text.h"
 #include "data/weights/weights.h"
 #include "report/json_text.h"
@@ -141,6 +142,7 @@ static sa_status run(const weights_options *o)
     sa_weights_format format;
     sa_weights *weights = NULL;
     if (o->convert) SA_TRY(sa_weights_format_of(o->convert, &format));
+    SA_TRY(sa_file_kind_expect("weights", o->file, SA_FILE_WEIGHTS));
     SA_TRY(sa_weights_read(o->file, &weights));
     sa_status status = o->convert ? sa_weights_write(o->convert, weights) : SA_OK;
     if (status == SA_OK) status = o->json ? print_json(o, weights) : print_table(o, weights);

@@ -209,10 +209,18 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
             snprintf(text, bytes, "segarena train %s trains by it", path);
         else snprintf(text, bytes, "its net is \"%s\": segarena %s takes that; segarena train %s trains by it", net, command, path);
         return;
-    case SA_FILE_SNAPSHOT: snprintf(text, bytes, "segarena train SOLVER.prototxt --resume %s goes on from it", path); return;
+    case SA_FILE_SNAPSHOT:
+        snprintf(text, bytes, "segarena train SOLVER.prototxt --resume %s goes on from it, segarena weights %s lists what is in it",
+                 path, path);
+        return;
     case SA_FILE_PLACEMENT: snprintf(text, bytes, "segarena place %s --capacity SIZE solves it", path); return;
     case SA_FILE_CAFFEMODEL:
-    case SA_FILE_SAFETENSORS: snprintf(text, bytes, "the net that the weights belong to is a prototxt"); return;
+    case SA_FILE_SAFETENSORS:
+        snprintf(
+            text, bytes,
+            "segarena weights %s lists them, segarena train SOLVER.prototxt --weights %s starts from them; the net is a prototxt",
+            path, path);
+        return;
     case SA_FILE_SOLVERSTATE: snprintf(text, bytes, "segarena goes on from snapshots of its own only (train --resume)"); return;
     case SA_FILE_IMAGE:
     case SA_FILE_NPY:
@@ -224,15 +232,22 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
     case SA_FILE_ARCHIVE: snprintf(text, bytes, "unpack it first"); return;
     case SA_FILE_FOLDER: snprintf(text, bytes, "name a file in it"); return;
     case SA_FILE_HDF5: snprintf(text, bytes, "segarena reads none"); return;
+    case SA_FILE_WEIGHTS:
     case SA_FILE_UNKNOWN: snprintf(text, bytes, "nothing is known of it"); return;
     }
+}
+
+static bool is_wanted(sa_file_kind kind, sa_file_kind wanted)
+{
+    bool weights = kind == SA_FILE_CAFFEMODEL || kind == SA_FILE_SAFETENSORS || kind == SA_FILE_SNAPSHOT;
+    return kind == wanted || kind == SA_FILE_UNKNOWN || (wanted == SA_FILE_WEIGHTS && weights);
 }
 
 sa_status sa_file_kind_expect(const char *command, const char *path, sa_file_kind wanted)
 {
     char advice[1536];
     sa_file_kind kind = sa_file_kind_of(path);
-    if (kind == wanted || kind == SA_FILE_UNKNOWN) return SA_OK;
+    if (is_wanted(kind, wanted)) return SA_OK;
     advise(command, path, kind, advice, sizeof advice);
     SA_FAIL(SA_INVALID, "%s is %s, not %s; %s", path, sa_file_kind_name(kind), sa_file_kind_name(wanted), advice);
 }

@@ -24,7 +24,8 @@
     X(ARCHIVE, "a compressed file")                               \
     X(PLACEMENT, "a placement problem (CSV)")                     \
     X(JSON, "a JSON document")                                    \
-    X(PAGE, "an HTML page")
+    X(PAGE, "an HTML page")                                       \
+    X(WEIGHTS, "a weights file") /* any of CAFFEMODEL, SAFETENSORS, SNAPSHOT; only to be expected */
 
 typedef enum sa_file_kind {
 #define SA_FILE_KIND_ENUM(name, text) SA_FILE_##name,

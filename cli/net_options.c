@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
+#include "cli/shipped_nets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +101,7 @@ static const struct argp_option OPTIONS[] = {
 
 const struct argp sa_cli_net_argp = {OPTIONS, parse, NULL, NULL, NULL, NULL, NULL};
 
-/* More threads than cores is allowed, so that a plan for another machine can be made. */
-static void note_threads(const char *command, const sa_device *device, int threads)
+void sa_cli_note_threads(const char *command, const sa_device *device, int threads)
 {
     char note[160];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -150,9 +150,10 @@ sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_ne
     options.shapes_assumed = &sizes_assumed;
     sa_device *opened;
     if (assumed) *assumed = false;
+    SA_TRY(sa_cli_net_expect(path, ""));
     SA_TRY(sa_file_kind_expect(command, path, SA_FILE_NET));
     SA_TRY(sa_device_open(o->device, o->threads, &opened));
-    note_threads(command, opened, o->threads);
+    sa_cli_note_threads(command, opened, o->threads);
     sa_status status = sa_net_load(path, &options, net);
     if (assumed) *assumed = sizes_assumed;
     if (status != SA_OK) {

@@ -5,10 +5,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { LINE_BYTES = 512 };
 
-/* "labels 0..11 (12 different ones), 255 is ignored" */
+/* "labels 0..11 (12 classes seen), 255 is ignored" */
 static void label_text(const sa_data_survey *s, char *text, size_t size)
 {
     int low = 256, high = -1, seen = 0;
@@ -24,7 +26,7 @@ static void label_text(const sa_data_survey *s, char *text, size_t size)
     }
     if (s->labels_read < s->entries) snprintf(some, sizeof some, " in the first %zu", s->labels_read);
     if (seen == 0) snprintf(text, size, "no class%s%s", some, ignored);
-    else snprintf(text, size, "labels %d..%d (%d different ones%s)%s", low, high, seen, some, ignored);
+    else snprintf(text, size, "labels %d..%d (%d class%s seen%s)%s", low, high, seen, seen == 1 ? "" : "es", some, ignored);
 }
 
 static void tell_found(const sa_net *net, const char *layer, const sa_data_survey *s, FILE *out)
@@ -61,15 +63,49 @@ static sa_status refuse(const sa_data_survey *s, FILE *out)
     SA_FAIL(SA_INVALID, "%s: %zu of %zu entries cannot be used; the first: %s", s->list, s->bad_entries, s->entries, first);
 }
 
-sa_status sa_train_look_at_data(const sa_net *net, const sa_feed *feed, FILE *out)
+/* A long look shows how far it is, and a signal ends it. */
+typedef struct looker {
+    FILE *out; /* NULL: nothing is shown */
+    const volatile sig_atomic_t *stop;
+    double next_s; /* when a line is due; 0: not known yet */
+    bool live, shown;
+} looker;
+
+/* Half a second after the first call, then four times a second on a terminal and every 5 s in a log. */
+static bool due(looker *l)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double now_s = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    bool first = l->next_s == 0, is_due = !first && now_s >= l->next_s;
+    if (first) l->next_s = now_s + 0.5;
+    if (is_due) l->next_s = now_s + (l->live ? 0.25 : 5.0);
+    return is_due;
+}
+
+static bool look(void *context, size_t done, size_t entries)
+{
+    looker *l = context;
+    if (l->stop && *l->stop) return false;
+    if (!l->out || !due(l)) return true;
+    fprintf(l->out, "%sdata   looking at the list: entry %zu of %zu%s", l->live ? "\r\033[K" : "", done + 1, entries,
+            l->live ? "" : "\n");
+    fflush(l->out);
+    l->shown = true;
+    return true;
+}
+
+sa_status sa_train_look_at_data(const sa_net *net, const sa_feed *feed, const volatile sig_atomic_t *stop, FILE *out)
+{
+    looker view = {.out = out, .stop = stop, .live = out && isatty(fileno(out)) == 1};
     char warning[SA_LABEL_WARNING_BYTES];
     if (sa_net_single_class_warning(net, warning) && out) fprintf(out, "warning: %s\n", warning);
     if (sa_feed_is_synthetic(feed) && out) fprintf(out, "data   synthetic scenes: the net names no files\n");
     for (int i = 0; i < sa_feed_list_count(feed); i++) {
-        sa_data_survey survey;
+        sa_data_survey survey = {.look = look, .look_context = &view};
         const char *layer;
         sa_status status = sa_feed_survey(feed, i, &layer, &survey);
+        if (view.live && view.shown) fputs("\r\033[K", out);
         if (status == SA_OK && survey.bad_entries > 0) status = refuse(&survey, out);
         if (status == SA_OK && out) {
             tell_found(net, layer, &survey, out);

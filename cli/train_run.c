@@ -3,9 +3,11 @@
 
 #include "cli/budget_option.h"
 #include "cli/commands.h"
+#include "cli/net_options.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
 #include "cli/session_weights.h"
+#include "cli/strategy_notes.h"
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
@@ -129,6 +131,9 @@ static sa_status open_session(trainer *t)
     r->threads = t->device->threads;
     r->predicted_bytes = sa_session_layout(t->session)->plan.peak_bytes;
     r->arena_bytes = sa_session_arena_bytes(t->session);
+    if (t->options->progress && t->options->strategy_given)
+        SA_TRY(sa_preset_note_same("train", &r->strategy, sa_session_layout(t->session)->program, t->net, t->device,
+                                   &options.program));
     for (int b = 0; b < t->net->blob_count && r->batch == 0; b++)
         if (t->net->layer[t->net->blob[b].producer].type->is_input) r->batch = t->net->blob[b].shape.dim[0];
     return SA_OK;
@@ -154,14 +159,17 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(sa_train_state_create(t->net, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
-    SA_TRY(sa_train_look_at_data(t->net, t->feed, o->progress));
+    SA_TRY(sa_train_look_at_data(t->net, t->feed, o->stop, o->progress));
     if (o->resume) SA_TRY(sa_feed_restore(t->feed, from.position));
     t->result->synthetic = sa_feed_is_synthetic(t->feed);
     const char *device = o->device ? o->device : t->solver.solver_mode == SA_SOLVER_CPU ? "cpu" : "auto";
     SA_TRY(sa_device_open(device, o->threads, &t->device));
+    if (o->progress) sa_cli_note_threads("train", t->device, o->threads);
+    if (o->progress && o->budget_bytes == 0) sa_strategy_notes("train", o->strategy, t->net);
     if (o->budget_bytes > 0) SA_TRY(choose_for_budget(t, costs));
     SA_TRY(open_session(t));
     t->snapshots.options = o;
+    t->snapshots.progress = &t->progress;
     t->snapshots.solver = &t->solver;
     t->snapshots.state = t->state;
     t->snapshots.session = t->session;
@@ -343,6 +351,9 @@ static void begin_progress(trainer *t)
     size_t ops = sa_session_layout(t->session)->program->op_count;
     fprintf(t->options->progress, "plan   %s: arena %s bytes, %zu ops in a step, batch %d, on %s with %d threads\n",
             r->strategy.name, sa_size_format_exact(r->arena_bytes, size), ops, r->batch, r->device, r->threads);
+    if (!t->options->save_weights && !sa_train_snapshots_last_wanted(t->options, &t->solver))
+        sa_cli_note("train", "nothing is kept of the last step; --snapshot FILE or --save-weights FILE keeps it, or the solver's "
+                             "snapshot_prefix");
     sa_progress_begin(&t->progress, t->options->progress, r->net, (size_t)r->first_step, (size_t)r->total_steps, r->arena_bytes);
     sa_progress_tick(&t->progress, ops_done, t->session, ops);
 }

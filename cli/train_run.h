@@ -18,6 +18,7 @@ typedef struct sa_train_options {
     const char *solver;         /* path of the solver's prototxt */
     char solver_path[PATH_MAX]; /* of a shipped solver, which `solver` points to */
     const char *strategy, *conv;
+    bool strategy_given;      /* not the default: a note tells if it comes to the plan of another */
     size_t budget_bytes;      /* > 0: the fastest strategy that fits in so many bytes, instead of `strategy` */
     const char *costs;        /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
     const char *device;       /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 enum { PATH_BYTES = SA_TRAIN_SNAPSHOT_BYTES, CAUSES_BYTES = 900 };
 
@@ -41,6 +40,12 @@ sa_status sa_train_snapshots_check(const sa_train_options *options, const sa_sol
         SA_TRY(sa_output_file_check(path, bytes));
     }
     return last_path(options, solver, total_steps, path) ? sa_output_file_check(path, bytes) : SA_OK;
+}
+
+bool sa_train_snapshots_last_wanted(const sa_train_options *options, const sa_solver_config *solver)
+{
+    char path[PATH_BYTES];
+    return last_path(options, solver, 0, path);
 }
 
 /* ---- elsewhere ---- */
@@ -86,12 +91,13 @@ static bool save_elsewhere(sa_train_snapshots *s, const sa_train_result *r, char
 
 /* ---- writing ---- */
 
-/* A line on the stream of the progress, which may have an unfinished line on it. */
+/* A line on the stream of the progress. */
 static void say(const sa_train_snapshots *s, const char *before, const char *path, const char *after)
 {
     FILE *out = s->options->progress;
     if (!out) return;
-    fprintf(out, "%ssegarena train: %s%s%s\n", isatty(fileno(out)) == 1 ? "\r\033[K" : "", before, path, after);
+    sa_progress_clear(s->progress);
+    fprintf(out, "segarena train: %s%s%s\n", before, path, after);
     fflush(out);
 }
 

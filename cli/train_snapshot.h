@@ -2,6 +2,7 @@
 #ifndef SA_CLI_TRAIN_SNAPSHOT_H
 #define SA_CLI_TRAIN_SNAPSHOT_H
 
+#include "cli/progress.h"
 #include "cli/train_run.h"
 #include "cli/train_state.h"
 #include "net/feed.h"
@@ -13,8 +14,9 @@ typedef struct sa_train_snapshots {
     sa_train_state *state;
     sa_session *session;
     const sa_feed *feed;
-    uint64_t saved_step; /* of the state that is in a file: the one written last, or the one resumed from */
-    char spare_name[64]; /* of the file that is written elsewhere; "": none so far */
+    sa_progress *progress; /* its line makes room for messages */
+    uint64_t saved_step;   /* of the state that is in a file: the one written last, or the one resumed from */
+    char spare_name[64];   /* of the file that is written elsewhere; "": none so far */
 } sa_train_snapshots;
 
 /* Before the first step: SA_IO or SA_INVALID if a snapshot that this run is to write could not be written now, with the cause: its
@@ -22,6 +24,9 @@ typedef struct sa_train_snapshots {
  * parameter_count values. Writes nothing. */
 SA_CHECKED sa_status sa_train_snapshots_check(const sa_train_options *options, const sa_solver_config *solver, uint64_t total_steps,
                                               size_t parameter_count);
+
+/* Whether the state after the last step goes anywhere. */
+bool sa_train_snapshots_last_wanted(const sa_train_options *options, const sa_solver_config *solver);
 
 /* After each step: writes a snapshot if one is due. A place that fails is no reason to stop: the state goes elsewhere (below), or
  * training goes on without; either is said. SA_NUMERIC: a value is not finite, and nothing was written. */

@@ -5,13 +5,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static sa_status unknown_device(const char *kind)
 {
     static const char *const KINDS[] = {"auto", "cpu", "cuda"};
     char hint[SA_HINT_BYTES];
+    const char *meant = strcasecmp(kind, "gpu") == 0 ? "cuda" : kind;
     SA_FAIL(SA_INVALID, "device '%.40s': expected auto, cpu, cuda or cuda:N%s", kind,
-            sa_closest_hint(kind, KINDS, sizeof KINDS / sizeof KINDS[0], hint));
+            sa_closest_hint(meant, KINDS, sizeof KINDS / sizeof KINDS[0], hint));
 }
 
 /* The N of "cuda:N"; -1 if the text is not that. */

@@ -38,6 +38,8 @@ typedef struct sa_data_survey {
     int32_t classes; /* 0: do not check */
     bool has_ignore;
     int32_t ignore_label;
+    bool (*look)(void *context, size_t done, size_t entries); /* called before each entry; false ends it. NULL: none */
+    void *look_context;
     /* found */
     const char *list; /* its path, borrowed from the source */
     size_t entries, images_per_entry;
@@ -56,7 +58,7 @@ typedef struct sa_data_source_functions {
     sa_status (*restore)(sa_data_source *source, sa_data_position position);
     /* Where the label of image n of the last batch is from ("'l2.png' (list.txt:3)"). NULL: from no file. */
     void (*label_name)(const sa_data_source *source, int32_t n, char *text, size_t size);
-    /* Looks at the head of every file, and at some labels. NULL: a source without files. */
+    /* Looks at the head of every file, and at some labels. SA_INVALID: `look` ended it. NULL: a source without files. */
     sa_status (*survey)(const sa_data_source *source, sa_data_survey *survey);
     void (*close)(sa_data_source *source);
 } sa_data_source_functions;

@@ -153,6 +153,7 @@ sa_status sa_dense_check_size(const sa_dense_image *d, size_t entry, size_t slot
     const sa_data_shape *shape = &d->base.shape;
     const char *name = sa_dense_slot_name(d, entry, slot);
     bool label = is_label(d, slot), crop = d->config.crop_height > 0;
+    int line = d->list.line[d->measured];
     if (first && (crop || !label) && (picture->height != first->height || picture->width != first->width))
         SA_FAIL(SA_INVALID, "'%s' is %dx%d, but '%s' of the same line is %dx%d", name, picture->height, picture->width,
                 sa_dense_slot_name(d, entry, 0), first->height, first->width);
@@ -161,11 +162,11 @@ sa_status sa_dense_check_size(const sa_dense_image *d, size_t entry, size_t slot
                 shape->width);
     int32_t height = label ? shape->label_height : shape->height, width = label ? shape->label_width : shape->width;
     if (!crop && (picture->height != height || picture->width != width))
-        SA_FAIL(SA_INVALID, "'%s' is %dx%d, but the net's %s is %dx%d as the first entry (give new_height and new_width to resize)",
-                name, picture->height, picture->width, label ? "label" : "data", height, width);
+        SA_FAIL(SA_INVALID, "'%s' is %dx%d, but the net's %s is %dx%d as in line %d (give new_height and new_width to resize)",
+                name, picture->height, picture->width, label ? "label" : "data", height, width, line);
     if (!label && channels_given(d, picture) != d->slot_channels[slot])
-        SA_FAIL(SA_INVALID, "'%s' gives %d channels, but image %zu of the first entry gives %d", name, channels_given(d, picture),
-                slot + 1, d->slot_channels[slot]);
+        SA_FAIL(SA_INVALID, "'%s' gives %d channels, but image %zu of line %d gives %d", name, channels_given(d, picture), slot + 1,
+                line, d->slot_channels[slot]);
     return SA_OK;
 }
 
@@ -281,7 +282,7 @@ static sa_status decide_alpha(sa_dense_image *d, size_t entry)
     return SA_OK;
 }
 
-/* Takes the shape from the heads of one entry's files: what next() then holds all entries to, this one included. */
+/* Takes the shape from the heads of one entry's files: what next() then holds all entries to. */
 static sa_status measure(sa_dense_image *d, size_t entry)
 {
     const sa_dense_image_config *c = &d->config;
@@ -307,6 +308,22 @@ static sa_status measure(sa_dense_image *d, size_t entry)
     }
     SA_TRY(sa_data_shape_check("dense_image_data", &shape));
     d->base.shape = shape;
+    d->measured = entry;
+    return SA_OK;
+}
+
+/* Takes the shape from the first entry whose files can be read, whatever the order, so that plan and training agree. Of several
+ * that cannot, the first is told; a survey tells all. */
+static sa_status measure_first(sa_dense_image *d)
+{
+    enum { TRIALS_MAX = 16 };
+    char first[700];
+    sa_status status = measure(d, 0), again = status;
+    if (status == SA_OK) return SA_OK;
+    snprintf(first, sizeof first, "%.690s", sa_error_message());
+    for (size_t entry = 1; entry < TRIALS_MAX && entry < d->list.count && again != SA_OK; entry++) again = measure(d, entry);
+    if (again == SA_OK) sa_error_clear();
+    else SA_FAIL(status, "%s:%d: %s", d->list.path, d->list.line[0], first);
     return SA_OK;
 }
 
@@ -342,9 +359,8 @@ static sa_status set_up(sa_dense_image *d, const sa_dense_image_config *c)
     if (d->base.position.index >= d->list.count)
         SA_FAIL(SA_INVALID, "%s: rand_skip %u came to %llu, the list has %zu entries", d->list.path, c->rand_skip,
                 (unsigned long long)d->base.position.index, d->list.count);
-    sa_status status = measure(d, 0); /* whatever the order, so that plan and training agree */
-    if (status != SA_OK) return sa_error_prefix(status, "%s:%d", d->list.path, d->list.line[0]);
-    status = take_mean(d, c);
+    SA_TRY(measure_first(d));
+    sa_status status = take_mean(d, c);
     return status == SA_OK ? SA_OK : sa_error_prefix(status, "%s", d->list.path);
 }
 

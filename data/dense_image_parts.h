@@ -13,6 +13,7 @@ typedef struct sa_dense_image {
     float *mean;            /* (channels), zeros without mean_value */
     int32_t *slot_channels; /* (images a line): channels each image of a line gives */
     sa_list_file list;
+    size_t measured; /* the entry that the shape is from */
     uint32_t *order; /* (list.count): entry at each index of the epoch that it was made for */
     bool order_made;
     uint64_t order_seed, order_epoch;

@@ -86,6 +86,8 @@ sa_status sa_dense_survey(const sa_data_source *source, sa_data_survey *s)
     for (size_t entry = 0; entry < d->list.count; entry++) {
         sa_picture first = {.channels = 0};
         sa_status status = SA_OK;
+        if (s->look && !s->look(s->look_context, entry, d->list.count))
+            SA_FAIL(SA_INVALID, "interrupted after looking at %zu of the %zu entries of %s", entry, d->list.count, d->list.path);
         for (size_t slot = 0; slot < d->list.names_per_line && status == SA_OK; slot++)
             status = look_at_slot(d, entry, slot, &first, s);
         if (status == SA_NOMEM) return status;

@@ -269,7 +269,7 @@ sa_status sa_feed_survey(const sa_feed *feed, int list, const char **layer, sa_d
 {
     const sa_net *net = feed->net;
     const stream *s = list_at(feed, list);
-    memset(survey, 0, sizeof *survey);
+    *survey = (sa_data_survey){.look = survey->look, .look_context = survey->look_context};
     for (int l = 0; l < net->layer_count; l++) {
         sa_label_rule rule;
         int blob;

@@ -19,8 +19,8 @@ SA_CHECKED sa_status sa_feed_next(sa_feed *feed, sa_session *session);
 SA_CHECKED sa_status sa_feed_repeat(const sa_feed *feed, sa_session *session);
 /* What is odd about the batch made last ("": nothing): that a loss ignores all of its pixels. Valid until the next batch. */
 const char *sa_feed_note(const sa_feed *feed);
-/* The lists among the inputs, and what is in them; *layer is the name of the data layer. survey->problems is the caller's (free).
- */
+/* The lists among the inputs, and what is in them; *layer is the name of the data layer. survey->look and its context are the
+ * caller's to set, everything else is found; survey->problems is the caller's (free). */
 int sa_feed_list_count(const sa_feed *feed);
 SA_CHECKED sa_status sa_feed_survey(const sa_feed *feed, int list, const char **layer, sa_data_survey *survey);
 /* The host values of an input blob in the batch made last; NULL: the feed does not make it. Valid until the next batch. */

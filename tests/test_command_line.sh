@@ -84,12 +84,21 @@ for file in "${!kinds[@]}"; do
     done
     [ "$file" = solver.prototxt ] || expect 1 "^segarena train: $is" train "$file"
     [ "$file" = state.sasnap ] || expect 1 "^segarena train: $is" train solver.prototxt --resume "$file"
+    case $file in state.sasnap | net.caffemodel | weights.safetensors) ;; *)
+        expect 1 "^segarena weights: $is" weights "$file"
+        expect 1 "^segarena train: $is" train solver.prototxt --weights "$file"
+        ;;
+    esac
     [ "$file" = problem.csv ] || expect 1 "^segarena place: $is" place "$file" --capacity 1K
 done
 expect 1 'its net is "net.prototxt": segarena plan takes that; segarena train solver.prototxt trains' plan solver.prototxt
 expect 1 'segarena plan net.prototxt --csv FILE makes such a problem' place net.prototxt --capacity 1K
 expect 1 'train SOLVER.prototxt --resume state.sasnap' bench state.sasnap
-expect 1 'not_there: cannot' plan not_there
+expect 1 'segarena weights net.caffemodel lists them' explain net.caffemodel
+expect 1 'not_there: there is no such file, and no shipped net of this name; they are: .*, new, old, ' plan not_there
+expect 1 'not/there: cannot open' plan not/there
+expect 1 "odl: .* did you mean 'old'" explain odl
+expect 1 "neww: .* did you mean 'new'.*with their solvers" train neww
 mkfifo fifo
 expect 0 'peak' plan net.prototxt
 
@@ -105,6 +114,9 @@ expect 1 "unknown preset 'smalest'; did you mean 'smallest'\?" plan net.prototxt
 expect 1 "unknown switch 'lifetime'; did you mean 'lifetimes'\?" bench net.prototxt --strategy caffe+lifetime
 expect 1 "did you mean 'direct'\?" plan net.prototxt --conv dircet
 expect 1 "did you mean 'cuda'\?" plan net.prototxt --device cudda
+expect 1 "did you mean 'cuda'\?" plan net.prototxt --device gpu
+expect 1 "did you mean 'cuda'\?" plan net.prototxt --device cuda:x
+expect 1 'cuda device 1000: ' plan net.prototxt --device cuda:1000
 expect 0 '"strategy":"-strategy"|peak' plan net.prototxt --strat fastest # a beginning is enough, as ever
 
 # ---- Caffe's spellings: status 2, one line ----
@@ -201,13 +213,13 @@ expect 1 '"error":.*loss' explain elsewhere/levels.prototxt --json
 
 # ---- what changes nothing is told once ----
 
-for command in plan 'bench --steps 1'; do
+for command in 'plan net.prototxt' 'bench net.prototxt --steps 1' 'train solver.prototxt'; do
     # shellcheck disable=SC2086 # words on purpose
     {
-        expect 0 "note: '-bf16' changes nothing: it is off already" $command net.prototxt --strategy fastest-bf16
-        expect 0 "note: '\+lean' changes nothing: it is on already" $command net.prototxt --strategy fastest+lean
-        expect 0 'note: banded=1000: no convolution of the net has more than 3 channels' $command net.prototxt --strategy banded+banded=1000
-        expect 0 'note: recompute=9: the net has 1 convolutions' $command net.prototxt --strategy fastest+recompute=9
+        expect 0 "note: '-bf16' changes nothing: it is off already" $command --strategy fastest-bf16
+        expect 0 "note: '\+lean' changes nothing: it is on already" $command --strategy fastest+lean
+        expect 0 'note: banded=1000: no convolution of the net has more than 3 channels' $command --strategy banded+banded=1000
+        expect 0 'note: recompute=9: the net has 1 convolutions' $command --strategy fastest+recompute=9
     }
 done
 expect 0 'note: tiled and virtual come to the same plan for this net' bench net.prototxt --strategy tiled,virtual --steps 1
@@ -222,6 +234,12 @@ expect 0 'note: tiled and virtual come to the same plan for this net' plan net.p
 quiet plan "$project/nets/old.prototxt" --strategy extreme
 quiet plan "$project/nets/old.prototxt" --strategy extreme-split-backward+small-workspace=1M
 quiet plan net.prototxt # nobody asked for fastest
+expect 0 'note: tiled and virtual come to the same plan for this net' train solver.prototxt --strategy virtual
+quiet train solver.prototxt --snapshot kept.sasnap
+quiet train solver.prototxt --save-weights kept.safetensors
+expect 0 'note: nothing is kept of the last step; --snapshot FILE or' train solver.prototxt
+more=$(($(nproc --all) + 3))
+expect 0 "note: $more threads on [0-9]+ cores?: " train solver.prototxt --threads $more
 quiet bench net.prototxt --strategy fastest,inplace --steps 1 # one is made of the other
 
 # ---- width of the terminal ----

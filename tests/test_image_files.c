@@ -207,12 +207,12 @@ static void list_errors(void **state)
         {"rgb.png deep.png\n", SA_UNSUPPORTED, "l.txt:1: 'deep.png': a 16-bit label (8-bit grey is needed)"},
         {"rgb.png bits.png\n", SA_UNSUPPORTED, "l.txt:1: 'bits.png': a label of fewer than 8 bits (8-bit grey is needed)"},
         {"rgb.png label.png\nwide.png label.png\n", SA_INVALID,
-         "l.txt:2: 'wide.png' is 6x10, but the net's data is 6x8 as the first entry (give new_height and new_width to resize)"},
+         "l.txt:2: 'wide.png' is 6x10, but the net's data is 6x8 as in line 1 (give new_height and new_width to resize)"},
         {"rgb.png label.png\nrgb.png small.png\n", SA_INVALID,
-         "l.txt:2: 'small.png' is 3x4, but the net's label is 6x8 as the first entry (give new_height and new_width to resize)"},
+         "l.txt:2: 'small.png' is 3x4, but the net's label is 6x8 as in line 1 (give new_height and new_width to resize)"},
         {"rgb.png small.png label.png\n", SA_INVALID, "l.txt:1: 'small.png' is 3x4, but 'rgb.png' of the same line is 6x8"},
         {"rgb.png grey.png label.png\nrgb.png rgb.png label.png\n", SA_INVALID,
-         "l.txt:2: 'rgb.png' gives 3 channels, but image 2 of the first entry gives 1"},
+         "l.txt:2: 'rgb.png' gives 3 channels, but image 2 of line 1 gives 1"},
     };
     make_error_files();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -237,7 +237,7 @@ static void every_bad_entry_is_listed(void **state)
     assert_int_equal(s.entries, 7);
     assert_int_equal(s.bad_entries, 4);
     assert_string_equal(
-        s.problems, "l.txt:2: 'wide.png' is 5x8, but the net's data is 5x7 as the first entry (give new_height and new_width to "
+        s.problems, "l.txt:2: 'wide.png' is 5x8, but the net's data is 5x7 as in line 1 (give new_height and new_width to "
                     "resize)\n"
                     "l.txt:3: no.png: cannot open: No such file or directory\n"
                     "l.txt:5: 'text.png': neither a PNG nor a JPEG file\n"
@@ -253,6 +253,55 @@ static void every_bad_entry_is_listed(void **state)
     assert_int_equal(s.bad_entries, 2);
     assert_true(s.label_seen[200]);
     free(s.problems);
+}
+
+/* A first entry that cannot be read is one problem among others: the shape is then from the first that can. */
+static void shape_of_the_first_that_can_be_read(void **state)
+{
+    (void)state;
+    make_png("a.png", PNG_COLOR_TYPE_RGB, 8, 5, 7);
+    make_png("wide.png", PNG_COLOR_TYPE_RGB, 8, 5, 8);
+    png_spec label = {PNG_COLOR_TYPE_GRAY, 8, 0, 5, 7, three_classes};
+    write_png("l.png", &label);
+    write_text("l.txt", "no.png l.png\na.png l.png\nno2.png l.png\nwide.png l.png\n");
+    sa_dense_image_config config = CONFIG(.batch_size = 1);
+    sa_data_survey s = {.classes = 3};
+    survey_of(&config, &s);
+    assert_int_equal(s.bad_entries, 3);
+    assert_string_equal(s.problems, "l.txt:1: no.png: cannot open: No such file or directory\n"
+                                    "l.txt:3: no2.png: cannot open: No such file or directory\n"
+                                    "l.txt:4: 'wide.png' is 5x8, but the net's data is 5x7 as in line 2 (give new_height and "
+                                    "new_width to resize)\n");
+    free(s.problems);
+    sa_data_source *source;
+    write_text("l.txt", "no.png l.png\nno2.png l.png\n");
+    assert_int_equal(sa_dense_image_open(&config, &source), SA_IO);
+    assert_string_equal(sa_error_message(), "l.txt:1: no.png: cannot open: No such file or directory");
+}
+
+static bool look_twice(void *context, size_t done, size_t entries)
+{
+    int *calls = context;
+    assert_int_equal(entries, 3);
+    assert_int_equal(done, *calls);
+    return ++*calls <= 2;
+}
+
+static void a_look_can_be_ended(void **state)
+{
+    (void)state;
+    make_png("a.png", PNG_COLOR_TYPE_RGB, 8, 5, 7);
+    png_spec label = {PNG_COLOR_TYPE_GRAY, 8, 0, 5, 7, three_classes};
+    write_png("l.png", &label);
+    write_text("l.txt", "a.png l.png\na.png l.png\na.png l.png\n");
+    sa_dense_image_config config = CONFIG(.batch_size = 1);
+    int calls = 0;
+    sa_data_survey s = {.look = look_twice, .look_context = &calls};
+    sa_data_source *source;
+    assert_ok(sa_dense_image_open(&config, &source));
+    assert_int_equal(source->functions->survey(source, &s), SA_INVALID);
+    assert_string_equal(sa_error_message(), "interrupted after looking at 2 of the 3 entries of l.txt");
+    sa_data_source_close(source);
 }
 
 /* Problems of a long list are counted, and the first 20 told. */
@@ -283,6 +332,8 @@ int main(void)
         cmocka_unit_test(sixteen_bits_are_numbers),
         cmocka_unit_test(every_bad_entry_is_listed),
         cmocka_unit_test(long_lists_of_problems_are_cut),
+        cmocka_unit_test(shape_of_the_first_that_can_be_read),
+        cmocka_unit_test(a_look_can_be_ended),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

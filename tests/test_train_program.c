@@ -100,8 +100,8 @@ static void signal_stops_after_a_step(int signal_number, const char *name)
     size_t bytes;
     char expected[200], *text = read_bytes("err.txt", &bytes);
     text[bytes - 1] = '\0'; /* the last line's end */
-    snprintf(expected, sizeof expected,
-             "segarena train: stopped by %s after step %d of 1000000; --resume goes on from stopped.sasnap", name, steps);
+    snprintf(expected, sizeof expected, "segarena train: %s after step %d of 1000000; --resume goes on from stopped.sasnap", name,
+             steps);
     assert_string_equal(strrchr(text, '\n') + 1, expected);
     if (signal_number == SIGINT)
         assert_non_null(strstr(text, "finishing this step, then stopping; Ctrl-C again stops now, with no snapshot written yet"));
@@ -120,8 +120,8 @@ static void signals_stop_after_a_step(void **state)
     (void)state;
     write_tiny_net("tiny", TINY_SYNTHETIC, 3);
     write_tiny_solver(FIXED);
-    signal_stops_after_a_step(SIGINT, "Interrupt");
-    signal_stops_after_a_step(SIGTERM, "Terminated");
+    signal_stops_after_a_step(SIGINT, "interrupted (Ctrl-C)");
+    signal_stops_after_a_step(SIGTERM, "stopped by SIGTERM");
 }
 
 /* In the middle of a step of seconds: data, plan and a moving line are there already; the first Ctrl-C is answered before the step
@@ -145,6 +145,25 @@ static void ctrl_c_is_answered_within_a_step(void **state)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+}
+
+/* A run that resumed has a snapshot to fall back to, and says so. */
+static void ctrl_c_names_what_was_resumed_from(void **state)
+{
+    (void)state;
+    const char *const first[] = {"solver.prototxt", "--threads", "1", "--steps", "2", "--snapshot", "two.sasnap", NULL};
+    const char *const more[] = {"solver.prototxt", "--threads", "1", "--steps", "1000000", "--resume", "two.sasnap", NULL};
+    write_tiny_net("tiny", TINY_SYNTHETIC, 3);
+    write_tiny_solver(FIXED);
+    assert_int_equal(exit_status(start(first)), 0);
+    pid_t child = start(more);
+    wait_for(child, " s/step");
+    assert_int_equal(kill(child, SIGINT), 0);
+    assert_int_equal(exit_status(child), 1);
+    size_t bytes;
+    char *text = read_bytes("err.txt", &bytes);
+    assert_non_null(memmem(text, bytes, "with the snapshot that this run resumed from, two.sasnap\n", 56));
+    free(text);
 }
 
 static void json_has_what_was_trained(void **state)
@@ -201,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_stop_after_a_step),
         cmocka_unit_test(ctrl_c_is_answered_within_a_step),
+        cmocka_unit_test(ctrl_c_names_what_was_resumed_from),
         cmocka_unit_test(json_has_what_was_trained),
         cmocka_unit_test(wrong_usage_is_status_2),
     };
