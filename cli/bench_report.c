@@ -121,8 +121,9 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
         {"step CPU", "ms", SA_TABLE_RIGHT}, {"loss", NULL, SA_TABLE_RIGHT},          {"state", NULL, SA_TABLE_RIGHT},
     };
     sa_table *table;
-    fprintf(out, "\n%s (%s) on %s: %s; conv %s; medians\n\n", net->name, net->path, device->kind, device->description,
-            sa_conv_option_name(results[0]->strategy.conv));
+    fputc('\n', out);
+    sa_text_say(out, 0, "%s (%s) on %s: %s; conv %s; medians\n", net->name, net->path, device->kind, device->description,
+                sa_conv_option_name(results[0]->strategy.conv));
     if (sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table) != SA_OK) return;
     for (int i = 0; i < count; i++) result_row(table, results[i], results[0]);
     print_table(out, table);

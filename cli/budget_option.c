@@ -35,8 +35,8 @@ sa_status sa_costs_option_parse(const char *text, sa_costs_option fallback, sa_c
 static void report(void *context, const sa_strategy *strategy, int number)
 {
     const sa_budget_request *request = context;
-    fprintf(stderr, "segarena %s: measuring costs (run %d): %d steps of %s\n", request->command, number + 1, SURVEY_STEPS + 1,
-            strategy->name);
+    sa_text_say(stderr, 0, "segarena %s: measuring costs (run %d): %d steps of %s", request->command, number + 1, SURVEY_STEPS + 1,
+                strategy->name);
 }
 
 /* The costs that decide are those of strategies on the frontier, and which are there depends on costs: so in rounds. */
@@ -72,10 +72,10 @@ static void say_costs(const sa_budget_request *request, const sa_cost_model *mod
 {
     const char *hint = request->costs == SA_COSTS_AUTO ? "; --costs measure times them on this machine" : "";
     if (request->costs == SA_COSTS_BUILTIN || f->measured_share == 0)
-        fprintf(stderr, "segarena %s: times are guesses of the built-in cost model%s\n", request->command, hint);
+        sa_text_say(stderr, 0, "segarena %s: times are guesses of the built-in cost model%s", request->command, hint);
     else
-        fprintf(stderr, "segarena %s: times from %zu ops measured on this machine, which make up %.0f %% of them%s\n",
-                request->command, sa_cost_model_count(model), 100.0 * f->measured_share, f->measured_share < 0.9 ? hint : "");
+        sa_text_say(stderr, 0, "segarena %s: times from %zu ops measured on this machine, which make up %.0f %% of them%s",
+                    request->command, sa_cost_model_count(model), 100.0 * f->measured_share, f->measured_share < 0.9 ? hint : "");
 }
 
 /* ------------------------------------------------------------------ frontier and budget ---------------------------- */
@@ -118,9 +118,9 @@ void sa_cli_budget_note(const char *command, const sa_frontier *f, size_t chosen
 {
     char budget[SA_SIZE_TEXT_BYTES], bytes[SA_SIZE_TEXT_BYTES], ms[SA_TIME_TEXT_BYTES], fastest[SA_TIME_TEXT_BYTES];
     const sa_frontier_point *p = &f->point[chosen];
-    fprintf(stderr, "segarena %s: budget %s: %s takes %s and about %s ms per step (the fastest of %zu combinations: %s ms)\n",
-            command, sa_size_format(budget_bytes, budget), p->strategy.name, sa_size_format(p->bytes, bytes),
-            sa_ms_format(p->cost.ms, ms), f->candidate_count, sa_ms_format(f->point[0].cost.ms, fastest));
+    sa_text_say(stderr, 0, "segarena %s: budget %s: %s takes %s and about %s ms per step (the fastest of %zu combinations: %s ms)",
+                command, sa_size_format(budget_bytes, budget), p->strategy.name, sa_size_format(p->bytes, bytes),
+                sa_ms_format(p->cost.ms, ms), f->candidate_count, sa_ms_format(f->point[0].cost.ms, fastest));
 }
 
 sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, size_t budget_bytes,

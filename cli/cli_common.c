@@ -1,5 +1,6 @@
 /* What the subcommands share: how they fail, and what they say beside their output. */
 #include "cli/commands.h"
+#include "cli/text_output.h"
 #include "core/output_file.h"
 
 #include <stdarg.h>
@@ -7,13 +8,13 @@
 
 int sa_cli_fail(const char *command)
 {
-    fprintf(stderr, "segarena %s: %s\n", command, sa_error_message());
+    sa_text_say(stderr, 0, "segarena %s: %s", command, sa_error_message());
     return 1;
 }
 
 void sa_cli_note(const char *command, const char *note)
 {
-    if (note[0]) fprintf(stderr, "segarena %s: note: %s\n", command, note);
+    if (note[0]) sa_text_say(stderr, 0, "segarena %s: note: %s", command, note);
 }
 
 void sa_cli_wrote(const char *command, const char *path, const char *what, ...)
@@ -24,5 +25,5 @@ void sa_cli_wrote(const char *command, const char *path, const char *what, ...)
     va_start(arguments, what);
     vsnprintf(text, sizeof text, what, arguments);
     va_end(arguments);
-    fprintf(stderr, "segarena %s: wrote %s (%s)\n", command, path, text);
+    sa_text_say(stderr, 0, "segarena %s: wrote %s (%s)", command, path, text);
 }

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
+#include "cli/text_output.h"
 
 #include "core/clock.h"
 #include "core/output_file.h"
@@ -118,9 +119,9 @@ static sa_status print_json(const sa_plan *plan, size_t max_load, double seconds
 static void print_table(const sa_plan *plan, size_t count)
 {
     char height[SA_SIZE_TEXT_BYTES], load[SA_SIZE_TEXT_BYTES];
-    printf("%zu buffers placed in %zu bytes (%s), max load %zu (%s), %s, %.3f s\n", count, plan->peak_bytes,
-           sa_size_format(plan->peak_bytes, height), plan->lower_bound_bytes, sa_size_format(plan->lower_bound_bytes, load),
-           plan->optimal ? "proven optimal" : "not proven optimal", plan->seconds);
+    sa_text_say(stdout, 0, "%zu buffers placed in %zu bytes (%s), max load %zu (%s), %s, %.3f s", count, plan->peak_bytes,
+                sa_size_format(plan->peak_bytes, height), plan->lower_bound_bytes, sa_size_format(plan->lower_bound_bytes, load),
+                plan->optimal ? "proven optimal" : "not proven optimal", plan->seconds);
 }
 
 static sa_status place(const place_arguments *arguments)

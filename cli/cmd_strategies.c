@@ -1,6 +1,7 @@
 /* `segarena strategies`: presets and switches, a line each. */
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/text_output.h"
 #include "net/strategy.h"
 #include "report/json_text.h"
 
@@ -53,11 +54,12 @@ int sa_cmd_strategies(int argc, char **argv)
     if (json) return print_json();
     puts("presets (the ladder: each rung has all that is above it)");
     for (int i = 0; sa_preset_at(i); i++)
-        printf("  %-17s%s%s%s%s\n", sa_preset_at(i)->name, sa_preset_at(i)->help, sa_preset_at(i)->switches[0] ? "  [" : "",
-               sa_preset_at(i)->switches, sa_preset_at(i)->switches[0] ? "]" : "");
-    puts("\nswitches (added with '+', taken away with '-', as in caffe+shared-workspace or smallest-recompute)");
+        sa_text_say(stdout, 19, "  %-17s%s%s%s%s", sa_preset_at(i)->name, sa_preset_at(i)->help,
+                    sa_preset_at(i)->switches[0] ? "  [" : "", sa_preset_at(i)->switches, sa_preset_at(i)->switches[0] ? "]" : "");
+    sa_text_paragraph(stdout,
+                      "\nswitches (added with '+', taken away with '-', as in caffe+shared-workspace or smallest-recompute)");
     for (int i = 0; i < SA_SWITCH_COUNT; i++)
-        printf("  %-17s%s%s\n", sa_switch_get_info((sa_switch)i)->name, sa_switch_get_info((sa_switch)i)->help,
-               sa_switch_get_info((sa_switch)i)->lossless ? "" : " (lossy)");
+        sa_text_say(stdout, 19, "  %-17s%s%s", sa_switch_get_info((sa_switch)i)->name, sa_switch_get_info((sa_switch)i)->help,
+                    sa_switch_get_info((sa_switch)i)->lossless ? "" : " (lossy)");
     return 0;
 }

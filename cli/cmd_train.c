@@ -6,6 +6,7 @@
 #include "cli/process_frame.h"
 #include "cli/shipped_nets.h"
 #include "cli/solver_tests.h"
+#include "cli/text_output.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
 
@@ -164,12 +165,12 @@ int sa_cmd_train(int argc, char **argv)
     if (options.json) sa_train_print_json(stdout, &options, &result);
     else sa_train_print_summary(stdout, &result);
     if (result.stopped)
-        fprintf(stderr, "segarena train: %s after step %llu of %llu; %s%s\n", stop_text((int)stop_signal),
-                (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
-                result.snapshot[0] ? "--resume goes on from " : "no snapshot was written", result.snapshot);
+        sa_text_say(stderr, 0, "segarena train: %s after step %llu of %llu; %s%s", stop_text((int)stop_signal),
+                    (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
+                    result.snapshot[0] ? "--resume goes on from " : "no snapshot was written", result.snapshot);
     if (result.snapshot_problem[0])
-        fprintf(stderr, "segarena train: the last state is not where it was wanted but in %s: %s\n", result.snapshot,
-                result.snapshot_problem);
+        sa_text_say(stderr, 0, "segarena train: the last state is not where it was wanted but in %s: %s", result.snapshot,
+                    result.snapshot_problem);
     int status = result.stopped || result.snapshot_problem[0] ? 1 : 0;
     sa_train_result_free(&result);
     return status;

@@ -1,6 +1,7 @@
 /* `segarena weights FILE`: what a weights file holds, and conversion between the formats. */
 #include "cli/commands.h"
 #include "cli/file_kind.h"
+#include "cli/text_output.h"
 #include "core/size_text.h"
 #include "data/weights/weights.h"
 #include "report/json_text.h"
@@ -146,7 +147,7 @@ static sa_status run(const weights_options *o)
     SA_TRY(sa_weights_read(o->file, &weights));
     sa_status status = o->convert ? sa_weights_write(o->convert, weights) : SA_OK;
     if (status == SA_OK) status = o->json ? print_json(o, weights) : print_table(o, weights);
-    if (status == SA_OK && o->convert) fprintf(stderr, "segarena weights: wrote %s\n", o->convert);
+    if (status == SA_OK && o->convert) sa_text_say(stderr, 0, "segarena weights: wrote %s", o->convert);
     sa_weights_free(weights);
     return status;
 }

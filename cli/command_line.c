@@ -2,6 +2,7 @@
  * options in a row. */
 #include "cli/command_line.h"
 
+#include "cli/text_output.h"
 #include "core/closest.h"
 
 #include <stdio.h>
@@ -87,8 +88,8 @@ static bool tell_caffes(const char *command, const option_list *list, const char
     const struct argp_option *same = find_long(list, name);
     for (size_t i = 0; i < sizeof CAFFE / sizeof CAFFE[0]; i++) {
         if (strcmp(CAFFE[i].name, name) || (double_dash && same)) continue;
-        fprintf(stderr, "%s: %s is Caffe's; %s%s%s\n", command, argument, CAFFE[i].ours, CAFFE[i].shows_value ? value : "",
-                CAFFE[i].rest);
+        sa_text_say(stderr, 0, "%s: %s is Caffe's; %s%s%s", command, argument, CAFFE[i].ours, CAFFE[i].shows_value ? value : "",
+                    CAFFE[i].rest);
         return true;
     }
     return false;
@@ -115,7 +116,7 @@ static bool tell_wrong(const char *command, const option_list *list, const char 
     if (tell_caffes(command, list, argument, name, value)) return true;
     if (argument[1] != '-') {
         if (name[1] && find_long(list, name)) {
-            fprintf(stderr, "%s: %s: long options have two dashes: --%s\n", command, argument, name);
+            sa_text_say(stderr, 0, "%s: %s: long options have two dashes: --%s", command, argument, name);
             return true;
         }
         option = find_short(list, argument[1]);
@@ -125,7 +126,7 @@ static bool tell_wrong(const char *command, const option_list *list, const char 
     option = find_beginning(list, name);
     if (!option) {
         sa_closest_hint(name, list->name, list->count, hint);
-        fprintf(stderr, "%s: unknown option --%s%s%s --help lists them\n", command, name, hint, hint[0] ? "" : ";");
+        sa_text_say(stderr, 0, "%s: unknown option --%s%s%s --help lists them", command, name, hint, hint[0] ? "" : ";");
         return true;
     }
     *takes_next = option->arg && !(option->flags & OPTION_ARG_OPTIONAL) && !strchr(argument, '=');
@@ -161,16 +162,16 @@ void sa_cli_unknown_command(const char *command, const char *const *names, int c
     char hint[SA_HINT_BYTES];
     for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++) {
         if (strcmp(OTHERS[i].name, command)) continue;
-        fprintf(stderr, "segarena: '%s' is Caffe's; %s\n", command, OTHERS[i].ours);
+        sa_text_say(stderr, 0, "segarena: '%s' is Caffe's; %s", command, OTHERS[i].ours);
         return;
     }
     size_t length = strlen(command);
     bool is_file = strchr(command, '/') || (length > 9 && !strcmp(command + length - 9, ".prototxt"));
     if (is_file) {
-        fprintf(stderr, "segarena: a command comes before the file, as in segarena explain %s; `segarena --help` lists them\n",
-                command);
+        sa_text_say(stderr, 0, "segarena: a command comes before the file, as in segarena explain %s; `segarena --help` lists them",
+                    command);
         return;
     }
     sa_closest_hint(command, names, (size_t)count, hint);
-    fprintf(stderr, "segarena: unknown command '%s'%s%s `segarena --help` lists them\n", command, hint, hint[0] ? "" : ";");
+    sa_text_say(stderr, 0, "segarena: unknown command '%s'%s%s `segarena --help` lists them", command, hint, hint[0] ? "" : ";");
 }

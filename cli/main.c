@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/process_frame.h"
 #include "cli/start.h"
+#include "cli/text_output.h"
 #include "core/version.h"
 
 #include <argp.h>
@@ -26,7 +27,7 @@ static void usage(FILE *stream)
 {
     fprintf(stream,
             "segarena: where the memory of a SegNet goes, and where it need not\n\nusage: segarena COMMAND [OPTION...]\n\n");
-    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(stream, "  %-12s%s\n", COMMANDS[i].name, COMMANDS[i].help);
+    for (int i = 0; i < COMMAND_COUNT; i++) sa_text_say(stream, 14, "  %-12s%s", COMMANDS[i].name, COMMANDS[i].help);
     fprintf(stream, "\n`segarena COMMAND --help` tells a command's options.\n");
 }
 

@@ -5,6 +5,7 @@
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
 #include "cli/shipped_nets.h"
+#include "cli/text_output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,5 +168,5 @@ sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_ne
 
 void sa_cli_print_assumed(FILE *out, const sa_net *net)
 {
-    if (net->shapes_assumed) fprintf(out, "sizes are assumed: %s. %s.\n\n", net->note, REMEDY);
+    if (net->shapes_assumed) sa_text_say(out, 0, "sizes are assumed: %s. %s.\n", net->note, REMEDY);
 }

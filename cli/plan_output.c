@@ -15,7 +15,7 @@ enum { ALIVE_SHOWN = 20 };
 static void figure(FILE *out, const char *name, size_t bytes, const char *meaning)
 {
     char exact[SA_SIZE_TEXT_BYTES], rounded[SA_SIZE_TEXT_BYTES];
-    fprintf(out, "%-13s%15s  %10s  %s\n", name, sa_size_format_exact(bytes, exact), sa_size_format(bytes, rounded), meaning);
+    sa_text_say(out, 42, "%-13s%15s  %10s  %s", name, sa_size_format_exact(bytes, exact), sa_size_format(bytes, rounded), meaning);
 }
 
 static void print_figures(FILE *out, const sa_plan_report *r)
@@ -26,8 +26,8 @@ static void print_figures(FILE *out, const sa_plan_report *r)
     snprintf(proof, sizeof proof, "peak over lower bound: %.4f%s",
              plan->lower_bound_bytes ? (double)plan->peak_bytes / (double)plan->lower_bound_bytes : 1.0,
              plan->optimal ? ", proven optimal" : "");
-    fprintf(out, "%s (%s), strategy %s, conv %s: %zu ops, %zu buffers\n\n", r->net->name, r->net->path, r->strategy->name,
-            sa_conv_option_name(r->strategy->conv), r->step_count, r->layout->program->buffer_count);
+    sa_text_say(out, 0, "%s (%s), strategy %s, conv %s: %zu ops, %zu buffers\n", r->net->name, r->net->path, r->strategy->name,
+                sa_conv_option_name(r->strategy->conv), r->step_count, r->layout->program->buffer_count);
     figure(out, "peak", plan->peak_bytes,
            sa_net_trains(r->net) ? "the arena: everything a training step needs" : "the arena: everything a forward pass needs");
     figure(out, "lower bound", plan->lower_bound_bytes, "the most bytes alive at one op; no placement can be below it");
@@ -100,9 +100,10 @@ static void print_alignment(FILE *out, const sa_plan_report *r)
     char sum[SA_SIZE_TEXT_BYTES], rest[SA_SIZE_TEXT_BYTES];
     size_t live = r->live_bytes[r->peak_step], peak = r->layout->plan.peak_bytes;
     if (peak == live) return;
-    fprintf(out, "\nThe sizes add up to %s; the arena has %s more, since buffers begin at multiples of their alignment%s.\n",
-            sa_size_format_exact(live, sum), sa_size_format_exact(peak - live, rest),
-            peak > r->layout->plan.lower_bound_bytes ? " and leave gaps" : "");
+    fputc('\n', out);
+    sa_text_say(out, 0, "The sizes add up to %s; the arena has %s more, since buffers begin at multiples of their alignment%s.",
+                sa_size_format_exact(live, sum), sa_size_format_exact(peak - live, rest),
+                peak > r->layout->plan.lower_bound_bytes ? " and leave gaps" : "");
 }
 
 sa_status sa_plan_print(FILE *out, const sa_plan_report *r)

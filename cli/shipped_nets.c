@@ -106,6 +106,7 @@ sa_status sa_cli_net_expect(const char *path, const char *suffix)
     name_list list;
     if (strpbrk(path, "/.") || path[0] == '\0' || stat(path, &status) == 0) return SA_OK;
     list_names(suffix, &list);
+    if (list.count == 0) SA_FAIL(SA_IO, "%s: there is no such file", path);
     for (size_t i = 0, used = 0; i < list.count && used < sizeof names; i++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", list.name[i]);
     sa_closest_hint(path, list.name, list.count, hint);

@@ -12,5 +12,9 @@ int sa_text_width(FILE *out);
 SA_CHECKED sa_status sa_text_table(FILE *out, sa_table *table);
 /* Text and a line's end, broken between words at the terminal's width. */
 void sa_text_paragraph(FILE *out, const char *text);
+/* The same with `indent` spaces before each line but the first. */
+void sa_text_hanging(FILE *out, size_t indent, const char *text);
+/* The same, made as printf makes it. */
+void sa_text_say(FILE *out, size_t indent, const char *format, ...) SA_PRINTF(3, 4);
 
 #endif

@@ -1,6 +1,7 @@
 /* The look at the data before training: see train_data.h. */
 #include "cli/train_data.h"
 
+#include "cli/text_output.h"
 #include "net/label_rules.h"
 
 #include <stdlib.h>
@@ -35,23 +36,24 @@ static void tell_found(const sa_net *net, const char *layer, const sa_data_surve
     const sa_layer *l = &net->layer[sa_net_layer_index(net, layer)];
     const int32_t *d = net->blob[l->top[0]].shape.dim;
     label_text(s, labels, sizeof labels);
-    fprintf(out, "data   %s: %zu entries, %dx%d, %d channels%s, %s%s\n", s->list, s->entries, d[2], d[3], d[1],
-            s->deep_images ? " (16 bits kept)" : "", labels, s->palette_labels ? " (palette indices)" : "");
+    sa_text_say(out, 7, "data   %s: %zu entries, %dx%d, %d channels%s, %s%s", s->list, s->entries, d[2], d[3], d[1],
+                s->deep_images ? " (16 bits kept)" : "", labels, s->palette_labels ? " (palette indices)" : "");
 }
 
 static void tell_dropped(const sa_data_survey *s, int32_t channels, FILE *out)
 {
     if (s->alpha_images > 0)
-        fprintf(
-            out,
+        sa_text_say(
+            out, 0,
             "note: '%s'%s a fourth channel (alpha), which is dropped as in Caffe; %d mean_value entries in transform_param, one "
-            "for each channel, keep it\n",
+            "for each channel, keep it",
             s->alpha_name, s->alpha_images > 1 ? " and others have" : " has", channels + 1);
     if (s->cut_images > 0)
-        fprintf(out,
-                "note: '%s'%s 16 bits, of which the high byte is taken as in Caffe; grey images keep all 16 where they give one "
-                "channel: with is_color: false, or with several images on a line\n",
-                s->cut_name, s->cut_images > 1 ? " and others have" : " has");
+        sa_text_say(
+            out, 0,
+            "note: '%s'%s 16 bits, of which the high byte is taken as in Caffe; grey images keep all 16 where they give one "
+            "channel: with is_color: false, or with several images on a line",
+            s->cut_name, s->cut_images > 1 ? " and others have" : " has");
 }
 
 static sa_status refuse(const sa_data_survey *s, FILE *out)
@@ -99,7 +101,7 @@ sa_status sa_train_look_at_data(const sa_net *net, const sa_feed *feed, const vo
 {
     looker view = {.out = out, .stop = stop, .live = out && isatty(fileno(out)) == 1};
     char warning[SA_LABEL_WARNING_BYTES];
-    if (sa_net_single_class_warning(net, warning) && out) fprintf(out, "warning: %s\n", warning);
+    if (sa_net_single_class_warning(net, warning) && out) sa_text_say(out, 0, "warning: %s", warning);
     if (sa_feed_is_synthetic(feed) && out) fprintf(out, "data   synthetic scenes: the net names no files\n");
     for (int i = 0; i < sa_feed_list_count(feed); i++) {
         sa_data_survey survey = {.look = look, .look_context = &view};

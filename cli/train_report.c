@@ -1,6 +1,7 @@
 /* The summary of a training run, as text and as JSON. */
 #include "cli/train_report.h"
 
+#include "cli/text_output.h"
 #include "core/size_text.h"
 #include "core/time_text.h"
 #include "report/json_text.h"
@@ -15,16 +16,17 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
 {
     char size[SA_SIZE_TEXT_BYTES], measured[SA_SIZE_TEXT_BYTES], step[SA_TIME_TEXT_BYTES], data[SA_TIME_TEXT_BYTES];
     size_t n = r->record_count;
-    fprintf(out, "\n%s (%s) on %s, strategy %s, conv %s, batch %d%s\n", r->net, r->net_path, r->device, r->strategy.name,
-            sa_conv_option_name(r->strategy.conv), r->batch, r->synthetic ? ", synthetic scenes" : "");
+    fputc('\n', out);
+    sa_text_say(out, 2, "%s (%s) on %s, strategy %s, conv %s, batch %d%s", r->net, r->net_path, r->device, r->strategy.name,
+                sa_conv_option_name(r->strategy.conv), r->batch, r->synthetic ? ", synthetic scenes" : "");
     fprintf(out, "  steps     %zu, from %" PRIu64 " to %" PRIu64 " of %" PRIu64 "%s\n", n, r->first_step, r->last_step,
             r->total_steps, r->stopped ? ": stopped" : "");
     if (n > 0) {
         size_t tail = n > MEAN_STEPS ? n - MEAN_STEPS : 0;
         size_t averaged = n < MEAN_STEPS ? n : (size_t)MEAN_STEPS;
-        fprintf(out, "  loss      first %.6g, last %.6g; mean of the first %zu %.6g, of the last %zu %.6g\n",
-                (double)r->record[0].loss, (double)r->record[n - 1].loss, averaged, sa_train_mean_loss(r, 0, MEAN_STEPS), averaged,
-                sa_train_mean_loss(r, tail, MEAN_STEPS));
+        sa_text_say(out, 12, "  loss      first %.6g, last %.6g; mean of the first %zu %.6g, of the last %zu %.6g",
+                    (double)r->record[0].loss, (double)r->record[n - 1].loss, averaged, sa_train_mean_loss(r, 0, MEAN_STEPS),
+                    averaged, sa_train_mean_loss(r, tail, MEAN_STEPS));
         sa_output_series_print(out, &r->series);
     }
     if (r->void_batches > 0) fprintf(out, "  void      %" PRIu64 " batches without a labelled pixel, loss 0\n", r->void_batches);

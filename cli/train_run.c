@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/session_weights.h"
 #include "cli/strategy_notes.h"
+#include "cli/text_output.h"
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
@@ -230,7 +231,7 @@ static void note_batch(trainer *t)
     const char *note = sa_feed_note(t->feed);
     if (!note[0] || t->result->void_batches++ >= LINES_MAX || !t->options->progress) return;
     sa_progress_clear(&t->progress);
-    fprintf(t->options->progress, "segarena train: step %llu: %s\n", (unsigned long long)t->result->last_step + 1, note);
+    sa_text_say(t->options->progress, 0, "segarena train: step %llu: %s", (unsigned long long)t->result->last_step + 1, note);
 }
 
 static sa_status run_step(trainer *t)
@@ -306,7 +307,7 @@ static sa_status train(trainer *t)
     if (r->record_count) SA_TRY(sa_train_snapshots_after_last(&t->snapshots, r));
     if (t->options->save_weights) {
         SA_TRY(sa_session_save_weights(t->session, t->net, t->options->save_weights));
-        if (t->options->progress) fprintf(t->options->progress, "segarena train: wrote %s\n", t->options->save_weights);
+        if (t->options->progress) sa_text_say(t->options->progress, 0, "segarena train: wrote %s", t->options->save_weights);
     }
     r->measured_bytes = sa_session_measured_bytes(t->session);
     return sa_session_state_hash(t->session, &r->state_hash);
@@ -349,8 +350,8 @@ static void begin_progress(trainer *t)
     const sa_train_result *r = t->result;
     char size[SA_SIZE_TEXT_BYTES];
     size_t ops = sa_session_layout(t->session)->program->op_count;
-    fprintf(t->options->progress, "plan   %s: arena %s bytes, %zu ops in a step, batch %d, on %s with %d threads\n",
-            r->strategy.name, sa_size_format_exact(r->arena_bytes, size), ops, r->batch, r->device, r->threads);
+    sa_text_say(t->options->progress, 7, "plan   %s: arena %s bytes, %zu ops in a step, batch %d, on %s with %d threads",
+                r->strategy.name, sa_size_format_exact(r->arena_bytes, size), ops, r->batch, r->device, r->threads);
     if (!t->options->save_weights && !sa_train_snapshots_last_wanted(t->options, &t->solver))
         sa_cli_note("train", "nothing is kept of the last step; --snapshot FILE or --save-weights FILE keeps it, or the solver's "
                              "snapshot_prefix");

@@ -1,6 +1,7 @@
 /* Snapshots of a training run: checked before the first step, written on the way and at the end, elsewhere if need be. */
 #include "cli/train_snapshot.h"
 
+#include "cli/text_output.h"
 #include "core/output_file.h"
 
 #include <ctype.h>
@@ -97,7 +98,7 @@ static void say(const sa_train_snapshots *s, const char *before, const char *pat
     FILE *out = s->options->progress;
     if (!out) return;
     sa_progress_clear(s->progress);
-    fprintf(out, "segarena train: %s%s%s\n", before, path, after);
+    sa_text_say(out, 0, "segarena train: %s%s%s", before, path, after);
     fflush(out);
 }
 

@@ -245,9 +245,18 @@ quiet bench net.prototxt --strategy fastest,inplace --steps 1 # one is made of t
 # ---- width of the terminal ----
 
 if command -v script >/dev/null; then
-    width() { script -qec "stty cols $1; '$segarena' explain net.prototxt --capacity 8g" /dev/null | tr -d '\r' | awk '{ n = length($0) > n ? length($0) : n } END { print n }'; }
-    cases=$((cases + 2))
-    [ "$(width 80)" -le 80 ] || { failures=$((failures + 1)); echo "[  FAILED  ] explain takes $(width 80) of 80 columns"; }
+    widest() { awk '{ sub(/.*\r\033\[K/, ""); gsub(/\r/, ""); n = length($0) > n ? length($0) : n } END { print n + 0 }'; }
+    for shown in 'explain net.prototxt --capacity 8g' 'plan net.prototxt' 'plan net.prototxt --budget 1g' \
+        'bench net.prototxt --steps 1 --strategy ladder' 'bench net.prototxt --steps 1 --ops' \
+        'bench net.prototxt --steps 1 --frontier=2 --costs builtin' 'train solver.prototxt --threads 9' 'train no_such_solver' \
+        'strategies' '--help' 'explain --help' 'explain weights.safetensors' 'place problem.csv --capacity 1k'; do
+        cases=$((cases + 1))
+        columns=$(script -qec "stty cols 80; '$segarena' $shown" /dev/null | widest)
+        [ "$columns" -gt 20 ] && [ "$columns" -le 80 ] && { echo "[       OK ] 80 columns: $shown"; continue; }
+        failures=$((failures + 1))
+        echo "[  FAILED  ] $shown takes $columns of 80 columns"
+    done
+    cases=$((cases + 1))
     [ "$("$segarena" explain net.prototxt | awk '{ n = length($0) > n ? length($0) : n } END { print n }')" -gt 120 ] ||
         { failures=$((failures + 1)); echo '[  FAILED  ] explain into a pipe is broken into lines'; }
 fi
