@@ -107,8 +107,10 @@ static sa_status save(sa_train_snapshots *s, sa_train_result *r, char path[PATH_
 {
     const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(s->feed)};
     causes[0] = '\0';
-    SA_TRY(sa_train_state_collect(s->state, s->session, &header));
-    sa_status status = sa_train_state_write(s->state, path);
+    sa_status status = sa_train_state_collect(s->state, s->session, &header);
+    if (status == SA_NUMERIC && r->snapshot[0]) return sa_error_append(status, "; the last one is %s", r->snapshot);
+    SA_TRY(status);
+    status = sa_train_state_write(s->state, path);
     if (status == SA_IO) {
         add_cause(causes);
         if (save_elsewhere(s, r, path, causes)) status = SA_OK;
