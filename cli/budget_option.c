@@ -2,6 +2,7 @@
 #include "cli/budget_option.h"
 
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/text_output.h"
 #include "core/size_text.h"
 #include "core/time_text.h"
@@ -83,11 +84,16 @@ static void say_costs(const sa_budget_request *request, const sa_cost_model *mod
 static sa_status make_frontier(const sa_budget_request *request, const sa_net *net, sa_device *device, sa_cost_model *model,
                                sa_frontier *f)
 {
-    char path[SA_COST_PATH_MAX], note[SA_COST_NOTE_MAX] = "";
+    char path[SA_COST_PATH_MAX], note[SA_COST_NOTE_MAX] = "", label[96];
+    sa_progress progress;
     sa_cost_cache_path(path);
     if (request->costs != SA_COSTS_BUILTIN && path[0]) SA_TRY(sa_cost_cache_load(model, path, note));
     sa_cli_note(request->command, note);
-    SA_TRY(sa_frontier_create(net, model, request->conv, &request->program, f));
+    snprintf(label, sizeof label, "segarena %s: looking at combinations of switches", request->command);
+    sa_progress_wait(&progress, stderr, label);
+    sa_status status = sa_frontier_create(net, model, request->conv, &request->program, f);
+    sa_progress_wait_end(&progress);
+    SA_TRY(status);
     if (request->costs == SA_COSTS_MEASURE) {
         size_t known = sa_cost_model_count(model);
         SA_TRY(measure(request, net, device, model, f));

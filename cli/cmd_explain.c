@@ -5,6 +5,7 @@
 #include "cli/file_kind.h"
 #include "cli/net_options.h"
 #include "cli/option_values.h"
+#include "cli/progress.h"
 #include "cli/shipped_nets.h"
 #include "net/solver_config.h"
 #include "report/json_text.h"
@@ -97,11 +98,14 @@ static void print_failure(const explain_options *o, bool assumed, const sa_unsup
 static sa_status explain(const explain_options *o, const char *net_path, const sa_cli_net_options *options,
                          const sa_solver_config *solver, bool *assumed)
 {
+    sa_progress progress;
     sa_device *device = NULL;
     sa_net *net = NULL;
     sa_explanation explanation;
     sa_status status = sa_cli_net_open("explain", net_path, options, assumed, &device, &net);
+    sa_progress_wait(&progress, stderr, "segarena explain: planning the presets");
     if (status == SA_OK) status = sa_explain(net, o->has_capacity ? &o->capacity_bytes : NULL, solver, device, &explanation);
+    sa_progress_wait_end(&progress);
     if (status == SA_OK) {
         sa_test_nets_bytes test_nets = {0};
         if (explanation.trains) sa_cli_test_nets(net, options, solver, &test_nets);

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
+#include "cli/progress.h"
 #include "cli/text_output.h"
 
 #include "core/clock.h"
@@ -134,7 +135,10 @@ static sa_status place(const place_arguments *arguments)
     sa_status status = sa_plan_max_load(buffers, count, &max_load);
     if (status == SA_OK) {
         double start = sa_clock_seconds();
+        sa_progress progress;
+        sa_progress_wait(&progress, stderr, "segarena place: placing");
         status = solve(arguments, buffers, count, &plan);
+        sa_progress_wait_end(&progress);
         bool found = status == SA_OK;
         if (arguments->json && (found || status == SA_CAPACITY)) {
             sa_status printed = print_json(found ? &plan : NULL, max_load, sa_clock_seconds() - start);

@@ -5,6 +5,7 @@
 #include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/plan_output.h"
+#include "cli/progress.h"
 #include "cli/shipped_nets.h"
 #include "cli/strategy_notes.h"
 #include "core/output_file.h"
@@ -139,8 +140,11 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     if (o->has_budget) options.arena_limit_bytes = o->budget_bytes;
     sa_layout layout;
     sa_plan_report report;
-    SA_TRY(sa_layout_create(net, strategy, device, &options, &layout));
-    sa_status status = SA_OK;
+    sa_progress progress;
+    sa_progress_wait(&progress, stderr, "segarena plan: planning");
+    sa_status status = sa_layout_create(net, strategy, device, &options, &layout);
+    sa_progress_wait_end(&progress);
+    SA_TRY(status);
     if (o->strategy_given) status = sa_preset_note_same("plan", strategy, layout.program, net, device, &options);
     if (status == SA_OK) status = sa_plan_report_create(net, strategy, &layout, &report);
     if (status == SA_OK) {

@@ -64,7 +64,8 @@ static void format_line(const sa_progress *progress, char *line)
     char part[64], duration[48];
     double seconds = (double)(progress->done_ns - progress->begin_ns) * 1e-9;
     size_t run = progress->done - progress->first;
-    snprintf(line, LINE_BYTES, "%s %zu/%zu", progress->label, progress->done, progress->total);
+    if (progress->total == 0) snprintf(line, LINE_BYTES, "%s", progress->label);
+    else snprintf(line, LINE_BYTES, "%s %zu/%zu", progress->label, progress->done, progress->total);
     if (run > 0) {
         double step_seconds = seconds / (double)run;
         snprintf(part, sizeof part, "%.*f s/step", step_seconds < 1 ? 3 : 2, step_seconds);
@@ -88,6 +89,10 @@ static void append_tick(const sa_progress *progress, uint64_t now_ns, char *line
 {
     char part[96], duration[48];
     format_duration((double)(now_ns - progress->done_ns) * 1e-9, duration, sizeof duration);
+    if (progress->total == 0) {
+        append(line, ", ", duration);
+        return;
+    }
     if (progress->op_count == 0) snprintf(part, sizeof part, "getting ready, %s", duration);
     else
         snprintf(part, sizeof part, "step %zu: op %zu of %zu, %s", progress->done + 1, progress->ops_done(progress->ops_context),
@@ -129,7 +134,8 @@ void sa_progress_tick_once(sa_progress *progress)
     uint64_t interval_ns = progress->live ? TICK_NS : first ? log_interval_ns : late_tick_ns;
     uint64_t since_ns = progress->shown && progress->shown_ns > progress->done_ns ? now_ns - progress->shown_ns : quiet_ns;
     bool due = progress->shown || progress->live || !first ? since_ns >= interval_ns : true; /* the first line of a log at once */
-    if (quiet_ns >= first_tick_ns && due && progress->done < progress->total) show(progress, now_ns, true);
+    if (quiet_ns >= first_tick_ns && due && (progress->done < progress->total || progress->total == 0))
+        show(progress, now_ns, true);
 }
 
 static void *run_ticker(void *context)
@@ -163,6 +169,18 @@ void sa_progress_tick(sa_progress *progress, size_t (*ops_done)(void *context), 
     pthread_sigmask(SIG_SETMASK, &all, &before);
     progress->ticking = pthread_create(&progress->thread, NULL, run_ticker, progress) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void sa_progress_wait(sa_progress *progress, FILE *stream, const char *label)
+{
+    sa_progress_begin(progress, stream, label, 0, 0, 0);
+    sa_progress_tick(progress, NULL, NULL, 0);
+}
+
+void sa_progress_wait_end(sa_progress *progress)
+{
+    sa_progress_clear(progress);
+    sa_progress_end(progress);
 }
 
 static void stop_ticker(sa_progress *progress)

@@ -54,6 +54,10 @@ void sa_progress_tick_once(sa_progress *progress);
  * are those of sa_progress_tick; op_count 0: no step runs yet ("getting ready"). A log gets one line for each run, here. */
 void sa_progress_turn(sa_progress *progress, const char *label, size_t done, size_t total, size_t arena_bytes, void *ops_context,
                       size_t op_count);
+/* For work without steps: from half a second on, a line says how long it takes ("LABEL, 3 s"), with a thread as above. The end
+ * takes it away from a terminal. */
+void sa_progress_wait(sa_progress *progress, FILE *stream, const char *label);
+void sa_progress_wait_end(sa_progress *progress);
 /* Takes a live line away, before something else is written to the terminal. */
 void sa_progress_clear(sa_progress *progress);
 /* `done` steps are complete. extra ("loss 1.0986, accuracy 0.41"; NULL: none) is copied. Writes if the last line is old enough:

@@ -126,7 +126,10 @@ static sa_status open_session(trainer *t)
 {
     sa_train_result *r = t->result;
     sa_session_options options = {.program = program_options(t), .seed = r->seed};
+    if (t->options->progress)
+        sa_progress_wait(&t->progress, t->options->progress, "segarena train: planning, taking the arena, filling it");
     sa_status status = sa_session_create(t->net, &r->strategy, t->device, &options, &t->session);
+    if (t->options->progress) sa_progress_wait_end(&t->progress);
     SA_TRY(sa_preset_advise(status, t->net, r->strategy.conv, t->device));
     snprintf(r->device, sizeof r->device, "%s", t->device->kind);
     r->threads = t->device->threads;

@@ -393,6 +393,33 @@ static void test_ledger_shows_lifetimes_that_are_too_long(void **state)
     sa_ledger_destroy(ledger);
 }
 
+/* A time too short for the order that places best: the sweep still places all of them far below the sum of their sizes, and near
+ * the load, instead of piling the rest on top. */
+static void test_no_time_for_many_buffers(void **state)
+{
+    (void)state;
+    enum { COUNT = 400000, LONGEST = 40 };
+    sa_buffer *buffers = calloc(COUNT, sizeof *buffers);
+    assert_non_null(buffers);
+    uint32_t random = 1;
+    for (int i = 0; i < COUNT; i++) {
+        random = random * 1664525u + 1013904223u;
+        int64_t begin = (int64_t)(random >> 8) % COUNT;
+        buffers[i] = (sa_buffer){.name = "b",
+                                 .size_bytes = 1 + (random >> 7) % 65536,
+                                 .alignment_bytes = 1,
+                                 .begin = begin,
+                                 .end = begin + 1 + (random >> 20) % LONGEST};
+    }
+    const sa_plan_options options = {.planner = SA_PLANNER_GREEDY, .timeout_seconds = 0.1};
+    sa_plan plan;
+    assert_status_ok(sa_plan_make(buffers, COUNT, &options, &plan));
+    print_message("%zu bytes, the load is %zu, the sum %zu\n", plan.peak_bytes, plan.lower_bound_bytes, plan.unshared_bytes);
+    assert_true(plan.peak_bytes < 2 * plan.lower_bound_bytes);
+    sa_plan_free(&plan);
+    free(buffers);
+}
+
 static void test_kind_names(void **state)
 {
     (void)state;
@@ -421,6 +448,7 @@ int main(void)
 #endif
         cmocka_unit_test(test_ledger_measures_the_plan),
         cmocka_unit_test(test_ledger_shows_lifetimes_that_are_too_long),
+        cmocka_unit_test(test_no_time_for_many_buffers),
         cmocka_unit_test(test_kind_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

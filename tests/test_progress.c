@@ -255,6 +255,21 @@ static void test_ticker_moves_by_itself(void **state)
     assert_string_equal(channel_close(&log), "train 0/4  step 1: op 7 of 9, 1 s\n");
 }
 
+/* Work without steps: nothing is written if it is quick. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    channel log;
+    sa_progress progress;
+    channel_open(&log);
+    sa_progress_wait(&progress, log.stream, "quick");
+    sa_progress_wait_end(&progress);
+    sa_progress_wait(&progress, log.stream, "segarena plan: planning");
+    usleep(1500000);
+    sa_progress_wait_end(&progress);
+    assert_string_equal(channel_close(&log), "segarena plan: planning, 1 s\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_ticker_moves_by_itself),
         cmocka_unit_test(test_runs_take_turns),
         cmocka_unit_test(test_cleared_line),
+        cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_log_is_rate_limited),
         cmocka_unit_test(test_end_in_the_middle_shows_the_latest_state),
         cmocka_unit_test(test_resumed_run_does_not_count_earlier_steps),
