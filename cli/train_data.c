@@ -2,11 +2,11 @@
 #include "cli/train_data.h"
 
 #include "cli/text_output.h"
+#include "core/clock.h"
 #include "net/label_rules.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LINE_BYTES = 512 };
@@ -76,9 +76,7 @@ typedef struct looker {
 /* Half a second after the first call, then four times a second on a terminal and every 5 s in a log. */
 static bool due(looker *l)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double now_s = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    double now_s = sa_clock_seconds();
     bool first = l->next_s == 0, is_due = !first && now_s >= l->next_s;
     if (first) l->next_s = now_s + 0.5;
     if (is_due) l->next_s = now_s + (l->live ? 0.25 : 5.0);
