@@ -27,7 +27,9 @@ OPT_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSA_DEBUG
 OPT_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSA_DEBUG
 OPT_coverage := -O1 -g --coverage -fprofile-update=atomic
 OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DSA_DEBUG
-ARCH ?= -march=native
+# What the compiler compiles for; -march=native where that is this machine.
+TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ARCH ?= $(if $(filter $(TARGET),$(shell uname -m)),-march=native)
 # clang has its own OpenMP runtime and its own warnings; the fuzzed folders have no parallel loops.
 OPENMP := $(if $(filter fuzz,$(CONFIG)),-Wno-error -Wno-unknown-pragmas,-fopenmp)
 # -std=c11 turns contraction to fused multiply-add off: element-wise results do not depend on how a loop was compiled.
@@ -128,7 +130,7 @@ $(O)/timeline_assets.o: $(O)/timeline_assets.c $(FLAGS_FILE)
 
 # The hot loops of the convolutions are built for several instruction sets, one of which is chosen at run time. They write
 # sums as a * b + c and want the fused multiply-add; each has one order of operations, so it stays deterministic.
-ifeq ($(shell uname -m),x86_64)
+ifeq ($(TARGET),x86_64)
 ISA_avx512 := -march=x86-64 -mavx2 -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mprefer-vector-width=512
 ISA_avx2 := -march=x86-64 -mavx2 -mfma
 ISA_portable := -march=x86-64
