@@ -3,6 +3,8 @@
 #ifndef SA_KERNELS_CPU_CONV_VECTOR_H
 #define SA_KERNELS_CPU_CONV_VECTOR_H
 
+#include "kernels/cpu/shuffle.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -68,35 +70,24 @@ SA_CONV_INLINE vec vec_broadcast(const float *p)
 #define SA_HIGH(l, d) ((l) & (d) ? SA_CONV_LANES + (l) : (l) + (d))
 #define SA_LANES4(F, l, d) F(l, d), F((l) + 1, d), F((l) + 2, d), F((l) + 3, d)
 #if SA_CONV_LANES == 16
-#define SA_LANE_LIST(F, d)                                                              \
-    {                                                                                   \
-        SA_LANES4(F, 0, d), SA_LANES4(F, 4, d), SA_LANES4(F, 8, d), SA_LANES4(F, 12, d) \
-    }
+#define SA_LANE_LIST(F, d) SA_LANES4(F, 0, d), SA_LANES4(F, 4, d), SA_LANES4(F, 8, d), SA_LANES4(F, 12, d)
 #elif SA_CONV_LANES == 8
-#define SA_LANE_LIST(F, d)                     \
-    {                                          \
-        SA_LANES4(F, 0, d), SA_LANES4(F, 4, d) \
-    }
+#define SA_LANE_LIST(F, d) SA_LANES4(F, 0, d), SA_LANES4(F, 4, d)
 #else
-#define SA_LANE_LIST(F, d) \
-    {                      \
-        SA_LANES4(F, 0, d) \
-    }
+#define SA_LANE_LIST(F, d) SA_LANES4(F, 0, d)
 #endif
 
 typedef int32_t vec_index __attribute__((vector_size(SA_CONV_LANES * 4)));
 
-#define SA_TRANSPOSE_STEP(row, d)                                           \
-    do {                                                                    \
-        const vec_index low_ = SA_LANE_LIST(SA_LOW, d);                     \
-        const vec_index high_ = SA_LANE_LIST(SA_HIGH, d);                   \
-        _Pragma("GCC unroll 16") for (int i_ = 0; i_ < SA_CONV_LANES; i_++) \
-        {                                                                   \
-            if (i_ & (d)) continue;                                         \
-            vec a_ = row[i_], b_ = row[i_ | (d)];                           \
-            row[i_] = __builtin_shuffle(a_, b_, low_);                      \
-            row[i_ | (d)] = __builtin_shuffle(a_, b_, high_);               \
-        }                                                                   \
+#define SA_TRANSPOSE_STEP(row, d)                                                    \
+    do {                                                                             \
+        _Pragma("GCC unroll 16") for (int i_ = 0; i_ < SA_CONV_LANES; i_++)          \
+        {                                                                            \
+            if (i_ & (d)) continue;                                                  \
+            vec a_ = row[i_], b_ = row[i_ | (d)];                                    \
+            row[i_] = SA_SHUFFLE(vec_index, a_, b_, SA_LANE_LIST(SA_LOW, d));        \
+            row[i_ | (d)] = SA_SHUFFLE(vec_index, a_, b_, SA_LANE_LIST(SA_HIGH, d)); \
+        }                                                                            \
     } while (0)
 
 /* Transposes a square of vectors in registers. */

@@ -76,9 +76,9 @@ SA_INLINE sa_i32x16 gather_indices(const sa_unpool_gather_args *args, const void
         return sa_i32x16_select((value >= 0.0f) & (index >= 0) & (index < height * width), index, nowhere);
     }
     sa_i32x16 code = sa_mask_codes(mask, args->mask.encoding, args->mask.width, px);
-    sa_i32x16 y = __builtin_shuffle(rows, code) + (py * args->window.stride_h - args->window.pad_h);
+    sa_i32x16 y = sa_i32x16_lookup(rows, code) + (py * args->window.stride_h - args->window.pad_h);
     sa_i32x16 x =
-        __builtin_shuffle(columns, code) + (px * args->window.stride_w - args->window.pad_w) + lanes * args->window.stride_w;
+        sa_i32x16_lookup(columns, code) + (px * args->window.stride_w - args->window.pad_w) + lanes * args->window.stride_w;
     sa_i32x16 inside = (y >= 0) & (y < height) & (x >= 0) & (x < width);
     if (args->mask.encoding == SA_MASK4) inside &= code != SA_MASK4_NONE;
     return sa_i32x16_select(inside, y * width + x, nowhere);

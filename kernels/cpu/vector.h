@@ -4,6 +4,8 @@
 #ifndef SA_KERNELS_CPU_VECTOR_H
 #define SA_KERNELS_CPU_VECTOR_H
 
+#include "kernels/cpu/shuffle.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -173,18 +175,18 @@ SA_INLINE sa_bool16 sa_bool16_first(int count)
 /* lane 15 of `before`, then lanes 0..14 of `now` */
 SA_INLINE sa_f32x16 sa_f32x16_shift_in(sa_f32x16 before, sa_f32x16 now)
 {
-    return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+    return SA_SHUFFLE(sa_i32x16, before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }
 
 SA_INLINE sa_i32x16 sa_i32x16_shift_in(sa_i32x16 before, sa_i32x16 now)
 {
-    return __builtin_shufflevector(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+    return SA_SHUFFLE(sa_i32x16, before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }
 
 /* lanes 1..15 of `now`, then lane 0 of `next` */
 SA_INLINE sa_f32x16 sa_f32x16_shift_out(sa_f32x16 now, sa_f32x16 next)
 {
-    return __builtin_shufflevector(now, next, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+    return SA_SHUFFLE(sa_i32x16, now, next, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
 }
 
 /* a + b where true, a elsewhere */
@@ -220,24 +222,36 @@ SA_INLINE sa_f32x16 sa_f32x16_gather(const float *from, sa_i32x16 index, sa_i32x
 #endif
 }
 
+/* table[index & 15] */
+SA_INLINE sa_i32x16 sa_i32x16_lookup(sa_i32x16 table, sa_i32x16 index)
+{
+#if defined(__clang__)
+    sa_i32x16 value;
+    for (int l = 0; l < SA_LANES; l++) value[l] = table[index[l] & (SA_LANES - 1)];
+    return value;
+#else
+    return __builtin_shuffle(table, index);
+#endif
+}
+
 /* lanes 0, 2, .. 30 and 1, 3, .. 31 of a followed by b */
 SA_INLINE sa_f32x16 sa_f32x16_even(sa_f32x16 a, sa_f32x16 b)
 {
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return SA_SHUFFLE(sa_i32x16, a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 }
 
 SA_INLINE sa_f32x16 sa_f32x16_odd(sa_f32x16 a, sa_f32x16 b)
 {
-    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return SA_SHUFFLE(sa_i32x16, a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
 /* The first `count` (at least 1), all if there are more than 32, of even[0], odd[0], even[1], odd[1], ... */
 SA_INLINE void sa_f32x16_interleave(float *to, int count, sa_f32x16 even, sa_f32x16 odd)
 {
-    sa_f32x16_store_part(to, count, __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    sa_f32x16_store_part(to, count, SA_SHUFFLE(sa_i32x16, even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
     if (count <= SA_LANES) return;
     sa_f32x16_store_part(to + SA_LANES, count - SA_LANES,
-                         __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+                         SA_SHUFFLE(sa_i32x16, even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
 }
 
 #endif
