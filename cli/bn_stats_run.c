@@ -37,7 +37,7 @@ static sa_status open_all(collector *c)
     SA_TRY(sa_feed_open(c->forward.shape[0].net, NULL, 1, &c->feed));
     if (sa_feed_is_synthetic(c->feed))
         SA_FAIL(SA_UNSUPPORTED, "%s: the net reads no list of images in the TRAIN phase (DenseImageData)", o->forward.path);
-    SA_TRY(sa_train_look_at_data(c->forward.shape[0].net, c->feed, o->progress));
+    SA_TRY(sa_train_look_at_data(c->forward.shape[0].net, c->feed, NULL, o->progress));
     return sa_forward_start(&c->forward, o->progress);
 }
 

@@ -110,7 +110,7 @@ static sa_status open_all(tester *t)
     if (o->confusion) SA_TRY(sa_output_file_check(o->confusion, 0));
     SA_TRY(sa_forward_open("test", &o->forward, &t->forward));
     SA_TRY(open_whole(t));
-    SA_TRY(sa_train_look_at_data(net_of(t, 0), t->feed, o->progress));
+    SA_TRY(sa_train_look_at_data(net_of(t, 0), t->feed, NULL, o->progress));
     sa_net_options rest = net_options(t, (int32_t)(r->images % (size_t)r->batch));
     if (r->images % (size_t)r->batch) SA_TRY(sa_forward_add(&t->forward, &rest, NULL));
     SA_TRY(sa_forward_start(&t->forward, o->progress));

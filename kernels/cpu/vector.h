@@ -226,7 +226,7 @@ SA_INLINE sa_f32x16 sa_f32x16_gather(const float *from, sa_i32x16 index, sa_i32x
 SA_INLINE sa_i32x16 sa_i32x16_lookup(sa_i32x16 table, sa_i32x16 index)
 {
 #if defined(__clang__)
-    sa_i32x16 value;
+    sa_i32x16 value = {0};
     for (int l = 0; l < SA_LANES; l++) value[l] = table[index[l] & (SA_LANES - 1)];
     return value;
 #else
