@@ -39,7 +39,7 @@ else
     check 'no card: one line, status 1, nothing written' no_card
 fi
 
-if [ -f "$build/tests/simt/kernels_fast.so" ] && [ -x "$build/tests/step_program" ]; then
+if [ "$(cat "$build/obj/cuda.txt" 2>/dev/null)" = 1 ] && [ -f "$build/tests/simt/kernels_fast.so" ]; then
     trial() {
         PARITY_CASES=2 NET_new=golden/tiny_new/net.prototxt NET_old=golden/tiny_old/net.prototxt BENCH_FLAGS='--warmup 2 --steps 2' \
             tests/simt/run "$bundle/run.sh" "$scratch/results"
