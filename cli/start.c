@@ -23,6 +23,9 @@ static void start_again(char **argv)
     execv(self, argv); /* comes back only if it failed; then this process does as well */
 }
 
+/* Looks at a flag before a waiting thread sleeps: some ten microseconds, about what waking it takes. */
+static const char SPINS[] = "5000";
+
 static bool waits_as_told(void)
 {
     static const char *const NAMES[] = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY"};
@@ -43,7 +46,7 @@ void sa_cli_start(char **argv)
     const char *own = sa_blas_kernels(), *better = getenv("OPENBLAS_CORETYPE") ? NULL : sa_blas_better_kernels(own);
     const bool told = waits_as_told();
     if (!better && told) return;
-    if (!told && setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
+    if (!told && (setenv("OMP_WAIT_POLICY", "passive", 1) != 0 || setenv("GOMP_SPINCOUNT", SPINS, 1) != 0)) return;
     if (better && setenv("OPENBLAS_CORETYPE", better, 1) != 0) return;
     if (setenv(RESTARTED, better ? own : "-", 1) == 0) start_again(argv);
     unsetenv(RESTARTED);
