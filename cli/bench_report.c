@@ -74,7 +74,7 @@ static void print_predictions(FILE *out, const sa_bench_result *const *results, 
         sa_table_cell(table, "%+.1f", 100.0 * (r->expected_cpu_ms / r->step_cpu_ms - 1.0));
     }
     if (rows > 0) {
-        fputs("\npredicted and measured; predictions are for an otherwise idle machine\n\n", out);
+        sa_text_say(out, 0, "\npredicted and measured; predictions are for an otherwise idle machine\n");
         print_table(out, table);
     }
     sa_table_free(table);
@@ -105,11 +105,11 @@ static void print_driver_bytes(FILE *out, const sa_bench_result *r)
     char arena[SA_SIZE_TEXT_BYTES], driver[SA_SIZE_TEXT_BYTES], rest[SA_SIZE_TEXT_BYTES];
     if (r->skipped || r->driver_bytes == 0) return;
     const size_t beside = r->driver_bytes > r->measured_bytes ? r->driver_bytes - r->measured_bytes : 0;
-    fprintf(out,
-            "%s: the driver gave out %s: the arena's %s, and %s for its own rounding, for the code of kernels and for what "
-            "libraries take\n",
-            r->strategy.name, sa_size_format(r->driver_bytes, driver), sa_size_format(r->measured_bytes, arena),
-            sa_size_format(beside, rest));
+    sa_text_say(out, 0,
+                "%s: the driver gave out %s: the arena's %s, and %s for its own rounding, for the code of kernels and for what "
+                "libraries take",
+                r->strategy.name, sa_size_format(r->driver_bytes, driver), sa_size_format(r->measured_bytes, arena),
+                sa_size_format(beside, rest));
 }
 
 void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device, const sa_bench_result *const *results, int count)
@@ -132,7 +132,8 @@ void sa_bench_print_table(FILE *out, const sa_net *net, const sa_device *device,
     print_predictions(out, results, count);
     for (int i = 0; i < count; i++) print_driver_bytes(out, results[i]);
     for (int i = 0; i < count; i++)
-        if (results[i]->skipped) fprintf(out, "%s was planned but not run: it %s\n", results[i]->strategy.name, results[i]->why);
+        if (results[i]->skipped)
+            sa_text_say(out, 0, "%s was planned but not run: it %s", results[i]->strategy.name, results[i]->why);
     fputc('\n', out);
 }
 
@@ -201,7 +202,7 @@ void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_res
         ms_cell(table, ns * 1e-6 / steps);
         sa_table_cell(table, "%.1f", total > 0 ? 100.0 * ns / total : 0);
     }
-    fprintf(out, "\n%s, mean of %d step%s\n", result->strategy.name, steps, steps == 1 ? "" : "s");
+    sa_text_say(out, 0, "\n%s, mean of %d step%s", result->strategy.name, steps, steps == 1 ? "" : "s");
     print_table(out, table);
     sa_table_free(table);
 }

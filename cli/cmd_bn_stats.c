@@ -2,6 +2,7 @@
 #include "cli/bn_stats_run.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/text_output.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -57,12 +58,15 @@ static sa_status print_json(const sa_bn_stats_options *o, const sa_bn_stats_resu
 
 static void print_text(const sa_bn_stats_options *o, const sa_bn_stats_result *r)
 {
-    printf("statistics of %d BN layers over %zu batches of %zu images, folded into %s\n", r->bn_layers, r->batches, r->images,
-           o->save_weights);
+    sa_text_say(stdout, 0, "statistics of %d BN layer%s over %zu batches of %zu images, folded into %s", r->bn_layers,
+                r->bn_layers == 1 ? "" : "s", r->batches, r->images, o->save_weights);
     if (o->absorb)
-        printf("%d BN layers are in the convolutions below now, %d stay; the net: %s\n", r->absorbed, r->left, o->save_net);
-    else if (o->save_net) printf("the net with bn_mode: INFERENCE: %s\n", o->save_net);
-    else puts("use them with `--bn stored`, or with a net whose BN layers have bn_mode: INFERENCE (--save-net writes one)");
+        sa_text_say(stdout, 0, "%d BN layers are in the convolutions below now, %d stay; the net: %s", r->absorbed, r->left,
+                    o->save_net);
+    else if (o->save_net) sa_text_say(stdout, 0, "the net with bn_mode: INFERENCE: %s", o->save_net);
+    else
+        sa_text_say(stdout, 0,
+                    "use them with `--bn stored`, or with a net whose BN layers have bn_mode: INFERENCE (--save-net writes one)");
 }
 
 int sa_cmd_bn_stats(int argc, char **argv)
@@ -70,7 +74,7 @@ int sa_cmd_bn_stats(int argc, char **argv)
     static const struct argp_option OPTIONS[] = {
         {"list", KEY_LIST, "FILE", 0, "another list than the one that the net trains on", 0},
         {"save-weights", KEY_SAVE_WEIGHTS, "FILE", 0, "the folded weights; the ending tells the format", 0},
-        {"save-net", KEY_SAVE_NET, "FILE", 0, "the net that they are for, with bn_mode: INFERENCE", 0},
+        {"save-net", KEY_SAVE_NET, "FILE", 0, "write the net for them, its BN layers with bn_mode: INFERENCE", 0},
         {"absorb", KEY_ABSORB, NULL, 0, "fold BN layers into the convolutions below, and take them out of the net", 0},
         {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
         {0},

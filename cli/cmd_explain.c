@@ -7,6 +7,7 @@
 #include "cli/option_values.h"
 #include "cli/progress.h"
 #include "cli/shipped_nets.h"
+#include "cli/text_output.h"
 #include "net/solver_config.h"
 #include "report/json_text.h"
 
@@ -88,7 +89,7 @@ static void print_failure(const explain_options *o, bool assumed, const sa_unsup
     if (list->count < 2) return;
     for (int i = 0; i < list->count && i < SA_UNSUPPORTED_MAX; i++) {
         const sa_unsupported *item = &list->item[i];
-        fprintf(stderr, "line %d: layer '%s' (%s): %s\n", item->line, item->layer, item->type, item->what);
+        sa_text_say(stderr, 0, "line %d: layer '%s' (%s): %s", item->line, item->layer, item->type, item->what);
         types |= strstr(item->what, "layer type") != NULL;
     }
     (void)sa_error_set(SA_UNSUPPORTED, "%s: %d things in it are not supported, see above%s", o->net, list->count,

@@ -138,8 +138,9 @@ static sa_status print_text(const fit_table *t)
     const sa_fit_row *caffe = &t->row[0];
     sa_table *table;
     sa_cli_print_assumed(stdout, t->net);
-    printf("%s (%s): what fits into %s bytes %s\n\n", t->net->name, t->net->path,
-           sa_size_format_exact(t->options->capacity_bytes, capacity), sa_net_trains(t->net) ? "to train" : "for a forward pass");
+    sa_text_say(stdout, 0, "%s (%s): what fits into %s bytes %s\n", t->net->name, t->net->path,
+                sa_size_format_exact(t->options->capacity_bytes, capacity),
+                sa_net_trains(t->net) ? "to train" : "for a forward pass");
     SA_TRY(sa_table_create(COLUMNS, 6, &table));
     for (int i = 0; i < t->row_count; i++) row_cells(table, &t->row[i]);
     sa_status status = sa_text_table(stdout, table);

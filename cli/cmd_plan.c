@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/shipped_nets.h"
 #include "cli/strategy_notes.h"
+#include "cli/text_output.h"
 #include "core/output_file.h"
 #include "memory/plan_csv.h"
 #include "report/json_text.h"
@@ -121,7 +122,7 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     if (o->json) return print_json(report, budget);
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
-        puts("no strategy beats one of these in bytes and predicted time:\n");
+        sa_text_say(stdout, 0, "no strategy beats one of these in bytes and predicted time:\n");
         SA_TRY(sa_frontier_print(stdout, &budget->frontier, budget->chosen));
         putchar('\n');
     }

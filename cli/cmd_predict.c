@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/predict_run.h"
+#include "cli/text_output.h"
 #include "core/size_text.h"
 
 #include <cjson/cJSON.h>
@@ -62,11 +63,12 @@ static sa_status print_json(const sa_predict_options *o, const sa_predict_result
 static sa_status print_text(const sa_predict_options *o, const sa_predict_result *r)
 {
     char ours[SA_SIZE_TEXT_BYTES], caffes[SA_SIZE_TEXT_BYTES];
-    printf("%zu image%s of %zu size%s segmented into %d classes, in %s\n", r->images, r->images == 1 ? "" : "s", r->sizes,
-           r->sizes == 1 ? "" : "s", (int)r->classes, o->output);
-    printf("inference takes %s; Caffe takes %s. %.1f images/s with reading and writing, %.1f ms of it the net's\n",
-           sa_size_format(r->inference_bytes, ours), sa_size_format(r->caffe_bytes, caffes), (double)r->images / r->seconds,
-           1000 * r->forward_seconds / (double)r->images);
+    sa_text_say(stdout, 0, "%zu image%s of %zu size%s segmented into %d classes, in %s", r->images, r->images == 1 ? "" : "s",
+                r->sizes, r->sizes == 1 ? "" : "s", (int)r->classes, o->output);
+    sa_text_say(stdout, 0,
+                "inference takes %s; Caffe takes %s. %.1f images/s with reading and writing; %.1f ms per image in the net",
+                sa_size_format(r->inference_bytes, ours), sa_size_format(r->caffe_bytes, caffes), (double)r->images / r->seconds,
+                1000 * r->forward_seconds / (double)r->images);
     return SA_OK;
 }
 

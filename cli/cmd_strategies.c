@@ -52,7 +52,7 @@ int sa_cmd_strategies(int argc, char **argv)
     bool json = false;
     if (!sa_cli_parse(&ARGP, argc, argv, &json)) return 2;
     if (json) return print_json();
-    puts("presets (the ladder: each rung has all that is above it)");
+    sa_text_say(stdout, 0, "presets (the ladder: each rung has all that is above it)");
     for (int i = 0; sa_preset_at(i); i++)
         sa_text_say(stdout, 19, "  %-17s%s%s%s%s", sa_preset_at(i)->name, sa_preset_at(i)->help,
                     sa_preset_at(i)->switches[0] ? "  [" : "", sa_preset_at(i)->switches, sa_preset_at(i)->switches[0] ? "]" : "");

@@ -131,19 +131,19 @@ static sa_status print_text(const sa_test_options *o, const sa_test_result *r)
 {
     char ours[SA_SIZE_TEXT_BYTES], caffes[SA_SIZE_TEXT_BYTES];
     const sa_confusion *c = &r->confusion;
-    printf("%s (%s), weights %s\n%zu images of %s, batch %d\n\n", r->net, o->forward.path, o->forward.weights, r->images, r->list,
-           (int)r->batch);
+    sa_text_say(stdout, 0, "%s (%s), weights %s\n%zu images of %s, batch %d\n", r->net, o->forward.path, o->forward.weights,
+                r->images, r->list, (int)r->batch);
     SA_TRY(print_classes(c));
-    if (c->pixels) printf("\nglobal accuracy  %6.2f %%\n", 100 * sa_confusion_global_accuracy(c));
-    else puts("\nglobal accuracy       - (no labelled pixel)");
-    printf("class average    %6.2f %%\nmean IoU         %6.2f %%\n", 100 * sa_confusion_class_average(c),
-           100 * sa_confusion_mean_iou(c));
+    if (c->pixels) sa_text_say(stdout, 17, "\nglobal accuracy  %6.2f %%", 100 * sa_confusion_global_accuracy(c));
+    else sa_text_say(stdout, 17, "\nglobal accuracy       - (no labelled pixel)");
+    sa_text_say(stdout, 17, "class average    %6.2f %%\nmean IoU         %6.2f %%", 100 * sa_confusion_class_average(c),
+                100 * sa_confusion_mean_iou(c));
     for (int i = 0; i < r->outputs.count; i++)
         if (r->outputs.output[i].kind != SA_OUTPUT_PER_CLASS)
-            printf("%-16s %.6g (mean over the images)\n", r->outputs.output[i].name,
-                   (double)r->outputs.value[r->outputs.output[i].begin]);
-    printf("\ninference takes %s; Caffe takes %s. %.1f images/s, reading them included\n", sa_size_format(r->inference_bytes, ours),
-           sa_size_format(r->caffe_bytes, caffes), (double)r->images / r->seconds);
+            sa_text_say(stdout, 17, "%-16s %.6g (mean over the images)", r->outputs.output[i].name,
+                        (double)r->outputs.value[r->outputs.output[i].begin]);
+    sa_text_say(stdout, 0, "\ninference takes %s; Caffe takes %s. %.1f images/s, reading them included",
+                sa_size_format(r->inference_bytes, ours), sa_size_format(r->caffe_bytes, caffes), (double)r->images / r->seconds);
     return SA_OK;
 }
 

@@ -1,4 +1,5 @@
 /* `segarena weights FILE`: what a weights file holds, and conversion between the formats. */
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/text_output.h"
@@ -7,7 +8,6 @@
 #include "report/json_text.h"
 #include "report/table.h"
 
-#include <argp.h>
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
@@ -124,16 +124,14 @@ static sa_status print_table(const weights_options *o, const sa_weights *w)
     static const sa_table_column COLUMNS[] = {{"parameter", NULL, SA_TABLE_LEFT}, {"layer type", NULL, SA_TABLE_LEFT},
                                               {"shape", NULL, SA_TABLE_LEFT},     {"values", NULL, SA_TABLE_RIGHT},
                                               {"range", NULL, SA_TABLE_LEFT},     {"not finite", NULL, SA_TABLE_RIGHT}};
-    char size[SA_SIZE_TEXT_BYTES], *text = NULL;
+    char size[SA_SIZE_TEXT_BYTES];
     sa_table *table;
-    printf("%s: %s%s%s, %s parameters\n\n", o->file, sa_weights_format_name(w->format), w->net_name[0] ? " of net " : "",
-           w->net_name, sa_size_format_exact(value_count(w), size));
+    sa_text_say(stdout, 0, "%s: %s%s%s, %s parameters\n", o->file, sa_weights_format_name(w->format),
+                w->net_name[0] ? " of net " : "", w->net_name, sa_size_format_exact(value_count(w), size));
     SA_TRY(sa_table_create(COLUMNS, 6, &table));
     for (size_t l = 0; l < w->layer_count; l++)
         for (size_t i = 0; i < w->layer[l].blob_count; i++) add_row(table, &w->layer[l], i);
-    sa_status status = sa_table_format(table, &text);
-    if (status == SA_OK) fputs(text, stdout);
-    free(text);
+    sa_status status = sa_text_table(stdout, table);
     sa_table_free(table);
     return status;
 }
@@ -163,7 +161,6 @@ int sa_cmd_weights(int argc, char **argv)
         OPTIONS, parse, "FILE", "Lists the weights of a .caffemodel, .safetensors or .sasnap file, and converts them.",
         NULL,    NULL,  NULL};
     weights_options options = {0};
-    argp_err_exit_status = 2;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &options)) return 2;
+    if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("weights");
 }

@@ -6,6 +6,7 @@
 #include "core/closest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { OPTIONS_MAX = 64, NAME_BYTES = 64 };
@@ -133,6 +134,16 @@ static bool tell_wrong(const char *command, const option_list *list, const char 
     return false;
 }
 
+/* --help as wide as the terminal: argp's own layout is of 80 columns, its descriptions begin at the 30th. */
+static void fit_help(void)
+{
+    int width = sa_text_width(stdout);
+    char layout[64];
+    if (width <= 0 || width >= 80) return;
+    snprintf(layout, sizeof layout, width < 64 ? "rmargin=%d,opt-doc-col=10,usage-indent=4" : "rmargin=%d", width - 1);
+    setenv("ARGP_HELP_FMT", layout, 0);
+}
+
 bool sa_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     option_list list = {0};
@@ -145,6 +156,7 @@ bool sa_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
         if (tell_wrong(argv[0], &list, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &takes_next)) return false;
     }
     argp_err_exit_status = 2;
+    fit_help();
     return argp_parse(argp, argc, argv, 0, NULL, input) == 0;
 }
 

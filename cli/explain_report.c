@@ -245,7 +245,7 @@ static sa_status print_not_computed(FILE *out, const sa_net *net)
                                               {"type", NULL, SA_TABLE_LEFT},
                                               {"not computed yet", NULL, SA_TABLE_LEFT}};
     sa_table *table;
-    fputs("\nsegarena itself cannot plan or train this net yet, because of:\n\n", out);
+    sa_text_say(out, 0, "\nsegarena itself cannot plan or train this net yet, because of:\n");
     SA_TRY(sa_table_create(COLUMNS, 4, &table));
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
@@ -260,20 +260,20 @@ static sa_status print_not_computed(FILE *out, const sa_net *net)
     return status;
 }
 
+enum { LABEL_WIDTH = 18 }; /* "Caffe prints      " */
+
 static void print_test_nets(FILE *out, const sa_explanation *e)
 {
-    char exact[SA_SIZE_TEXT_BYTES], text[sizeof e->test_nets.error + 128];
+    char exact[SA_SIZE_TEXT_BYTES];
     const char *nets = e->test_nets.count > 1 ? "the TEST nets" : "the TEST net";
     if (e->test_nets.count > 0) {
-        snprintf(text, sizeof text, "and for tests     %s bytes more: Caffe keeps %s beside it %s",
-                 sa_size_format_exact(e->test_nets.gpu_bytes, exact), nets,
-                 e->solver_tests ? "since this solver tests (test_iter, test_interval)"
-                                 : "if the solver tests (explain SOLVER.prototxt counts it)");
-        sa_text_paragraph(out, text);
+        sa_text_say(out, LABEL_WIDTH, "and for tests     %s bytes more: Caffe keeps %s beside it %s",
+                    sa_size_format_exact(e->test_nets.gpu_bytes, exact), nets,
+                    e->solver_tests ? "since this solver tests (test_iter, test_interval)"
+                                    : "if the solver tests (explain SOLVER.prototxt counts it)");
     }
     if (!e->solver_tests || !e->test_nets.error[0]) return;
-    snprintf(text, sizeof text, "not counted       a TEST net that this solver asks for: %s", e->test_nets.error);
-    sa_text_paragraph(out, text);
+    sa_text_say(out, LABEL_WIDTH, "not counted       a TEST net that this solver asks for: %s", e->test_nets.error);
 }
 
 /* What Caffe prints, and what it takes. */
@@ -284,13 +284,14 @@ static void print_figures(FILE *out, const sa_explanation *e)
     const char *forward =
         e->net->test_phase ? "for a forward pass (the TEST phase)" : "for a forward pass (the net has no loss to train by)";
     bool plain = !e->solver || (!strcmp(e->solver, "SGD") && !e->l1_decay);
-    fprintf(out, "Caffe prints      Memory required for data: %zu\n", m->memory_required_for_data_bytes);
-    fprintf(out, "it allocates      %s bytes %s%s%s%s on a GPU without cuDNN\n", sa_size_format_exact(m->gpu_total_bytes, exact),
-            e->trains ? "to train the net" : forward, e->trains && !plain ? " by " : "", e->trains && !plain ? e->solver : "",
-            e->trains && e->l1_decay ? " with L1 decay" : "");
+    sa_text_say(out, LABEL_WIDTH, "Caffe prints      Memory required for data: %zu", m->memory_required_for_data_bytes);
+    sa_text_say(out, LABEL_WIDTH, "it allocates      %s bytes %s%s%s%s on a GPU without cuDNN",
+                sa_size_format_exact(m->gpu_total_bytes, exact), e->trains ? "to train the net" : forward,
+                e->trains && !plain ? " by " : "", e->trains && !plain ? e->solver : "",
+                e->trains && e->l1_decay ? " with L1 decay" : "");
     print_test_nets(out, e);
-    fprintf(out, "parameters        %s; %s of them in the first blob of a layer\n\n",
-            sa_size_format_exact(m->parameter_count, exact), sa_size_format_exact(m->first_blob_parameter_count, first));
+    sa_text_say(out, LABEL_WIDTH, "parameters        %s; %s of them in the first blob of a layer\n",
+                sa_size_format_exact(m->parameter_count, exact), sa_size_format_exact(m->first_blob_parameter_count, first));
     snprintf(
         text, sizeof text,
         "That line (%s) is the size of all outputs of all layers. It counts an output once more for each layer that works on it in "
@@ -322,27 +323,23 @@ static void print_fit(FILE *out, const sa_explanation *e)
 
 static void print_verdict(FILE *out, const sa_explanation *e)
 {
-    char text[sizeof e->verdict + 16];
-    snprintf(text, sizeof text, "verdict: %s", e->verdict);
-    fputc('\n', out);
-    sa_text_paragraph(out, text);
-    snprintf(text, sizeof text, "advice: %s", e->advice);
-    if (e->advice[0]) sa_text_paragraph(out, text);
+    sa_text_say(out, 0, "\nverdict: %s", e->verdict);
+    if (e->advice[0]) sa_text_say(out, 0, "advice: %s", e->advice);
     print_fit(out, e);
 }
 
 sa_status sa_explanation_print(FILE *out, const sa_explanation *e)
 {
     sa_cli_print_assumed(out, e->net);
-    fprintf(out, "%s (%s)\n\n", e->net->name, e->net->path);
+    sa_text_say(out, 0, "%s (%s)\n", e->net->name, e->net->path);
     print_figures(out, e);
     fputc('\n', out);
     SA_TRY(print_categories(out, &e->caffe));
     fputc('\n', out);
     SA_TRY(print_largest(out, &e->caffe));
     if (e->layers.row) {
-        fprintf(out, "\nLayer by layer%s:\n\n",
-                e->layers.strategy ? " (here: the most that is alive during an op of the layer, --strategy fastest)" : "");
+        sa_text_say(out, 0, "\nLayer by layer%s:\n",
+                    e->layers.strategy ? " (here: the most that is alive during an op of the layer, --strategy fastest)" : "");
         SA_TRY(sa_layer_table_print(out, &e->layers));
     }
     if (e->has_capacity) print_verdict(out, e);

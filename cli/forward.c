@@ -8,6 +8,7 @@
 #include "cli/preset_plan.h"
 #include "cli/session_weights.h"
 #include "cli/shipped_nets.h"
+#include "cli/text_output.h"
 #include "core/growing_array.h"
 #include "core/size_text.h"
 #include "report/caffe_memory.h"
@@ -187,7 +188,7 @@ sa_status sa_forward_print_bytes(FILE *out, const sa_forward *f)
     char ours[SA_SIZE_TEXT_BYTES], caffes[SA_SIZE_TEXT_BYTES];
     size_t caffe;
     SA_TRY(sa_forward_caffe_bytes(f, &caffe));
-    fprintf(out, "inference takes %s; Caffe takes %s\n", sa_size_format(f->shape[largest(f)].bytes, ours),
-            sa_size_format(caffe, caffes));
+    sa_text_say(out, 0, "inference takes %s; Caffe takes %s", sa_size_format(f->shape[largest(f)].bytes, ours),
+                sa_size_format(caffe, caffes));
     return SA_OK;
 }

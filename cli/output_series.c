@@ -1,10 +1,12 @@
 /* Series of losses and accuracies: see output_series.h. */
 #include "cli/output_series.h"
 
+#include "cli/text_output.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_STEPS = 64, CLASSES_PER_LINE = 12 };
+enum { FIRST_STEPS = 64, CLASSES_PER_LINE = 12, LABEL_WIDTH = 12 };
 
 sa_status sa_output_series_create(const sa_net *net, sa_output_series *series)
 {
@@ -37,21 +39,28 @@ sa_status sa_output_series_add(sa_output_series *s)
     return SA_OK;
 }
 
+/* Lines of at most CLASSES_PER_LINE classes, less where the terminal is narrow. */
 static void print_classes(FILE *out, const sa_step_output *output, const float *value)
 {
-    fprintf(out, "  %-9s per class in the last step:", output->name);
-    for (size_t c = 0; c < output->count; c++)
-        fprintf(out, "%s%zu: %.4f", c % CLASSES_PER_LINE || output->count <= CLASSES_PER_LINE ? "  " : "\n            ", c,
-                (double)value[c]);
-    fputc('\n', out);
+    char text[32 * CLASSES_PER_LINE];
+    size_t used = 0;
+    bool one_line = output->count <= CLASSES_PER_LINE;
+    if (!one_line) sa_text_say(out, LABEL_WIDTH, "  %-9s per class in the last step:", output->name);
+    for (size_t c = 0; c < output->count; c++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "  %zu: %.4f", c, (double)value[c]);
+        if (c + 1 < output->count && (c + 1) % CLASSES_PER_LINE) continue;
+        if (one_line) sa_text_say(out, LABEL_WIDTH, "  %-9s per class in the last step:%s", output->name, text);
+        else sa_text_say(out, LABEL_WIDTH, "          %s", text);
+        used = 0;
+    }
 }
 
 /* value: of the first step; that of the last lies `last` further on. */
 static void print_scalar(FILE *out, const sa_step_output *o, const float *value, size_t last)
 {
-    fprintf(out, "  %-9s first %.6g, last %.6g", o->name, (double)value[0], (double)value[last]);
-    if (o->kind == SA_OUTPUT_LOSS && o->weight != 1.0f) fprintf(out, " (weight %g)", (double)o->weight);
-    fputc('\n', out);
+    char weight[32] = "";
+    if (o->kind == SA_OUTPUT_LOSS && o->weight != 1.0f) snprintf(weight, sizeof weight, " (weight %g)", (double)o->weight);
+    sa_text_say(out, LABEL_WIDTH, "  %-9s first %.6g, last %.6g%s", o->name, (double)value[0], (double)value[last], weight);
 }
 
 void sa_output_series_print(FILE *out, const sa_output_series *s)

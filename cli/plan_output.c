@@ -90,7 +90,7 @@ static sa_status print_alive(FILE *out, const sa_plan_report *r)
     sa_status status = sa_text_table(out, table);
     sa_table_free(table);
     if (status == SA_OK && shown < r->alive_count)
-        fprintf(out, "and %zu smaller ones of %s bytes together\n", r->alive_count - shown, sa_size_format_exact(rest, text));
+        sa_text_say(out, 0, "and %zu smaller ones of %s bytes together", r->alive_count - shown, sa_size_format_exact(rest, text));
     return status;
 }
 
@@ -109,7 +109,7 @@ static void print_alignment(FILE *out, const sa_plan_report *r)
 sa_status sa_plan_print(FILE *out, const sa_plan_report *r)
 {
     print_figures(out, r);
-    fprintf(out, "\nMost is alive at op %zu, %s:\n\n", r->peak_step, peak_name(r));
+    sa_text_say(out, 0, "\nMost is alive at op %zu, %s:\n", r->peak_step, peak_name(r));
     SA_TRY(print_kinds(out, r));
     print_alignment(out, r);
     fputc('\n', out);

@@ -1,5 +1,6 @@
 /* Weights files into a session and out of it. */
 #include "cli/session_weights.h"
+#include "cli/text_output.h"
 
 #include "net/net_weights.h"
 
@@ -14,12 +15,13 @@ static sa_status set_all(sa_session *session, const sa_net_weights *match)
 static void say(FILE *out, const char *command, const char *path, const sa_net_weights *match)
 {
     if (!out) return;
-    fprintf(out, "segarena %s: %zu parameters from %s\n", command, match->given_count, path);
+    sa_text_say(out, 0, "segarena %s: %zu parameters from %s", command, match->given_count, path);
     if (match->only_in_file_count)
-        fprintf(out, "segarena %s: the net has no layer of these names, they are left out: %s\n", command, match->only_in_file);
+        sa_text_say(out, 0, "segarena %s: the net has no layer of these names, they are left out: %s", command,
+                    match->only_in_file);
     if (match->only_in_net_count)
-        fprintf(out, "segarena %s: the file has no layer of these names, they start from their fillers: %s\n", command,
-                match->only_in_net);
+        sa_text_say(out, 0, "segarena %s: the file has no layer of these names, they start from their fillers: %s", command,
+                    match->only_in_net);
 }
 
 sa_status sa_session_load_weights(sa_session *session, const sa_net *net, const char *path, const char *command, FILE *out)

@@ -32,21 +32,48 @@ void sa_text_paragraph(FILE *out, const char *text)
     sa_text_hanging(out, 0, text);
 }
 
+/* Characters of the first `bytes` bytes: those that continue one of UTF-8 do not count. */
+static size_t characters(const char *text, size_t bytes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < bytes; i++) count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
+/* Where a word of `length` characters that is longer than a whole line goes on in the next: behind the last '+' of the first
+ * `room`, as in names of strategies. What else is so long, a path say, stays whole: 0. */
+static size_t part_of_word(const char *word, size_t length, size_t room)
+{
+    size_t end = length > room ? room : 0;
+    while (end > 0 && word[end - 1] != '+') end--;
+    return end;
+}
+
 void sa_text_hanging(FILE *out, size_t indent, const char *text)
 {
     size_t width = (size_t)sa_text_width(out), column = 0, begin = 0;
-    if (width < 2 * indent) indent = width / 2;
+    if (width < 3 * indent) indent = width / 6;
     while (*text) {
-        size_t spaces = strspn(text, " "), length = strcspn(text + spaces, " ");
-        if (width > 0 && column > begin && column + spaces + length > width) {
+        size_t spaces = strspn(text, " "), length = strcspn(text + spaces, " \n");
+        size_t wide = spaces + characters(text + spaces, length);
+        if (width > 0 && column > begin && column + wide > width) {
             fprintf(out, "\n%*s", (int)indent, "");
             begin = column = indent;
             text += spaces;
+            wide -= spaces;
             spaces = 0;
         }
+        if (width > column + spaces && part_of_word(text + spaces, length, width - column - spaces) > 0) {
+            length = part_of_word(text + spaces, length, width - column - spaces);
+            wide = spaces + length;
+        }
         fwrite(text, 1, spaces + length, out);
-        column += spaces + length;
+        column += wide;
         text += spaces + length;
+        if (*text == '\n') {
+            fputc(*text++, out);
+            begin = column = 0;
+        }
     }
     fputc('\n', out);
 }

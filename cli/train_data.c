@@ -100,7 +100,7 @@ sa_status sa_train_look_at_data(const sa_net *net, const sa_feed *feed, const vo
     looker view = {.out = out, .stop = stop, .live = out && isatty(fileno(out)) == 1};
     char warning[SA_LABEL_WARNING_BYTES];
     if (sa_net_single_class_warning(net, warning) && out) sa_text_say(out, 0, "warning: %s", warning);
-    if (sa_feed_is_synthetic(feed) && out) fprintf(out, "data   synthetic scenes: the net names no files\n");
+    if (sa_feed_is_synthetic(feed) && out) sa_text_say(out, 7, "data   synthetic scenes: the net names no files");
     for (int i = 0; i < sa_feed_list_count(feed); i++) {
         sa_data_survey survey = {.look = look, .look_context = &view};
         const char *layer;

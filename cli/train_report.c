@@ -19,8 +19,8 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
     fputc('\n', out);
     sa_text_say(out, 2, "%s (%s) on %s, strategy %s, conv %s, batch %d%s", r->net, r->net_path, r->device, r->strategy.name,
                 sa_conv_option_name(r->strategy.conv), r->batch, r->synthetic ? ", synthetic scenes" : "");
-    fprintf(out, "  steps     %zu, from %" PRIu64 " to %" PRIu64 " of %" PRIu64 "%s\n", n, r->first_step, r->last_step,
-            r->total_steps, r->stopped ? ": stopped" : "");
+    sa_text_say(out, 12, "  steps     %zu, from %" PRIu64 " to %" PRIu64 " of %" PRIu64 "%s", n, r->first_step, r->last_step,
+                r->total_steps, r->stopped ? ": stopped" : "");
     if (n > 0) {
         size_t tail = n > MEAN_STEPS ? n - MEAN_STEPS : 0;
         size_t averaged = n < MEAN_STEPS ? n : (size_t)MEAN_STEPS;
@@ -29,16 +29,19 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
                     averaged, sa_train_mean_loss(r, tail, MEAN_STEPS));
         sa_output_series_print(out, &r->series);
     }
-    if (r->void_batches > 0) fprintf(out, "  void      %" PRIu64 " batches without a labelled pixel, loss 0\n", r->void_batches);
-    fprintf(out, "  time      %s ms per step, %s ms for its data (medians)\n", sa_ms_format(r->step_ms, step),
-            sa_ms_format(r->data_ms, data));
+    if (r->void_batches > 0)
+        sa_text_say(out, 12,
+                    "  void      %" PRIu64 " batches without a labelled pixel: their loss of 0 counts in the means, as in Caffe",
+                    r->void_batches);
+    sa_text_say(out, 12, "  time      %s ms per step, %s ms for its data (medians)", sa_ms_format(r->step_ms, step),
+                sa_ms_format(r->data_ms, data));
     if (r->predicted_bytes == r->measured_bytes)
-        fprintf(out, "  arena     %s bytes, predicted and measured\n", sa_size_format_exact(r->predicted_bytes, size));
+        sa_text_say(out, 12, "  arena     %s bytes, predicted and measured", sa_size_format_exact(r->predicted_bytes, size));
     else
-        fprintf(out, "  arena     predicted %s bytes, measured %s\n", sa_size_format_exact(r->predicted_bytes, size),
-                sa_size_format_exact(r->measured_bytes, measured));
-    fprintf(out, "  state     %016" PRIx64 "\n", r->state_hash);
-    if (r->snapshot[0]) fprintf(out, "  snapshot  %s\n", r->snapshot);
+        sa_text_say(out, 12, "  arena     predicted %s bytes, measured %s", sa_size_format_exact(r->predicted_bytes, size),
+                    sa_size_format_exact(r->measured_bytes, measured));
+    sa_text_say(out, 12, "  state     %016" PRIx64 "", r->state_hash);
+    if (r->snapshot[0]) sa_text_say(out, 12, "  snapshot  %s", r->snapshot);
 }
 
 typedef enum column { LOSS, ACCURACY, RATE } column;

@@ -274,14 +274,14 @@ static void log_step(trainer *t)
 {
     const sa_train_result *r = t->result;
     const sa_train_record *last = &r->record[r->record_count - 1];
+    char mean[40] = "", accuracy[40] = "";
     if (!t->options->log || t->solver.display <= 0 || r->last_step % (uint64_t)t->solver.display) return;
     size_t window = (size_t)t->solver.average_loss < r->record_count ? (size_t)t->solver.average_loss : r->record_count;
     sa_progress_clear(&t->progress);
-    fprintf(t->options->log, "step %llu  loss %.6g", (unsigned long long)r->last_step,
-            sa_train_mean_loss(r, r->record_count - window, window));
-    if (window > 1) fprintf(t->options->log, " (mean of %zu)", window);
-    if (r->has_accuracy) fprintf(t->options->log, "  accuracy %.4f", (double)last->accuracy);
-    fprintf(t->options->log, "  rate %g\n", (double)last->rate);
+    if (window > 1) snprintf(mean, sizeof mean, " (mean of %zu)", window);
+    if (r->has_accuracy) snprintf(accuracy, sizeof accuracy, "  accuracy %.4f", (double)last->accuracy);
+    sa_text_say(t->options->log, 2, "step %llu  loss %.6g%s%s  rate %g", (unsigned long long)r->last_step,
+                sa_train_mean_loss(r, r->record_count - window, window), mean, accuracy, (double)last->rate);
     fflush(t->options->log);
 }
 

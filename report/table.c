@@ -102,31 +102,20 @@ void sa_table_set_width(sa_table *table, size_t width)
  * blocks. */
 typedef struct block {
     const sa_table *table;
-    const size_t *width;         /* of the columns, unbroken */
-    size_t broken, broken_width; /* column_count: none is */
+    size_t *width;     /* (column_count) as shown: less than the widest cell where cells are broken into lines */
+    const char **rest; /* (column_count) of the row being written: what is still to be shown */
     size_t from, to;
 } block;
 
-/* The column whose cells are broken into lines: the widest of those aligned left. column_count: none is. */
-static size_t broken_column(const sa_table *table, const size_t *width)
-{
-    size_t broken = table->column_count;
-    for (size_t i = 0; i < table->column_count && table->width_limit > 0; i++)
-        if (table->align[i] == SA_TABLE_LEFT && (broken == table->column_count || width[i] > width[broken])) broken = i;
-    return broken;
-}
-
-static size_t block_width(const block *b, size_t column)
-{
-    return column == b->broken ? b->broken_width : b->width[column];
-}
-
-/* How much of text goes on one line of at most `limit` characters: up to the last space that fits. */
+/* How much of text goes on one line of at most `limit` characters: up to the last space that fits, else behind the last sign that
+ * joins words ("caffe+lifetimes", "a/b"). */
 static size_t line_length(const char *text, size_t limit)
 {
     size_t length = strlen(text), end = limit;
     if (length <= limit) return length;
     while (end > 0 && text[end] != ' ') end--;
+    if (end > 0) return end;
+    for (end = limit; end > 0 && !strchr("+-/_.,", text[end - 1]);) end--;
     return end > 0 ? end : limit;
 }
 
@@ -154,70 +143,100 @@ static char *put_cell(char *out, const char *cell, size_t length, size_t width, 
     return out;
 }
 
-/* Appends one row's text to out, which has room for it, and returns the new end. Lines after the first have the rest of the broken
- * cell.
- */
+static size_t next_column(const block *b, size_t column)
+{
+    return column == 0 ? b->from : column + 1;
+}
+
+/* Appends one row's text to out, which has room for it, and returns the new end: as many lines as its longest cell needs. */
 static char *format_row(const block *b, char *const *cells, char *out)
 {
     const sa_table *table = b->table;
-    const char *rest = b->broken < table->column_count ? cells[b->broken] : NULL;
-    bool first = true;
+    bool more;
+    memcpy(b->rest, cells, table->column_count * sizeof *cells);
     do {
         const char *begin = out;
-        for (size_t i = 0; i < b->to; i = i == 0 ? b->from : i + 1) {
-            const char *cell = i == b->broken ? rest : first || !cells[i] ? cells[i] : "";
-            size_t width = block_width(b, i);
-            size_t length = !cell ? width : i == b->broken ? line_length(cell, width) : strlen(cell);
+        more = false;
+        for (size_t i = 0; i < b->to; i = next_column(b, i)) {
+            size_t width = b->width[i], length = b->rest[i] ? line_length(b->rest[i], width) : width;
             if (i > 0) out = (char *)memcpy(out, gap, sizeof gap - 1) + sizeof gap - 1;
-            out = put_cell(out, cell, length, width, table->align[i]);
+            out = put_cell(out, b->rest[i], length, width, table->align[i]);
+            b->rest[i] = b->rest[i] ? next_line(b->rest[i], width) : "";
+            more = more || *b->rest[i];
         }
         while (out > begin && out[-1] == ' ') out--;
         *out++ = '\n';
-        rest = rest ? next_line(rest, b->broken_width) : NULL;
-        first = false;
-    } while (rest && *rest);
+    } while (more);
     return out;
 }
 
-/* The block that begins with column `from`: as many columns as fit, one at least. What they leave widens the broken one. */
-static block make_block(const sa_table *table, const size_t *width, size_t from)
+/* The least width of a column: that of its widest cell, or less if its cells may be broken. */
+static size_t least_width(const sa_table *table, const size_t *widest, size_t column)
 {
-    block b = {table, width, broken_column(table, width), 0, from, from};
-    size_t total = 0, limit = table->width_limit;
-    if (b.broken < table->column_count)
-        b.broken_width = width[b.broken] < LEAST_BROKEN_COLUMN ? width[b.broken] : LEAST_BROKEN_COLUMN;
-    total = block_width(&b, 0);
-    for (; b.to < table->column_count; b.to++) {
-        size_t more = sizeof gap - 1 + block_width(&b, b.to);
-        if (b.to > from && limit > 0 && total + more > limit) break;
+    bool breaks = table->align[column] == SA_TABLE_LEFT && widest[column] > LEAST_BROKEN_COLUMN;
+    return breaks ? LEAST_BROKEN_COLUMN : widest[column];
+}
+
+/* The column that is broken first: the widest of those aligned left. column_count: none is. */
+static size_t widest_left(const sa_table *table, const size_t *widest)
+{
+    size_t found = table->column_count;
+    for (size_t i = 0; i < table->column_count; i++)
+        if (table->align[i] == SA_TABLE_LEFT && (found == table->column_count || widest[i] > widest[found])) found = i;
+    return found;
+}
+
+/* Sets the block that begins with column `from`: as many columns as fit, one at least. Only the widest left-aligned column is
+ * broken, and the first one where even two columns do not fit otherwise; what the others leave widens them. */
+static void set_block(block *b, const size_t *widest, size_t from)
+{
+    const sa_table *table = b->table;
+    size_t limit = table->width_limit, broken = widest_left(table, widest), total;
+    memcpy(b->width, widest, table->column_count * sizeof *widest);
+    b->from = b->to = from;
+    if (limit > 0 && broken < table->column_count) b->width[broken] = least_width(table, widest, broken);
+    if (limit > 0 && from < table->column_count && b->width[0] + sizeof gap - 1 + b->width[from] > limit) {
+        b->width[0] = least_width(table, widest, 0);
+        b->width[from] = least_width(table, widest, from);
+    }
+    total = b->width[0];
+    for (; b->to < table->column_count; b->to++) {
+        size_t more = sizeof gap - 1 + b->width[b->to];
+        if (b->to > from && limit > 0 && total + more > limit) break;
         total += more;
     }
-    bool within = b.broken == 0 || (b.broken >= from && b.broken < b.to);
-    if (within && total < limit) b.broken_width += limit - total;
-    if (within && b.broken_width > width[b.broken]) b.broken_width = width[b.broken];
-    if (!within) b.broken = table->column_count;
-    return b;
+    for (size_t i = 0; i < b->to; i = next_column(b, i)) {
+        size_t wanted = widest[i] - b->width[i], left = total < limit ? limit - total : 0;
+        b->width[i] += wanted < left ? wanted : left;
+        total += wanted < left ? wanted : left;
+    }
 }
 
 /* Bytes of the block's text; SIZE_MAX: too many. */
 static size_t block_bytes(const block *b, size_t rows)
 {
     const sa_table *table = b->table;
-    size_t row_bytes = block_width(b, 0) + sizeof gap, lines = 0, total;
-    for (size_t i = b->from; i < b->to; i++) row_bytes += block_width(b, i) + sizeof gap;
-    for (size_t row = 0; row < rows; row++)
-        lines +=
-            b->broken < table->column_count ? line_count(table->cell[row * table->column_count + b->broken], b->broken_width) : 1;
+    size_t row_bytes = sizeof gap, lines = 0, total;
+    for (size_t i = 0; i < b->to; i = next_column(b, i)) row_bytes += b->width[i] + sizeof gap;
+    for (size_t row = 0; row < rows; row++) {
+        size_t most = 1;
+        for (size_t i = 0; i < b->to; i = next_column(b, i)) {
+            size_t count = line_count(table->cell[row * table->column_count + i], b->width[i]);
+            if (count > most) most = count;
+        }
+        lines += most;
+    }
     return sa_size_mul(row_bytes, lines, &total) ? total : SIZE_MAX;
 }
 
-static sa_status format_blocks(const sa_table *table, const size_t *width, char **text)
+static sa_status format_blocks(block *b, const size_t *widest, char **text)
 {
+    const sa_table *table = b->table;
     size_t columns = table->column_count, rows = table->cell_count / columns, used = 0;
     char *all = NULL;
     for (size_t from = 1; from <= 1 || from < columns;) {
-        block b = make_block(table, width, from);
-        size_t bytes = block_bytes(&b, rows), total;
+        set_block(b, widest, from);
+        size_t bytes = block_bytes(b, rows), total;
         char *grown = bytes < SIZE_MAX && sa_size_add(used + 2, bytes, &total) ? realloc(all, total) : NULL;
         if (!grown) {
             free(all);
@@ -227,10 +246,10 @@ static sa_status format_blocks(const sa_table *table, const size_t *width, char 
         char *out = all + used;
         if (used > 0) *out++ = '\n';
         for (size_t row = 0; row < rows; row++)
-            if (row != 1 || table->has_units) out = format_row(&b, table->cell + row * columns, out);
+            if (row != 1 || table->has_units) out = format_row(b, table->cell + row * columns, out);
         *out = '\0';
         used = (size_t)(out - all);
-        from = b.to > from ? b.to : from + 1;
+        from = b->to > from ? b->to : from + 1;
     }
     *text = all;
     return SA_OK;
@@ -242,13 +261,17 @@ sa_status sa_table_format(const sa_table *table, char **text)
     if (table->out_of_memory) SA_FAIL(SA_NOMEM, "out of memory for the cells of a table");
     if (table->cell_count % columns != 0)
         SA_FAIL(SA_INVALID, "the last row of a table has %zu of %zu cells", table->cell_count % columns, columns);
-    size_t *width = calloc(columns, sizeof *width);
-    if (!width) SA_FAIL(SA_NOMEM, "out of memory for a table");
-    for (size_t i = 0; i < table->cell_count; i++) {
+    size_t *widest = calloc(columns, sizeof *widest);
+    block b = {table, calloc(columns, sizeof *b.width), calloc(columns, sizeof *b.rest), 0, 0};
+    sa_status status = SA_OK;
+    for (size_t i = 0; widest && i < table->cell_count; i++) {
         size_t length = table->cell[i] ? strlen(table->cell[i]) : 0;
-        if (length > width[i % columns]) width[i % columns] = length;
+        if (length > widest[i % columns]) widest[i % columns] = length;
     }
-    sa_status status = format_blocks(table, width, text);
-    free(width);
+    if (!widest || !b.width || !b.rest) status = sa_error_set(SA_NOMEM, "out of memory for a table of %zu columns", columns);
+    else status = format_blocks(&b, widest, text);
+    free(widest);
+    free(b.width);
+    free(b.rest);
     return status;
 }

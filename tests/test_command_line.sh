@@ -108,6 +108,7 @@ expect 2 "unknown command 'exlain'; did you mean 'explain'\?" exlain net.prototx
 expect 2 'a command comes before the file' net.prototxt
 expect 2 "unknown option --stratgy; did you mean 'strategy'\?" plan --stratgy fastest net.prototxt
 expect 2 'unknown option --zzz; --help lists them' plan --zzz net.prototxt
+expect 2 "unknown option --convret; did you mean 'convert'\?" weights weights.safetensors --convret x
 expect 2 'long options have two dashes: --strategy' plan -strategy fastest net.prototxt
 expect 2 'long options have two dashes: --json' strategies -json
 expect 1 "unknown preset 'smalest'; did you mean 'smallest'\?" plan net.prototxt --strategy smalest
@@ -244,17 +245,37 @@ quiet bench net.prototxt --strategy fastest,inplace --steps 1 # one is made of t
 
 # ---- width of the terminal ----
 
+# Every command at every width from 40 on: no line is longer. (A word that is longer than the line stays whole.)
+cat >images/trained.prototxt <<'NET'
+name: "trained"
+layer { name: "data" type: "DenseImageData" top: "data" top: "label" dense_image_data_param { source: "list.txt" batch_size: 2 } }
+layer { name: "convolution_of_the_first_level" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+layer { name: "bn" type: "BN" bottom: "c" top: "b" bn_param { scale_filler { type: "constant" value: 1 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "b" bottom: "label" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "b" bottom: "label" top: "accuracy" top: "per_class" }
+NET
+sed 's/net.prototxt/images\/trained.prototxt/' solver.prototxt >trainer.prototxt
+expect 0 'wrote made.safetensors' train trainer.prototxt --data-root images --save-weights made.safetensors --snapshot made.sasnap
+mkdir segmented
+trained='images/trained.prototxt --weights made.safetensors'
 if command -v script >/dev/null; then
     widest() { awk '{ sub(/.*\r\033\[K/, ""); gsub(/\r/, ""); n = length($0) > n ? length($0) : n } END { print n + 0 }'; }
-    for shown in 'explain net.prototxt --capacity 8g' 'plan net.prototxt' 'plan net.prototxt --budget 1g' \
-        'bench net.prototxt --steps 1 --strategy ladder' 'bench net.prototxt --steps 1 --ops' \
+    for shown in 'explain net.prototxt --capacity 8g' 'explain images/trained.prototxt --layers' 'explain images/trained.prototxt --capacity 200k' \
+        'fit net.prototxt --capacity 1m' 'plan net.prototxt' 'plan net.prototxt --budget 1g' \
+        'bench net.prototxt --steps 1 --strategy ladder' 'bench images/trained.prototxt --steps 1 --ops' \
         'bench net.prototxt --steps 1 --frontier=2 --costs builtin' 'train solver.prototxt --threads 9' 'train no_such_solver' \
-        'strategies' '--help' 'explain --help' 'explain weights.safetensors' 'place problem.csv --capacity 1k'; do
-        cases=$((cases + 1))
-        columns=$(script -qec "stty cols 80; '$segarena' $shown" /dev/null | widest)
-        [ "$columns" -gt 20 ] && [ "$columns" -le 80 ] && { echo "[       OK ] 80 columns: $shown"; continue; }
-        failures=$((failures + 1))
-        echo "[  FAILED  ] $shown takes $columns of 80 columns"
+        'train trainer.prototxt --data-root images' "test $trained" "predict $trained images/i.png --output segmented" \
+        "bn-stats $trained --save-weights s.safetensors --save-net s.prototxt" 'weights made.safetensors' 'weights made.sasnap' \
+        'weights made.safetensors --convert m.caffemodel' 'strategies' '--help' 'explain --help' 'bn-stats --help' \
+        'explain weights.safetensors' 'place problem.csv --capacity 1k'; do
+        for width in 40 60 80; do
+            cases=$((cases + 1))
+            columns=$(script -qec "stty cols $width; '$segarena' $shown" /dev/null | widest)
+            [ "$columns" -gt 20 ] && [ "$columns" -le $width ] && { echo "[       OK ] $width columns: $shown"; continue; }
+            failures=$((failures + 1))
+            echo "[  FAILED  ] $shown takes $columns of $width columns"
+        done
     done
     cases=$((cases + 1))
     [ "$("$segarena" explain net.prototxt | awk '{ n = length($0) > n ? length($0) : n } END { print n }')" -gt 120 ] ||
