@@ -11,7 +11,6 @@
 #include "cli/strategy_notes.h"
 #include "core/size_text.h"
 #include "net/feed.h"
-#include "net/label_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,11 +285,9 @@ static sa_status run_all(bench *b)
 
 static sa_status run_bench(bench *b)
 {
-    char warning[SA_LABEL_WARNING_BYTES];
     SA_TRY(sa_cli_net_open("bench", b->options->net, &b->options->net_options, NULL, &b->device, &b->net));
     if (b->options->no_graph && b->device->functions->set_option) SA_TRY(b->device->functions->set_option(b->device, "graph", 0));
     if (!b->options->json) sa_cli_print_assumed(stdout, b->net);
-    if (sa_net_single_class_warning(b->net, warning)) sa_cli_note("bench", warning);
     SA_TRY(plan_all(b));
     return run_all(b);
 }

@@ -6,6 +6,7 @@
 #include "cli/option_values.h"
 #include "cli/shipped_nets.h"
 #include "cli/text_output.h"
+#include "net/label_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,7 @@ sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_ne
                           sa_net **net)
 {
     bool sizes_assumed = false;
+    char warning[SA_LABEL_WARNING_BYTES];
     sa_net_options options = load_options(o);
     options.shapes_assumed = &sizes_assumed;
     sa_device *opened;
@@ -162,6 +164,7 @@ sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_ne
         return sizes_assumed ? sa_error_append(status, "; " REMEDY) : status;
     }
     if (!sizes_assumed) sa_cli_note(command, (*net)->note);
+    if (sa_net_trains(*net) && sa_net_single_class_warning(*net, warning)) sa_cli_note(command, warning);
     *device = opened;
     return SA_OK;
 }

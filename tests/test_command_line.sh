@@ -282,6 +282,19 @@ if command -v script >/dev/null; then
         { failures=$((failures + 1)); echo '[  FAILED  ] explain into a pipe is broken into lines'; }
 fi
 
+# ---- a single class: every command says it before the run ----
+
+sed 's/num_output: 3/num_output: 1/' net.prototxt >single.prototxt
+sed 's/net.prototxt/single.prototxt/' solver.prototxt >single_solver.prototxt
+single="line 6: loss 'loss' sees the single class of layer 'c' \(line 4\): it is always 0 .* \(num_output: 2\)"
+for command in 'explain single.prototxt' 'explain single_solver.prototxt' 'plan single.prototxt' 'fit single.prototxt --capacity 1m' \
+    'bench single.prototxt --steps 1' 'train single_solver.prototxt'; do
+    # shellcheck disable=SC2086 # words on purpose
+    expect 0 "$single" $command
+done
+quiet plan net.prototxt
+quiet explain single.prototxt --phase test
+
 # ---- what explain counts ----
 
 cat >deploy.prototxt <<'NET'

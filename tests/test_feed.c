@@ -182,7 +182,9 @@ static void single_class_is_warned_of(void **state)
     char text[SA_LABEL_WARNING_BYTES];
     sa_net *one = net_of(DUMMY("a", 1, 2, 4, 4) DUMMY("l", 1, 1, 4, 4) CONV("c", "a", 1) LOSS("loss", "c", "l", ""));
     assert_true(sa_net_single_class_warning(one, text));
-    assert_memory_equal(text, "loss 'loss' sees a single class", 31);
+    assert_string_equal(text,
+                        "line 4: loss 'loss' sees the single class of layer 'c' (line 3): it is always 0 and nothing is learned; "
+                        "give the background a class of its own (num_output: 2)");
     sa_net_free(one);
     sa_net *two = net_of(DUMMY("a", 1, 2, 4, 4) DUMMY("l", 1, 1, 4, 4) CONV("c", "a", 2) LOSS("loss", "c", "l", ""));
     assert_false(sa_net_single_class_warning(two, text));
