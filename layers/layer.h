@@ -39,6 +39,7 @@ typedef struct sa_blob {
     int previous;                  /* the version it overwrites in the file (top name = bottom name), or -1 */
     bool last_version;
     bool needs_grad; /* d loss / d blob is computed */
+    bool grad_given; /* it comes from outside: sa_net_options.grad_for_inputs */
 } sa_blob;
 
 typedef struct sa_param {

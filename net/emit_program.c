@@ -205,10 +205,11 @@ static sa_status make_inputs(sa_emitter *e)
         e->program->input_buffer[b] = slab.at.buffer;
         e->program->input_encoding[b] = slab.encoding;
     }
-    if (e->net->seed_blob >= 0) {
+    for (int b = 0; b < e->net->blob_count; b++) {
         sa_slab slab;
-        SA_TRY(sa_emit_grad_out(e, e->net->seed_blob, &slab));
-        e->program->seed_buffer = slab.at.buffer;
+        if (!e->net->blob[b].grad_given) continue;
+        SA_TRY(sa_emit_grad_out(e, b, &slab));
+        e->program->seed_buffer[b] = slab.at.buffer;
         e->program->buffer[slab.at.buffer].kind = SA_BUFFER_INPUT;
     }
     return SA_OK;

@@ -337,7 +337,7 @@ sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options
     sa_net *made = calloc(1, sizeof *made);
     sa_status status = SA_OK;
     if (made) {
-        made->seed_blob = made->scores_blob = -1;
+        made->scores_blob = -1;
         made->test_phase = spec->state.phase == SA_PHASE_TEST;
         made->path = strdup(document->path);
         snprintf(made->name, sizeof made->name, "%s", spec->name);

@@ -61,7 +61,7 @@ typedef struct sa_net_options {
     int treat_count;
     sa_unsupported_list *unsupported; /* NULL or set, on failure too: all that cannot be taken */
     bool *shapes_assumed;             /* NULL or set, on failure too: a size had to be assumed because a list cannot be read */
-    bool grad_for_inputs; /* inputs get gradients too and the last layer's first top is given one (single-layer tests) */
+    bool grad_for_inputs;             /* inputs get gradients too and the last layer's tops are given theirs (single-layer tests) */
 } sa_net_options;
 
 typedef struct sa_net {
@@ -80,7 +80,6 @@ typedef struct sa_net {
     bool shapes_assumed; /* see sa_net_options */
     char note[512];      /* something the user should know ("": nothing), e.g. that sizes were assumed */
     int scores_blob;     /* the output that holds the class scores; -1: see sa_net_options.scores */
-    int seed_blob;       /* grad_for_inputs: the blob whose gradient is given from outside, or -1 */
 } sa_net;
 
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".

@@ -64,9 +64,10 @@ static void find_under(const sa_net *net, bool *under)
 {
     for (int l = net->layer_count - 1; l >= 0; l--) {
         const sa_layer *layer = &net->layer[l];
-        under[l] = layer->loss_weight != 0.0f || (net->seed_blob >= 0 && net->blob[net->seed_blob].producer == l);
+        under[l] = layer->loss_weight != 0.0f;
         for (int i = 0; i < layer->top_count && i < layer->type->grad_tops; i++) {
             const sa_blob *top = &net->blob[layer->top[i]];
+            under[l] |= top->grad_given;
             if (top->consumer >= 0 && sa_layer_passes_gradient(&net->layer[top->consumer], top->consumer_bottom))
                 under[l] |= under[top->consumer];
         }
@@ -85,16 +86,16 @@ static void decide(sa_net *net, const bool *below, const bool *layer_below, cons
     for (int b = 0; b < net->blob_count; b++) {
         sa_blob *blob = &net->blob[b];
         const sa_layer *reader = blob->consumer >= 0 ? &net->layer[blob->consumer] : NULL;
-        blob->needs_grad = b == net->seed_blob || (below[b] && reader && reader->needs_backward &&
-                                                   sa_layer_passes_gradient(reader, blob->consumer_bottom));
+        blob->needs_grad = blob->grad_given || (below[b] && reader && reader->needs_backward &&
+                                                sa_layer_passes_gradient(reader, blob->consumer_bottom));
     }
 }
 
 sa_status sa_net_decide_gradients(sa_net *net, const sa_net_options *options)
 {
     const sa_layer *last = &net->layer[net->layer_count - 1];
-    if (options->grad_for_inputs && last->type->emit_backward && !last->type->is_loss && last->top_count > 0)
-        net->seed_blob = last->top[0];
+    bool seeded = options->grad_for_inputs && last->type->emit_backward && !last->type->is_loss;
+    for (int i = 0; seeded && i < last->top_count && i < last->type->grad_tops; i++) net->blob[last->top[i]].grad_given = true;
     size_t layers = (size_t)net->layer_count;
     bool *flags = calloc((size_t)net->blob_count + 2 * layers, sizeof *flags);
     if (!flags) SA_FAIL(SA_NOMEM, "no memory for %d blobs", net->blob_count);

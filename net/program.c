@@ -62,19 +62,20 @@ static sa_status allocate(const sa_net *net, sa_program *p, sa_emitter *e)
     p->input_buffer = malloc(blobs * sizeof *p->input_buffer);
     p->input_encoding = calloc(blobs, sizeof *p->input_encoding);
     p->output_buffer = malloc(blobs * sizeof *p->output_buffer);
+    p->seed_buffer = malloc(blobs * sizeof *p->seed_buffer);
     e->data = calloc(blobs, sizeof *e->data);
     e->grad = calloc(blobs, sizeof *e->grad);
     e->mask = calloc(layers, sizeof *e->mask);
     e->first_saved = malloc(layers * sizeof *e->first_saved);
     e->band_start = malloc(layers * sizeof *e->band_start);
-    if (!p->param || !p->input_buffer || !p->input_encoding || !p->output_buffer || !e->data || !e->grad || !e->mask ||
-        !e->first_saved || !e->band_start)
+    if (!p->param || !p->input_buffer || !p->input_encoding || !p->output_buffer || !p->seed_buffer || !e->data || !e->grad ||
+        !e->mask || !e->first_saved || !e->band_start)
         SA_FAIL(SA_NOMEM, "no memory for a program of %d layers", net->layer_count);
-    for (size_t b = 0; b < blobs; b++) p->input_buffer[b] = p->output_buffer[b] = -1;
+    for (size_t b = 0; b < blobs; b++) p->input_buffer[b] = p->output_buffer[b] = p->seed_buffer[b] = -1;
     for (size_t l = 0; l < layers; l++) e->first_saved[l] = e->band_start[l] = -1;
     for (int l = 0; l < net->layer_count; l++)
         if (e->realizations->layer[l].band_channels > 0) e->band_start[e->realizations->layer[l].band_end] = l;
-    p->seed_buffer = p->step_state_buffer = -1;
+    p->step_state_buffer = -1;
     return SA_OK;
 }
 
@@ -133,5 +134,6 @@ void sa_program_free(sa_program *program)
     free(program->input_buffer);
     free(program->input_encoding);
     free(program->output_buffer);
+    free(program->seed_buffer);
     free(program);
 }

@@ -32,7 +32,7 @@ typedef struct sa_program {
     sa_param_buffers (*param)[SA_LAYER_PARAMS_MAX]; /* (layer_count) */
     int *input_buffer;                              /* (blob_count): the buffer a blob is uploaded to, or -1 */
     sa_encoding *input_encoding;                    /* (blob_count): of what is uploaded there: SA_F32 or SA_U8 */
-    int seed_buffer;                                /* of the gradient that is given from outside, or -1 */
+    int *seed_buffer;                               /* (blob_count): of a gradient that is given from outside, or -1 */
     int *output_buffer;    /* (blob_count): the buffer that still holds the blob at the end of the step, or -1: it has a reader */
     int step_state_buffer; /* -1: nothing reads it */
 } sa_program;

@@ -109,13 +109,11 @@ static sa_status check_ops(const sa_program *program, check_walk *walk)
 {
     for (size_t i = 0; i < program->buffer_count; i++)
         if (is_filled_before(program, i)) SA_TRY(write_piece(&walk->content[i], 0, program->buffer[i].size_bytes, 0));
-    for (int b = 0; b < program->net->blob_count; b++)
-        if (program->input_buffer[b] >= 0)
-            SA_TRY(write_piece(&walk->content[program->input_buffer[b]], 0, program->buffer[program->input_buffer[b]].size_bytes,
-                               2 * b + 1));
-    if (program->seed_buffer >= 0)
-        SA_TRY(write_piece(&walk->content[program->seed_buffer], 0, program->buffer[program->seed_buffer].size_bytes,
-                           2 * program->net->seed_blob + 2));
+    for (int b = 0; b < program->net->blob_count; b++) {
+        const int input = program->input_buffer[b], seed = program->seed_buffer[b];
+        if (input >= 0) SA_TRY(write_piece(&walk->content[input], 0, program->buffer[input].size_bytes, 2 * b + 1));
+        if (seed >= 0) SA_TRY(write_piece(&walk->content[seed], 0, program->buffer[seed].size_bytes, 2 * b + 2));
+    }
     for (size_t i = 0; i < program->op_count; i++) {
         sa_op_args args =
             program->op[i].args; /* a visitor may change what it visits; this one does not, but the walk cannot know */

@@ -301,11 +301,13 @@ sa_status sa_session_set_input(sa_session *s, int blob, const float *host)
     return SA_OK;
 }
 
-sa_status sa_session_set_seed_gradient(sa_session *s, const float *host)
+sa_status sa_session_set_seed_gradient(sa_session *s, int blob, const float *host)
 {
-    if (s->layout.program->seed_buffer < 0) SA_FAIL(SA_INVALID, "net '%s' takes no gradient from outside", s->net->name);
+    int buffer = s->layout.program->seed_buffer[blob];
+    if (buffer < 0)
+        SA_FAIL(SA_INVALID, "blob '%s' of net '%s' takes no gradient from outside", s->net->blob[blob].name, s->net->name);
     SA_TRY(open_step(s));
-    return upload(s, s->layout.program->seed_buffer, host);
+    return upload(s, buffer, host);
 }
 
 sa_status sa_session_set_param(sa_session *s, int layer, int param, const float *host)

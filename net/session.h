@@ -57,7 +57,7 @@ const sa_ledger *sa_session_ledger(const sa_session *session);
  * SA_INVALID. An input that the strategy
  * keeps as bytes takes whole numbers 0..255 only: else SA_NUMERIC, which names the first other value, and nothing is uploaded. */
 SA_CHECKED sa_status sa_session_set_input(sa_session *session, int blob, const float *host);
-SA_CHECKED sa_status sa_session_set_seed_gradient(sa_session *session, const float *host);
+SA_CHECKED sa_status sa_session_set_seed_gradient(sa_session *session, int blob, const float *host);
 SA_CHECKED sa_status sa_session_set_param(sa_session *session, int layer, int param, const float *host);
 SA_CHECKED sa_status sa_session_set_history(sa_session *session, int layer, int param, const float *host);
 SA_CHECKED sa_status sa_session_get_param(sa_session *session, int layer, int param, float *host);

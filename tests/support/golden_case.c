@@ -66,6 +66,18 @@ void sa_golden_case_free(sa_golden_case *golden)
     golden->row = NULL;
 }
 
+bool sa_golden_folder_exists(const sa_golden_case *golden, const char *folder)
+{
+    return exists(golden->folder, folder);
+}
+
+bool sa_golden_has(const sa_golden_case *golden, const char *file)
+{
+    for (size_t i = 0; i < golden->row_count; i++)
+        if (!strcmp(golden->row[i].file, file)) return true;
+    return false;
+}
+
 sa_status sa_golden_read(const sa_golden_case *golden, const char *file, sa_npy *array)
 {
     char path[2048];

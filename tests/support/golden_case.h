@@ -26,6 +26,8 @@ SA_CHECKED sa_status sa_golden_case_load(const char *folder, sa_golden_case *gol
 void sa_golden_case_free(sa_golden_case *golden);
 /* folder/file; missing files are SA_IO. */
 SA_CHECKED sa_status sa_golden_read(const sa_golden_case *golden, const char *file, sa_npy *array);
+bool sa_golden_folder_exists(const sa_golden_case *golden, const char *folder); /* "in/iter0" */
+bool sa_golden_has(const sa_golden_case *golden, const char *file);             /* tolerance.tsv lists it */
 /* Compares count values with the file if tolerance.tsv lists it (else does nothing) and notes the worst errors in its row. NaN
  * counts as infinite. SA_INVALID only for a wrong count. */
 SA_CHECKED sa_status sa_golden_compare(sa_golden_case *golden, const char *file, const float *values, size_t count);
