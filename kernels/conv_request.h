@@ -52,6 +52,42 @@ static inline sa_conv_request sa_conv_backward_request(const sa_conv_backward_ar
     return request;
 }
 
+/* Pixels from the first tap to the last. */
+static inline int64_t sa_conv_extent(int32_t kernel, int32_t dilation)
+{
+    return (int64_t)dilation * (kernel - 1) + 1;
+}
+
+/* Channels of one group. */
+static inline int sa_conv_group_in(const sa_conv_shape *shape)
+{
+    return shape->in_channels / shape->groups;
+}
+
+static inline int sa_conv_group_out(const sa_conv_shape *shape)
+{
+    return shape->out_channels / shape->groups;
+}
+
+/* Every size is positive and the output has the size that follows from the others. */
+static inline sa_status sa_conv_check_shape(const sa_conv_shape *s)
+{
+    if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->kernel_h < 1 || s->kernel_w < 1 ||
+        s->stride_h < 1 || s->stride_w < 1 || s->pad_h < 0 || s->pad_w < 0 || s->dilation_h < 1 || s->dilation_w < 1)
+        SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d dilation %dx%d on %dx%dx%d: sizes must be positive",
+                s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->dilation_h, s->dilation_w,
+                s->in_channels, s->in_height, s->in_width);
+    if (s->groups < 1 || s->in_channels % s->groups || s->out_channels % s->groups)
+        SA_FAIL(SA_INVALID, "convolution of %d to %d channels in %d groups", s->in_channels, s->out_channels, s->groups);
+    int64_t height = (int64_t)s->in_height + 2 * (int64_t)s->pad_h - sa_conv_extent(s->kernel_h, s->dilation_h);
+    int64_t width = (int64_t)s->in_width + 2 * (int64_t)s->pad_w - sa_conv_extent(s->kernel_w, s->dilation_w);
+    if (height < 0 || width < 0 || height / s->stride_h + 1 != s->out_height || width / s->stride_w + 1 != s->out_width)
+        SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d dilation %dx%d on %dx%d does not give %dx%d", s->kernel_h,
+                s->kernel_w, s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->dilation_h, s->dilation_w, s->in_height, s->in_width,
+                s->out_height, s->out_width);
+    return SA_OK;
+}
+
 /* The algorithm exists, and so do the channels; the shape has been checked. */
 static inline sa_status sa_conv_check_request(const sa_conv_request *request)
 {

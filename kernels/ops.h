@@ -31,6 +31,8 @@ typedef struct sa_conv_shape {
     int32_t in_channels, in_height, in_width;
     int32_t out_channels, out_height, out_width;
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+    int32_t dilation_h, dilation_w; /* pixels between taps, 1: neighbours */
+    int32_t groups; /* of channels: outputs of group g read inputs of group g alone; divides in_channels and out_channels */
 } sa_conv_shape;
 
 typedef enum sa_conv_pass {
@@ -52,25 +54,25 @@ typedef struct sa_conv_request {
     size_t limit_bytes;           /* use at most this much if the algorithm can (0: as little as it can) */
 } sa_conv_request;
 
-/* y[n,o,i,j] = bias[o] + sum over c,u,v of weight[o,c,u,v] * x[n,c,i*s+u-p,j*s+v-p], x zero outside. Range: images and output
- * channels. Caffe: ConvolutionLayer. y must not alias x. */
+/* y[n,o,i,j] = bias[o] + sum over c,u,v of weight[o,c,u,v] * x[n,c0+c,i*s+u*d-p,j*s+v*d-p], x zero outside; c counts the channels
+ * of o's group, of which c0 is the first. Range: images and output channels. Caffe: ConvolutionLayer. y must not alias x. */
 typedef struct sa_conv_forward_args {
     sa_conv_shape shape;
     sa_conv_algorithm algorithm;
     sa_range range;
     sa_source x;   /* (N, Cin, H, W) */
     sa_slab y;     /* (N, Cout, H', W') float32, covers the range */
-    sa_ref weight; /* (Cout, Cin, K, K) */
+    sa_ref weight; /* (Cout, Cin / groups, Kh, Kw) */
     sa_ref bias;   /* (Cout); absent: no bias */
     sa_ref workspace;
     size_t workspace_bytes;
 } sa_conv_forward_args;
 
-/* dx[n,c,y,x] = sum of weight * dy (set); dweight, dbias are set to their sums over the range's images (accumulate: added to).
- * With `gather`, dx is not stored; pooled gradient dx_pooled[i] = dx[mask[i]] is (Upsample backward), mask slab + window.
- * Absent dx.at / dweight / dbias are not computed. A channel range smaller than Cout is allowed only without dx.
- * dx may be the very slab of x if that is DENSE: every algorithm has read an image's value for dweight before dx goes over it. It
- * must not alias dy. */
+/* dx[n,c,y,x] = dx_bias[c] + sum of weight * dy (set); dweight, dbias are set to their sums over the range's images (accumulate:
+ * added to). With `gather`, dx is not stored; pooled gradient dx_pooled[i] = dx[mask[i]] is (Upsample backward), mask slab +
+ * window. Absent dx.at / dweight / dbias are not computed. A channel range smaller than Cout is allowed only without dx. dx may be
+ * the very slab of x if that is DENSE: every algorithm has read an image's value for dweight before dx goes over it. It must not
+ * alias dy. */
 typedef struct sa_conv_backward_args {
     sa_conv_shape shape;
     sa_conv_algorithm algorithm;
@@ -82,9 +84,10 @@ typedef struct sa_conv_backward_args {
     bool accumulate;
     sa_slab mask;     /* gather: any mask encoding */
     sa_window window; /* gather */
-    sa_ref weight;    /* (Cout, Cin, K, K) */
-    sa_ref dweight;   /* (Cout, Cin, K, K) */
+    sa_ref weight;    /* (Cout, Cin / groups, Kh, Kw) */
+    sa_ref dweight;   /* the same shape */
     sa_ref dbias;     /* (Cout) */
+    sa_ref dx_bias;   /* (Cin); absent: none. For a Deconvolution, whose forward pass is a convolution's dx. Not with gather */
     sa_ref workspace;
     size_t workspace_bytes;
 } sa_conv_backward_args;

@@ -63,9 +63,23 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
 
 sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4])
 {
-    const sa_window_param *p = &((const conv_config *)convolution->config)->window;
-    return (sa_conv_shape){in[1],       in[2],       in[3],       out[1],      out[2],   out[3],
-                           p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h, p->pad_w};
+    const conv_config *config = convolution->config;
+    const sa_window_param *p = &config->window;
+    return (sa_conv_shape){in[1],
+                           in[2],
+                           in[3],
+                           out[1],
+                           out[2],
+                           out[3],
+                           p->kernel_h,
+                           p->kernel_w,
+                           p->stride_h,
+                           p->stride_w,
+                           p->pad_h,
+                           p->pad_w,
+                           config->dilation_h,
+                           config->dilation_w,
+                           config->param.group};
 }
 
 static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
@@ -148,7 +162,7 @@ static sa_status emit_gradients(sa_emitter *e, const sa_layer *layer, bool want_
     sa_conv_backward_args base = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}, both;
     sa_grad_sink sink;
     sa_source x = {.count = 0};
-    base.dx.at = base.mask.at = base.dweight = base.dbias = SA_REF_NONE;
+    base.dx.at = base.mask.at = base.dweight = base.dbias = base.dx_bias = SA_REF_NONE;
     SA_TRY(sa_emit_grad(e, layer->top[0], &base.dy));
     if (want_dweight) SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
     if (want_dx) SA_TRY(sa_emit_grad_sink(e, layer->bottom[0], &sink));

@@ -71,7 +71,7 @@ static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
             s.in_width += 70;
         }
         s.kernel_h = s.kernel_w = kernels[random_int(6)];
-        s.stride_h = s.stride_w = 1;
+        s.stride_h = s.stride_w = s.dilation_h = s.dilation_w = s.groups = 1;
         s.pad_h = random_int(s.kernel_h);
         s.pad_w = random_int(s.kernel_w);
         if (algorithm == SA_CONV_FFT) {
@@ -134,7 +134,7 @@ static void test_crews(void **state)
 {
     (void)state;
     conv_case c;
-    conv_options o = {.shape = {40, 20, 70, 16, 20, 70, 3, 3, 1, 1, 1, 1}, .images = 2, .seed = 7};
+    conv_options o = {.shape = {40, 20, 70, 16, 20, 70, 3, 3, 1, 1, 1, 1, 1, 1, 1}, .images = 2, .seed = 7};
     conv_case_make(&c, &o);
     conv_run_options run = {.algorithm = SA_CONV_FFT, .threads = 1, .limit_bytes = SIZE_MAX};
     conv_result first, other;
@@ -192,14 +192,14 @@ static void test_im2col_workspace(void **state)
     sa_device device = {.threads = 2};
     sa_conv_request r = {.algorithm = SA_CONV_IM2COL, .limit_bytes = SIZE_MAX};
     size_t bytes;
-    r.shape = (sa_conv_shape){4, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3};
+    r.shape = (sa_conv_shape){4, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3, 1, 1, 1};
     r.out_channels_at_once = 64;
     for (int pass = SA_CONV_PASS_FORWARD; pass <= SA_CONV_PASS_BACKWARD_BOTH; pass++) {
         r.pass = (sa_conv_pass)pass;
         assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_OK);
         assert_int_equal(bytes, 4u * 49 * 384 * 512 * 4);
     }
-    r.shape = (sa_conv_shape){64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0};
+    r.shape = (sa_conv_shape){64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0, 1, 1, 1};
     r.out_channels_at_once = 3;
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_OK);
     assert_int_equal(bytes, 50331648);
@@ -214,16 +214,16 @@ static void test_refusals(void **state)
     sa_device device = {.threads = 1};
     size_t bytes = 7;
     sa_conv_request r = {.algorithm = SA_CONV_FFT, .out_channels_at_once = 2};
-    r.shape = (sa_conv_shape){1, 8, 8, 2, 4, 4, 3, 3, 2, 2, 1, 1};
+    r.shape = (sa_conv_shape){1, 8, 8, 2, 4, 4, 3, 3, 2, 2, 1, 1, 1, 1, 1};
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_UNSUPPORTED);
     assert_non_null(strstr(sa_error_message(), "stride"));
-    r.shape = (sa_conv_shape){1, 8, 8, 2, 8, 7, 3, 3, 1, 1, 1, 1};
+    r.shape = (sa_conv_shape){1, 8, 8, 2, 8, 7, 3, 3, 1, 1, 1, 1, 1, 1, 1};
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_INVALID);
-    r.shape = (sa_conv_shape){1 << 30, 8, 8, 1 << 30, 8, 8, 3, 3, 1, 1, 1, 1};
+    r.shape = (sa_conv_shape){1 << 30, 8, 8, 1 << 30, 8, 8, 3, 3, 1, 1, 1, 1, 1, 1, 1};
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_CAPACITY);
-    r.shape = (sa_conv_shape){1, 1 << 20, 1 << 20, 2, 1 << 20, 1 << 20, 1, 1, 1, 1, 0, 0};
+    r.shape = (sa_conv_shape){1, 1 << 20, 1 << 20, 2, 1 << 20, 1 << 20, 1, 1, 1, 1, 0, 0, 1, 1, 1};
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_CAPACITY);
-    r.shape = (sa_conv_shape){1, 8, 8, 2, 8, 8, 3, 3, 1, 1, 1, 1};
+    r.shape = (sa_conv_shape){1, 8, 8, 2, 8, 8, 3, 3, 1, 1, 1, 1, 1, 1, 1};
     r.out_channels_at_once = 3;
     assert_int_equal(sa_cpu_conv_workspace_bytes(&device, &r, &bytes), SA_INVALID);
     assert_int_equal(bytes, 7);
@@ -245,9 +245,12 @@ static void test_choose(void **state)
 {
     (void)state;
     sa_device device = {.threads = 1};
-    sa_conv_shape first = {4, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3}, middle = {64, 192, 256, 64, 192, 256, 7, 7, 1, 1, 3, 3};
-    sa_conv_shape last = {64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0}, strided = {64, 9, 9, 64, 4, 4, 3, 3, 2, 2, 0, 0};
-    sa_conv_shape shallow = {3, 360, 480, 64, 360, 480, 3, 3, 1, 1, 1, 1}, deep = {512, 22, 30, 512, 22, 30, 3, 3, 1, 1, 1, 1};
+    sa_conv_shape first = {4, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3, 1, 1, 1},
+                  middle = {64, 192, 256, 64, 192, 256, 7, 7, 1, 1, 3, 3, 1, 1, 1};
+    sa_conv_shape last = {64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+                  strided = {64, 9, 9, 64, 4, 4, 3, 3, 2, 2, 0, 0, 1, 1, 1};
+    sa_conv_shape shallow = {3, 360, 480, 64, 360, 480, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+                  deep = {512, 22, 30, 512, 22, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};
     assert_int_equal(sa_cpu_conv_choose(&device, &first), SA_CONV_FFT);
     assert_int_equal(sa_cpu_conv_choose(&device, &middle), SA_CONV_FFT);
     assert_int_equal(sa_cpu_conv_choose(&device, &last), SA_CONV_DIRECT);

@@ -24,15 +24,7 @@ static sa_status check_size(const sa_conv_shape *s)
 
 static sa_status check_shape(const sa_conv_shape *s)
 {
-    if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->kernel_h < 1 || s->kernel_w < 1 ||
-        s->stride_h < 1 || s->stride_w < 1 || s->pad_h < 0 || s->pad_w < 0)
-        SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d on %dx%dx%d: sizes must be positive", s->kernel_h,
-                s->kernel_w, s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->in_channels, s->in_height, s->in_width);
-    int64_t height = (int64_t)s->in_height + 2 * (int64_t)s->pad_h - s->kernel_h;
-    int64_t width = (int64_t)s->in_width + 2 * (int64_t)s->pad_w - s->kernel_w;
-    if (height < 0 || width < 0 || height / s->stride_h + 1 != s->out_height || width / s->stride_w + 1 != s->out_width)
-        SA_FAIL(SA_INVALID, "convolution %dx%d stride %dx%d pad %dx%d on %dx%d does not give %dx%d", s->kernel_h, s->kernel_w,
-                s->stride_h, s->stride_w, s->pad_h, s->pad_w, s->in_height, s->in_width, s->out_height, s->out_width);
+    SA_TRY(sa_conv_check_shape(s));
     return check_size(s);
 }
 

@@ -143,11 +143,9 @@ sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_a
 
 static sa_status check_shape(const sa_conv_shape *s)
 {
-    if (s->in_channels < 1 || s->in_height < 1 || s->in_width < 1 || s->out_channels < 1 || s->out_height < 1 || s->out_width < 1 ||
-        s->kernel_h < 1 || s->kernel_w < 1 || s->stride_h < 1 || s->stride_w < 1 || s->pad_h < 0 || s->pad_w < 0)
-        SA_FAIL(SA_INVALID, "convolution: %dx%dx%d to %dx%dx%d by %dx%d, stride %dx%d, pad %dx%d", s->in_channels, s->in_height,
-                s->in_width, s->out_channels, s->out_height, s->out_width, s->kernel_h, s->kernel_w, s->stride_h, s->stride_w,
-                s->pad_h, s->pad_w);
+    SA_TRY(sa_conv_check_shape(s));
+    if (s->groups > 1 || s->dilation_h > 1 || s->dilation_w > 1)
+        SA_FAIL(SA_UNSUPPORTED, "convolution: %d groups, dilation %dx%d", s->groups, s->dilation_h, s->dilation_w);
     const size_t most = 0x7fffffff; /* cuBLAS and cuDNN count in ints */
     if (sa_conv_in_plane(s) > most || sa_conv_out_plane(s) > most || sa_conv_depth(s) > most)
         SA_FAIL(SA_UNSUPPORTED, "convolution: planes of %dx%d and %dx%d are too large", s->in_height, s->in_width, s->out_height,

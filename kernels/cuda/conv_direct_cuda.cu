@@ -185,7 +185,10 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
                                       1,
                                       1,
                                       s->kernel_h - 1 - s->pad_h,
-                                      s->kernel_w - 1 - s->pad_w};
+                                      s->kernel_w - 1 - s->pad_w,
+                                      1,
+                                      1,
+                                      1};
         const sa_direct_weight w = {weight, nullptr, taps, taps * (size_t)s->in_channels, true};
         return launch_direct(device, &args->dy, &turned, &w, n, 0, s->in_channels, dx);
     }

@@ -62,8 +62,8 @@ static sa_source normalised(const step *s)
     return source;
 }
 
-static const sa_conv_shape conv_shape = {4, H, W, CHANNELS, H, W, 7, 7, 1, 1, 3, 3};
-static const sa_conv_shape classifier = {CHANNELS, PH, PW, CLASSES, PH, PW, 1, 1, 1, 1, 0, 0};
+static const sa_conv_shape conv_shape = {4, H, W, CHANNELS, H, W, 7, 7, 1, 1, 3, 3, 1, 1, 1};
+static const sa_conv_shape classifier = {CHANNELS, PH, PW, CLASSES, PH, PW, 1, 1, 1, 1, 0, 0, 1, 1, 1};
 
 static sa_status plan(step *s)
 {
@@ -154,6 +154,7 @@ static sa_status run_ops(const step *s)
                                        .weight = s->class_weight,
                                        .dweight = s->dweight,
                                        .dbias = SA_REF_NONE,
+                                       .dx_bias = SA_REF_NONE,
                                        .workspace = s->workspace,
                                        .workspace_bytes = s->workspace_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_BACKWARD, &a));

@@ -22,6 +22,7 @@ static sa_conv_shape random_shape(sa_parity *p)
     int k = kernels[sa_parity_int(p, 0, 4)], kw = sa_parity_chance(p, 80) ? k : kernels[sa_parity_int(p, 0, 4)];
     sa_conv_shape s = {
         .in_channels = sa_parity_int(p, 1, 6), .out_channels = sa_parity_int(p, 1, 20), .kernel_h = k, .kernel_w = kw};
+    s.dilation_h = s.dilation_w = s.groups = 1;
     s.stride_h = s.stride_w = sa_parity_chance(p, 70) ? 1 : sa_parity_int(p, 1, 3);
     s.pad_h = sa_parity_chance(p, 60) ? k / 2 : sa_parity_int(p, 0, k);
     s.pad_w = sa_parity_chance(p, 60) ? kw / 2 : sa_parity_int(p, 0, kw);
@@ -125,7 +126,7 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     sa_op_args args = {
         .conv_backward = {.shape = s, .algorithm = SA_CONV_IM2COL, .range = random_range(p, n, s.out_channels, data)}};
     sa_conv_backward_args *a = &args.conv_backward;
-    a->dx.at = a->mask.at = a->dweight = a->dbias = SA_REF_NONE;
+    a->dx.at = a->mask.at = a->dweight = a->dbias = a->dx_bias = SA_REF_NONE;
     sa_parity_source(p, &a->dy, n, s.out_channels, s.out_height, s.out_width, 8, 2);
     a->weight = sa_parity_vector(p, s.out_channels * s.in_channels * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
     if (weight) add_weight_gradient(p, a, n);
