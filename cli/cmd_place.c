@@ -34,7 +34,7 @@ enum { KEY_OUTPUT = 'o', KEY_JSON = 'j', KEY_CAPACITY = 256, KEY_TIMEOUT };
 
 static const struct argp_option options[] = {
     {"capacity", KEY_CAPACITY, "SIZE", 0, "bytes that the placement must fit in (K, M, G, KiB, MiB, GiB allowed); required", 0},
-    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "give up after this time (default 60)", 0},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "give up after this time, reading included (default 60)", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "write the placement to FILE as id,lower,upper,size,offset", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON document", 0},
     {0},
@@ -71,13 +71,15 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     }
 }
 
-/* Looks for a placement within the capacity, then for one at the lower bound. */
-static sa_status solve(const place_arguments *arguments, const sa_buffer *buffers, size_t count, sa_plan *plan)
+/* Looks for a placement within the capacity, then for one at the lower bound. deadline: by sa_clock_seconds. */
+static sa_status solve(const place_arguments *arguments, const sa_buffer *buffers, size_t count, double deadline, sa_plan *plan)
 {
+    double left = deadline - sa_clock_seconds();
+    if (left <= 0) SA_FAIL(SA_CAPACITY, "the time was up when %zu rows were read", count);
     sa_plan_options search = {
-        .planner = SA_PLANNER_EXACT, .capacity_bytes = arguments->capacity_bytes, .timeout_seconds = arguments->timeout_seconds};
+        .planner = SA_PLANNER_EXACT, .capacity_bytes = arguments->capacity_bytes, .timeout_seconds = left, .strict_timeout = true};
     SA_TRY(sa_plan_make(buffers, count, &search, plan));
-    double left = arguments->timeout_seconds - plan->seconds;
+    left = deadline - sa_clock_seconds();
     double most = plan->seconds > tighten_seconds ? plan->seconds : tighten_seconds;
     if (plan->optimal || left <= 0) return SA_OK;
     sa_plan tighter;
@@ -117,6 +119,15 @@ static sa_status print_json(const sa_plan *plan, size_t max_load, double seconds
     return SA_OK;
 }
 
+/* Returns SA_CAPACITY, whose message is set already; another failure if it could not print. */
+static sa_status print_failure_json(const sa_buffer *buffers, size_t count, double seconds)
+{
+    size_t max_load;
+    SA_TRY(sa_plan_max_load(buffers, count, &max_load));
+    SA_TRY(print_json(NULL, max_load, seconds));
+    return SA_CAPACITY;
+}
+
 static void print_table(const sa_plan *plan, size_t count)
 {
     char height[SA_SIZE_TEXT_BYTES], load[SA_SIZE_TEXT_BYTES];
@@ -128,24 +139,19 @@ static void print_table(const sa_plan *plan, size_t count)
 static sa_status place(const place_arguments *arguments)
 {
     sa_buffer *buffers = NULL;
-    size_t count, max_load;
+    double start = sa_clock_seconds(), deadline = start + arguments->timeout_seconds;
+    size_t count;
     sa_plan plan = {0};
     SA_TRY(sa_file_kind_expect("place", arguments->instance, SA_FILE_PLACEMENT));
-    SA_TRY(sa_plan_csv_read(arguments->instance, &buffers, &count, NULL));
-    sa_status status = sa_plan_max_load(buffers, count, &max_load);
-    if (status == SA_OK) {
-        double start = sa_clock_seconds();
-        sa_progress progress;
-        sa_progress_wait(&progress, stderr, "segarena place: placing");
-        status = solve(arguments, buffers, count, &plan);
-        sa_progress_wait_end(&progress);
-        bool found = status == SA_OK;
-        if (arguments->json && (found || status == SA_CAPACITY)) {
-            sa_status printed = print_json(found ? &plan : NULL, max_load, sa_clock_seconds() - start);
-            if (printed != SA_OK) status = printed;
-        }
-        if (found && !arguments->json && !takes_stdout(arguments)) print_table(&plan, count);
-    }
+    SA_TRY(sa_plan_csv_read_until(arguments->instance, deadline, &buffers, &count, NULL));
+    sa_progress progress;
+    sa_progress_wait(&progress, stderr, "segarena place: placing");
+    sa_status status = solve(arguments, buffers, count, deadline, &plan);
+    sa_progress_wait_end(&progress);
+    double seconds = sa_clock_seconds() - start;
+    if (arguments->json && status == SA_OK) status = print_json(&plan, plan.lower_bound_bytes, seconds);
+    else if (arguments->json && status == SA_CAPACITY) status = print_failure_json(buffers, count, seconds);
+    else if (status == SA_OK && !takes_stdout(arguments)) print_table(&plan, count);
     if (status == SA_OK && arguments->output) {
         status = sa_plan_csv_write(arguments->output, buffers, count, plan.offset_bytes);
         if (status == SA_OK) sa_cli_wrote("place", arguments->output, "%zu buffers", count);

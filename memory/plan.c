@@ -63,12 +63,32 @@ static uint64_t fingerprint(const sa_buffer *buffers, const sa_plan *plan)
     return hash;
 }
 
-static sa_status run_planner(const sa_problem *problem, const sa_plan_options *options, size_t lower_bound, int64_t *offsets,
-                             bool *exhausted)
+/* With a strict timeout: fails if what is sorted before and checked after the placing takes longer, as `share` of it did. */
+static sa_status check_time(const sa_plan_options *options, size_t count, double start, double share)
 {
+    double wanted = (sa_clock_seconds() - start) / share;
+    if (!options->strict_timeout || wanted <= options->timeout_seconds) return SA_OK;
+    SA_FAIL(SA_CAPACITY, "no placement of %zu buffers in the %.3g s left: sorting and checking them alone takes %.3g s", count,
+            options->timeout_seconds, wanted);
+}
+
+/* What is left to the planners. The checks behind them sort about twice as much as was sorted before them. */
+static double planner_seconds(const sa_plan_options *options, double spent)
+{
+    double timeout = options->timeout_seconds > 0 ? options->timeout_seconds : default_timeout_seconds;
+    if (options->strict_timeout) timeout -= 3 * spent;
+    return timeout > 0 ? timeout : 0;
+}
+
+/* start: of the whole call, sa_clock_seconds. */
+static sa_status run_planner(const sa_problem *problem, const sa_plan_options *options, size_t lower_bound, double start,
+                             int64_t *offsets, bool *exhausted)
+{
+    double spent = sa_clock_seconds() - start, greedy_start = sa_clock_seconds();
     sa_planner_goal goal = {.target_bytes = options->capacity_bytes > lower_bound ? options->capacity_bytes : lower_bound,
                             .limit_bytes = options->capacity_bytes ? options->capacity_bytes : SIZE_MAX,
-                            .timeout_seconds = options->timeout_seconds > 0 ? options->timeout_seconds : default_timeout_seconds};
+                            .timeout_seconds = planner_seconds(options, spent),
+                            .strict_timeout = options->strict_timeout};
     if (options->planner == SA_PLANNER_NAIVE) {
         sa_planner_naive(problem, offsets);
         return SA_OK;
@@ -76,6 +96,7 @@ static sa_status run_planner(const sa_problem *problem, const sa_plan_options *o
     SA_TRY(sa_planner_greedy(problem, &goal, offsets));
     if (options->planner != SA_PLANNER_EXACT) return SA_OK;
     if (sa_problem_peak_bytes(problem, offsets) <= goal.target_bytes || lower_bound > goal.limit_bytes) return SA_OK;
+    if (options->strict_timeout) goal.timeout_seconds -= sa_clock_seconds() - greedy_start;
     return sa_planner_exact(problem, &goal, offsets, exhausted);
 }
 
@@ -103,14 +124,16 @@ sa_status sa_plan_make(const sa_buffer *buffers, size_t count, const sa_plan_opt
     sa_status status;
     SA_TRY(check_buffers(buffers, count, &made.unshared_bytes));
     SA_TRY(sa_plan_max_load(buffers, count, &made.lower_bound_bytes));
+    SA_TRY(check_time(options, count, start, 1.0 / 6.0));
     SA_TRY_GOTO(status, done, sa_problem_make(buffers, count, &problem));
+    SA_TRY_GOTO(status, done, check_time(options, count, start, 1.0 / 3.0));
     offsets = calloc(count + 1, sizeof *offsets);
     made.offset_bytes = calloc(count + 1, sizeof *made.offset_bytes);
     if (!offsets || !made.offset_bytes) {
         status = sa_error_set(SA_NOMEM, "no memory to plan %zu buffers", count);
         goto done;
     }
-    SA_TRY_GOTO(status, done, run_planner(&problem, options, made.lower_bound_bytes, offsets, &exhausted));
+    SA_TRY_GOTO(status, done, run_planner(&problem, options, made.lower_bound_bytes, start, offsets, &exhausted));
     for (size_t i = 0; i < count; i++) made.offset_bytes[i] = (size_t)offsets[i] * problem.unit_bytes;
     made.peak_bytes = sa_problem_peak_bytes(&problem, offsets);
     made.optimal = made.peak_bytes == made.lower_bound_bytes || exhausted;

@@ -32,6 +32,9 @@ typedef struct sa_plan_options {
     sa_planner planner;
     size_t capacity_bytes;  /* 0: minimise; else stop at the first placement within it */
     double timeout_seconds; /* 0: 10 s */
+    bool strict_timeout;    /* it holds for the whole call, with what comes before and after the search: of very many buffers some
+                             * may then lie unshared above the others, or it fails with SA_CAPACITY. Else a first placement gets the
+                             * time that it takes. */
 } sa_plan_options;
 
 /* Makes a plan. On success *plan is owned by the caller (sa_plan_free). SA_CAPACITY if a capacity is given and no placement within

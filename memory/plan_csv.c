@@ -1,21 +1,26 @@
 /* Reads static-allocation instances from CSV. Writing is in plan_csv_write.c. */
 #include "memory/plan_csv.h"
 
+#include "core/clock.h"
 #include "core/growing_array.h"
+#include "core/hash.h"
 #include "core/input_file.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef enum column { ID, LOWER, UPPER, SIZE, OFFSET, COLUMNS } column;
+enum { CLOCK_ROWS = 4096 };                           /* between two looks at the clock */
 static const size_t TEXT_BYTES_MAX = (size_t)1 << 30; /* some 10^7 buffers */
 static const char *const column_names[COLUMNS] = {"id", "lower", "upper", "size", "offset"};
 
 typedef struct reader {
     const char *path;
+    double deadline_seconds;
     size_t line;           /* where the row being read begins, from 1 */
     size_t lines_passed;   /* up to `at` */
     char *at;              /* of the whole text: what is not read yet; the rows before it are cut into fields in place */
@@ -144,24 +149,21 @@ static sa_status read_row(reader *in)
     return SA_OK;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    const sa_buffer *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
 static sa_status check_ids(const reader *in)
 {
-    const sa_buffer **sorted = malloc((in->count + 1) * sizeof *sorted);
-    if (!sorted) SA_FAIL(SA_NOMEM, "%s: no memory for %zu buffers", in->path, in->count);
-    for (size_t i = 0; i < in->count; i++) sorted[i] = &in->buffers[i];
-    qsort(sorted, in->count, sizeof(const sa_buffer *), compare_names);
+    size_t slots = 64;
+    while (slots < 2 * in->count) slots *= 2;
+    const sa_buffer **slot = calloc(slots, sizeof *slot); /* open addressing, at most half full */
+    if (!slot) SA_FAIL(SA_NOMEM, "%s: no memory for %zu buffers", in->path, in->count);
     sa_status status = SA_OK;
-    for (size_t i = 1; i < in->count && status == SA_OK; i++) {
-        if (strcmp(sorted[i - 1]->name, sorted[i]->name) != 0) continue;
-        status = sa_error_set(SA_PARSE, "%s: id '%s' comes twice", in->path, sorted[i]->name);
+    for (size_t i = 0; i < in->count && status == SA_OK; i++) {
+        const char *name = in->buffers[i].name;
+        size_t at = (size_t)sa_hash_text(name) & (slots - 1);
+        while (slot[at] && strcmp(slot[at]->name, name) != 0) at = (at + 1) & (slots - 1);
+        if (slot[at]) status = sa_error_set(SA_PARSE, "%s: id '%s' comes twice", in->path, name);
+        slot[at] = &in->buffers[i];
     }
-    free(sorted);
+    free(slot);
     return status;
 }
 
@@ -177,6 +179,8 @@ static sa_status read_rows(reader *in)
         for (; is_line_end(*in->at); in->at++) in->lines_passed += *in->at == '\n';
         if (!*in->at) break;
         in->line = in->lines_passed + 1;
+        if (in->count % CLOCK_ROWS == 0 && sa_clock_seconds() > in->deadline_seconds)
+            SA_FAIL(SA_INVALID, "%s: the time was up after reading %zu rows", in->path, in->count);
         SA_TRY(cut_row(in));
         SA_TRY(in->column_count == 0 ? read_header(in) : read_row(in));
     }
@@ -197,7 +201,13 @@ static sa_status read_text(reader *in, char *text, size_t length)
 
 sa_status sa_plan_csv_read(const char *path, sa_buffer **buffers, size_t *count, size_t **offset_bytes)
 {
-    reader in = {.path = path};
+    return sa_plan_csv_read_until(path, INFINITY, buffers, count, offset_bytes);
+}
+
+sa_status sa_plan_csv_read_until(const char *path, double deadline_seconds, sa_buffer **buffers, size_t *count,
+                                 size_t **offset_bytes)
+{
+    reader in = {.path = path, .deadline_seconds = deadline_seconds};
     char *text;
     size_t length;
     SA_TRY(sa_input_text_read(path, TEXT_BYTES_MAX, &text, &length));

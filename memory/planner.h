@@ -10,6 +10,7 @@ typedef struct sa_planner_goal {
     size_t target_bytes;    /* stop at the first placement whose peak is at most this; never below the lower bound */
     size_t limit_bytes;     /* a placement above this is of no use (SIZE_MAX: any is) */
     double timeout_seconds; /* from the call on */
+    bool strict_timeout;    /* else the first placement gets a second, however short the timeout */
 } sa_planner_goal;
 
 /* Each fills offsets (units, one an item). */

@@ -11,6 +11,8 @@
 
 static const double first_nodes = 400.0, node_growth = 1.03;
 static const double largest_nodes = 1e15;
+static const double DIVE_SECONDS_PER_ITEM = 2e-6; /* what one dive takes at the least */
+
 /* A fraction in [0, 1) that depends on the dive alone, so that plans are reproducible. */
 static double scatter(uint64_t dive, double factor)
 {
@@ -80,6 +82,7 @@ static void dive_all(sa_search *search, const sa_problem *problem, const sa_plan
 sa_status sa_planner_exact(const sa_problem *problem, const sa_planner_goal *goal, int64_t *offsets, bool *exhausted)
 {
     double deadline = sa_clock_seconds() + goal->timeout_seconds;
+    if (goal->timeout_seconds < DIVE_SECONDS_PER_ITEM * (double)problem->count) return SA_OK;
     sa_search *search;
     proven bounds = {.best_bytes = sa_problem_peak_bytes(problem, offsets)};
     SA_TRY(sa_search_create(problem, &search));

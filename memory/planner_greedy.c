@@ -148,8 +148,8 @@ static void keep_better(const sa_problem *problem, const int64_t *trial, int64_t
 sa_status sa_planner_greedy(const sa_problem *problem, const sa_planner_goal *goal, int64_t *offsets)
 {
     size_t count = problem->count, best_peak = SIZE_MAX;
-    double timeout = goal->timeout_seconds > LEAST_SECONDS ? goal->timeout_seconds : LEAST_SECONDS,
-           end = sa_clock_seconds() + timeout;
+    double least = goal->strict_timeout ? 0 : LEAST_SECONDS;
+    double timeout = goal->timeout_seconds > least ? goal->timeout_seconds : least, end = sa_clock_seconds() + timeout;
     double deadline = count > MANY_ITEMS ? end - 0.5 * timeout : end; /* what takes long may need the sweep behind it */
     bool late = false;
     rank *ranks = calloc(count + 1, sizeof *ranks);
@@ -165,7 +165,7 @@ sa_status sa_planner_greedy(const sa_problem *problem, const sa_planner_goal *go
     }
     if (late && status == SA_OK) {
         rank_items(problem, BY_BEGIN, ranks);
-        double more = sa_clock_seconds() + LEAST_SECONDS;
+        double more = sa_clock_seconds() + least;
         status = sweep(problem, ranks, end > more ? end : more, trial);
         if (status == SA_OK) keep_better(problem, trial, offsets, &best_peak);
     }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,6 +105,39 @@ static void test_text_of_a_placement(void **state)
     assert_non_null(strstr(contents(said), "5 buffers placed in 12 bytes"));
 }
 
+/* The timeout covers reading and all that is done with so many rows, placed or not. */
+static void test_timeout_is_kept(void **state)
+{
+    (void)state;
+    enum { ROWS = 400000 };
+    char large[80];
+    snprintf(large, sizeof large, "%s/large.csv", folder);
+    FILE *file = fopen(large, "w");
+    assert_non_null(file);
+    fputs("id,lower,upper,size\n", file);
+    uint32_t random = 1;
+    for (int i = 0; i < ROWS; i++) {
+        random = random * 1664525u + 1013904223u;
+        unsigned lower = random >> 12 & 0xffff, length = 1 + (random >> 5 & 0x3ff);
+        fprintf(file, "b%d,%u,%u,%u\n", i, lower, lower + length, 1 + (random >> 16));
+    }
+    assert_int_equal(fclose(file), 0);
+    static const char *const SECONDS[] = {"0.001", "0.1", "0.5", "2"};
+    for (size_t i = 0; i < sizeof SECONDS / sizeof SECONDS[0]; i++) {
+        /* CPU time, which other processes do not change, of this one thread */
+        struct rusage before, after;
+        getrusage(RUSAGE_CHILDREN, &before);
+        int code = run_place(large, "--capacity", "1TiB", "--timeout", SECONDS[i]);
+        getrusage(RUSAGE_CHILDREN, &after);
+        double took = (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) +
+                      1e-6 * (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec);
+        if (i == 0) assert_non_null(strstr(contents(complained), "large.csv: the time was up after reading 0 rows"));
+        if (took > atof(SECONDS[i]) + 0.5) fail_msg("--timeout %s took %.2f s of CPU time", SECONDS[i], took);
+        assert_true(code == 0 || code == 1);
+    }
+    unlink(large);
+}
+
 static void test_infeasible(void **state)
 {
     (void)state;
@@ -138,9 +172,8 @@ static void test_errors_and_usage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_of_a_placement),
-        cmocka_unit_test(test_text_of_a_placement),
-        cmocka_unit_test(test_infeasible),
+        cmocka_unit_test(test_json_of_a_placement), cmocka_unit_test(test_text_of_a_placement),
+        cmocka_unit_test(test_timeout_is_kept),     cmocka_unit_test(test_infeasible),
         cmocka_unit_test(test_errors_and_usage),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
