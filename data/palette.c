@@ -1,7 +1,7 @@
 /* Palettes: the default one, and those of files. */
 #include "data/palette.h"
 
-#include "data/whole_file.h"
+#include "core/input_file.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static const uint8_t CAMVID[][3] = {
     {0, 128, 192},   /* bicyclist */
     {0, 0, 0},       /* void */
 };
-enum { CAMVID_COUNT = sizeof CAMVID / sizeof CAMVID[0] };
+enum { CAMVID_COUNT = sizeof CAMVID / sizeof CAMVID[0], TEXT_BYTES_MAX = 1 << 20 };
 
 /* PASCAL VOC: the bits of the number, three at a time, become high bits of red, green and blue. */
 static void voc_colour(int number, uint8_t colour[3])
@@ -55,8 +55,10 @@ static bool read_number(char **at, uint8_t *value)
 static sa_status read_lines(const char *path, char *text, sa_palette *palette)
 {
     int number = 0;
+    bool feed = strchr(text, '\n') != NULL; /* else lines end in CR alone */
     palette->count = 0;
-    for (char *line; (line = strsep(&text, "\n"));) {
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3; /* byte order mark */
+    for (char *line; (line = strsep(&text, feed ? "\n" : "\r"));) {
         number++;
         line += strspn(line, " \t\r");
         if (*line == '\0' || *line == '#') continue;
@@ -76,8 +78,10 @@ sa_status sa_palette_read(const char *path, sa_palette *palette)
     char *text;
     size_t byte_count;
     sa_palette read = {0};
-    SA_TRY(sa_whole_file_read(path, &text, &byte_count));
-    sa_status status = read_lines(path, text, &read);
+    SA_TRY(sa_input_text_read(path, TEXT_BYTES_MAX, &text, &byte_count));
+    sa_status status = byte_count > TEXT_BYTES_MAX || memchr(text, '\0', byte_count)
+                           ? sa_error_set(SA_PARSE, "%s: no palette: a text of a line per class is expected", path)
+                           : read_lines(path, text, &read);
     free(text);
     if (status == SA_OK) *palette = read;
     return status;

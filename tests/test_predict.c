@@ -4,6 +4,7 @@
 #include "cli/session_weights.h"
 #include "data/image_file.h"
 #include "data/npy.h"
+#include "data/palette.h"
 #include "tests/support/data_files.h"
 #include "tests/support/tiny_net.h"
 
@@ -234,6 +235,28 @@ static void the_data_layer_s_transform(void **state)
     assert_int_equal(r.images, 1);
 }
 
+/* Byte order marks, and lines that end in LF, CRLF or CR alone, as in lists and nets. */
+static void palettes_are_read(void **state)
+{
+    static const char *const TEXT[] = {"1 2 3\n4 5 6", "\xEF\xBB\xBF# mine\n1,2,3 sky\r\n\r\n4 5 6\r\n",
+                                       "\xEF\xBB\xBF"
+                                       "1 2 3\r4 5 6\r"};
+    sa_palette palette;
+    (void)state;
+    make_png("small.png", 2, 8, 8, 12);
+    for (size_t i = 0; i < sizeof TEXT / sizeof TEXT[0]; i++) {
+        write_text("read.txt", TEXT[i]);
+        assert_ok(sa_palette_read("read.txt", &palette));
+        assert_int_equal(palette.count, 2);
+        assert_memory_equal(palette.colour, ((uint8_t[2][3]){{1, 2, 3}, {4, 5, 6}}), 6);
+    }
+    write_text("read.txt", "1 2 3\n4 5 256\n");
+    assert_int_equal(sa_palette_read("read.txt", &palette), SA_PARSE);
+    assert_string_equal(sa_error_message(), "read.txt:2: three numbers from 0 to 255 are expected: red, green, blue");
+    assert_int_equal(sa_palette_read("small.png", &palette), SA_PARSE);
+    assert_string_equal(sa_error_message(), "small.png: no palette: a text of a line per class is expected");
+}
+
 static void resized_and_coloured(void **state)
 {
     sa_predict_result r;
@@ -296,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_of_several_sizes),
         cmocka_unit_test(the_data_layer_s_transform),
+        cmocka_unit_test(palettes_are_read),
         cmocka_unit_test(resized_and_coloured),
         cmocka_unit_test(refusals),
     };

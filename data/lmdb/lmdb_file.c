@@ -32,11 +32,11 @@ static sa_status shape_of(const char *path, const SaPb__Datum *datum, sa_datum_i
     return SA_OK;
 }
 
-static sa_status parse_datum(const char *path, const MDB_val *value, sa_datum_info *info)
+sa_status sa_datum_read_info(const char *name, const void *bytes, size_t count, sa_datum_info *info)
 {
-    SaPb__Datum *datum = sa_pb__datum__unpack(NULL, value->mv_size, value->mv_data);
-    if (!datum) SA_FAIL(SA_PARSE, "%s: the first record is no Datum of Caffe's", path);
-    sa_status status = shape_of(path, datum, info);
+    SaPb__Datum *datum = sa_pb__datum__unpack(NULL, count, bytes);
+    if (!datum) SA_FAIL(SA_PARSE, "%s: the first record is no Datum of Caffe's", name);
+    sa_status status = shape_of(name, datum, info);
     sa_pb__datum__free_unpacked(datum, NULL);
     return status;
 }
@@ -53,7 +53,7 @@ static sa_status read_first(const char *path, MDB_txn *transaction, sa_datum_inf
     sa_status status = SA_OK;
     if (error == MDB_NOTFOUND) status = sa_error_set(SA_PARSE, "%s: the database has no records", path);
     else if (error) status = sa_error_set(SA_PARSE, "%s: %s", path, mdb_strerror(error));
-    else status = parse_datum(path, &value, info);
+    else status = sa_datum_read_info(path, value.mv_data, value.mv_size, info);
     mdb_cursor_close(cursor);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "core/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a record holds. */
@@ -14,6 +15,8 @@ typedef struct sa_datum_info {
     bool encoded;                    /* a PNG or JPEG file, not bytes or floats */
 } sa_datum_info;
 
+/* The shape that the bytes of a record hold; name is for messages. Statuses as below. */
+SA_CHECKED sa_status sa_datum_read_info(const char *name, const void *bytes, size_t count, sa_datum_info *info);
 /* The shape of the first record in the order of keys. path: the folder. SA_IO: cannot be opened; SA_PARSE: no record, or one that
  * is no Datum; SA_UNSUPPORTED: this build reads none. */
 SA_CHECKED sa_status sa_lmdb_first_datum(const char *path, sa_datum_info *info);
