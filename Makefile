@@ -67,7 +67,7 @@ endif
 
 # Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
 # its parts that the benchmarks and tests use. libsa_cuda.a is the CUDA device, from cuda.mk, or what says that there is none.
-FOLDERS := core memory proto kernels layers net data cost report cli
+FOLDERS := core memory proto kernels data program layers net cost report cli
 # Caffe's binary weights files need protobuf-c; without it they are refused with the remedy.
 PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
 # LMDB databases need liblmdb besides: LMDB=0 leaves it out.
@@ -75,20 +75,22 @@ LMDB ?= $(if $(PROTOC_C),$(shell printf '\043include <lmdb.h>\n' | $(CC) -E -x c
 HAVE_LMDB := $(filter 1,$(LMDB))
 NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c \
     data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c
-sources = $(filter-out $(NOT_BUILT),$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
+sources = $(filter-out $(NOT_BUILT),$(sort $(foreach depth,*.c */*.c */*/*.c,$(wildcard $(1)/$(depth)))))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
 CUDA_ARCHIVE := $(O)/libsa_cuda.a
 CUDA_FOR_TESTS := $(CUDA_ARCHIVE)
 CUDA_OBJECTS := $(O)/kernels/device_no_cuda.o
 CUDA_LDLIBS :=
 BENCHES := $(patsubst bench/%.c,$(B)/%,$(wildcard bench/bench_*.c))
-TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+TEST_SOURCES := $(wildcard tests/test_*.c tests/*/test_*.c)
+test_program = $(B)/tests/$(basename $(notdir $(1)))
+TESTS := $(foreach t,$(TEST_SOURCES),$(call test_program,$(t)))
 TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 PROGRAMS := $(B)/segarena $(B)/bench_old $(B)/bench_new
 SHARE_FILE := $(O)/share.txt
 # What `make test` runs: every test program, every test script, and what cuda.mk adds.
-SUITES := $(TESTS) $(wildcard tests/test_*.sh)
+SUITES := $(TESTS) $(wildcard tests/test_*.sh tests/*/test_*.sh)
 LINT_CHECKS := lint-format lint-layers lint-sizes lint-shell lint-links lint-cppcheck
 ifeq ($(HAVE_CUDA),1)
 include cuda.mk
@@ -135,9 +137,9 @@ ISA_avx512 := -march=x86-64 -mavx2 -mfma -mavx512f -mavx512dq -mavx512bw -mavx51
 ISA_avx2 := -march=x86-64 -mavx2 -mfma
 ISA_portable := -march=x86-64
 endif
-$(O)/kernels/cpu/conv_%_avx512.o: CFLAGS += -ffp-contract=fast $(ISA_avx512)
-$(O)/kernels/cpu/conv_%_avx2.o: CFLAGS += -ffp-contract=fast $(ISA_avx2)
-$(O)/kernels/cpu/conv_%_portable.o: CFLAGS += -ffp-contract=fast $(ISA_portable)
+$(O)/kernels/cpu/conv/conv_%_avx512.o: CFLAGS += -ffp-contract=fast $(ISA_avx512)
+$(O)/kernels/cpu/conv/conv_%_avx2.o: CFLAGS += -ffp-contract=fast $(ISA_avx2)
+$(O)/kernels/cpu/conv/conv_%_portable.o: CFLAGS += -ffp-contract=fast $(ISA_portable)
 $(O)/bench/bench_kernels.o: CFLAGS += -ffp-contract=fast # measures the rate of fused multiply-adds
 
 # Measured costs are kept for one build of the kernels: its sources and flags, and the model that measurements are compared with.
@@ -165,7 +167,7 @@ $(FLAGS_FILE): force
 # Only the CUDA archive, what tells tests of it, and links depend on whether CUDA is on.
 $(CUDA_FILE): force
 	@$(call write_if_changed,$(HAVE_CUDA))
-CUDA_AWARE := tests/test_simt tests/test_cuda_parity tests/test_cuda_faults
+CUDA_AWARE := $(addprefix tests/kernels/,test_simt test_cuda_parity test_cuda_faults)
 $(CUDA_AWARE:%=$(O)/%.o): CFLAGS += $(if $(HAVE_CUDA),-DSA_HAVE_CUDA)
 $(CUDA_AWARE:%=$(O)/%.o): $(CUDA_FILE)
 $(KERNELS_ID_FILE): force
@@ -200,7 +202,9 @@ $(SHARE_FILE): tools/make_share.sh tools/make_docs.sh README.md LICENSE bench/NO
 $(BENCHES): $(B)/%: $(O)/bench/%.o $(ARCHIVES) $(CUDA_ARCHIVE)
 	$(link_cuda)
 
-$(TESTS): $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(ARCHIVES) $(CUDA_FOR_TESTS)
+# Sources lie in folders as what they test does; programs lie together.
+$(foreach t,$(TEST_SOURCES),$(eval $(call test_program,$(t)): $(O)/$(basename $(t)).o))
+$(TESTS): $(TEST_SUPPORT) $(ARCHIVES) $(CUDA_FOR_TESTS)
 	@mkdir -p $(@D)
 	$(link_test)
 
@@ -278,8 +282,8 @@ fuzz: setup-fuzz ## fuzz the readers of untrusted files, each for FUZZ_SECONDS (
 
 # fuzz_proto reads on to whole nets and solver files.
 build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $(O)/kernels/ops.o \
-    $(foreach f,net layers memory,$(O)/libsa_$(f).a)
-build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,cost net layers memory,$(O)/libsa_$(f).a)
+    $(foreach f,net layers program data memory,$(O)/libsa_$(f).a)
+build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,cost net layers program data memory,$(O)/libsa_$(f).a)
 build/fuzz/fuzz_csv: $(O)/libsa_memory.a
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
 	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson $(filter -lprotobuf-c -llmdb,$(LDLIBS)) -lm

@@ -8,7 +8,7 @@
  * machine falls on all alike. With --virtual 1, x is a normalised and unpooled value, dy the gradient of a BN, and dx goes
  * through the mask, as in a decoder that stores none of them. */
 #include "cli/process_frame.h"
-#include "kernels/cpu/conv_cpu.h"
+#include "kernels/cpu/conv/conv_cpu.h"
 #include "kernels/cpu/cpu_isa.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* Collects the arrays of a net under the names that snapshots give them: "<layer>.<parameter>". */
 #include "cli/train_state.h"
+#include "net/net.h"
 
 #include <math.h>
 #include <stdio.h>

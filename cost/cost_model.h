@@ -5,7 +5,7 @@
 #ifndef SA_COST_COST_MODEL_H
 #define SA_COST_COST_MODEL_H
 
-#include "net/program.h"
+#include "program/program.h"
 
 typedef struct sa_cost {
     double ms;     /* on a machine that does nothing else */

@@ -2,8 +2,8 @@
  *
  * Not libm: an own polynomial, because results must not depend on where a loop's vector part ends, nor on the device: CUDA kernels
  * use the same code. Without contraction to fused multiply-add (the project's flags) a scalar, a vector lane and a CUDA thread
- * compute the same bits. Errors stay below 2 ulp (tests/test_row_ops.c). The polynomials are those of S. Moshier's Cephes library
- * (expf.c, logf.c). */
+ * compute the same bits. Errors stay below 2 ulp (tests/kernels/test_row_ops.c). The polynomials are those of S. Moshier's Cephes
+ * library (expf.c, logf.c). */
 #ifndef SA_KERNELS_VECTOR_MATH_H
 #define SA_KERNELS_VECTOR_MATH_H
 

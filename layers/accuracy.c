@@ -1,6 +1,6 @@
 /* Accuracy over all pixels and, as an optional second top, per class. No gradient. Caffe-SegNet: AccuracyLayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {

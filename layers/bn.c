@@ -1,7 +1,7 @@
 /* BN, SegNet's own batch normalisation: y = scale * (x - mean) / sqrt(var + 1e-9) + shift, with the statistics of this batch in
  * LEARN mode whatever the phase; y = scale * x + shift in INFERENCE mode. Not Caffe's BatchNorm. Caffe-SegNet: BNLayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 static const float EPSILON = 1e-9f;
 

@@ -1,7 +1,8 @@
 /* Convolution (cross-correlation). Groups and dilation are known in shape and memory alone. Which algorithm runs, and how much
  * workspace it gets, is the strategy's choice. Caffe: ConvolutionLayer (im2col + SGEMM). */
-#include "layers/emit.h"
+#include "layers/convolution.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 #include <string.h>
 

@@ -2,7 +2,8 @@
 #ifndef SA_LAYERS_DATA_LAYER_H
 #define SA_LAYERS_DATA_LAYER_H
 
-#include "layers/layer.h"
+#include "layers/messages.h"
+#include "program/layer.h"
 
 typedef struct sa_data_layer_config {
     char source[SA_PARAM_PATH_BYTES], root_folder[SA_PARAM_PATH_BYTES];

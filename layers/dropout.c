@@ -2,8 +2,8 @@
  * is never stored: a counter-based hash of (seed, step, element) gives it forward and backward (Caffe draws it from mt19937, which
  * is not reproduced). */
 #include "core/hash.h"
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 /* source = kept part of source, scaled */
 static sa_status drop(sa_emitter *e, const sa_layer *layer, sa_source *source)

@@ -2,7 +2,8 @@
 #ifndef SA_LAYERS_INPUT_H
 #define SA_LAYERS_INPUT_H
 
-#include "layers/layer.h"
+#include "layers/messages.h"
+#include "program/layer.h"
 
 typedef struct sa_dense_image_config_layer {
     sa_dense_image_data_param param; /* first: the field table fills it */

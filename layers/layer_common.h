@@ -2,7 +2,8 @@
 #ifndef SA_LAYERS_LAYER_COMMON_H
 #define SA_LAYERS_LAYER_COMMON_H
 
-#include "layers/layer.h"
+#include "layers/messages.h"
+#include "program/layer.h"
 
 /* bottom[i] must have 4 axes. */
 static inline sa_status sa_layer_need_nchw(const sa_layer *layer, const sa_blob *blobs, int i)

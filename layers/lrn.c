@@ -1,6 +1,6 @@
 /* LRN across channels: y = x * (k + alpha/n * sum of x^2 over n channels)^-beta. Caffe: LRNLayer, ACROSS_CHANNELS. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {

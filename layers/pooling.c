@@ -1,7 +1,7 @@
 /* Max pooling with a mask (the position of each maximum), either as a second top or private. AVE and STOCHASTIC are known in shape
  * and memory alone. Caffe-SegNet: PoolingLayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 #include "core/checked.h"
 

@@ -1,6 +1,6 @@
 /* ReLU: y = max(x, 0). Backward tests the output, or the input if the output is not stored: the same bits. Caffe: ReLULayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
 {

@@ -1,5 +1,5 @@
 /* Silence: swallows its bottoms, so that they do not count as outputs of the net. Caffe: SilenceLayer. */
-#include "layers/layer.h"
+#include "program/layer.h"
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {

@@ -1,6 +1,6 @@
 /* Softmax over channels, for deploy nets: forward only. Caffe: SoftmaxLayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {

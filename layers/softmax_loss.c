@@ -1,7 +1,7 @@
 /* SoftmaxWithLoss: softmax over channels and the (class-weighted) mean log loss of the label. The softmax is kept only if the
  * strategy says so; otherwise the gradient computes it again from the scores. Caffe-SegNet: SoftmaxWithLossLayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 typedef struct softmax_loss_config {
     sa_loss_param param; /* first: the field table fills it */

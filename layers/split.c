@@ -1,7 +1,8 @@
 /* Split: one blob for several readers, inserted by the net. Data is shared; the gradient is the sum of the tops' gradients, tops
  * that have none (Accuracy) count as zero. Caffe: SplitLayer, InsertSplits. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "layers/layer_registry.h"
+#include "program/emit.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* Upsample: puts each pooled value back where its maximum was, zero elsewhere. With a mask made by a pooling of the same plane it
  * is an expression (UNPOOL) and need not be stored; with any other mask it scatters by index. Caffe-SegNet: UpsampleLayer. */
-#include "layers/emit.h"
 #include "layers/layer_common.h"
+#include "program/emit.h"
 
 #include "core/checked.h"
 

@@ -1,4 +1,5 @@
 /* Folding BN layers into convolutions, in a net's document and in its weights: see bn_statistics.h. */
+#include "layers/layer_registry.h"
 #include "net/bn_statistics.h"
 #include "proto/tree.h"
 

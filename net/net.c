@@ -1,5 +1,6 @@
 /* Building a net: layers and blob versions from the file, Splits where a version has several readers, shapes. */
 #include "net/net.h"
+#include "layers/layer_registry.h"
 
 #include "core/closest.h"
 #include "core/growing_array.h"

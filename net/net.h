@@ -1,9 +1,8 @@
-/* A net: layers and blobs with shapes, built from a prototxt for one phase. Says nothing about memory. */
+/* Building a net (program/graph.h) from a prototxt for one phase. Says nothing about memory. */
 #ifndef SA_NET_NET_H
 #define SA_NET_NET_H
 
-#include "core/name_map.h"
-#include "layers/layer.h"
+#include "program/graph.h"
 #include "proto/textformat.h"
 
 /* What an input's shape is to be, in place of what the prototxt or its data say. */
@@ -64,35 +63,11 @@ typedef struct sa_net_options {
     bool grad_for_inputs;             /* inputs get gradients too and the last layer's tops are given theirs (single-layer tests) */
 } sa_net_options;
 
-typedef struct sa_net {
-    char name[SA_NAME_MAX];
-    char *path; /* of the prototxt */
-    bool test_phase;
-    int layer_count;
-    sa_layer *layer;
-    int blob_count;
-    sa_blob *blob;
-    sa_name_map layer_names, blob_names; /* numbers by name; of a blob, its last version's */
-    sa_layer_type *treated;              /* owned: types of this net alone, see sa_treated_type */
-    int treated_count;
-    char *data_root;     /* owned; what names in lists are relative to; NULL: the working directory */
-    bool shapes_given;   /* options changed planes or channels: data files do not fit them */
-    bool shapes_assumed; /* see sa_net_options */
-    char note[512];      /* something the user should know ("": nothing), e.g. that sizes were assumed */
-    int scores_blob;     /* the output that holds the class scores; -1: see sa_net_options.scores */
-} sa_net;
-
 /* Reads, checks, inserts Splits, infers shapes, decides what needs a gradient. Errors: "path:line: layer 'x' (Type): cause".
  * options may be NULL. *net is owned by the caller. */
 SA_CHECKED sa_status sa_net_load(const char *path, const sa_net_options *options, sa_net **net);
 SA_CHECKED sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options *options, sa_net **net);
 void sa_net_free(sa_net *net); /* NULL is allowed */
-
-/* Has every layer ops, so that the net can be planned and run? If not, sa_layer.not_computed says which and why. */
-bool sa_net_is_computed(const sa_net *net);
-
-/* Has the net anything to train: a parameter that a loss gives a gradient to? Else a step of it is a forward pass. */
-bool sa_net_trains(const sa_net *net);
 
 /* Layer or blob by name (a blob: its last version); -1 if there is none. */
 int sa_net_layer_index(const sa_net *net, const char *name);

@@ -3,7 +3,7 @@
 #define SA_NET_NET_DATA_H
 
 #include "data/dense_image.h"
-#include "layers/layer.h"
+#include "program/layer.h"
 
 /* Strings are borrowed from the layer and data_root (may be NULL). */
 sa_dense_image_config sa_net_dense_image_config(const sa_layer *layer, const char *data_root, uint64_t seed);

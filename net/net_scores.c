@@ -1,5 +1,6 @@
 /* The class scores of a net: finding them, and leaving out what they do not need. */
 #include "net/net_scores.h"
+#include "layers/layer_registry.h"
 
 #include "net/label_rules.h"
 

@@ -1,9 +1,10 @@
 /* Reads a net file into sa_net_spec: header, layers, phase rules. Shapes and types are not its business. */
 #include "net/net_spec.h"
+#include "layers/layer_registry.h"
 
-#include "layers/layer.h"
 #include "net/net_spec_fields.h"
 #include "net/net_upgrade.h"
+#include "program/layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #ifndef SA_NET_NET_SPEC_H
 #define SA_NET_NET_SPEC_H
 
-#include "layers/layer.h"
-#include "layers/params.h"
+#include "layers/messages.h"
+#include "program/layer.h"
 #include "proto/fields.h"
 
 enum {

@@ -46,11 +46,8 @@ static sa_status fill_param(sa_session *s, int layer, int i, float *host)
 {
     const sa_layer *l = &s->net->layer[layer];
     const sa_param *param = &l->param[i];
-    const sa_filler_param *f = &param->filler;
-    sa_filler filler = {
-        (sa_filler_type)f->type, f->value, f->mean, f->std, f->min, f->max, (sa_variance_norm)f->variance_norm, f->sparse};
-    SA_TRY(
-        sa_filler_fill(&filler, param->shape.axes, param->shape.dim, sa_random_key(s->options.seed, l->name, (uint32_t)i), host));
+    SA_TRY(sa_filler_fill(&param->filler, param->shape.axes, param->shape.dim, sa_random_key(s->options.seed, l->name, (uint32_t)i),
+                          host));
     return sa_session_set_param(s, layer, i, host);
 }
 

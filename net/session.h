@@ -6,8 +6,8 @@
 #include "memory/arena.h"
 #include "memory/ledger.h"
 #include "memory/plan.h"
-#include "net/program.h"
 #include "net/strategy.h"
+#include "program/program.h"
 
 /* A program with its plan: everything about memory, before any is taken. */
 typedef struct sa_layout {

@@ -1,5 +1,6 @@
 /* Strategy names, presets and the order of passes. */
 #include "net/strategy.h"
+#include "layers/convolution.h"
 
 #include "core/closest.h"
 #include "core/size_text.h"

@@ -3,7 +3,7 @@
 #ifndef SA_NET_STRATEGY_H
 #define SA_NET_STRATEGY_H
 
-#include "net/realization.h"
+#include "program/realization.h"
 
 /* X(NAME, "name", lossless, "one line") in the order in which their passes run. */
 #define SA_SWITCHES(X)                                                                                                             \

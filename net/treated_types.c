@@ -1,5 +1,6 @@
 /* Types of one net: copies of the two that stand for others, with the names of these. */
 #include "net/treated_types.h"
+#include "layers/layer_registry.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,11 @@
 /* Names of layer types and what to say of those that segarena does not have. */
 #include "net/unknown_types.h"
+#include "layers/layer_registry.h"
 
 #include "core/closest.h"
-#include "layers/layer.h"
 #include "net/net_parts.h"
 #include "net/unsupported.h"
+#include "program/layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

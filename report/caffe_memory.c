@@ -1,5 +1,5 @@
 /* Caffe's allocations from the shapes of a net. The rules of SegNet's fork were checked against a walk over every blob of a running
- * Caffe-SegNet, those of BVLC Caffe likewise; tests/test_explain.c and tests/test_caffe_memory.c hold the numbers. */
+ * Caffe-SegNet, those of BVLC Caffe likewise; tests/cli/test_explain.c and tests/report/test_caffe_memory.c hold the numbers. */
 #include "report/caffe_memory.h"
 
 #include "core/checked.h"

@@ -28,11 +28,12 @@ failed=0
         may("memory", "core")
         may("proto", "core")
         may("kernels", "core")
-        may("layers", "core kernels proto data")
+        may("program", "core memory proto kernels data")
+        may("layers", "core kernels proto data program")
         may("data", "core proto")
-        may("net", "core memory proto kernels layers data")
-        may("cost", "core memory kernels net")
-        may("report", "net memory core layers")
+        may("net", "core memory proto kernels layers data program")
+        may("cost", "core memory kernels net program")
+        may("report", "net memory core layers program")
         # These stand on top: they may include anything, and none of the folders above may include them.
         top["cli"] = top["bench"] = top["tests"] = 1
         cuda = "^(cuda|cublas|cudnn|cufft|curand|cooperative_groups|nvtx|nvToolsExt|mma\\.h|cub/)"
@@ -64,7 +65,7 @@ failed=0
 names=$(cd "$root" && cat layers/*.c layers/*/*.c 2>/dev/null |
     sed -nE 's/.*(\.name = |\(sa_layer_[a-z0-9_]+, )"([A-Z][A-Za-z0-9]+)".*/\2/p' | sort -u | paste -s -d '|' -)
 format_tables='^(net/net_upgrade(_v0)?\.[ch]|net/unknown_types\.c|data/weights/caffemodel\.c):'
-say() { sed -n "s|^\([^:]*:[0-9]*\):.*|\1: $1; ask for a trait of sa_layer_type (layers/layer.h)|p" | grep . && failed=1; }
+say() { sed -n "s|^\([^:]*:[0-9]*\):.*|\1: $1; ask for a trait of sa_layer_type (program/layer.h)|p" | grep . && failed=1; }
 sources=$("$tools/sources.sh" "$root" c h)
 cd "$root"
 if [ -n "$names" ]; then
@@ -72,6 +73,6 @@ if [ -n "$names" ]; then
         grep -vE "$format_tables" >"$work" || true
     say 'a layer type by its name' <"$work" || true
 fi
-grep -vE '^layers/(layer\.h|layer_registry\.c)$' <<<"$sources" | xargs -r grep -nE 'extern const sa_layer_type' /dev/null >"$work" || true
+grep -vE '^layers/layer_registry\.[ch]$' <<<"$sources" | xargs -r grep -nE 'extern const sa_layer_type' /dev/null >"$work" || true
 say 'another layer type by its symbol' <"$work" || true
 exit $failed

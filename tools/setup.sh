@@ -7,7 +7,7 @@
 # the exit status is 1. A stamp in build/setup/ that carries this script's checksum says that a group was complete once;
 # then only the commands and headers are looked for, and nothing is linked.
 #
-# SA_SETUP_DIR moves the stamps and SA_SETUP_UID pretends another user: both are there for tests/test_tools.sh.
+# SA_SETUP_DIR moves the stamps and SA_SETUP_UID pretends another user: both are there for tests/build/test_tools.sh.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 

@@ -1,5 +1,5 @@
 /* The CPU device's kernel table. */
-#include "kernels/cpu/conv_cpu.h"
+#include "kernels/cpu/conv/conv_cpu.h"
 #include "kernels/cpu/kernels_cpu.h"
 
 const sa_kernels sa_cpu_kernels = {

@@ -1,6 +1,6 @@
 /* The source programs that are compiled into kernels (eval_compiled.cuh): those that nets/new.prototxt and nets/old.prototxt need
- * under `fastest` and the presets below it. Which kernels have which is listed at the end; tests/test_cuda_modes.sh sees to it that
- * these nets launch no kernel that interprets.
+ * under `fastest` and the presets below it. Which kernels have which is listed at the end; tests/kernels/test_cuda_modes.sh sees to
+ * it that these nets launch no kernel that interprets.
  *
  * A program's steps, as sa_eval_compile orders them: group 0, then the groups inside. Operands are step numbers. */
 #ifndef SA_CUDA_EVAL_FORMS_CUH

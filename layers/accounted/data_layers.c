@@ -3,6 +3,7 @@
  * of DeepLab's fork. */
 #include "layers/accounted/accounted.h"
 #include "layers/data_layer.h"
+#include "layers/layer_registry.h"
 
 #include <stdio.h>
 

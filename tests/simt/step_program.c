@@ -1,4 +1,4 @@
-/* A small training step on the CUDA device, for the tests of the step's recording and of faults (tests/test_cuda_faults.c).
+/* A small training step on the CUDA device, for the tests of the step's recording and of faults (tests/kernels/test_cuda_faults.c).
  *
  *   step_program graph|no-graph [STEPS]     prints the losses, a hash of the parameters and the number of device allocations
  *

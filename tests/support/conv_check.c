@@ -1,7 +1,7 @@
 /* Convolution test cases: float64 references and guarded runs. */
 #include "tests/support/conv_case.h"
 
-#include "kernels/cpu/conv_cpu.h"
+#include "kernels/cpu/conv/conv_cpu.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 /* See cost_fixture.h. */
 #include "tests/support/cost_fixture.h"
+#include "net/net.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /* One golden case under one strategy: feeding, running, and comparing values where and when they are made. */
 #include "golden_run.h"
+#include "net/net.h"
 
 #include "net/solver_config.h"
 #include "net/step_outputs.h"

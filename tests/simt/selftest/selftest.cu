@@ -1,4 +1,4 @@
-/* The program that the stand-in's tests run (tests/test_simt.c): one case a call, named on the command line.
+/* The program that the stand-in's tests run (tests/kernels/test_simt.c): one case a call, named on the command line.
  * Exit 0: the case finished and its numbers are right; 1: they are wrong; 2: the runtime reported an error (on stderr). */
 #include "launch_types.cuh" /* before launch_any.cuh */
 

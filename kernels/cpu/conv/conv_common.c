@@ -1,0 +1,68 @@
+/* Helpers shared by the CPU convolutions. The gather is in conv_gather.c. */
+#include "kernels/cpu/conv/conv_common.h"
+
+#include <string.h>
+
+void sa_conv_load_row(const sa_source *source, int n, int c, int y, int x, int count, float *target, float *scratch)
+{
+    const sa_node *root = sa_source_root(source);
+    int begin = sa_min_int(sa_max_int(x, 0), x + count), end = sa_max_int(sa_min_int(x + count, root->width), begin);
+    if (y < 0 || y >= root->height) end = begin;
+    memset(target, 0, (size_t)(begin - x) * sizeof *target);
+    memset(target + (end - x), 0, (size_t)(x + count - end) * sizeof *target);
+    if (sa_source_is_dense_f32(source)) {
+        if (end > begin) {
+            const float *row = sa_slab_row(&root->slab, n, c, y);
+            memcpy(target + (begin - x), row + begin, (size_t)(end - begin) * sizeof *target);
+        }
+        return;
+    }
+    for (int at = begin; at < end; at += SA_CPU_SEGMENT) {
+        int piece = sa_min_int(end - at, SA_CPU_SEGMENT);
+        const float *row = sa_cpu_pull(source, source->count - 1, n, c, y, at, piece, scratch);
+        memcpy(target + (at - x), row, (size_t)piece * sizeof *target);
+    }
+}
+
+/* Sum of one row by the rule of ops.h. */
+static double row_sum(const sa_source *dy, int n, int o, int y, int width, float *scratch)
+{
+    double lane[16] = {0};
+    for (int x = 0; x < width; x += SA_CPU_SEGMENT) {
+        int count = sa_min_int(width - x, SA_CPU_SEGMENT), i = 0;
+        const float *row = sa_cpu_pull(dy, dy->count - 1, n, o, y, x, count, scratch);
+        for (; i + 16 <= count; i += 16)
+            for (int l = 0; l < 16; l++) lane[l] += (double)row[i + l];
+        for (int l = 0; i + l < count; l++) lane[l] += (double)row[i + l];
+    }
+    double sum = 0;
+    for (int l = 0; l < 16; l++) sum += lane[l];
+    return sum;
+}
+
+int sa_conv_crew(const sa_device *device, const sa_conv_shape *s, int images, int out_channels)
+{
+    const double sums_a_ns = 20; /* multiplications and additions of one thread */
+    const double outputs = (double)images * out_channels * s->out_height * s->out_width;
+    return sa_cpu_crew(device, outputs * s->in_channels * s->kernel_h * s->kernel_w / sums_a_ns);
+}
+
+void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args)
+{
+    float *dbias = args->dbias.ptr;
+    const double elements = sa_range_elements(&args->range, args->shape.out_height, args->shape.out_width);
+#pragma omp parallel num_threads(sa_cpu_crew(device, sa_cpu_source_ns(&args->dy, elements)))
+    {
+        _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
+#pragma omp for schedule(static)
+        for (int o = args->range.channel_begin; o < args->range.channel_end; o++) {
+            float total = args->accumulate ? dbias[o] : 0;
+            for (int n = args->range.image_begin; n < args->range.image_end; n++) {
+                double sum = 0;
+                for (int y = 0; y < args->shape.out_height; y++) sum += row_sum(&args->dy, n, o, y, args->shape.out_width, scratch);
+                total += (float)sum;
+            }
+            dbias[o] = total;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+/* The FFT-tile convolution's hot loops with AVX2 vectors. */
+#define SA_CONV_LANES 8
+#define SA_KERNELS_NAME sa_fft_kernels_avx2
+#define SA_TILE_ROWS 3
+#define SA_TILE_VECTORS 1
+#include "kernels/cpu/conv/conv_fft_template.h"

@@ -1,8 +1,0 @@
-/* The direct convolution's hot loops with AVX2 vectors. */
-#define SA_CONV_LANES 8
-#define SA_KERNELS_NAME sa_direct_kernels_avx2
-#define SA_WIDE_GROUPS 1
-#define SA_WIDE_VECTORS 3
-#define SA_NARROW_VECTORS 3
-#define SA_WEIGHT_COLUMNS 3
-#include "kernels/cpu/conv_direct_template.h"

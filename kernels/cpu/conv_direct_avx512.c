@@ -1,8 +1,0 @@
-/* The direct convolution's hot loops with AVX-512 vectors. */
-#define SA_CONV_LANES 16
-#define SA_KERNELS_NAME sa_direct_kernels_avx512
-#define SA_WIDE_GROUPS 2
-#define SA_WIDE_VECTORS 3
-#define SA_NARROW_VECTORS 6
-#define SA_WEIGHT_COLUMNS 7
-#include "kernels/cpu/conv_direct_template.h"

@@ -1,0 +1,263 @@
+/* The emitter's walk: one training step of a net under a strategy, as a list of ops. */
+#include "core/growing_array.h"
+#include "program/emitter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ ops -------------------------------------------- */
+
+sa_status sa_emit_op(sa_emitter *e, const sa_layer *layer, const char *what, sa_op_kind kind, const sa_op_args *args)
+{
+    sa_program *p = e->program;
+    sa_op *grown = sa_array_room(p->op, p->op_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu ops", p->op_count + 1);
+    p->op = grown;
+    sa_op *op = &p->op[p->op_count++];
+    memset(op, 0, sizeof *op);
+    snprintf(op->name, sizeof op->name, "%.60s %.30s", layer ? layer->name : "solver", what);
+    op->kind = kind;
+    op->phase = e->phase;
+    op->layer = layer ? (int)(layer - e->net->layer) : -1;
+    op->args = *args;
+    return SA_OK;
+}
+
+sa_status sa_emit_materialize(sa_emitter *e, const sa_layer *layer, const char *what, const sa_source *source, int blob,
+                              sa_slab out)
+{
+    sa_op_args args = {.materialize = {.range = sa_emit_range(e, blob), .source = *source, .out = out}};
+    return sa_emit_op(e, layer, what, SA_OP_MATERIALIZE, &args);
+}
+
+sa_status sa_emit_forward_from_source(sa_emitter *e, const sa_layer *layer)
+{
+    for (int i = 0; i < layer->top_count; i++) {
+        sa_source source;
+        sa_slab out;
+        if (i > 0 && !layer->type->shares_bottom) break; /* further tops (BN's statistics) are not this expression */
+        if (!sa_emit_data_is_stored(e, layer->top[i])) continue;
+        SA_TRY(layer->type->top_source(e, layer, i, &source));
+        SA_TRY(sa_emit_data_out(e, layer->top[i], &out));
+        SA_TRY(sa_emit_materialize(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", &source, layer->top[i], out));
+    }
+    return SA_OK;
+}
+
+sa_status sa_emit_backward_from_source(sa_emitter *e, const sa_layer *layer)
+{
+    sa_source source;
+    sa_slab out;
+    if (!sa_emit_grad_is_wanted(e, layer->bottom[0])) return SA_OK;
+    SA_TRY(layer->type->bottom_grad_source(e, layer, 0, &source));
+    SA_TRY(sa_emit_grad_out(e, layer->bottom[0], &out));
+    return sa_emit_materialize(e, layer, "backward", &source, layer->bottom[0], out);
+}
+
+/* ------------------------------------------------------------------ passes over the layers ------------------------- */
+
+static sa_status forward_layer(sa_emitter *e, int index)
+{
+    const sa_layer *layer = &e->net->layer[index];
+    if (layer->type->emit_forward) SA_TRY(sa_emitter_forward(e, layer));
+    return sa_emitter_caffe_rest(e, layer);
+}
+
+static sa_status backward_layer(sa_emitter *e, int index)
+{
+    const sa_layer *layer = &e->net->layer[index];
+    return layer->needs_backward && layer->type->emit_backward ? layer->type->emit_backward(e, layer) : SA_OK;
+}
+
+sa_status sa_emitter_each_band(sa_emitter *e, int first, sa_status (*run)(sa_emitter *e, void *context), void *context)
+{
+    int all = e->net->blob[e->net->layer[first].top[0]].shape.dim[1], channels = e->realizations->layer[first].band_channels;
+    sa_status status = SA_OK;
+    e->band_first_layer = first;
+    e->band_last_layer = e->realizations->layer[first].band_end;
+    for (int begin = 0; begin < all && status == SA_OK; begin += channels) {
+        e->band_begin = begin;
+        e->band_end = begin + channels < all ? begin + channels : all;
+        status = run(e, context);
+    }
+    e->band_end = 0;
+    return status;
+}
+
+static sa_status band_forward(sa_emitter *e, void *context)
+{
+    (void)context;
+    for (int l = e->band_first_layer; l <= e->band_last_layer; l++) SA_TRY(forward_layer(e, l));
+    return SA_OK;
+}
+
+static sa_status band_backward(sa_emitter *e, void *context)
+{
+    (void)context;
+    for (int l = e->band_last_layer; l >= e->band_first_layer; l--) SA_TRY(backward_layer(e, l));
+    return SA_OK;
+}
+
+int sa_emitter_band_start(const sa_emitter *e, int last)
+{
+    return e->band_start[last];
+}
+
+static sa_status forward(sa_emitter *e)
+{
+    e->phase = SA_STEP_FORWARD;
+    for (int i = 0; i < e->net->layer_count; i++) {
+        const sa_layer_choice *choice = &e->realizations->layer[i];
+        if (choice->band_channels > 0) {
+            SA_TRY(sa_emitter_each_band(e, i, band_forward, NULL));
+            i = choice->band_end;
+        } else {
+            SA_TRY(forward_layer(e, i));
+        }
+    }
+    return SA_OK;
+}
+
+static sa_status update_params(sa_emitter *e, int layer)
+{
+    const sa_layer *l = &e->net->layer[layer];
+    for (int i = 0; i < l->param_count; i++) {
+        const sa_param *param = &l->param[i];
+        const sa_param_buffers *buffers = &e->program->param[layer][i];
+        if (!param->needs_grad) continue;
+        sa_op_args args = {.sgd_update = {.param = {.buffer = buffers->param},
+                                          .grad = {.buffer = buffers->grad},
+                                          .history = {.buffer = buffers->history},
+                                          .step_state = sa_emit_step_state(e),
+                                          .count = sa_shape_elements(&param->shape),
+                                          .lr_mult = param->lr_mult,
+                                          .decay = e->options->weight_decay * param->decay_mult,
+                                          .momentum = e->options->momentum}};
+        char what[32];
+        snprintf(what, sizeof what, "update %d", i);
+        SA_TRY(sa_emit_op(e, l, what, SA_OP_SGD_UPDATE, &args));
+    }
+    return SA_OK;
+}
+
+/* A layer whose weights a virtual gradient below it still reads must not be updated before that gradient is used. */
+static bool may_update_early(const sa_emitter *e, const sa_layer *layer)
+{
+    if (!e->realizations->early_update) return false;
+    for (int i = 0; i < layer->bottom_count; i++) {
+        const sa_blob *bottom = &e->net->blob[layer->bottom[i]];
+        if (bottom->needs_grad && e->realizations->blob[layer->bottom[i]].grad == SA_GRAD_VIRTUAL) return false;
+    }
+    return true;
+}
+
+static sa_status update_early(sa_emitter *e, int first, int last)
+{
+    for (int i = last; i >= first; i--)
+        if (may_update_early(e, &e->net->layer[i])) SA_TRY(update_params(e, i));
+    return SA_OK;
+}
+
+static sa_status backward(sa_emitter *e)
+{
+    e->phase = SA_STEP_BACKWARD;
+    for (int b = 0; b < e->net->blob_count; b++)
+        if (e->realizations->blob[b].again) e->data[b].present = false;
+    for (int i = e->net->layer_count - 1; i >= 0; i--) {
+        int start = sa_emitter_band_start(e, i), last = i;
+        if (start >= 0) {
+            SA_TRY(sa_emitter_each_band(e, start, band_backward, NULL));
+            i = start;
+        } else {
+            SA_TRY(backward_layer(e, i));
+        }
+        SA_TRY(update_early(e, i, last));
+    }
+    return SA_OK;
+}
+
+static sa_status update(sa_emitter *e)
+{
+    e->phase = SA_STEP_UPDATE;
+    for (int i = 0; i < e->net->layer_count; i++)
+        if (!may_update_early(e, &e->net->layer[i])) SA_TRY(update_params(e, i));
+    return SA_OK;
+}
+
+/* ------------------------------------------------------------------ before the first op ---------------------------- */
+
+/* An input without a reader takes no memory; Caffe's would. */
+static bool is_left_alone(const sa_emitter *e, int blob)
+{
+    int reader = e->net->blob[blob].consumer;
+    return !e->realizations->caffe_layout && (reader < 0 || e->net->layer[reader].type->ignores_bottoms) &&
+           e->net->scores_blob >= 0;
+}
+
+static sa_status make_inputs(sa_emitter *e)
+{
+    for (int b = 0; b < e->net->blob_count; b++) {
+        sa_slab slab;
+        if (!e->net->layer[e->net->blob[b].producer].type->is_input) continue;
+        if (b != e->net->scores_blob && is_left_alone(e, b)) continue;
+        SA_TRY(sa_emit_data_out(e, b, &slab));
+        e->program->input_buffer[b] = slab.at.buffer;
+        e->program->input_encoding[b] = slab.encoding;
+    }
+    for (int b = 0; b < e->net->blob_count; b++) {
+        sa_slab slab;
+        if (!e->net->blob[b].grad_given) continue;
+        SA_TRY(sa_emit_grad_out(e, b, &slab));
+        e->program->seed_buffer[b] = slab.at.buffer;
+        e->program->buffer[slab.at.buffer].kind = SA_BUFFER_INPUT;
+    }
+    return SA_OK;
+}
+
+static sa_status make_params(sa_emitter *e)
+{
+    for (int l = 0; l < e->net->layer_count; l++) {
+        const sa_layer *layer = &e->net->layer[l];
+        for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
+            sa_param_buffers *buffers = &e->program->param[l][i];
+            buffers->param = buffers->grad = buffers->history = SA_NO_BUFFER;
+            if (i >= layer->param_count) continue;
+            size_t bytes = sa_shape_elements(&layer->param[i].shape) * 4;
+            SA_TRY(sa_emitter_buffer(e, SA_BUFFER_PARAM, bytes, SA_CAFFE_PARAMETERS, &buffers->param, "%.50s.%d", layer->name, i));
+            if (!e->options->training || !layer->needs_backward) continue;
+            SA_TRY(
+                sa_emitter_buffer(e, SA_BUFFER_GRAD, bytes, SA_CAFFE_PARAMETERS, &buffers->grad, "%.50s.%d.grad", layer->name, i));
+            if (!layer->param[i].needs_grad) continue;
+            SA_TRY(sa_emitter_buffer(e, SA_BUFFER_HISTORY, bytes, SA_CAFFE_HISTORY, &buffers->history, "%.50s.%d.history",
+                                     layer->name, i));
+        }
+    }
+    return sa_emitter_buffer(e, SA_BUFFER_SCALAR, sizeof(sa_step_state), NULL, &e->program->step_state_buffer, "step_state");
+}
+
+/* A Split's top that nobody reads is where its bottom is. */
+static void find_outputs(sa_emitter *e)
+{
+    for (int b = 0; b < e->net->blob_count; b++) {
+        int stored = b;
+        if (e->net->blob[b].consumer >= 0) continue;
+        while (!e->data[stored].present && e->net->layer[e->net->blob[stored].producer].type->shares_bottom)
+            stored = e->net->layer[e->net->blob[stored].producer].bottom[0];
+        if (e->data[stored].present) e->program->output_buffer[b] = e->data[stored].slab.at.buffer;
+    }
+}
+
+sa_status sa_emitter_run(sa_emitter *e)
+{
+    SA_TRY(make_params(e));
+    SA_TRY(make_inputs(e));
+    SA_TRY(forward(e));
+    e->program->phase_end[SA_STEP_FORWARD] = e->program->op_count;
+    find_outputs(e);
+    if (e->options->training) SA_TRY(backward(e));
+    e->program->phase_end[SA_STEP_BACKWARD] = e->program->op_count;
+    if (e->options->training) SA_TRY(update(e));
+    e->program->phase_end[SA_STEP_UPDATE] = e->program->op_count;
+    return SA_OK;
+}

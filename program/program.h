@@ -1,0 +1,58 @@
+/* A program: the ops of one training step in order, with the buffers they read and write. */
+#ifndef SA_PROGRAM_PROGRAM_H
+#define SA_PROGRAM_PROGRAM_H
+
+#include "kernels/ops.h"
+#include "memory/buffer.h"
+#include "program/graph.h"
+#include "program/realization.h"
+
+typedef enum sa_step_phase { SA_STEP_FORWARD, SA_STEP_BACKWARD, SA_STEP_UPDATE, SA_STEP_PHASES } sa_step_phase;
+const char *sa_step_phase_name(sa_step_phase phase);
+
+typedef struct sa_op {
+    char name[SA_BUFFER_NAME_MAX]; /* "conv1 forward" */
+    sa_op_kind kind;
+    sa_step_phase phase;
+    int layer; /* that emitted it; -1: the solver */
+    sa_op_args args;
+} sa_op;
+
+typedef struct sa_param_buffers {
+    int param, grad, history; /* buffer numbers; -1: none */
+} sa_param_buffers;
+
+typedef struct sa_program {
+    const sa_net *net; /* borrowed */
+    size_t buffer_count;
+    sa_buffer *buffer;
+    size_t op_count;
+    sa_op *op;
+    size_t phase_end[SA_STEP_PHASES];               /* op numbers */
+    sa_param_buffers (*param)[SA_LAYER_PARAMS_MAX]; /* (layer_count) */
+    int *input_buffer;                              /* (blob_count): the buffer a blob is uploaded to, or -1 */
+    sa_encoding *input_encoding;                    /* (blob_count): of what is uploaded there: SA_F32 or SA_U8 */
+    int *seed_buffer;                               /* (blob_count): of a gradient that is given from outside, or -1 */
+    int *output_buffer;    /* (blob_count): the buffer that still holds the blob at the end of the step, or -1: it has a reader */
+    int step_state_buffer; /* -1: nothing reads it */
+} sa_program;
+
+typedef struct sa_program_options {
+    bool training; /* backward and update too; of a net that has something to train it must be set (see sa_net_options.forward_only)
+                    */
+    float momentum, weight_decay;
+    size_t arena_limit_bytes; /* SA_CAPACITY if no placement within so many bytes is found; 0: no limit */
+} sa_program_options;
+
+/* Emits the program of one step. device: for workspace sizes and algorithms (borrowed during the call). A value that was to be put
+ * where another one is still read, or where nothing is, gets a buffer of its own: *realizations are changed to say so. */
+SA_CHECKED sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, const sa_device *device,
+                                       const sa_program_options *options, sa_program **program);
+void sa_program_free(sa_program *program); /* NULL is allowed */
+
+/* Checks, op by op, that every buffer an op reads holds the value it expects, that nothing is read before it is written, and that
+ * buffers are large enough and used in their lifetimes only. Shares no code with the emitter. SA_INVALID names op, buffer and
+ * value. */
+SA_CHECKED sa_status sa_program_check(const sa_program *program);
+
+#endif

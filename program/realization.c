@@ -1,0 +1,116 @@
+/* The realizations that every strategy starts from: Caffe's layout. Each blob has its own data and gradient, layers that work in
+ * place in the file do so, masks are float indices, every private buffer exists, every convolution goes through its own column
+ * matrix. */
+#include "program/realization.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Does a gradient test whether the value is above 0? A later layer that keeps the gate may have overwritten the one it was of. */
+static bool is_a_gate(const sa_net *net, int blob)
+{
+    const sa_layer *maker = &net->layer[net->blob[blob].producer];
+    if (maker->type->keeps_gate && net->blob[blob].previous >= 0) return is_a_gate(net, maker->bottom[0]);
+    return maker->type->reads_top && maker->needs_backward;
+}
+
+/* What the layer's own gradient or that of the layer below reads must not be overwritten. (Caffe overwrites it and computes a wrong
+ * gradient.) */
+static bool needs_own_input(const sa_net *net, const sa_layer *layer)
+{
+    if (!layer->needs_backward) return false;
+    if (!layer->type->keeps_gate && is_a_gate(net, layer->bottom[0])) return true;
+    return layer->type->keeps_bottom && layer->type->keeps_bottom(layer);
+}
+
+static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
+{
+    const sa_blob *b = &net->blob[blob];
+    const sa_layer *maker = &net->layer[b->producer];
+    if (maker->type->shares_bottom) choice->data = SA_DATA_VIRTUAL; /* its tops share the bottom's data */
+    else if (b->previous >= 0 && !needs_own_input(net, maker)) choice->data = SA_DATA_ALIASED;
+    if (b->consumer < 0) return;
+    const sa_layer *reader = &net->layer[b->consumer];
+    bool in_place = reader->top_count > 0 && net->blob[reader->top[0]].previous == blob;
+    if (in_place) choice->grad = SA_GRAD_IN_TOP;
+}
+
+sa_status sa_realizations_create(const sa_net *net, sa_realizations *realizations)
+{
+    sa_realizations r = {.caffe_layout = true};
+    r.blob = calloc((size_t)net->blob_count + 1, sizeof *r.blob);
+    r.layer = calloc((size_t)net->layer_count + 1, sizeof *r.layer);
+    if (!r.blob || !r.layer) {
+        sa_realizations_free(&r);
+        SA_FAIL(SA_NOMEM, "no memory for the choices of %d blobs", net->blob_count);
+    }
+    for (int b = 0; b < net->blob_count; b++) caffe_blob(net, b, &r.blob[b]);
+    *realizations = r;
+    return SA_OK;
+}
+
+/* Does nobody read a pooling's mask but its own gradient, which comes after the pooled value was computed again? The convolution
+ * above wants that value for its weights. */
+static bool mask_can_wait(const sa_net *net, const sa_realizations *r, const sa_layer *pooling)
+{
+    const sa_blob *pooled = &net->blob[pooling->top[0]];
+    if (!pooling->type->makes_mask || !r->blob[pooling->top[0]].again || pooled->consumer < 0) return false;
+    const sa_layer *reader = &net->layer[pooled->consumer];
+    if (!reader->type->convolves || !reader->param[0].needs_grad) return false;
+    if (pooling->top_count < 2) return true;
+    int mask_reader = net->blob[pooling->top[1]].consumer;
+    return mask_reader >= 0 && net->layer[mask_reader].type->ignores_bottoms;
+}
+
+/* What is fetched after the step has to be in memory: of a Split's top that nobody reads, the bottom. */
+static void store_outputs(const sa_net *net, sa_realizations *r)
+{
+    for (int b = 0; b < net->blob_count; b++) {
+        int stored = sa_blob_behind_splits(net->layer, net->blob, b);
+        if (net->blob[b].consumer >= 0) continue;
+        if (stored != b && r->blob[stored].data == SA_DATA_VIRTUAL) sa_realizations_store_data(r, stored);
+    }
+}
+
+sa_status sa_realizations_settle(const sa_net *net, sa_realizations *r)
+{
+    store_outputs(net, r);
+    SA_TRY(sa_realizations_limit_nodes(net, r));
+    for (int l = 0; l < net->layer_count; l++) r->layer[l].mask_again = mask_can_wait(net, r, &net->layer[l]);
+    for (int b = net->blob_count - 1; b >= 0; b--) {
+        const sa_blob *blob = &net->blob[b];
+        const sa_layer *maker = &net->layer[blob->producer];
+        if (r->blob[b].data == SA_DATA_ALIASED && r->blob[maker->bottom[0]].data == SA_DATA_VIRTUAL)
+            r->blob[b].data = SA_DATA_STORED;
+        if (blob->consumer < 0 || r->blob[b].grad != SA_GRAD_IN_TOP) continue;
+        if (r->blob[net->layer[blob->consumer].top[0]].grad == SA_GRAD_VIRTUAL) r->blob[b].grad = SA_GRAD_STORED;
+    }
+    return SA_OK;
+}
+
+void sa_realizations_store_data(sa_realizations *r, int blob)
+{
+    r->blob[blob].data = SA_DATA_STORED;
+}
+
+void sa_realizations_store_grad(const sa_net *net, sa_realizations *r, int blob)
+{
+    int maker = net->blob[blob].producer;
+    r->blob[blob].grad = SA_GRAD_STORED;
+    if (r->layer[maker].backward != SA_CONV_BACKWARD_BY_IMAGE) return;
+    /* the images' room was in front of this gradient, which was to be in the place of the data */
+    r->layer[maker].backward = SA_CONV_BACKWARD_FUSED;
+    r->blob[blob].head_bytes = 0;
+    int below = net->layer[net->blob[net->layer[maker].bottom[0]].producer].bottom[0];
+    if (r->blob[below].grad == SA_GRAD_IN_TAIL) r->blob[below].grad = SA_GRAD_STORED;
+}
+
+void sa_realizations_free(sa_realizations *realizations)
+{
+    free(realizations->blob);
+    free(realizations->layer);
+    free(realizations->conv_room_bytes);
+    realizations->blob = NULL;
+    realizations->layer = NULL;
+    realizations->conv_room_bytes = NULL;
+}

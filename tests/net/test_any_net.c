@@ -1,0 +1,195 @@
+/* No preset fails on a valid net. Random nets (tests/support/random_graph.h) are planned under every preset and a random
+ * combination of switches; program and plan are checked. Some of these, in turns, also run: losses, parameters and momentum have
+ * the bits that `caffe` gives, in the bytes that were planned. test_any_net FIRST COUNT tries other seeds. */
+#include "core/hash.h"
+#include "net/net.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/random_net.h"
+
+#include "net/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { NETS = 100, TEXT_BYTES = 1 << 16, STRATEGY_BYTES = 256, STEPS = 2, RUNS_OF_A_NET = 4 };
+
+static uint32_t first_seed = 0, seed_count = NETS;
+static sa_device *device;
+
+typedef struct outcome {
+    uint64_t hash;
+    size_t planned_bytes, measured_bytes;
+} outcome;
+
+typedef struct tally {
+    int nets, plans, runs, failures;
+} tally;
+
+static sa_status load(uint32_t seed, char *text, sa_net **net)
+{
+    sa_proto_document *document;
+    random_graph_make(seed, text, TEXT_BYTES);
+    SA_TRY(sa_proto_parse_text("graph", text, strlen(text), &document));
+    sa_status status = sa_net_from_document(document, NULL, net);
+    sa_proto_free(document);
+    return status;
+}
+
+/* Program check, plan and plan check, as sa_layout_create does, with a planner that does not search. */
+static sa_status plan(const sa_net *net, const sa_strategy *strategy)
+{
+    const sa_program_options options = {.training = true, .momentum = 0.9f};
+    const sa_plan_options greedy = {.planner = SA_PLANNER_GREEDY};
+    sa_program *program;
+    sa_plan made;
+    SA_TRY(sa_program_for_strategy(net, strategy, device, &options, &program));
+    sa_status status = sa_program_check(program);
+    if (status == SA_OK) status = sa_plan_make(program->buffer, program->buffer_count, &greedy, &made);
+    if (status == SA_OK) {
+        status = sa_plan_check(program->buffer, program->buffer_count, &made);
+        sa_plan_free(&made);
+    }
+    sa_program_free(program);
+    return status;
+}
+
+static sa_status set_inputs(const sa_net *net, sa_session *session, int step)
+{
+    for (int b = 0; b < net->blob_count; b++) {
+        const sa_blob *blob = &net->blob[b];
+        uint64_t random = 77 + (uint64_t)(b + 100 * step);
+        if (!net->layer[blob->producer].type->is_input) continue;
+        size_t count = sa_shape_elements(&blob->shape);
+        float *value = malloc(count * sizeof *value);
+        if (!value) SA_FAIL(SA_NOMEM, "no memory for an input");
+        for (size_t i = 0; i < count; i++) value[i] = (float)random_below(&random, blob->name[0] == 'l' ? 2 : 5);
+        sa_status status = sa_session_set_input(session, b, value);
+        free(value);
+        SA_TRY(status);
+    }
+    return SA_OK;
+}
+
+static sa_status run_session(const sa_net *net, sa_session *session, outcome *o)
+{
+    uint64_t state;
+    o->hash = SA_HASH_START;
+    for (int step = 0; step < STEPS; step++) {
+        SA_TRY(set_inputs(net, session, step));
+        SA_TRY(sa_session_run(session, 0.001f, (uint32_t)step, NULL));
+        for (int b = 0; b < net->blob_count; b++) {
+            float value;
+            if (sa_session_layout(session)->program->output_buffer[b] < 0 || net->blob[b].shape.axes != 0) continue;
+            SA_TRY(sa_session_get_output(session, b, &value));
+            o->hash = sa_hash_bytes(o->hash, &value, sizeof value);
+        }
+    }
+    SA_TRY(sa_session_state_hash(session, &state));
+    o->hash = sa_hash_bytes(o->hash, &state, sizeof state);
+    o->planned_bytes = sa_session_layout(session)->plan.peak_bytes;
+    o->measured_bytes = sa_session_measured_bytes(session);
+    return SA_OK;
+}
+
+static sa_status run(const sa_net *net, const sa_strategy *strategy, outcome *o)
+{
+    const sa_session_options options = {.program = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f}, .seed = 3};
+    sa_session *session;
+    SA_TRY(sa_session_create(net, strategy, device, &options, &session));
+    sa_status status = run_session(net, session, o);
+    sa_session_destroy(session);
+    return status;
+}
+
+/* A combination of random switches that the parser accepts. */
+static void random_strategy(uint64_t *random, char text[STRATEGY_BYTES])
+{
+    sa_strategy parsed;
+    do {
+        size_t length = (size_t)snprintf(text, STRATEGY_BYTES, "caffe");
+        for (int w = 0; w < SA_SWITCH_COUNT; w++) {
+            const sa_switch_info *info = sa_switch_get_info((sa_switch)w);
+            if (!info->lossless || random_below(random, 3) == 0) continue;
+            length += (size_t)snprintf(text + length, STRATEGY_BYTES - length, "+%s", info->name);
+            bool counts = w == SA_SWITCH_BANDED || w == SA_SWITCH_RECOMPUTE;
+            if (counts) length += (size_t)snprintf(text + length, STRATEGY_BYTES - length, "=%u", 1 + random_below(random, 9));
+        }
+    } while (sa_strategy_parse(text, &parsed) != SA_OK);
+}
+
+static void report(tally *t, uint32_t seed, const char *strategy, const char *what)
+{
+    t->failures++;
+    print_error("seed %u, %s: %s\n", seed, strategy, what);
+}
+
+/* Plans under one strategy; runs if told to and compares with the baseline. */
+static void try_strategy(tally *t, uint32_t seed, const sa_net *net, const char *name, bool runs, const outcome *baseline)
+{
+    sa_strategy strategy;
+    outcome o;
+    t->plans++;
+    sa_status status = sa_strategy_parse(name, &strategy);
+    strategy.conv = SA_CONV_OPTION_DIRECT;
+    if (status == SA_OK) status = plan(net, &strategy);
+    runs = runs && status == SA_OK && sa_strategy_is_lossless(&strategy);
+    t->runs += runs;
+    if (runs) status = run(net, &strategy, &o);
+    if (status != SA_OK) report(t, seed, name, sa_error_message());
+    else if (runs && o.hash != baseline->hash) report(t, seed, name, "the bits are not those of caffe");
+    else if (runs && o.measured_bytes != o.planned_bytes) report(t, seed, name, "measured bytes are not the plan's");
+}
+
+static void try_net(tally *t, uint32_t seed)
+{
+    static char text[TEXT_BYTES];
+    char name[STRATEGY_BYTES];
+    sa_net *net;
+    sa_strategy caffe;
+    outcome baseline;
+    uint64_t random = 0x9e3779b97f4a7c15ull * (seed + 17);
+    int failures = t->failures;
+    t->nets++;
+    if (load(seed, text, &net) != SA_OK) {
+        report(t, seed, "reading", sa_error_message());
+        return;
+    }
+    sa_status status = sa_strategy_parse("caffe", &caffe);
+    caffe.conv = SA_CONV_OPTION_DIRECT;
+    if (status == SA_OK) status = run(net, &caffe, &baseline);
+    if (status != SA_OK) report(t, seed, "caffe", sa_error_message());
+    for (int k = 0; sa_preset_at(k) && status == SA_OK; k++)
+        try_strategy(t, seed, net, sa_preset_at(k)->name, (k + (int)seed) % RUNS_OF_A_NET == 0, &baseline);
+    for (int k = 0; k < 2 && status == SA_OK; k++) {
+        random_strategy(&random, name);
+        try_strategy(t, seed, net, name, k == 0, &baseline);
+    }
+    sa_net_free(net);
+    if (t->failures > failures && getenv("SHOW_NETS")) print_error("%s\n", text);
+}
+
+static void test_random_nets(void **state)
+{
+    (void)state;
+    tally t = {0};
+    for (uint32_t i = 0; i < seed_count; i++) try_net(&t, first_seed + i);
+    print_message("%d nets, %d plans, %d runs, %d failures\n", t.nets, t.plans, t.runs, t.failures);
+    assert_true(t.runs > t.nets);
+    assert_int_equal(t.failures, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_nets)};
+    if (argc > 1) first_seed = (uint32_t)strtoul(argv[1], NULL, 10);
+    if (argc > 2) seed_count = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (sa_device_open_cpu(1, &device) != SA_OK) return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    sa_device_close(device);
+    return failed;
+}

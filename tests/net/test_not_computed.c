@@ -1,0 +1,73 @@
+/* Nets that `explain` understands and nothing here can compute yet: a plan is refused with every reason in one message. */
+#include "net/net.h"
+#include "net/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DATA "input: 'data' input: 'label' input_dim: [2, 4, 8, 8, 2, 1, 8, 8]\n"
+#define CONV(name, bottom, body)                                                                                                \
+    "layer { name: '" name "' type: 'Convolution' bottom: '" bottom "' top: '" name "' convolution_param { num_output: 4 " body \
+    " } }\n"
+#define LAYER(name, type, wires, body) "layer { name: '" name "' type: '" type "' " wires " top: '" name "' " body " }\n"
+#define LOSS(scores) LAYER("loss", "SoftmaxWithLoss", "bottom: '" scores "' bottom: 'label'", "")
+
+static void plans_are_refused_with_all_reasons(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *net, *message;
+    } ROWS[] = {
+        {CONV("c", "data", "kernel_size: 3 pad: 1 group: 2") LOSS("c"), "line 2 'c' (Convolution: convolutions in groups)"},
+        {CONV("c", "data", "kernel_size: 3 pad: 2 dilation: 2") LOSS("c"), "line 2 'c' (Convolution: dilated convolutions)"},
+        {CONV("c", "data", "kernel_size: 1")
+             LAYER("p", "Pooling", "bottom: 'c'", "pooling_param { pool: AVE kernel_size: 3 stride: 1 pad: 1 }") LOSS("p"),
+         "line 3 'p' (Pooling: pool: AVE)"},
+        {LAYER("n", "LRN", "bottom: 'data'", "lrn_param { local_size: 3 norm_region: WITHIN_CHANNEL }")
+             CONV("c", "n", "kernel_size: 1") LOSS("c"),
+         "line 2 'n' (LRN: norm_region: WITHIN_CHANNEL)"},
+        {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "relu_param { negative_slope: 0.1 }") LOSS("r"),
+         "line 3 'r' (ReLU: negative_slope)"},
+        {CONV("c", "data", "kernel_size: 1") LAYER("s", "Softmax", "bottom: 'c'", "") LOSS("s"),
+         "line 3 's' (Softmax: its backward pass)"},
+        {CONV("c", "data", "kernel_size: 1 } param { name: 'w'") CONV("d", "c", "kernel_size: 1 } param { name: 'w'") LOSS("d"),
+         "line 3 'd' (Convolution: shared parameters)"},
+        {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "loss_weight: 0.5"),
+         "line 3 'r' (ReLU: loss_weight on a layer that is no loss)"},
+        {CONV("c", "data", "kernel_size: 1") LAYER("b", "BatchNorm", "bottom: 'c'", "") LAYER("s", "Scale", "bottom: 'b'", "")
+             LOSS("s"),
+         "2 of its layers cannot be computed yet: line 3 'b' (BatchNorm: the type), 4 's' (Scale: the type)"},
+    };
+    sa_device *device;
+    sa_strategy strategy;
+    assert_int_equal(sa_device_open_cpu(1, &device), SA_OK);
+    assert_int_equal(sa_strategy_parse("fastest", &strategy), SA_OK);
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        char text[4096];
+        const sa_program_options options = {.training = true};
+        sa_proto_document *document = NULL;
+        sa_net *net = NULL;
+        sa_layout layout;
+        snprintf(text, sizeof text, "%s%s", DATA, ROWS[i].net);
+        assert_int_equal(sa_proto_parse_text("n.prototxt", text, strlen(text), &document), SA_OK);
+        if (sa_net_from_document(document, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+        assert_false(sa_net_is_computed(net));
+        assert_int_equal(sa_layout_create(net, &strategy, device, &options, &layout), SA_UNSUPPORTED);
+        if (!strstr(sa_error_message(), ROWS[i].message)) fail_msg("row %zu: %s", i, sa_error_message());
+        sa_net_free(net);
+        sa_proto_free(document);
+    }
+    sa_device_close(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(plans_are_refused_with_all_reasons)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
