@@ -86,9 +86,10 @@ static sa_status print_json(const sa_test_options *o, const sa_test_result *r)
     cJSON_AddNumberToObject(root, "images", (double)r->images);
     cJSON_AddNumberToObject(root, "batch", r->batch);
     cJSON_AddNumberToObject(root, "pixels", (double)r->confusion.pixels);
-    add_figure(root, "global_accuracy", sa_confusion_global_accuracy(&r->confusion));
-    cJSON_AddNumberToObject(root, "class_average_accuracy", sa_confusion_class_average(&r->confusion));
-    cJSON_AddNumberToObject(root, "mean_iou", sa_confusion_mean_iou(&r->confusion));
+    bool none = r->confusion.classes == 0; /* no class scores */
+    add_figure(root, "global_accuracy", none ? (double)NAN : sa_confusion_global_accuracy(&r->confusion));
+    add_figure(root, "class_average_accuracy", none ? (double)NAN : sa_confusion_class_average(&r->confusion));
+    add_figure(root, "mean_iou", none ? (double)NAN : sa_confusion_mean_iou(&r->confusion));
     classes_json(root, &r->confusion);
     outputs_json(root, &r->outputs);
     cJSON_AddNumberToObject(root, "stray_pixels", (double)r->confusion.stray_pixels);
@@ -127,17 +128,22 @@ static sa_status print_classes(const sa_confusion *c)
     return status;
 }
 
-static sa_status print_text(const sa_test_options *o, const sa_test_result *r)
+static sa_status print_figures(const sa_confusion *c)
 {
-    char ours[SA_SIZE_TEXT_BYTES], caffes[SA_SIZE_TEXT_BYTES];
-    const sa_confusion *c = &r->confusion;
-    sa_text_say(stdout, 0, "%s (%s), weights %s\n%zu images of %s, batch %d\n", r->net, o->forward.path, o->forward.weights,
-                r->images, r->list, (int)r->batch);
     SA_TRY(print_classes(c));
     if (c->pixels) sa_text_say(stdout, 17, "\nglobal accuracy  %6.2f %%", 100 * sa_confusion_global_accuracy(c));
     else sa_text_say(stdout, 17, "\nglobal accuracy       - (no labelled pixel)");
     sa_text_say(stdout, 17, "class average    %6.2f %%\nmean IoU         %6.2f %%", 100 * sa_confusion_class_average(c),
                 100 * sa_confusion_mean_iou(c));
+    return SA_OK;
+}
+
+static sa_status print_text(const sa_test_options *o, const sa_test_result *r)
+{
+    char ours[SA_SIZE_TEXT_BYTES], caffes[SA_SIZE_TEXT_BYTES];
+    sa_text_say(stdout, 0, "%s (%s), weights %s\n%zu images of %s, batch %d\n", r->net, o->forward.path, o->forward.weights,
+                r->images, r->list, (int)r->batch);
+    if (r->confusion.classes > 0) SA_TRY(print_figures(&r->confusion));
     for (int i = 0; i < r->outputs.count; i++)
         if (r->outputs.output[i].kind != SA_OUTPUT_PER_CLASS)
             sa_text_say(stdout, 17, "%-16s %.6g (mean over the images)", r->outputs.output[i].name,

@@ -5,10 +5,10 @@
 #include "cli/option_values.h"
 #include "cli/process_frame.h"
 #include "cli/shipped_nets.h"
-#include "cli/solver_tests.h"
 #include "cli/text_output.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
+#include "core/output_file.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_STEPS = 'n', KEY_BATCH = 'b', KEY_JSON = 'j' };
-enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS, KEY_WEIGHTS, KEY_SAVE_WEIGHTS };
+enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS, KEY_WEIGHTS, KEY_SAVE_WEIGHTS, KEY_LOG, KEY_PLOT };
 
 /* A signal handler has no other way to reach the loop. */
 static volatile sig_atomic_t stop_signal;
@@ -84,6 +84,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_RESUME: o->resume = argument; return 0;
     case KEY_WEIGHTS: o->weights = argument; return 0;
     case KEY_SAVE_WEIGHTS: o->save_weights = argument; return 0;
+    case KEY_LOG: o->log_file = argument; return 0;
+    case KEY_PLOT: o->plot = argument; return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
@@ -94,6 +96,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");
         if (o->weights && o->resume) argp_error(state, "--weights and --resume: a resumed run has its parameters already");
+        if (o->json && ((o->log_file && sa_output_file_is_stdout(o->log_file)) || (o->plot && sa_output_file_is_stdout(o->plot))))
+            argp_error(state, "--json takes standard output for itself: --log and --plot need files");
         if (o->strategy && o->budget_bytes > 0) argp_error(state, "--strategy and --budget: one or the other");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
@@ -118,6 +122,8 @@ static const struct argp_option OPTIONS[] = {
     {"weights", KEY_WEIGHTS, "FILE", 0,
      "start from these: .caffemodel, .safetensors or .sasnap; layers by name, the rest by fillers", 0},
     {"save-weights", KEY_SAVE_WEIGHTS, "FILE", 0, "write the weights after the last step; the ending tells the format", 0},
+    {"log", KEY_LOG, "FILE", 0, "the learning curve as CSV, a row per step; with --resume it goes on", 0},
+    {"plot", KEY_PLOT, "FILE", 0, "the learning curve as a picture (SVG), renewed at each test and each minute", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {0},
 };
@@ -127,7 +133,6 @@ static sa_status check_files(const sa_train_options *o)
     SA_TRY(sa_cli_net_expect(o->solver, "_solver"));
     SA_TRY(sa_file_kind_expect("train", o->solver, SA_FILE_SOLVER));
     if (o->weights) SA_TRY(sa_file_kind_expect("train", o->weights, SA_FILE_WEIGHTS));
-    if (sa_solver_file_tests(o->solver)) sa_cli_note("train", "test_iter and test_interval are not done yet: no tests are run");
     return o->resume ? sa_file_kind_expect("train", o->resume, SA_FILE_SNAPSHOT) : SA_OK;
 }
 
@@ -171,7 +176,9 @@ int sa_cmd_train(int argc, char **argv)
     if (result.snapshot_problem[0])
         sa_text_say(stderr, 0, "segarena train: the last state is not where it was wanted but in %s: %s", result.snapshot,
                     result.snapshot_problem);
-    int status = result.stopped || result.snapshot_problem[0] ? 1 : 0;
+    if (result.curve_problem[0])
+        sa_text_say(stderr, 0, "segarena train: the learning curve is not complete: %s", result.curve_problem);
+    int status = result.stopped || result.snapshot_problem[0] || result.curve_problem[0] ? 1 : 0;
     sa_train_result_free(&result);
     return status;
 }

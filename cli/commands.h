@@ -14,6 +14,7 @@
     X(bn_stats, "bn-stats", "compute the statistics of BN layers for inference, and fold them into the weights")    \
     X(test, "test", "run a trained net over its whole list: accuracy and IoU of every class")                       \
     X(predict, "predict", "segment images with a trained net")                                                      \
+    X(plot, "plot", "draw the learning curve that `train --log` writes")                                            \
     X(weights, "weights", "list the weights of a file, and convert them: .caffemodel, .safetensors, .sasnap")       \
     X(place, "place", "solve a static-allocation instance in CSV")                                                  \
     X(strategies, "strategies", "list presets and switches")

@@ -1,14 +1,12 @@
 /* The whole list once: see test_run.h. */
 #include "cli/test_run.h"
 
+#include "cli/evaluation.h"
 #include "cli/progress.h"
 #include "cli/train_data.h"
 #include "core/clock.h"
 #include "core/output_file.h"
-#include "data/class_map.h"
 #include "net/feed.h"
-#include "net/label_rules.h"
-#include "net/net_scores.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +15,7 @@ typedef struct tester {
     const sa_test_options *options;
     sa_forward forward;
     sa_feed *feed; /* of the shape that runs */
-    int label;     /* blob */
-    int32_t classes;
-    size_t pixels; /* of an image */
-    float *scores; /* of a batch */
-    uint16_t *map; /* of an image */
-    double *sum;   /* (outputs.value_count) */
+    sa_evaluation evaluation;
     sa_progress progress;
     sa_test_result *result;
 } tester;
@@ -42,28 +35,16 @@ static const sa_net *net_of(const tester *t, int shape)
     return t->forward.shape[shape].net;
 }
 
-/* What is compared with what, and their sizes. */
 static sa_status find_parts(tester *t)
 {
-    const sa_net *net = net_of(t, 0);
-    const sa_shape *scores = &net->blob[net->scores_blob].shape;
-    char text[2][SA_SHAPE_TEXT_BYTES];
-    sa_label_rule rule;
-    t->label = sa_net_scores_label(net, &rule);
-    if (t->label < 0) SA_FAIL(SA_UNSUPPORTED, "%s: the net has no labels to compare its scores with", net->path);
-    const sa_shape *label = &net->blob[t->label].shape;
-    bool fits = scores->axes == 4 && label->axes == 4 && label->dim[1] == 1 && label->dim[0] == scores->dim[0] &&
-                label->dim[2] == scores->dim[2] && label->dim[3] == scores->dim[3];
-    if (!fits || scores->dim[1] < 2 || scores->dim[1] > SA_CLASS_MAP_CLASSES_MAX)
-        SA_FAIL(SA_INVALID, "%s: '%s' of %s cannot be class scores for the labels '%s' of %s", net->path,
-                net->blob[net->scores_blob].name, sa_shape_text(scores, text[0]), net->blob[t->label].name,
-                sa_shape_text(label, text[1]));
-    t->classes = scores->dim[1];
-    t->pixels = (size_t)scores->dim[2] * (size_t)scores->dim[3];
     const sa_test_options *o = t->options;
-    t->result->batch = scores->dim[0];
-    return sa_confusion_create(t->classes, o->void_given || rule.has_ignore, o->void_given ? o->void_label : rule.ignore_label,
-                               &t->result->confusion);
+    sa_evaluation_free(&t->evaluation);
+    SA_TRY(sa_evaluation_create(net_of(t, 0), o->void_given ? &o->void_label : NULL, &t->evaluation));
+    const sa_evaluation *e = &t->evaluation;
+    t->result->batch = e->batch;
+    if (e->has_scores || e->outputs.count > 0) return SA_OK;
+    SA_FAIL(SA_UNSUPPORTED, "%s: nothing to tell how good it is: %s, and it has neither a loss nor an accuracy", net_of(t, 0)->path,
+            e->problem);
 }
 
 static sa_status open_feed(tester *t, int shape, uint64_t first_image)
@@ -98,7 +79,6 @@ static sa_status open_whole(tester *t)
     if (r->images >= (size_t)r->batch) return SA_OK;
     sa_feed_close(t->feed);
     t->feed = NULL;
-    sa_confusion_free(&r->confusion);
     sa_forward_drop(&t->forward);
     return open_batch(t, (int32_t)r->images);
 }
@@ -113,46 +93,31 @@ static sa_status open_all(tester *t)
     SA_TRY(sa_train_look_at_data(net_of(t, 0), t->feed, NULL, o->progress));
     sa_net_options rest = net_options(t, (int32_t)(r->images % (size_t)r->batch));
     if (r->images % (size_t)r->batch) SA_TRY(sa_forward_add(&t->forward, &rest, NULL));
-    SA_TRY(sa_forward_start(&t->forward, o->progress));
-    SA_TRY(sa_step_outputs_create(net_of(t, 0), &r->outputs));
-    t->scores = malloc(t->pixels * (size_t)t->classes * (size_t)r->batch * sizeof *t->scores);
-    t->map = malloc(t->pixels * sizeof *t->map);
-    t->sum = calloc(r->outputs.value_count + 1, sizeof *t->sum);
-    if (!t->scores || !t->map || !t->sum) SA_FAIL(SA_NOMEM, "no memory for the scores of %d images", (int)r->batch);
-    return SA_OK;
+    return sa_forward_start(&t->forward, o->progress);
 }
 
-static sa_status run_batch(tester *t, int32_t images, uint32_t step)
+static sa_status run_batch(tester *t, uint32_t step)
 {
-    sa_test_result *r = t->result;
-    const sa_net *net = sa_session_net(t->forward.session);
     SA_TRY(sa_feed_next(t->feed, t->forward.session));
     SA_TRY(sa_session_run(t->forward.session, 0, step, NULL));
-    SA_TRY(sa_session_get_output(t->forward.session, net->scores_blob, t->scores));
-    SA_TRY(sa_step_outputs_read(&r->outputs, t->forward.session));
-    const float *labels = sa_feed_batch(t->feed, t->label);
-    for (int32_t n = 0; n < images; n++) {
-        SA_TRY(sa_class_map(t->scores + (size_t)n * (size_t)t->classes * t->pixels, t->classes, t->pixels, t->map));
-        sa_confusion_add(&r->confusion, t->pixels, labels + (size_t)n * t->pixels, t->map);
-    }
-    for (size_t i = 0; i < r->outputs.value_count; i++) t->sum[i] += (double)images * (double)r->outputs.value[i];
-    return SA_OK;
+    return sa_evaluation_add(&t->evaluation, t->feed, t->forward.session);
 }
 
 static sa_status run_shape(tester *t, int shape, size_t begin, size_t end, double start)
 {
     sa_test_result *r = t->result;
     if (begin == end) return SA_OK; /* there may be no such shape */
-    const sa_net *net = net_of(t, shape);
-    int32_t batch = net->blob[net->scores_blob].shape.dim[0];
+    int32_t batch = shape == 0 ? r->batch : (int32_t)(end - begin);
     SA_TRY(sa_forward_use(&t->forward, shape));
     if (shape > 0) SA_TRY(open_feed(t, shape, begin));
     for (size_t done = begin; done < end;) {
         char text[96];
-        SA_TRY(run_batch(t, batch, (uint32_t)(done / (size_t)r->batch)));
+        SA_TRY(run_batch(t, (uint32_t)(done / (size_t)r->batch)));
         done += (size_t)batch;
-        snprintf(text, sizeof text, "%.1f images/s, accuracy %.4f", (double)done / (sa_clock_seconds() - start),
-                 sa_confusion_global_accuracy(&r->confusion));
+        int used = snprintf(text, sizeof text, "%.1f images/s", (double)done / (sa_clock_seconds() - start));
+        if (t->evaluation.has_scores)
+            snprintf(text + used, sizeof text - (size_t)used, ", accuracy %.4f",
+                     sa_confusion_global_accuracy(&t->evaluation.confusion));
         if (t->options->progress) sa_progress_update(&t->progress, done, text);
     }
     if (sa_session_measured_bytes(t->forward.session) > r->measured_bytes)
@@ -173,7 +138,7 @@ static sa_status run_all(tester *t)
     if (status == SA_OK) status = run_shape(t, 1, whole, r->images, start);
     if (t->options->progress) sa_progress_end(&t->progress);
     r->seconds = sa_clock_seconds() - start;
-    for (size_t i = 0; i < r->outputs.value_count; i++) r->outputs.value[i] = (float)(t->sum[i] / (double)r->images);
+    if (status == SA_OK) sa_evaluation_finish(&t->evaluation);
     return status;
 }
 
@@ -186,12 +151,17 @@ static sa_status fill_result(tester *t)
     snprintf(r->list, sizeof r->list, "%s", sa_feed_list_path(t->feed));
     r->strategy = t->forward.strategy;
     r->inference_bytes = sa_session_arena_bytes(t->forward.session);
+    r->confusion = t->evaluation.confusion;
+    r->outputs = t->evaluation.outputs;
+    memset(&t->evaluation.confusion, 0, sizeof t->evaluation.confusion);
+    memset(&t->evaluation.outputs, 0, sizeof t->evaluation.outputs);
     return sa_forward_caffe_bytes(&t->forward, &r->caffe_bytes);
 }
 
 static sa_status write_confusion(const tester *t)
 {
     if (!t->options->confusion) return SA_OK;
+    if (t->result->confusion.classes == 0) SA_FAIL(SA_UNSUPPORTED, "--confusion: the net has no class scores");
     char *text = sa_confusion_csv(&t->result->confusion);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the confusion matrix");
     sa_status status = sa_output_file_put(t->options->confusion, text, strlen(text));
@@ -209,9 +179,7 @@ sa_status sa_test_run(const sa_test_options *options, sa_test_result *result)
     if (status == SA_OK) status = write_confusion(&t);
     sa_feed_close(t.feed);
     sa_forward_close(&t.forward);
-    free(t.scores);
-    free(t.map);
-    free(t.sum);
+    sa_evaluation_free(&t.evaluation);
     if (status != SA_OK) sa_test_result_free(result);
     return status;
 }

@@ -21,7 +21,7 @@ typedef struct sa_test_result {
     sa_strategy strategy;
     int32_t batch;
     size_t images;
-    sa_confusion confusion;  /* owned */
+    sa_confusion confusion;  /* owned; of 0 classes if the net has no class scores */
     sa_step_outputs outputs; /* of the net: losses and accuracies; owned. Their values are means over all images. */
     size_t inference_bytes, measured_bytes, caffe_bytes;
     double seconds; /* wall time, reading the images included */
@@ -29,7 +29,7 @@ typedef struct sa_test_result {
 
 /* Every entry of the list once, in its order. A last batch with fewer images runs as a batch of its own size. A batch counts in the
  * means of losses and accuracies by its images. *result is the caller's (sa_test_result_free). SA_UNSUPPORTED: the net reads no
- * list; SA_INVALID: its labels are of another size than its scores. */
+ * list, or it has neither class scores nor a loss or accuracy. */
 SA_CHECKED sa_status sa_test_run(const sa_test_options *options, sa_test_result *result);
 void sa_test_result_free(sa_test_result *result);
 

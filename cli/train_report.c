@@ -8,9 +8,20 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MEAN_STEPS = 5 };
+
+static void print_best(FILE *out, const sa_train_result *r)
+{
+    bool loss = !strcmp(r->best_measure, "loss");
+    sa_text_say(out, 12,
+                loss ? "  best      %s %.6g after step %" PRIu64 "%s%s" : "  best      %s %.2f %% after step %" PRIu64 "%s%s",
+                r->best_measure, loss ? r->best_value : 100 * r->best_value, r->best_step, r->best_snapshot[0] ? ": " : "",
+                r->best_snapshot);
+}
 
 void sa_train_print_summary(FILE *out, const sa_train_result *r)
 {
@@ -41,6 +52,10 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
         sa_text_say(out, 12, "  arena     predicted %s bytes, measured %s", sa_size_format_exact(r->predicted_bytes, size),
                     sa_size_format_exact(r->measured_bytes, measured));
     sa_text_say(out, 12, "  state     %016" PRIx64 "", r->state_hash);
+    if (r->test_bytes > 0)
+        sa_text_say(out, 12, "  tests     %zu, %s bytes beside the arena", r->tests.row_count,
+                    sa_size_format_exact(r->test_bytes, size));
+    if (r->has_best) print_best(out, r);
     if (r->snapshot[0]) sa_text_say(out, 12, "  snapshot  %s", r->snapshot);
 }
 
@@ -54,6 +69,39 @@ static void add_column(cJSON *root, const char *name, const sa_train_result *r, 
         float value = which == LOSS ? record->loss : which == ACCURACY ? record->accuracy : record->rate;
         cJSON_AddItemToArray(array, cJSON_CreateNumber((double)value));
     }
+}
+
+/* [{"step": 500, "test_loss": 0.4, ...}] */
+static void add_tests(cJSON *root, const sa_train_result *r)
+{
+    cJSON *tests = cJSON_AddArrayToObject(root, "tests");
+    for (size_t i = 0; i < r->tests.row_count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        for (int c = 0; c < r->tests.column_count; c++) {
+            double value = r->tests.value[i * (size_t)r->tests.column_count + (size_t)c];
+            if (isfinite(value)) cJSON_AddNumberToObject(row, r->tests.column[c].name, value);
+            else cJSON_AddNullToObject(row, r->tests.column[c].name);
+        }
+        cJSON_AddItemToArray(tests, row);
+    }
+    cJSON_AddNumberToObject(root, "test_bytes", (double)r->test_bytes);
+    cJSON_AddNumberToObject(root, "test_measured_bytes", (double)r->test_measured_bytes);
+    cJSON *best = r->has_best ? cJSON_AddObjectToObject(root, "best") : cJSON_AddNullToObject(root, "best");
+    if (!r->has_best) return;
+    cJSON_AddStringToObject(best, "measure", r->best_measure);
+    cJSON_AddNumberToObject(best, "value", r->best_value);
+    cJSON_AddNumberToObject(best, "step", (double)r->best_step);
+    if (r->best_snapshot[0]) cJSON_AddStringToObject(best, "snapshot", r->best_snapshot);
+    else cJSON_AddNullToObject(best, "snapshot");
+}
+
+static void add_curve(cJSON *root, const sa_train_options *options)
+{
+    cJSON *curve = cJSON_AddObjectToObject(root, "curve");
+    if (options->log_file) cJSON_AddStringToObject(curve, "log", options->log_file);
+    else cJSON_AddNullToObject(curve, "log");
+    if (options->plot) cJSON_AddStringToObject(curve, "plot", options->plot);
+    else cJSON_AddNullToObject(curve, "plot");
 }
 
 void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_train_result *r)
@@ -86,6 +134,8 @@ void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_tr
     cJSON_AddNumberToObject(root, "measured_bytes", (double)r->measured_bytes);
     snprintf(hash, sizeof hash, "%016" PRIx64, r->state_hash);
     cJSON_AddStringToObject(root, "state_hash", hash);
+    add_tests(root, r);
+    add_curve(root, options);
     if (r->snapshot[0]) cJSON_AddStringToObject(root, "snapshot", r->snapshot);
     else cJSON_AddNullToObject(root, "snapshot");
     char *text = sa_json_text(root, true);

@@ -12,6 +12,7 @@
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
+#include "cli/train_watch.h"
 #include "core/clock.h"
 #include "core/growing_array.h"
 #include "core/output_file.h"
@@ -35,7 +36,9 @@ typedef struct trainer {
     sa_feed *feed;
     sa_train_state *state;
     sa_train_snapshots snapshots;
+    sa_train_watch watch;
     sa_progress progress;
+    size_t budget_bytes; /* what tests leave of options->budget_bytes */
     sa_train_result *result;
 } trainer;
 
@@ -79,7 +82,7 @@ static sa_program_options program_options(const trainer *t)
     return (sa_program_options){.training = true,
                                 .momentum = t->solver.momentum,
                                 .weight_decay = t->solver.weight_decay,
-                                .arena_limit_bytes = t->options->budget_bytes};
+                                .arena_limit_bytes = t->budget_bytes};
 }
 
 /* A name that is wrong is told before anything is read. */
@@ -95,7 +98,29 @@ static sa_status choose_for_budget(trainer *t, sa_costs_option costs)
     sa_strategy *strategy = &t->result->strategy;
     sa_budget_request request = {.command = "train", .costs = costs, .conv = strategy->conv, .program = program_options(t)};
     request.program.arena_limit_bytes = 0; /* the search looks at all sizes */
-    return sa_cli_budget(&request, t->net, t->device, t->options->budget_bytes, strategy);
+    return sa_cli_budget(&request, t->net, t->device, t->budget_bytes, strategy);
+}
+
+/* Their arenas count in the budget, so under one they are planned first, as small as they get. */
+static sa_status plan_tests(trainer *t)
+{
+    sa_strategy smallest;
+    size_t budget = t->options->budget_bytes;
+    SA_TRY(sa_strategy_parse("smallest", &smallest));
+    smallest.conv = t->result->strategy.conv;
+    const sa_train_tests_request request = {.options = t->options,
+                                            .solver = &t->solver,
+                                            .trained = t->net,
+                                            .device = t->device,
+                                            .strategy = budget > 0 ? &smallest : &t->result->strategy,
+                                            .first_step = t->result->first_step,
+                                            .last_step = t->result->total_steps,
+                                            .seed = t->result->seed};
+    SA_TRY(sa_train_tests_plan(&request, &t->watch.tests));
+    size_t bytes = sa_train_tests_bytes(t->watch.tests);
+    if (budget > 0 && bytes >= budget) SA_FAIL(SA_CAPACITY, "--budget %zu: the solver's tests alone take %zu bytes", budget, bytes);
+    t->budget_bytes = budget - (budget > 0 ? bytes : 0);
+    return SA_OK;
 }
 
 /* Tells a missing list from one that is in another folder. */
@@ -151,6 +176,22 @@ static sa_status check_weights_place(const trainer *t)
     return sa_output_file_check(t->options->save_weights, sa_net_parameter_count(t->net) * sizeof(float));
 }
 
+/* Who writes and watches what, once all of it is there. */
+static void connect(trainer *t)
+{
+    t->snapshots.options = t->options;
+    t->snapshots.progress = &t->progress;
+    t->snapshots.solver = &t->solver;
+    t->snapshots.state = t->state;
+    t->snapshots.session = t->session;
+    t->snapshots.feed = t->feed;
+    t->watch.options = t->options;
+    t->watch.snapshots = &t->snapshots;
+    t->watch.session = t->session;
+    t->watch.progress = &t->progress;
+    t->watch.result = t->result;
+}
+
 static sa_status open_trainer(trainer *t)
 {
     const sa_train_options *o = t->options;
@@ -159,6 +200,7 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
     if (o->save_weights) SA_TRY(check_weights_place(t));
+    SA_TRY(sa_train_curve_check(o));
     SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
     SA_TRY(sa_train_state_create(t->net, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
@@ -170,20 +212,18 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(sa_device_open(device, o->threads, &t->device));
     if (o->progress) sa_cli_note_threads("train", t->device, o->threads);
     if (o->progress && o->budget_bytes == 0) sa_strategy_notes("train", o->strategy, t->net);
+    SA_TRY(plan_tests(t));
     if (o->budget_bytes > 0) SA_TRY(choose_for_budget(t, costs));
     SA_TRY(open_session(t));
-    t->snapshots.options = o;
-    t->snapshots.progress = &t->progress;
-    t->snapshots.solver = &t->solver;
-    t->snapshots.state = t->state;
-    t->snapshots.session = t->session;
-    t->snapshots.feed = t->feed;
+    SA_TRY(sa_train_tests_start(t->watch.tests, t->device));
+    connect(t);
     if (o->weights) SA_TRY(sa_session_load_weights(t->session, t->net, o->weights, "train", o->progress));
     return o->resume ? sa_train_state_apply(t->state, t->session) : SA_OK;
 }
 
 static void close_trainer(trainer *t)
 {
+    sa_train_watch_close(&t->watch);
     sa_session_destroy(t->session);
     sa_feed_close(t->feed);
     sa_train_state_destroy(t->state);
@@ -300,10 +340,12 @@ static sa_status train(trainer *t)
     sa_train_result *r = t->result;
     const volatile sig_atomic_t *stop = t->options->stop;
     sa_session_set_forward_check(t->session, check_loss, t);
+    SA_TRY(sa_train_watch_begin(&t->watch));
     while (r->last_step < r->total_steps && !(stop && *stop)) {
         SA_TRY(run_step(t));
         log_step(t);
         show_progress(t);
+        SA_TRY(sa_train_watch_step(&t->watch));
         SA_TRY(sa_train_snapshots_after_step(&t->snapshots, r));
     }
     r->stopped = r->last_step < r->total_steps;
@@ -312,6 +354,7 @@ static sa_status train(trainer *t)
         SA_TRY(sa_session_save_weights(t->session, t->net, t->options->save_weights));
         if (t->options->progress) sa_text_say(t->options->progress, 0, "segarena train: wrote %s", t->options->save_weights);
     }
+    sa_train_watch_end(&t->watch);
     r->measured_bytes = sa_session_measured_bytes(t->session);
     return sa_session_state_hash(t->session, &r->state_hash);
 }
@@ -378,8 +421,20 @@ sa_status sa_train_run(const sa_train_options *options, sa_train_result *result)
     return status;
 }
 
+sa_status sa_train_result_add_test(sa_train_result *result, const sa_train_tests *tests)
+{
+    double value[SA_CURVE_COLUMNS_MAX] = {(double)result->last_step};
+    if (result->tests.column_count == 0) {
+        SA_TRY(sa_curve_add_column(&result->tests, "step"));
+        SA_TRY(sa_train_tests_columns(tests, &result->tests));
+    }
+    sa_train_tests_values(tests, value + 1);
+    return sa_curve_add_row(&result->tests, value);
+}
+
 void sa_train_result_free(sa_train_result *result)
 {
+    sa_curve_free(&result->tests);
     free(result->record);
     sa_output_series_free(&result->series);
     memset(result, 0, sizeof *result);

@@ -8,6 +8,7 @@
 #include "cli/output_series.h"
 #include "net/session.h"
 #include "net/solver_config.h"
+#include "report/curve.h"
 
 #include <limits.h>
 
@@ -26,6 +27,8 @@ typedef struct sa_train_options {
     const char *snapshot;     /* NULL, or where the last state goes, in place of snapshot_prefix */
     const char *resume;       /* NULL, or the snapshot to go on from */
     const char *weights;      /* NULL, or a weights file that parameters start from, in place of their fillers */
+    const char *log_file;     /* NULL, or the learning curve as CSV */
+    const char *plot;         /* NULL, or its picture, an SVG */
     const char *save_weights; /* NULL, or where the parameters go after the last step, as a weights file */
     int threads;              /* 0: all cores */
     int steps;                /* in all, those of a resumed run included; 0: the solver's max_iter */
@@ -60,10 +63,18 @@ typedef struct sa_train_result {
     sa_train_record *record; /* (record_count), owned */
     sa_output_series series; /* every loss and accuracy, owned */
     size_t predicted_bytes, arena_bytes, measured_bytes;
-    double step_ms, data_ms;                /* medians */
-    uint64_t state_hash;                    /* sa_session_state_hash after the last step */
-    char snapshot[SA_TRAIN_SNAPSHOT_BYTES]; /* the one written last; "": none */
-    char snapshot_problem[900];             /* why the last state is not where it was wanted but in `snapshot`; "": it is */
+    sa_curve tests;                         /* a row per test: "step" and the figures; owned, empty without tests */
+    size_t test_bytes, test_measured_bytes; /* of the arenas of test nets, beside the training's */
+    char best_measure[32];                  /* by what the best test is chosen; "": no tests */
+    bool has_best;
+    uint64_t best_step;
+    double best_value;
+    char best_snapshot[SA_TRAIN_SNAPSHOT_BYTES]; /* "": none was written */
+    char curve_problem[600];                     /* why the learning curve is not complete; "": it is */
+    double step_ms, data_ms;                     /* medians */
+    uint64_t state_hash;                         /* sa_session_state_hash after the last step */
+    char snapshot[SA_TRAIN_SNAPSHOT_BYTES];      /* the one written last; "": none */
+    char snapshot_problem[900];                  /* why the last state is not where it was wanted but in `snapshot`; "": it is */
 } sa_train_result;
 
 /* Trains. *result is owned by the caller (sa_train_result_free), and empty after a failure. A snapshot that was written stays;
@@ -72,6 +83,10 @@ typedef struct sa_train_result {
  * solver, net, data and snapshot, of the device and of writing. */
 SA_CHECKED sa_status sa_train_run(const sa_train_options *options, sa_train_result *result);
 void sa_train_result_free(sa_train_result *result);
+
+struct sa_train_tests;
+/* Keeps the figures of the last test. */
+SA_CHECKED sa_status sa_train_result_add_test(sa_train_result *result, const struct sa_train_tests *tests);
 
 /* The mean loss of `count` steps from `first` on, fewer if there are fewer. */
 double sa_train_mean_loss(const sa_train_result *result, size_t first, size_t count);

@@ -151,3 +151,45 @@ sa_status sa_train_snapshots_after_last(sa_train_snapshots *s, sa_train_result *
     say(s, "wrote ", path, "");
     return SA_OK;
 }
+
+/* ---- the best one ---- */
+
+bool sa_train_snapshots_best_path(const sa_train_snapshots *s, char path[PATH_BYTES])
+{
+    static const char ENDING[] = ".sasnap";
+    const char *wanted = s->options->snapshot ? s->options->snapshot : s->solver->snapshot_prefix;
+    size_t length = strlen(wanted), ending = sizeof ENDING - 1;
+    if (length == 0 || sa_output_file_is_stdout(wanted)) return false;
+    if (length > ending && !strcmp(wanted + length - ending, ENDING)) length -= ending;
+    int used = snprintf(path, PATH_BYTES, "%.*s_best%s", (int)length, wanted, ENDING);
+    return used > 0 && used < PATH_BYTES;
+}
+
+sa_status sa_train_snapshots_best(sa_train_snapshots *s, sa_train_result *r)
+{
+    char path[PATH_BYTES];
+    const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(s->feed)};
+    if (!sa_train_snapshots_best_path(s, path)) return SA_OK;
+    SA_TRY(sa_train_state_collect(s->state, s->session, &header));
+    sa_status status = sa_train_state_write(s->state, path);
+    if (status == SA_IO) {
+        say(s, "the best state could not be written: ", sa_error_message(), "; training goes on");
+        sa_error_clear();
+        return SA_OK;
+    }
+    SA_TRY(status);
+    snprintf(r->best_snapshot, sizeof r->best_snapshot, "%s", path);
+    return SA_OK;
+}
+
+uint64_t sa_train_snapshots_step(const sa_train_snapshots *s, const char *path, uint64_t otherwise)
+{
+    sa_train_state *read = NULL;
+    sa_snapshot_state header = {.step = otherwise};
+    sa_status status = sa_train_state_create(sa_session_net(s->session), &read);
+    if (status == SA_OK) status = sa_train_state_load(read, path, &header);
+    sa_train_state_destroy(read);
+    if (status == SA_OK) return header.step;
+    sa_error_clear();
+    return otherwise;
+}

@@ -37,4 +37,11 @@ SA_CHECKED sa_status sa_train_snapshots_after_step(sa_train_snapshots *snapshots
  * place took it, with all causes. */
 SA_CHECKED sa_status sa_train_snapshots_after_last(sa_train_snapshots *snapshots, sa_train_result *result);
 
+/* Where the state of the best test goes: the name of the last one or the solver's prefix with "_best"; false: neither is given. */
+bool sa_train_snapshots_best_path(const sa_train_snapshots *snapshots, char path[SA_TRAIN_SNAPSHOT_BYTES]);
+/* Writes the state there (result->best_snapshot). A place that fails is said, and training goes on. SA_NUMERIC as above. */
+SA_CHECKED sa_status sa_train_snapshots_best(sa_train_snapshots *snapshots, sa_train_result *result);
+/* The steps that a snapshot has done; `otherwise` if it cannot be read. */
+uint64_t sa_train_snapshots_step(const sa_train_snapshots *snapshots, const char *path, uint64_t otherwise);
+
 #endif

@@ -93,9 +93,9 @@ static const sa_field solver_fields[] = {
     SA_F_REPEATED(solver_file, test_net, test_net_count, "test_net", STRING),
     SA_F_REPEATED_MESSAGE(solver_file, test_state, test_state_count, "test_state", sa_state_fields),
     SA_F_REPEATED(solver_file, test_iter, test_iter_count, "test_iter", INT32),
-    SA_F_IGNORED("test_net_param"),
-    SA_F_IGNORED("test_interval"),
-    SA_F_IGNORED("test_initialization"),
+    SA_F_REFUSED("test_net_param", "name the test net's own file with 'test_net'"),
+    SA_F_RANGE(solver_file, config.test_interval, "test_interval", INT32, 0, INT32_MAX),
+    SA_F_SINGLE(solver_file, config.test_initialization, "test_initialization", BOOL),
     SA_F_IGNORED("test_compute_loss"),
     SA_F_IGNORED("snapshot_diff"),
     SA_F_IGNORED("device_id"),
@@ -176,6 +176,7 @@ static sa_status take_test_nets(const sa_proto_document *document, solver_file *
     for (int i = 0; i < file->test_iter_count; i++) {
         if (file->test_iter[i] < 1) continue; /* never run, so never allocated */
         sa_solver_test_net *net = &config->test_net[config->test_net_count++];
+        net->batches = file->test_iter[i];
         if (i < file->test_net_count) memcpy(net->path, file->test_net[i], sizeof net->path);
         if (i < file->test_state_count) net->state = file->test_state[i];
         if (!net->state.phase_given) net->state.phase = SA_PHASE_TEST;
@@ -220,9 +221,12 @@ static void accept_all(sa_field table[SA_FIELDS_MAX_ROWS])
 
 static sa_status decode(const sa_proto_document *document, const sa_field *table, solver_file *file)
 {
-    *file =
-        (solver_file){.lr_policy = NO_POLICY,
-                      .config = {.average_loss = 1, .snapshot_after_train = true, .random_seed = -1, .solver_mode = SA_SOLVER_GPU}};
+    *file = (solver_file){.lr_policy = NO_POLICY,
+                          .config = {.average_loss = 1,
+                                     .snapshot_after_train = true,
+                                     .random_seed = -1,
+                                     .solver_mode = SA_SOLVER_GPU,
+                                     .test_initialization = true}};
     SA_TRY(sa_fields_decode(document, &document->root, table, "solver", NULL, file));
     file->config.l1_decay = file->l1_decay;
     return check_net(document, file);
@@ -234,6 +238,9 @@ sa_status sa_solver_config_read(const sa_proto_document *document, sa_solver_con
     SA_TRY(decode(document, solver_fields, &file));
     SA_TRY(check_trains_here(document, &file));
     SA_TRY(check_rates(document, &file));
+    SA_TRY(take_test_nets(document, &file));
+    if (file.config.test_net_count > 0 && file.config.test_interval < 1)
+        SOLVER_FAIL(document, "test_iter", "'test_iter' needs a 'test_interval', the steps between tests");
     *config = file.config;
     return SA_OK;
 }

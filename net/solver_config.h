@@ -26,8 +26,9 @@ typedef enum sa_solver_type {
     SA_SOLVER_ADAM
 } sa_solver_type;
 
-/* A net that Caffe keeps for tests while it trains; segarena does not run it. */
+/* A net that is tested on the way. */
 typedef struct sa_solver_test_net {
+    int32_t batches;                 /* test_iter */
     char path[SA_SOLVER_PATH_BYTES]; /* "": the net that is trained, in the TEST phase */
     sa_state_spec state;             /* TEST, with what the solver's test_state says */
 } sa_solver_test_net;
@@ -53,9 +54,11 @@ typedef struct sa_solver_config {
     int32_t snapshot;     /* steps between snapshots; 0: none on the way */
     char snapshot_prefix[SA_SOLVER_PATH_BYTES];
     bool snapshot_after_train;
-    int64_t random_seed;    /* negative: not given */
-    int32_t solver_mode;    /* sa_solver_mode; Caffe's default is GPU */
-    int32_t test_net_count; /* one per test_iter */
+    int64_t random_seed;      /* negative: not given */
+    int32_t solver_mode;      /* sa_solver_mode; Caffe's default is GPU */
+    int32_t test_interval;    /* steps between tests; 0: none */
+    bool test_initialization; /* a test before the first step (default) */
+    int32_t test_net_count;   /* one per test_iter that is not 0 */
     sa_solver_test_net test_net[SA_SOLVER_TEST_NETS_MAX];
 } sa_solver_config;
 

@@ -15,6 +15,13 @@ sa_status sa_confusion_create(int32_t classes, bool has_void, int32_t void_label
     return SA_OK;
 }
 
+void sa_confusion_clear(sa_confusion *c)
+{
+    size_t cells = (size_t)c->classes * (size_t)c->classes;
+    if (cells) memset(c->cell, 0, cells * sizeof *c->cell);
+    c->pixels = c->correct = c->stray_pixels = 0;
+}
+
 void sa_confusion_free(sa_confusion *confusion)
 {
     free(confusion->cell);

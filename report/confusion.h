@@ -23,7 +23,8 @@ typedef struct sa_confusion {
 
 /* All zero. *confusion is owned by the caller. */
 SA_CHECKED sa_status sa_confusion_create(int32_t classes, bool has_void, int32_t void_label, sa_confusion *confusion);
-void sa_confusion_free(sa_confusion *confusion); /* a zeroed one is allowed */
+void sa_confusion_clear(sa_confusion *confusion); /* back to no pixel; a zeroed one is allowed */
+void sa_confusion_free(sa_confusion *confusion);  /* a zeroed one is allowed */
 /* label, prediction: (count); labels are cut to whole numbers, as Caffe does. */
 void sa_confusion_add(sa_confusion *confusion, size_t count, const float *label, const uint16_t *prediction);
 
