@@ -318,7 +318,7 @@ expect 0 'bytes more: .* if the solver tests' explain solver.prototxt
 expect 0 'bytes more: .* if the solver tests' explain net.prototxt
 expect 0 '^verdict: fits: .*; with the TEST net' explain tester.prototxt --capacity 8g
 expect 0 '"solver_tests":.*true' explain tester.prototxt --json
-expect 0 'note: test_iter and test_interval are not done' train tester.prototxt --steps 1
+expect 0 "^test after step 1: loss .* mean IoU .* .6 images.$" train tester.prototxt --steps 1
 total=$("$segarena" explain net.prototxt --json | sed -n 's/.*"total_bytes":[^0-9]*\([0-9]*\).*/\1/p' | head -1)
 test_net=$("$segarena" explain net.prototxt --json | sed -n 's/.*"caffe_test_net_bytes":[^0-9]*\([0-9]*\).*/\1/p')
 expect 0 '^verdict: fits only just: .* which fits$' explain tester.prototxt --capacity $((total + test_net))
