@@ -26,9 +26,14 @@ CUDA_HOST_FLAGS := -std=c++17 -O2 -Wall -Wextra -Werror -fPIC -I. -isystem $(CUD
 CUDA_LDLIBS := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -Wl,--enable-new-dtags -lcudart -lcublas -lcudnn -lstdc++
 # What the suites link: statuses and checks of shapes come from the program that loads it.
 CUDA_FOR_TESTS := $(B)/tests/libsegarena_cuda.so
-$(CUDA_FOR_TESTS): $(CUDA_OBJECTS) $(CUDA_FILE)
+# Sizes and choices, which programs without the device have too (kernels/cuda_plan), for libraries.
+CUDA_PLAN_PIC := $(patsubst %.c,build/tests/simt/pic/%.o,$(sort $(wildcard kernels/cuda_plan/*.c)))
+build/tests/simt/pic/%.o: %.c
 	@mkdir -p $(@D)
-	$(if $(V),,@echo 'LINK $@';) g++ -shared -Wl,-soname,$(@F) -o $@ $(CUDA_OBJECTS) $(CUDA_LDLIBS)
+	$(if $(V),,@echo 'CC   $< (for libraries)';) $(CC) $(CFLAGS) -fPIC -MMD -MP -c $< -o $@
+$(CUDA_FOR_TESTS): $(CUDA_OBJECTS) $(CUDA_PLAN_PIC) $(CUDA_FILE)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo 'LINK $@';) g++ -shared -Wl,-soname,$(@F) -o $@ $(CUDA_OBJECTS) $(CUDA_PLAN_PIC) $(CUDA_LDLIBS)
 
 NVCC_FILE := $(O)/nvcc.txt
 $(NVCC_FILE): force
@@ -70,10 +75,6 @@ $(S)/asan/libcudart.so.13: $(SIMT_ENGINE) $(SIMT_HEADERS) tests/simt/cudart.map
 $(S)/libsimt_dnn.so: $(SIMT_LIBRARIES) $(SIMT_HEADERS) $(S)/libcudart.so.13
 	$(SIMT_CXX) -O2 -shared -fPIC $(SIMT_LIBRARIES) -o $@ -L$(S) -l:libcudart.so.13 -lopenblas
 
-$(S)/status.o: core/status.c core/status.h
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC -c $< -o $@
-
 SELFTEST_SOURCES := $(wildcard tests/simt/selftest/*.cu)
 # The kernels' CPU bodies, from the same sources that nvcc reads.
 define simt_mode
@@ -81,7 +82,7 @@ $(S)/$(1)/%.o: %.cu tests/simt/simt.h cuda.mk
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo 'SIMT $$< ($(1))';) \
 	$$(SIMT_CXX) -Wno-unknown-pragmas -ffp-contract=off $$(SIMT_FLAGS_$(1)) -fPIC -x c++ -include tests/simt/simt.h -MMD -MP -c $$< -o $$@
-$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o) $(S)/status.o
+$(S)/kernels_$(1).so: $$(CUDA_SOURCES:%.cu=$(S)/$(1)/%.o) $(CUDA_HOST_SOURCES:%.cpp=$(O)/%.o) $(S)/pic/core/status.o $(CUDA_PLAN_PIC)
 	@mkdir -p $$(@D)
 	@g++ -shared -Wl,-Bsymbolic $$(SIMT_LINK_$(1)) $$^ -o $$@
 $(S)/selftest_$(1).so: $(SELFTEST_SOURCES:%.cu=$(S)/$(1)/%.o)

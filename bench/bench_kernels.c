@@ -41,7 +41,7 @@ static const layer layers[] = {
     {"4-64 7x7 769x1025", {4, 769, 1025, 64, 769, 1025, 7, 7, 1, 1, 3, 3, 1, 1, 1}},
     {"64-3 1x1 384x512", {64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
 };
-static const char *const algorithm_names[] = {"im2col", "direct", "fft"};
+static const char *const algorithm_names[] = {"im2col", "direct", "fft", "cudnn"};
 static const char *const pass_names[] = {"forward", "backward data", "backward weight", "backward both"};
 
 typedef struct job {

@@ -164,7 +164,7 @@ int sa_cmd_explain(int argc, char **argv)
                                      CHILDREN,
                                      NULL,
                                      NULL};
-    explain_options options = {.options.device = "cpu"};
+    explain_options options = {.options.device = "cpu", .options.sizes_alone = true};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("explain");
 }

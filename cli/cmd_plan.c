@@ -33,7 +33,7 @@ static const struct argp_option OPTIONS[] = {
     {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE; lists the alternatives", 0},
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
-    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct or fft", 0},
+    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
     {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the arena over time, for any browser", 0},
@@ -196,7 +196,7 @@ int sa_cmd_plan(int argc, char **argv)
     static const struct argp_child CHILDREN[] = {{&sa_cli_net_argp, 0, NULL, 0}, {0}};
     static const struct argp ARGP = {
         OPTIONS, parse, "NET.prototxt", "Places every buffer of a training step into one arena.", CHILDREN, NULL, NULL};
-    plan_options options = {.conv = "auto", .options.device = "cpu"};
+    plan_options options = {.conv = "auto", .options.device = "cpu", .options.sizes_alone = true};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     return run(&options) == SA_OK ? 0 : sa_cli_fail("plan");
 }

@@ -155,7 +155,7 @@ sa_status sa_cli_net_open(const char *command, const char *path, const sa_cli_ne
     if (assumed) *assumed = false;
     SA_TRY(sa_cli_net_expect(path, ""));
     SA_TRY(sa_file_kind_expect(command, path, SA_FILE_NET));
-    SA_TRY(sa_device_open(o->device, o->threads, &opened));
+    SA_TRY(o->sizes_alone ? sa_device_open_plan(o->device, o->threads, &opened) : sa_device_open(o->device, o->threads, &opened));
     sa_cli_note_threads(command, opened, o->threads);
     sa_status status = sa_net_load(path, &options, net);
     if (assumed) *assumed = sizes_assumed;

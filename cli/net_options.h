@@ -23,6 +23,7 @@ typedef struct sa_cli_net_options {
     sa_treated_type treat[SA_CLI_TREATED_MAX];
     int treat_count;
     sa_unsupported_list *unsupported;  /* not an option: NULL, or where to put what cannot be taken */
+    bool sizes_alone;                  /* not an option: nothing runs, so cuda needs no card */
     const struct sa_state_spec *state; /* not an option: a solver's, see sa_net_options; NULL: none */
 } sa_cli_net_options;
 

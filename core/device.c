@@ -36,6 +36,14 @@ sa_status sa_device_open(const char *kind, int threads, sa_device **device)
     return sa_device_open_cpu(threads, device);
 }
 
+sa_status sa_device_open_plan(const char *kind, int threads, sa_device **device)
+{
+    sa_status status = sa_device_open(kind, threads, device);
+    if (status != SA_NO_DEVICE) return status;
+    sa_error_clear();
+    return sa_device_open_cuda_plan(device);
+}
+
 void sa_device_close(sa_device *device)
 {
     if (device) device->functions->close(device);

@@ -63,8 +63,12 @@ struct sa_device {
 SA_CHECKED sa_status sa_device_open_cpu(int threads, sa_device **device);
 /* Opens device `index`. SA_NO_DEVICE if this build has no CUDA, there is no driver or no card. */
 SA_CHECKED sa_status sa_device_open_cuda(int index, sa_device **device);
+/* The CUDA device where there is no card: it knows the sizes of workspaces, which are the same on every card, and runs nothing. */
+SA_CHECKED sa_status sa_device_open_cuda_plan(sa_device **device);
 /* "auto" (cuda if usable, else cpu), "cpu", "cuda" or "cuda:N" with the number of a card, from 0. */
 SA_CHECKED sa_status sa_device_open(const char *kind, int threads, sa_device **device);
+/* The same for who asks for sizes alone: "cuda" is known without a card too. */
+SA_CHECKED sa_status sa_device_open_plan(const char *kind, int threads, sa_device **device);
 void sa_device_close(sa_device *device); /* NULL is allowed */
 
 #ifdef __cplusplus

@@ -11,8 +11,8 @@ typedef struct rates {
     double overhead_ms;                    /* of any op */
 } rates;
 
-static const rates CPU_RATES = {{6.0e7, 9.0e7, 1.5e8}, 2.6e7, 1.0e7, 0.005};
-static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
+static const rates CPU_RATES = {{6.0e7, 9.0e7, 1.5e8, 1.5e8}, 2.6e7, 1.0e7, 0.005};
+static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
 
 /* Milliseconds to read `elements` of a source once. */
 static double source_ms(const rates *r, const sa_source *source, double elements)

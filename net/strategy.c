@@ -248,23 +248,23 @@ void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes)
     strategy->workspace_limit_bytes = limit_bytes;
 }
 
-static const char *const CONV_NAMES[] = {"auto", "im2col", "direct", "fft"};
+static const char *const CONV_NAMES[] = {"auto", "im2col", "direct", "fft", "cudnn"};
 
 sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < SA_CONV_OPTIONS; i++)
         if (!strcmp(text, CONV_NAMES[i])) {
             *conv = (sa_conv_option)i;
             return SA_OK;
         }
-    const char *near = sa_closest_name(text, CONV_NAMES, 4);
-    SA_FAIL(SA_INVALID, "unknown convolution '%.40s'; %s%s%s: auto im2col direct fft", text, near ? "did you mean '" : "",
+    const char *near = sa_closest_name(text, CONV_NAMES, SA_CONV_OPTIONS);
+    SA_FAIL(SA_INVALID, "unknown convolution '%.40s'; %s%s%s: auto im2col direct fft cudnn", text, near ? "did you mean '" : "",
             near ? near : "", near ? "'? Known" : "known");
 }
 
 const char *sa_conv_option_name(sa_conv_option conv)
 {
-    return conv <= SA_CONV_OPTION_FFT ? CONV_NAMES[conv] : "?";
+    return conv < SA_CONV_OPTIONS ? CONV_NAMES[conv] : "?";
 }
 
 /* ------------------------------------------------------------------ passes ----------------------------------------- */
@@ -300,6 +300,8 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
             choice->algorithm = status == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
             sa_error_clear();
             break;
+        case SA_CONV_OPTION_CUDNN: choice->algorithm = SA_CONV_CUDNN; break; /* a device without it says so */
+        case SA_CONV_OPTIONS: break;
         }
     }
     return SA_OK;

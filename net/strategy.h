@@ -43,7 +43,9 @@ typedef enum sa_conv_option {
     SA_CONV_OPTION_AUTO,
     SA_CONV_OPTION_IM2COL,
     SA_CONV_OPTION_DIRECT,
-    SA_CONV_OPTION_FFT
+    SA_CONV_OPTION_FFT,
+    SA_CONV_OPTION_CUDNN,
+    SA_CONV_OPTIONS
 } sa_conv_option;
 
 /* recompute=auto: as few values as bring the peak within an eighth of the least. sa_program_for_strategy finds out how many. */
@@ -83,7 +85,7 @@ const sa_preset *sa_preset_at(int i);
 SA_CHECKED sa_status sa_strategy_parse(const char *text, sa_strategy *strategy);
 /* Turns small-workspace on with this limit; 0: the least possible. */
 void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes);
-/* "auto", "im2col", "direct", "fft" */
+/* "auto", "im2col", "direct", "fft", "cudnn" */
 SA_CHECKED sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv);
 const char *sa_conv_option_name(sa_conv_option conv);
 

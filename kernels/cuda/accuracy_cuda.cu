@@ -5,10 +5,7 @@
 typedef unsigned long long sa_count;
 
 /* Counts: correct, kept, then (correct, kept) of each class. */
-static __host__ __device__ __forceinline__ int count_of(int classes)
-{
-    return 2 + 2 * classes;
-}
+static_assert(sizeof(sa_count) == SA_CUDA_COUNT_BYTES, "workspaces are planned with this size");
 
 /* How many classes rank before each lane's label: a greater score, or an equal one of a larger index. */
 template <class E>
@@ -36,15 +33,15 @@ struct sa_accuracy_config {
     bool has_ignore;
 };
 
-/* counts: (count_of(classes)), 0 before. The block's own counts lie in shared memory before the slots. */
+/* counts: (sa_cuda_count_of(classes)), 0 before. The block's own counts lie in shared memory before the slots. */
 template <class S, class L>
 SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
           const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
           sa_count *__restrict__ counts)
 {
     SA_DYN_SHARED(unsigned, own);
-    float *slots = (float *)(own + count_of(config.classes));
-    for (int i = (int)threadIdx.x; i < count_of(config.classes); i += SA_EVAL_THREADS) own[i] = 0;
+    float *slots = (float *)(own + sa_cuda_count_of(config.classes));
+    for (int i = (int)threadIdx.x; i < sa_cuda_count_of(config.classes); i += SA_EVAL_THREADS) own[i] = 0;
     __syncthreads();
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
@@ -66,7 +63,7 @@ SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_pro
         }
     }
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < count_of(config.classes); i += SA_EVAL_THREADS)
+    for (int i = (int)threadIdx.x; i < sa_cuda_count_of(config.classes); i += SA_EVAL_THREADS)
         if (own[i]) atomicAdd(&counts[i], (sa_count)own[i]);
 }
 
@@ -83,12 +80,6 @@ SA_KERNEL(sa_accuracy_finish_kernel, sa_eval_block, const sa_count *__restrict__
 SA_EVAL_REGISTER_PAIR(sa_accuracy_kernel, SA_DENSE_PAIR_FORMS)
 SIMT_KERNEL(sa_accuracy_finish_kernel)
 
-size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width)
-{
-    (void)device, (void)images, (void)height, (void)width;
-    return (size_t)count_of(classes) * sizeof(sa_count);
-}
-
 sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
 {
     sa_cuda_device *cuda = sa_cuda(device);
@@ -97,7 +88,7 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     const sa_node *root = sa_source_root(&args->scores);
     const sa_accuracy_config config = {root->channels, args->top_k, args->ignore_label, args->has_ignore};
     sa_count *counts = (sa_count *)args->workspace.ptr;
-    const size_t bytes = (size_t)count_of(config.classes) * sizeof *counts;
+    const size_t bytes = (size_t)sa_cuda_count_of(config.classes) * sizeof *counts;
     int32_t first;
     const int32_t images = sa_source_images(&args->label, &first);
     if (args->workspace_bytes < bytes)
@@ -105,7 +96,7 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     SA_TRY(sa_compile_one(&args->scores, &scores));
     SA_TRY(sa_compile_one(&args->label, &labels));
     SA_TRY(sa_count_pixel_pieces(first, first + images, root->height, root->width, &pieces));
-    const size_t count_bytes = (size_t)count_of(config.classes) * sizeof(unsigned);
+    const size_t count_bytes = (size_t)sa_cuda_count_of(config.classes) * sizeof(unsigned);
     if (sa_eval_slot_bytes({&scores, &labels}) + count_bytes > SA_DYN_SHARED_MAX)
         SA_FAIL(SA_UNSUPPORTED, "accuracy: %d classes are too many for the cuda device", config.classes);
     SA_CUDA_TRY(cudaMemsetAsync(counts, 0, bytes, cuda->stream));

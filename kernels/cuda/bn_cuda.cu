@@ -59,6 +59,7 @@ static __device__ __forceinline__ void reduce_lane(const sa_eval_program &progra
 struct sa_row_sums {
     double sum, product;
 };
+static_assert(sizeof(sa_row_sums) == SA_CUDA_ROW_SUMS_BYTES, "workspaces are planned with this size");
 
 /* The row of this half warp, `row` = n * height + y of channel c; nothing from `rows` on. Lane 0 has the sums. */
 template <class E>
@@ -137,12 +138,6 @@ SA_KERNEL(sa_channel_reduce_kernel, sa_eval_block, const __grid_constant__ sa_ev
     if (threadIdx.x == 0) finish_channel(out, c, total.sum, total.product);
 }
 SA_EVAL_REGISTER(sa_channel_reduce_kernel, SA_DENSE_FORMS)
-
-size_t sa_cuda_reduce_workspace_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height)
-{
-    (void)device;
-    return (size_t)images * (size_t)channels * (size_t)height * sizeof(sa_row_sums);
-}
 
 /* channels: those of the range; 0 or rows 0 are allowed. */
 static sa_status sum_rows(sa_cuda_device *device, const sa_eval_program &program, const sa_pieces &pieces, int rows,

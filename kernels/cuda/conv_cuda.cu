@@ -1,40 +1,18 @@
 /* Convolution on CUDA: the entry points, checks, and what the methods share. The methods are in conv_gemm_cuda.cu (SA_CONV_IM2COL),
- * conv_direct_cuda.cu (SA_CONV_DIRECT) and conv_dnn_cuda.cpp (SA_CONV_FFT). */
+ * conv_direct_cuda.cu (SA_CONV_DIRECT) and conv_dnn_cuda.cpp (SA_CONV_CUDNN). */
 #include "kernels/cuda/conv.cuh"
 
-#include "core/checked.h"
 #include "kernels/conv_request.h"
 #include "kernels/cuda/bn.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 #include "kernels/cuda/materialize.cuh"
 #include "kernels/cuda/unpool.cuh"
 
-static const sa_cuda_conv_method *const methods[SA_CONV_ALGORITHMS] = {&sa_cuda_conv_gemm, &sa_cuda_conv_direct, &sa_cuda_conv_dnn};
+/* In order of sa_conv_algorithm. */
+static const sa_cuda_conv_method *const methods[SA_CONV_ALGORITHMS] = {&sa_cuda_conv_gemm, &sa_cuda_conv_direct, nullptr,
+                                                                       &sa_cuda_conv_dnn};
 
 /* ------------------------------------------------------------------ workspaces -------------------------------------- */
-
-static bool add_part(size_t channels, size_t plane, size_t *part, size_t *total)
-{
-    return sa_size_mul(channels, plane, part) && sa_size_mul(*part, sizeof(float), part) && sa_size_align(*part, 256, part) &&
-           sa_size_add(*total, *part, total);
-}
-
-sa_status sa_conv_plan_parts(const sa_conv_request *r, bool column, sa_conv_parts *parts)
-{
-    const sa_conv_shape *s = &r->shape;
-    const bool data = r->pass == SA_CONV_PASS_BACKWARD_DATA || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
-    const bool reads_x = r->pass != SA_CONV_PASS_BACKWARD_DATA, reads_dy = r->pass != SA_CONV_PASS_FORWARD;
-    sa_conv_parts p = {};
-    bool ok = !(reads_x && r->virtual_x) || add_part((size_t)s->in_channels, sa_conv_in_plane(s), &p.x, &p.total);
-    ok = ok && (!(reads_dy && r->virtual_dy) || add_part((size_t)r->out_channels_at_once, sa_conv_out_plane(s), &p.dy, &p.total));
-    ok = ok && (!(data && r->gather_dx) || add_part((size_t)s->in_channels, sa_conv_in_plane(s), &p.dx, &p.total));
-    ok = ok && (!column || add_part(sa_conv_depth(s), sa_conv_out_plane(s), &p.column, &p.total));
-    if (!ok)
-        SA_FAIL(SA_CAPACITY, "the workspace of a %dx%d convolution on %dx%dx%d overflows", s->kernel_h, s->kernel_w, s->in_channels,
-                s->in_height, s->in_width);
-    *parts = p;
-    return SA_OK;
-}
 
 static float *next_part(char **at, size_t bytes)
 {
@@ -51,9 +29,9 @@ sa_conv_workspace sa_conv_divide(const sa_conv_parts *parts, const sa_ref *works
     w.dy = next_part(&at, parts->dy);
     w.dx = next_part(&at, parts->dx);
     w.column = next_part(&at, parts->column);
-    const size_t left = workspace_bytes - parts->total, library = SA_CONV_LIBRARY_ALIGNMENT;
-    w.library_bytes = left > library ? left - library : 0;
-    w.library = w.library_bytes ? (void *)(((size_t)at + library - 1) / library * library) : nullptr;
+    const size_t left = workspace_bytes - parts->total, last = SA_CONV_LAST_ALIGNMENT;
+    w.last_bytes = left > last ? left - last : 0;
+    w.last = w.last_bytes ? (void *)(((size_t)at + last - 1) / last * last) : nullptr;
     return w;
 }
 
@@ -141,35 +119,15 @@ sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_a
 
 /* ------------------------------------------------------------------ entry points ------------------------------------ */
 
-static sa_status check_shape(const sa_conv_shape *s)
-{
-    SA_TRY(sa_conv_check_shape(s));
-    if (s->groups > 1 || s->dilation_h > 1 || s->dilation_w > 1)
-        SA_FAIL(SA_UNSUPPORTED, "convolution: %d groups, dilation %dx%d", s->groups, s->dilation_h, s->dilation_w);
-    const size_t most = 0x7fffffff; /* cuBLAS and cuDNN count in ints */
-    if (sa_conv_in_plane(s) > most || sa_conv_out_plane(s) > most || sa_conv_depth(s) > most)
-        SA_FAIL(SA_UNSUPPORTED, "convolution: planes of %dx%d and %dx%d are too large", s->in_height, s->in_width, s->out_height,
-                s->out_width);
-    if (s->out_channels > 65535) SA_FAIL(SA_UNSUPPORTED, "convolution: %d output channels are too many", s->out_channels);
-    return SA_OK;
-}
-
 sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
 {
-    SA_TRY(check_shape(&request->shape));
-    size_t needed, sums = 0;
+    size_t needed;
+    if (request->algorithm != SA_CONV_CUDNN) return sa_cuda_plan_conv_bytes(request, bytes);
+    SA_TRY(sa_cuda_plan_check_shape(&request->shape));
     SA_TRY(sa_conv_check_request(request));
-    SA_TRY(methods[request->algorithm]->workspace_bytes((const sa_cuda_device *)device, request, &needed));
-    if (request->bias_gradient) /* one image at a time, before the method's own work, if there is room */
-        sums = sa_cuda_reduce_workspace_bytes(device, 1, request->out_channels_at_once, request->shape.out_height);
-    *bytes = sums > needed && sums <= request->limit_bytes ? sums : needed;
+    SA_TRY(sa_cuda_conv_dnn_bytes((const sa_cuda_device *)device, request, &needed));
+    *bytes = sa_cuda_plan_conv_with_sums(request, needed);
     return SA_OK;
-}
-
-sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape)
-{
-    (void)device, (void)shape;
-    return SA_CONV_FFT;
 }
 
 static sa_status check_workspace(const sa_device *device, const sa_conv_request *request, const sa_ref *workspace)
@@ -182,7 +140,7 @@ static sa_status check_workspace(const sa_device *device, const sa_conv_request 
 sa_status sa_cuda_conv_forward(sa_device *device, const sa_conv_forward_args *args)
 {
     sa_conv_request request = sa_conv_forward_request(args);
-    SA_TRY(check_shape(&args->shape));
+    SA_TRY(sa_cuda_plan_check_shape(&args->shape));
     SA_TRY(sa_conv_check_range(&args->shape, &args->range, false));
     SA_TRY(check_workspace(device, &request, &args->workspace));
     return methods[args->algorithm]->forward(sa_cuda(device), args, &request);
@@ -192,7 +150,7 @@ sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *
 {
     sa_conv_request request = sa_conv_backward_request(args);
     const bool data = args->dx.at.ptr != nullptr, weight = args->dweight.ptr != nullptr;
-    SA_TRY(check_shape(&args->shape));
+    SA_TRY(sa_cuda_plan_check_shape(&args->shape));
     SA_TRY(sa_conv_check_range(&args->shape, &args->range, data));
     if (data || weight) SA_TRY(check_workspace(device, &request, &args->workspace));
     SA_TRY(sa_conv_bias_gradient(sa_cuda(device), args));

@@ -5,11 +5,6 @@
 #include "kernels/cuda/conv.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 
-enum {
-    SA_DIRECT_ROWS = 8, /* output pixels of a tile */
-    SA_DIRECT_COLUMNS = 32,
-};
-
 /* The part of an input plane that a tile of output pixels reads; width a multiple of SA_EVAL_LANES. */
 struct sa_direct_tile {
     int height, width;
@@ -46,8 +41,6 @@ __device__ __forceinline__ void sa_load_tile(const sa_eval_program &source, cons
     }
 }
 
-/* Bytes of workspace for the weight gradient of `channels` output channels: partial sums, if the limit has room for them. */
-size_t sa_direct_weight_bytes(const sa_conv_shape *shape, int channels, size_t limit_bytes);
 /* dweight of the range's channels over its images (accumulate: added to), image by image. */
 sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backward_args *args, void *workspace,
                                     size_t workspace_bytes);

@@ -202,36 +202,13 @@ static sa_status data_gradient(sa_cuda_device *device, const sa_conv_backward_ar
     return SA_OK;
 }
 
-/* Workspace: one image's dx if it is gathered, then the weight gradient's partial sums. */
-static sa_status plan(const sa_conv_request *request, sa_conv_parts *parts)
-{
-    sa_conv_request stored = *request;
-    stored.virtual_x = stored.virtual_dy = false; /* read straight from the source */
-    return sa_conv_plan_parts(&stored, false, parts);
-}
-
-static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes)
-{
-    (void)device;
-    sa_conv_parts parts;
-    SA_TRY(plan(request, &parts));
-    *bytes = parts.total;
-    if (request->pass == SA_CONV_PASS_BACKWARD_WEIGHT || request->pass == SA_CONV_PASS_BACKWARD_BOTH) {
-        const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT; /* the partial sums take the place of a library's part */
-        const size_t left = request->limit_bytes > others ? request->limit_bytes - others : 0;
-        const size_t sums = sa_direct_weight_bytes(&request->shape, request->out_channels_at_once, left);
-        *bytes = sums ? others + sums : parts.total;
-    }
-    return SA_OK;
-}
-
 static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *args, const sa_conv_request *request)
 {
     const sa_conv_shape *s = &args->shape;
     sa_conv_parts parts;
-    SA_TRY(plan(request, &parts));
+    SA_TRY(sa_cuda_plan_own_parts(request, &parts));
     const sa_conv_workspace w = sa_conv_divide(&parts, &args->workspace, args->workspace_bytes);
-    if (args->dweight.ptr) SA_TRY(sa_direct_weight_gradient(device, args, w.library, w.library_bytes));
+    if (args->dweight.ptr) SA_TRY(sa_direct_weight_gradient(device, args, w.last, w.last_bytes));
     for (int n = args->range.image_begin; args->dx.at.ptr && n < args->range.image_end; n++) {
         const sa_slab image = sa_conv_image_slab(w.dx, n, 0, s->in_channels, s->in_height, s->in_width);
         SA_TRY(data_gradient(device, args, n, args->gather ? &image : &args->dx));
@@ -240,4 +217,4 @@ static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *a
     return SA_OK;
 }
 
-const sa_cuda_conv_method sa_cuda_conv_direct = {workspace_bytes, forward, backward};
+const sa_cuda_conv_method sa_cuda_conv_direct = {forward, backward};

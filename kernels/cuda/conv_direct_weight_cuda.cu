@@ -1,7 +1,7 @@
 /* The weight gradient of the direct convolution on CUDA, image by image.
  *
  * dweight[o, c, u, v] = sum over pixels (i, j) of dy[o, i, j] * x[c, i*s+u-p, j*s+v-p]. The tiles of an image are cut into at most
- * CHUNKS runs of equal length, whatever the workspace; a run's sum is float64 over tiles of float32 sums, rounded once; runs are
+ * 16 runs of equal length, whatever the workspace; a run's sum is float64 over tiles of float32 sums, rounded once; runs are
  * added in order in float64. With room in the workspace each run has a block of its own and a second kernel adds, else one block
  * does all: the same additions, the same bits. */
 #include "kernels/cuda/conv_direct.cuh"
@@ -9,26 +9,10 @@
 enum {
     CHANNELS = 8, /* output channels of a block */
     QUADS = CHANNELS / 4,
-    CHUNKS = 16,
     TILE_PIXELS = SA_DIRECT_ROWS * SA_DIRECT_COLUMNS,
     PIECES = TILE_PIXELS / SA_EVAL_LANES,
     PIECE_STRIDE = SA_EVAL_LANES * CHANNELS + 8, /* floats of a piece in shared memory: stores of 4 pieces meet all banks once */
 };
-
-/* Where the tiles of an image are, and how they are cut. */
-struct sa_weight_cut {
-    int across, tiles, per_chunk, chunks;
-};
-
-static sa_weight_cut cut_tiles(const sa_conv_shape *s)
-{
-    sa_weight_cut cut;
-    cut.across = (s->out_width + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS;
-    cut.tiles = cut.across * ((s->out_height + SA_DIRECT_ROWS - 1) / SA_DIRECT_ROWS);
-    cut.per_chunk = (cut.tiles + CHUNKS - 1) / CHUNKS;
-    cut.chunks = (cut.tiles + cut.per_chunk - 1) / cut.per_chunk;
-    return cut;
-}
 
 /* dy of one tile, CHANNELS channels, as (PIECES, PIECE_STRIDE), of which (SA_EVAL_LANES, CHANNELS) are used; 0 outside the plane
  * and beyond channel_end. */
@@ -124,18 +108,12 @@ SA_KERNEL(sa_direct_weight_sum_kernel, sa_eval_block, const float *__restrict__ 
 SA_EVAL_REGISTER_PAIR(sa_direct_weight_kernel, SA_DENSE_PAIR_FORMS)
 SIMT_KERNEL(sa_direct_weight_sum_kernel)
 
-size_t sa_direct_weight_bytes(const sa_conv_shape *s, int channels, size_t limit_bytes)
-{
-    const size_t bytes = (size_t)cut_tiles(s).chunks * (size_t)channels * sa_conv_depth(s) * sizeof(float);
-    return cut_tiles(s).chunks > 1 && bytes <= limit_bytes ? bytes : 0;
-}
-
 sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backward_args *args, void *workspace,
                                     size_t workspace_bytes)
 {
     const sa_conv_shape *s = &args->shape;
     const sa_direct_tile tile = sa_direct_tile_of(s);
-    const sa_weight_cut cut = cut_tiles(s);
+    const sa_weight_cut cut = sa_cuda_plan_weight_cut(s);
     const int begin = args->range.channel_begin, end = args->range.channel_end, taps = s->kernel_h * s->kernel_w;
     const size_t depth = sa_conv_depth(s), count = (size_t)(end - begin) * depth;
     sa_eval_program x, dy;
@@ -149,7 +127,7 @@ sa_status sa_direct_weight_gradient(sa_cuda_device *device, const sa_conv_backwa
                 "%d are there",
                 s->kernel_h, s->kernel_w, s->stride_h, s->stride_w, shared_bytes, SA_DYN_SHARED_MAX);
     float *dweight = (float *)args->dweight.ptr;
-    float *partial = sa_direct_weight_bytes(s, end - begin, workspace_bytes) ? (float *)workspace : nullptr;
+    float *partial = sa_cuda_plan_weight_bytes(s, end - begin, workspace_bytes) ? (float *)workspace : nullptr;
     const int item_blocks = (taps * QUADS + SA_EVAL_THREADS - 1) / SA_EVAL_THREADS;
     const dim3 grid((unsigned)(s->in_channels * item_blocks), (unsigned)((end - begin + CHANNELS - 1) / CHANNELS),
                     partial ? (unsigned)cut.chunks : 1);

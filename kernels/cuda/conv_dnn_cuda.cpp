@@ -1,4 +1,4 @@
-/* Convolution by cuDNN (SA_CONV_FFT on this device): the fastest deterministic algorithm whose workspace fits; 1x1 goes to cuBLAS.
+/* Convolution by cuDNN (SA_CONV_CUDNN): the fastest deterministic algorithm whose workspace fits; 1x1 goes to cuBLAS.
  *
  * Inputs that are not stored are materialised one image at a time in the workspace. cuDNN is asked once for each convolution: when
  * its workspace is planned. TF32 is off unless the device's option says so: then only float32 arithmetic (CUDNN_FMA_MATH) is taken.
@@ -198,14 +198,19 @@ static sa_status prepare(const sa_cuda_device *device, const sa_conv_request *r,
     return SA_OK;
 }
 
-static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes)
+sa_status sa_cuda_conv_dnn_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes)
 {
     static const bool needs[4][3] = {{true, false, false}, {false, true, false}, {false, false, true}, {false, true, true}};
     sa_conv_parts parts;
     size_t most = 0;
-    if (sa_conv_is_plain_1x1(&request->shape)) return sa_cuda_conv_gemm.workspace_bytes(device, request, bytes);
-    SA_TRY(sa_conv_plan_parts(request, false, &parts));
-    const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
+    if (sa_conv_is_plain_1x1(&request->shape)) {
+        sa_conv_request product = *request;
+        product.algorithm = SA_CONV_IM2COL;
+        product.bias_gradient = false;
+        return sa_cuda_plan_conv_bytes(&product, bytes);
+    }
+    SA_TRY(sa_cuda_plan_parts(request, false, &parts));
+    const size_t others = parts.total + SA_CONV_LAST_ALIGNMENT;
     const size_t left = request->limit_bytes > others ? request->limit_bytes - others : 0;
     for (int direction = DNN_FORWARD; direction <= DNN_WEIGHT; direction++) {
         const sa_dnn_plan *plan;
@@ -226,15 +231,15 @@ static sa_status forward(sa_cuda_device *device, const sa_conv_forward_args *arg
     sa_conv_parts parts;
     dnn_call call;
     if (sa_conv_is_plain_1x1(s)) return sa_cuda_conv_gemm.forward(device, args, request);
-    SA_TRY(sa_conv_plan_parts(request, false, &parts));
+    SA_TRY(sa_cuda_plan_parts(request, false, &parts));
     const sa_conv_workspace w = sa_conv_divide(&parts, &args->workspace, args->workspace_bytes);
-    SA_TRY(prepare(device, request, DNN_FORWARD, w.library_bytes, &call));
+    SA_TRY(prepare(device, request, DNN_FORWARD, w.last_bytes, &call));
     const sa_dnn_plan *p = call.plan;
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *image;
         SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
         SA_DNN_TRY(cudnnConvolutionForward(device->dnn, &one, p->x, image, p->w, weight, p->conv,
-                                           (cudnnConvolutionFwdAlgo_t)call.choice->algorithm, w.library, call.choice->bytes, &zero,
+                                           (cudnnConvolutionFwdAlgo_t)call.choice->algorithm, w.last, call.choice->bytes, &zero,
                                            p->y, sa_slab_row(&args->y, n, begin, 0)));
         SA_TRY(sa_conv_add_bias(device, args, n));
     }
@@ -250,10 +255,10 @@ static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *a
     sa_conv_parts parts;
     dnn_call data = {}, filter = {};
     if (sa_conv_is_plain_1x1(s)) return sa_cuda_conv_gemm.backward(device, args, request);
-    SA_TRY(sa_conv_plan_parts(request, false, &parts));
+    SA_TRY(sa_cuda_plan_parts(request, false, &parts));
     const sa_conv_workspace w = sa_conv_divide(&parts, &args->workspace, args->workspace_bytes);
-    if (args->dx.at.ptr) SA_TRY(prepare(device, request, DNN_DATA, w.library_bytes, &data));
-    if (dweight) SA_TRY(prepare(device, request, DNN_WEIGHT, w.library_bytes, &filter));
+    if (args->dx.at.ptr) SA_TRY(prepare(device, request, DNN_DATA, w.last_bytes, &data));
+    if (dweight) SA_TRY(prepare(device, request, DNN_WEIGHT, w.last_bytes, &filter));
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *dy, *image;
         SA_TRY(sa_conv_image(device, &args->dy, n, begin, channels, w.dy, &dy));
@@ -262,17 +267,17 @@ static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *a
             const float *beta = args->accumulate || n > args->range.image_begin ? &one : &zero;
             SA_TRY(sa_conv_image(device, &args->x, n, 0, s->in_channels, w.x, &image));
             SA_DNN_TRY(cudnnConvolutionBackwardFilter(device->dnn, &one, p->x, image, p->y, dy, p->conv,
-                                                      (cudnnConvolutionBwdFilterAlgo_t)filter.choice->algorithm, w.library,
+                                                      (cudnnConvolutionBwdFilterAlgo_t)filter.choice->algorithm, w.last,
                                                       filter.choice->bytes, beta, p->w, dweight));
         }
         if (!args->dx.at.ptr) continue;
         const sa_dnn_plan *p = data.plan;
         SA_DNN_TRY(cudnnConvolutionBackwardData(device->dnn, &one, p->w, args->weight.ptr, p->y, dy, p->conv,
-                                                (cudnnConvolutionBwdDataAlgo_t)data.choice->algorithm, w.library,
-                                                data.choice->bytes, &zero, p->x, sa_conv_dx_target(args, n, w.dx)));
+                                                (cudnnConvolutionBwdDataAlgo_t)data.choice->algorithm, w.last, data.choice->bytes,
+                                                &zero, p->x, sa_conv_dx_target(args, n, w.dx)));
         SA_TRY(sa_conv_finish_dx(device, args, n, w.dx));
     }
     return SA_OK;
 }
 
-const sa_cuda_conv_method sa_cuda_conv_dnn = {workspace_bytes, forward, backward};
+const sa_cuda_conv_method sa_cuda_conv_dnn = {forward, backward};

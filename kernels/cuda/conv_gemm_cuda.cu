@@ -7,8 +7,6 @@
 #include "kernels/cuda/cuda_libraries.cuh"
 #include "kernels/cuda/eval_launch.cuh"
 
-static const size_t blas_least_bytes = 16 << 10; /* keep every routine of cuBLAS working */
-
 typedef sa_block<256> sa_column_block;
 
 /* One thread an element of the column matrix (depth, H'*W'). image: (Cin, H, W). */
@@ -50,34 +48,14 @@ SA_KERNEL(sa_col2im_kernel, sa_column_block, sa_conv_shape s, const float *__res
 SIMT_KERNEL(sa_im2col_kernel)
 SIMT_KERNEL(sa_col2im_kernel)
 
-static sa_status plan(const sa_conv_request *request, sa_conv_parts *parts)
-{
-    if (request->shape.in_channels > 65535 || sa_conv_depth(&request->shape) > 65535)
-        SA_FAIL(SA_UNSUPPORTED, "im2col: %zu rows of the column matrix are too many for one launch",
-                sa_conv_depth(&request->shape));
-    return sa_conv_plan_parts(request, !sa_conv_is_plain_1x1(&request->shape), parts);
-}
-
-static sa_status workspace_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes)
-{
-    sa_conv_parts parts;
-    SA_TRY(plan(request, &parts));
-    const size_t others = parts.total + SA_CONV_LIBRARY_ALIGNMENT;
-    size_t blas = request->limit_bytes > others ? request->limit_bytes - others : 0;
-    blas = blas / 256 * 256;
-    blas = blas < blas_least_bytes ? blas_least_bytes : blas > device->blas_bytes ? device->blas_bytes : blas;
-    *bytes = others + blas;
-    return SA_OK;
-}
-
 /* Divides the workspace and gives cuBLAS its part. */
 static sa_status prepare(sa_cuda_device *device, const sa_conv_request *request, const sa_ref *workspace, sa_conv_workspace *w)
 {
     sa_conv_parts parts;
-    SA_TRY(plan(request, &parts));
+    SA_TRY(sa_cuda_plan_blas_parts(request, &parts));
     *w = sa_conv_divide(&parts, workspace, request->limit_bytes);
-    size_t blas = w->library_bytes / 256 * 256;
-    SA_BLAS_TRY(cublasSetWorkspace(device->blas, w->library, blas < device->blas_bytes ? blas : device->blas_bytes));
+    const size_t blas = w->last_bytes / 256 * 256;
+    SA_BLAS_TRY(cublasSetWorkspace(device->blas, w->last, blas < sa_cuda_blas_bytes ? blas : sa_cuda_blas_bytes));
     return SA_OK;
 }
 
@@ -159,4 +137,4 @@ static sa_status backward(sa_cuda_device *device, const sa_conv_backward_args *a
     return SA_OK;
 }
 
-const sa_cuda_conv_method sa_cuda_conv_gemm = {workspace_bytes, forward, backward};
+const sa_cuda_conv_method sa_cuda_conv_gemm = {forward, backward};

@@ -3,7 +3,7 @@
 #define SA_CUDA_DEVICE_CUH
 
 #include "core/device.h"
-#include "kernels/ops.h"
+#include "kernels/cuda_plan/cuda_plan.h"
 
 #include <cuda_runtime.h>
 
@@ -62,7 +62,6 @@ struct sa_cuda_device {
     sa_cuda_recording *recordings, *current; /* current: of the step between begin_step and end_step */
     bool step_failed;                        /* an op of this step returned an error: its recording is of no use */
     bool use_graph, use_tf32;
-    size_t blas_bytes;              /* the most that cuBLAS makes use of as a workspace on this card */
     mutable sa_dnn_plan *dnn_plans; /* what cuDNN was asked, conv_dnn_cuda.cpp; queries remember */
 };
 
@@ -84,9 +83,5 @@ sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_re
 void sa_cuda_conv_dnn_forget(sa_cuda_device *device); /* frees what was remembered of cuDNN's answers */
 /* An error if this binary holds no code that the current card can run. */
 cudaError_t sa_cuda_find_code(void);
-sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape);
-size_t sa_cuda_reduce_workspace_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height);
-size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
-size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);
 
 #endif

@@ -13,9 +13,6 @@ enum { STAGING_HALF_BYTES = 2 << 20, OLDEST_CAPABILITY = 75 };
 /* Steps before all is as it stays: kernels and libraries are loaded by the first, a graph is made by the second. */
 enum { WARMUP_PLAIN = 1, WARMUP_GRAPH = 2 };
 
-/* What cuBLAS takes as a workspace by its own choice: 4 MiB, from Hopper on 32. */
-static const size_t BLAS_BYTES = 4 << 20, BLAS_BYTES_HOPPER = 32 << 20;
-
 /* ------------------------------------------------------------------ steps ------------------------------------------ */
 
 /* Recorded addresses may not be valid any more. */
@@ -382,7 +379,6 @@ sa_status sa_device_open_cuda(int index, sa_device **device)
     cuda->base.records_steps = cuda->base.has_queue = true;
     cuda->use_graph = !is_set("SA_NO_GRAPH");
     cuda->base.warmup_steps = cuda->use_graph ? WARMUP_GRAPH : WARMUP_PLAIN;
-    cuda->blas_bytes = card.major >= 9 ? BLAS_BYTES_HOPPER : BLAS_BYTES;
     sa_status status = open_parts(cuda);
     if (status == SA_OK && is_set("SA_TF32")) status = cuda_set_option(&cuda->base, "tf32", 1);
     if (status != SA_OK) {

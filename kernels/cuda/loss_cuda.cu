@@ -10,6 +10,7 @@ struct sa_row_loss {
     int kept;
     int bad_x; /* the first column with a kept label outside the classes, or INT_MAX */
 };
+static_assert(sizeof(sa_row_loss) == SA_CUDA_ROW_LOSS_BYTES, "workspaces are planned with this size");
 
 enum { NO_COLUMN = 0x7fffffff };
 
@@ -124,12 +125,6 @@ SA_KERNEL(sa_loss_finish_kernel, sa_eval_block, const sa_row_loss *__restrict__ 
 }
 SA_EVAL_REGISTER_PAIR(sa_loss_rows_kernel, SA_DENSE_PAIR_FORMS)
 SIMT_KERNEL(sa_loss_finish_kernel)
-
-size_t sa_cuda_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width)
-{
-    (void)device, (void)classes, (void)width;
-    return (size_t)images * (size_t)height * sizeof(sa_row_loss);
-}
 
 sa_status sa_cuda_softmax_loss(sa_device *device, const sa_softmax_loss_args *args)
 {

@@ -37,6 +37,35 @@ static void test_open(void **state)
     sa_device_close(NULL);
 }
 
+/* Without a card the CUDA device still knows sizes, and runs nothing. */
+static void test_open_plan(void **state)
+{
+    (void)state;
+    sa_device *device = NULL, *plan;
+    void *pointer = NULL;
+    size_t bytes = 0;
+    assert_int_equal(sa_device_open_plan("gpu", 0, &device), SA_INVALID);
+    assert_null(device);
+    assert_int_equal(sa_device_open_plan("cuda", 0, &device), SA_OK);
+    assert_string_equal(device->kind, "cuda");
+    assert_false(device->host_memory);
+    sa_device_close(device);
+    assert_int_equal(sa_device_open_cuda_plan(&plan), SA_OK);
+    assert_int_equal(plan->functions->alloc(plan, 256, &pointer), SA_NO_DEVICE);
+    assert_null(pointer);
+    sa_op_args args = {.fill = {.count = 0}};
+    assert_int_equal(sa_op_run(plan, SA_OP_FILL, &args), SA_NO_DEVICE);
+    sa_conv_request request = {.shape = {8, 20, 30, 16, 20, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+                               .algorithm = SA_CONV_IM2COL,
+                               .pass = SA_CONV_PASS_FORWARD,
+                               .out_channels_at_once = 16};
+    assert_int_equal(plan->kernels->conv_workspace_bytes(plan, &request, &bytes), SA_OK);
+    assert_int_equal(bytes, 8 * 9 * 20 * 30 * 4 + 256 - 172800 % 256 + 256 + (16 << 10)); /* column, alignment, cuBLAS */
+    request.algorithm = SA_CONV_CUDNN;
+    assert_int_equal(plan->kernels->conv_workspace_bytes(plan, &request, &bytes), SA_NO_DEVICE);
+    sa_device_close(plan);
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -177,10 +206,8 @@ static void test_binding_and_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_visit_refs),
-        cmocka_unit_test(test_binding_and_names),
+        cmocka_unit_test(test_open),       cmocka_unit_test(test_open_plan),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_visit_refs), cmocka_unit_test(test_binding_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ static int random_int(int below)
     return (int)(conv_random(&random_state) * (float)below) % below;
 }
 
-static const char *const algorithm_name[] = {"im2col", "direct", "fft"};
+static const char *const algorithm_name[] = {"im2col", "direct", "fft", "cudnn"};
 
 /* Small float32 sums: relative L2 error bounds of the issue, im2col and direct with room for their longer float32 sums. */
 static const double forward_bound[] = {2e-6, 2e-6, 1e-6}, weight_bound[] = {6e-6, 6e-6, 2e-6};

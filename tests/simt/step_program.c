@@ -69,11 +69,11 @@ static sa_status plan(step *s)
 {
     const sa_kernels *k = s->device->kernels;
     sa_conv_request request = {
-        .shape = conv_shape, .algorithm = SA_CONV_FFT, .out_channels_at_once = CHANNELS, .limit_bytes = 1 << 20};
+        .shape = conv_shape, .algorithm = SA_CONV_CUDNN, .out_channels_at_once = CHANNELS, .limit_bytes = 1 << 20};
     size_t forward, backward;
     SA_TRY(k->conv_workspace_bytes(s->device, &request, &forward));
     request = (sa_conv_request){.shape = classifier,
-                                .algorithm = SA_CONV_FFT,
+                                .algorithm = SA_CONV_CUDNN,
                                 .pass = SA_CONV_PASS_BACKWARD_WEIGHT,
                                 .out_channels_at_once = CLASSES,
                                 .limit_bytes = 1 << 18};
@@ -124,16 +124,16 @@ static sa_status run_ops(const step *s)
 {
     sa_device *d = s->device;
     const sa_range all = {0, N, 0, CHANNELS}, classes = {0, N, 0, CLASSES};
-    sa_op_args a = {
-        .conv_forward = {conv_shape, SA_CONV_FFT, all, dense(&s->data), s->conv, s->weight, s->bias, s->workspace, s->conv_bytes}};
+    sa_op_args a = {.conv_forward = {conv_shape, SA_CONV_CUDNN, all, dense(&s->data), s->conv, s->weight, s->bias, s->workspace,
+                                     s->conv_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_FORWARD, &a));
     a = (sa_op_args){
         .bn_statistics = {all, dense(&s->conv), 1e-9f, s->mean, s->inv_std, SA_REF_NONE, s->workspace, s->reduce_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_BN_STATISTICS, &a));
     a = (sa_op_args){.pool_forward = {all, window, normalised(s), s->pooled, s->mask}};
     SA_TRY(sa_op_run(d, SA_OP_POOL_FORWARD, &a));
-    a = (sa_op_args){.conv_forward = {classifier, SA_CONV_FFT, classes, dense(&s->pooled), s->scores, s->class_weight, SA_REF_NONE,
-                                      s->workspace, s->workspace_bytes}};
+    a = (sa_op_args){.conv_forward = {classifier, SA_CONV_CUDNN, classes, dense(&s->pooled), s->scores, s->class_weight,
+                                      SA_REF_NONE, s->workspace, s->workspace_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_FORWARD, &a));
     const sa_loss_config config = {.normalize = true, .classes = CLASSES, .loss_weight = 1.0f};
     a = (sa_op_args){
@@ -145,7 +145,7 @@ static sa_status run_ops(const step *s)
     a = (sa_op_args){.softmax_loss_grad = {config, false, dense(&s->scores), dense(&s->label), s->divisor, s->gradient}};
     SA_TRY(sa_op_run(d, SA_OP_SOFTMAX_LOSS_GRAD, &a));
     a = (sa_op_args){.conv_backward = {.shape = classifier,
-                                       .algorithm = SA_CONV_FFT,
+                                       .algorithm = SA_CONV_CUDNN,
                                        .range = classes,
                                        .x = dense(&s->pooled),
                                        .dy = dense(&s->gradient),

@@ -13,8 +13,9 @@
 /* Float32 sums of up to a few thousand products in two orders. */
 static const double conv_bound = 2e-5;
 
-static const char *const forward_names[] = {"conv_forward im2col", "conv_forward direct", "conv_forward cudnn"};
-static const char *const backward_names[] = {"conv_backward im2col", "conv_backward direct", "conv_backward cudnn"};
+static const char *const forward_names[] = {"conv_forward im2col", "conv_forward direct", "conv_forward fft", "conv_forward cudnn"};
+static const char *const backward_names[] = {"conv_backward im2col", "conv_backward direct", "conv_backward fft",
+                                             "conv_backward cudnn"};
 
 static sa_conv_shape random_shape(sa_parity *p)
 {
@@ -30,6 +31,15 @@ static sa_conv_shape random_shape(sa_parity *p)
     s.out_height = (s.in_height + 2 * s.pad_h - k) / s.stride_h + 1;
     s.out_width = (s.in_width + 2 * s.pad_w - kw) / s.stride_w + 1;
     return s;
+}
+
+/* Does the device have this algorithm for the shape? */
+static bool has_algorithm(sa_device *device, const sa_conv_request *request)
+{
+    size_t bytes;
+    const bool has = device->kernels->conv_workspace_bytes(device, request, &bytes) != SA_UNSUPPORTED;
+    sa_error_clear();
+    return has;
 }
 
 static size_t workspace_bytes(sa_device *device, const sa_conv_request *request)
@@ -78,6 +88,8 @@ static void forward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t see
     a->workspace = sa_parity_workspace();
     sa_conv_request request = {.shape = s, .pass = SA_CONV_PASS_FORWARD, .virtual_x = !sa_source_is_dense_f32(&a->x)};
     request.out_channels_at_once = a->range.channel_end - a->range.channel_begin;
+    request.algorithm = algorithm;
+    if (!has_algorithm(sa_parity_cuda(p), &request)) return;
     sa_parity_bounds bounds = plan_workspaces(p, request, algorithm);
     sa_op_args on_cuda = args;
     a->workspace_bytes = bounds.cpu_workspace_bytes;
@@ -137,6 +149,8 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     request.bias_gradient = weight && sa_parity_chance(p, 70); /* with and without room for its sums: the same bits */
     request.pass = data && weight ? SA_CONV_PASS_BACKWARD_BOTH : data ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
     request.out_channels_at_once = a->range.channel_end - a->range.channel_begin;
+    request.algorithm = algorithm;
+    if (!has_algorithm(sa_parity_cuda(p), &request)) return;
     sa_parity_bounds bounds = plan_workspaces(p, request, algorithm);
     sa_op_args on_cuda = args;
     a->workspace_bytes = bounds.cpu_workspace_bytes;
