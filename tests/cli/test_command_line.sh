@@ -117,7 +117,8 @@ expect 1 "did you mean 'direct'\?" plan net.prototxt --conv dircet
 expect 1 "did you mean 'cuda'\?" plan net.prototxt --device cudda
 expect 1 "did you mean 'cuda'\?" plan net.prototxt --device gpu
 expect 1 "did you mean 'cuda'\?" plan net.prototxt --device cuda:x
-expect 1 'cuda device 999: ' plan net.prototxt --device cuda:999
+expect 1 'cuda device 999: ' bench net.prototxt --device cuda:999
+expect 0 '^peak ' plan net.prototxt --device cuda # its sizes are known without a card
 expect 0 '"strategy":"-strategy"|peak' plan net.prototxt --strat fastest # a beginning is enough, as ever
 
 # ---- Caffe's spellings: status 2, one line ----
