@@ -145,7 +145,8 @@ static void test_convolutions(void **state)
     assert_int_equal(sa_conv_option_parse("winograd", &conv), SA_INVALID);
     assert_string_equal(sa_error_message(), "unknown convolution 'winograd'; known: auto im2col direct fft cudnn");
     assert_int_equal(sa_conv_option_parse("im2coll", &conv), SA_INVALID);
-    assert_string_equal(sa_error_message(), "unknown convolution 'im2coll'; did you mean 'im2col'? Known: auto im2col direct fft cudnn");
+    assert_string_equal(sa_error_message(),
+                        "unknown convolution 'im2coll'; did you mean 'im2col'? Known: auto im2col direct fft cudnn");
     assert_int_equal(conv, SA_CONV_OPTION_FFT);
 }
 
