@@ -29,7 +29,7 @@ static inline sa_conv_request sa_conv_forward_request(const sa_conv_forward_args
     request.shape = args->shape;
     request.algorithm = args->algorithm;
     request.pass = SA_CONV_PASS_FORWARD;
-    request.virtual_x = !sa_source_is_dense_f32(&args->x);
+    request.virtual_x = !sa_source_has_dense_images(&args->x);
     request.out_channels_at_once = sa_range_channels(&args->range);
     request.limit_bytes = args->workspace_bytes;
     return request;
@@ -43,8 +43,8 @@ static inline sa_conv_request sa_conv_backward_request(const sa_conv_backward_ar
     request.shape = args->shape;
     request.algorithm = args->algorithm;
     request.pass = data && weight ? SA_CONV_PASS_BACKWARD_BOTH : data ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
-    request.virtual_x = weight && !sa_source_is_dense_f32(&args->x);
-    request.virtual_dy = !sa_source_is_dense_f32(&args->dy);
+    request.virtual_x = weight && !sa_source_has_dense_images(&args->x);
+    request.virtual_dy = !sa_source_has_dense_images(&args->dy);
     request.gather_dx = data && args->gather;
     request.bias_gradient = args->dbias.ptr != NULL;
     request.out_channels_at_once = sa_range_channels(&args->range);

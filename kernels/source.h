@@ -135,6 +135,12 @@ static inline const sa_node *sa_source_root(const sa_source *source)
     return &source->node[source->count - 1];
 }
 
+/* Is the value at a place a formula of children and vectors of that place and channel, wherever the place lies in the value? */
+static inline bool sa_node_is_local(const sa_node *node)
+{
+    return sa_node_traits_of(node->kind)->reach == SA_REACH_NONE && node->kind != SA_NODE_DENSE && node->kind != SA_NODE_DROPOUT;
+}
+
 /* Images [*begin, *begin + result) that the source's slabs hold: those of its first node, which is a leaf and so DENSE. */
 static inline int32_t sa_source_images(const sa_source *source, int32_t *begin)
 {
@@ -147,9 +153,16 @@ static inline bool sa_node_is_dense_f32(const sa_node *node)
     return node->kind == SA_NODE_DENSE && node->slab.encoding == SA_F32;
 }
 
+/* Is the value plain floats without gaps, from node[0].slab.at.ptr on? */
 static inline bool sa_source_is_dense_f32(const sa_source *source)
 {
-    return source->count == 1 && sa_node_is_dense_f32(&source->node[0]);
+    return source->count == 1 && sa_node_is_dense_f32(&source->node[0]) && source->node[0].slab.image_pitch == 0;
+}
+
+/* Is each image of the value plain floats without gaps, from sa_slab_row(&node[0].slab, n, 0, 0) on? */
+static inline bool sa_source_has_dense_images(const sa_source *source)
+{
+    return source->count == 1 && sa_node_is_dense_f32(&source->node[0]) && sa_slab_has_whole_images(&source->node[0].slab);
 }
 
 /* Lives in a SCALAR buffer that is uploaded before each step, so that a recorded step can be replayed unchanged. */

@@ -103,7 +103,7 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
     a->bias = optional_bias(e, layer);
     sa_conv_request request = {.shape = a->shape,
                                .pass = SA_CONV_PASS_FORWARD,
-                               .virtual_x = !sa_source_is_dense_f32(&a->x),
+                               .virtual_x = !sa_source_has_dense_images(&a->x),
                                .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
     SA_TRY(sa_emit_conv_workspace(e, layer, &request, &a->workspace, &a->workspace_bytes));
     a->algorithm = request.algorithm;
@@ -115,8 +115,8 @@ static sa_status emit_pass(sa_emitter *e, const sa_layer *layer, sa_conv_pass pa
     sa_op_args args = {.conv_backward = *a};
     sa_conv_request request = {.shape = a->shape,
                                .pass = pass,
-                               .virtual_x = a->x.count > 0 && !sa_source_is_dense_f32(&a->x),
-                               .virtual_dy = !sa_source_is_dense_f32(&a->dy),
+                               .virtual_x = a->x.count > 0 && !sa_source_has_dense_images(&a->x),
+                               .virtual_dy = !sa_source_has_dense_images(&a->dy),
                                .gather_dx = a->gather,
                                .bias_gradient = a->dbias.buffer != SA_NO_BUFFER,
                                .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
@@ -177,7 +177,8 @@ static sa_status emit_gradients(sa_emitter *e, const sa_layer *layer, bool want_
         return emit_pass(e, layer, SA_CONV_PASS_BACKWARD_BOTH, "backward", &both);
     }
     if (want_dweight) SA_TRY(emit_pass(e, layer, SA_CONV_PASS_BACKWARD_WEIGHT, "backward weight", &both));
-    if (form == SA_CONV_BACKWARD_BY_IMAGE && sa_source_is_dense_f32(&base.dy)) return emit_data_by_image(e, layer, &sink, &base);
+    if (form == SA_CONV_BACKWARD_BY_IMAGE && sa_source_has_dense_images(&base.dy))
+        return emit_data_by_image(e, layer, &sink, &base);
     set_data_part(&sink, &base);
     return emit_pass(e, layer, SA_CONV_PASS_BACKWARD_DATA, "backward data", &base);
 }

@@ -13,9 +13,7 @@
     X(sa_layer_bias)                  \
     X(sa_layer_bnll)                  \
     X(sa_layer_clip)                  \
-    X(sa_layer_concat)                \
     X(sa_layer_contrastive_loss)      \
-    X(sa_layer_crop)                  \
     X(sa_layer_data)                  \
     X(sa_layer_deconvolution)         \
     X(sa_layer_eltwise)               \
@@ -23,7 +21,6 @@
     X(sa_layer_embed)                 \
     X(sa_layer_euclidean_loss)        \
     X(sa_layer_exp)                   \
-    X(sa_layer_flatten)               \
     X(sa_layer_hdf5_data)             \
     X(sa_layer_hdf5_output)           \
     X(sa_layer_hinge_loss)            \
@@ -42,15 +39,12 @@
     X(sa_layer_prelu)                 \
     X(sa_layer_python)                \
     X(sa_layer_reduction)             \
-    X(sa_layer_reshape)               \
     X(sa_layer_scale)                 \
     X(sa_layer_sigmoid)               \
     X(sa_layer_sigmoid_loss)          \
-    X(sa_layer_slice)                 \
     X(sa_layer_swish)                 \
     X(sa_layer_tanh)                  \
     X(sa_layer_threshold)             \
-    X(sa_layer_tile)                  \
     X(sa_layer_normalize)             \
     X(sa_layer_relu6)                 \
     X(sa_layer_reorg)                 \
@@ -74,6 +68,12 @@
     X(sa_layer_softmax_loss)     \
     X(sa_layer_accuracy)         \
     X(sa_layer_silence)          \
+    X(sa_layer_concat)           \
+    X(sa_layer_slice)            \
+    X(sa_layer_crop)             \
+    X(sa_layer_flatten)          \
+    X(sa_layer_reshape)          \
+    X(sa_layer_tile)             \
     X(sa_layer_split)            \
     ACCOUNTED_LAYER_TYPES(X)
 

@@ -29,13 +29,12 @@ void sa_filler_param_init(void *param);
     {                                                                                                                         \
         .name = (text), .type = SA_FIELD_INT32, .offset = offsetof(S, member), .element_bytes = sizeof(((S *)0)->member[0]),  \
         .element_max = (int32_t)(sizeof(((S *)0)->member) / sizeof(((S *)0)->member[0])), .count_offset = offsetof(S, count), \
-        .bounded = true, .low = (least), .high = INT32_MAX,                                                                   \
-        .limit_note = "blobs of more than 4 axes (N x C x H x W), those of 3-D nets, are not supported"                       \
+        .bounded = true, .low = (least), .high = INT32_MAX, .limit_note = "blobs of more than 8 axes are not supported"       \
     }
 
-/* `shape { dim: 1 dim: 3 }`, 0 to 4 axes, each at least 1 */
+/* `shape { dim: 1 dim: 3 }`, 0 to SA_AXES_MAX axes, each at least 1 */
 typedef struct sa_shape_param {
-    int32_t dim[4];
+    int32_t dim[SA_AXES_MAX];
     int32_t count;
 } sa_shape_param;
 extern const sa_field sa_shape_fields[];

@@ -95,7 +95,7 @@ static sa_status add_layers(const sa_net *net, sa_weights *weights)
         SA_TRY(sa_weights_add_layer(weights, from->name, from->type->name, &layer));
         for (int i = 0; i < from->param_count; i++) {
             const sa_shape *shape = &from->param[i].shape;
-            int64_t dim[4];
+            int64_t dim[SA_AXES_MAX];
             sa_weight_blob *blob;
             for (int k = 0; k < shape->axes; k++) dim[k] = shape->dim[k];
             SA_TRY(sa_weights_add_blob(layer, shape->axes, dim, sa_shape_elements(shape), &blob));

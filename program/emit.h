@@ -25,6 +25,10 @@ bool sa_emit_mask_is_due(const sa_emitter *emitter, const sa_layer *pooling);
 SA_CHECKED sa_status sa_emit_data(sa_emitter *emitter, int blob, sa_source *source); /* may emit a recomputation first */
 bool sa_emit_data_is_stored(const sa_emitter *emitter, int blob);                    /* has (or gets) memory: own or another's */
 bool sa_emit_data_is_present(const sa_emitter *emitter, int blob);                   /* can be read as DENSE right now */
+/* Of a layer that joins its bottoms: is bottom i written into its part of the top by its maker? */
+bool sa_emit_bottom_is_placed(const sa_emitter *emitter, const sa_layer *layer, int i);
+/* Of a layer that cuts its bottom: is the gradient of top i written into its part of the bottom's by the top's reader? */
+bool sa_emit_top_grad_is_placed(const sa_emitter *emitter, const sa_layer *layer, int i);
 SA_CHECKED sa_status sa_emit_data_out(sa_emitter *emitter, int blob, sa_slab *slab); /* where to write it; makes the buffer */
 /* A pooling's mask, as DENSE slab: of its mask top, or the private one of a pooling without mask top. */
 SA_CHECKED sa_status sa_emit_mask(sa_emitter *emitter, const sa_layer *pooling, sa_slab *mask);
@@ -94,6 +98,12 @@ void sa_source_dense(sa_source *source, const sa_slab *slab, const sa_shape *sha
 SA_CHECKED sa_status sa_emit_join(sa_emitter *emitter, const sa_layer *layer, sa_source *source, sa_node_kind kind,
                                   const sa_shape *shape, const sa_source *a, const sa_source *b, const sa_source *c,
                                   sa_node **node);
+/* The source of the same elements in row-major order as other images, channels, rows and columns: (outer, C, 1, inner) for what
+ * works along an axis. Nothing is copied where expressions and slabs allow it, else an op of `layer` stores the value first. */
+SA_CHECKED sa_status sa_emit_reshape(sa_emitter *emitter, const sa_layer *layer, sa_source *source, const int32_t nchw[4]);
+/* The source of a part of a value, whose images and channels count from 0. Nothing is copied where the part can be read in place,
+ * as above. */
+SA_CHECKED sa_status sa_emit_part(sa_emitter *emitter, const sa_layer *layer, sa_source *source, const sa_part *part);
 /* The same without an emitter; SA_UNSUPPORTED if the tree gets too large. */
 SA_CHECKED sa_status sa_source_join(sa_source *source, sa_node_kind kind, const sa_shape *shape, const sa_source *a,
                                     const sa_source *b, const sa_source *c, sa_node **node);

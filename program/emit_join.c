@@ -24,8 +24,7 @@ static sa_range readable_range(const sa_source *source)
     return range;
 }
 
-/* *part = a DENSE source of what `source` is. */
-static sa_status store_part(sa_emitter *e, const sa_layer *layer, const sa_source *source, sa_source *part)
+sa_status sa_emitter_store_part(sa_emitter *e, const sa_layer *layer, const sa_source *source, sa_source *part)
 {
     const sa_node *root = sa_source_root(source);
     sa_range range = readable_range(source);
@@ -59,7 +58,7 @@ static sa_status join_parts(sa_emitter *e, const sa_layer *layer, sa_source *sou
         for (int i = 1; i < SA_NODE_CHILDREN; i++)
             if (node_count(now[i]) > node_count(now[largest])) largest = i;
         nodes -= node_count(now[largest]) - 1;
-        SA_TRY(store_part(e, layer, now[largest], &part[largest]));
+        SA_TRY(sa_emitter_store_part(e, layer, now[largest], &part[largest]));
         now[largest] = &part[largest];
     }
     return sa_source_join(source, kind, shape, now[0], now[1], now[2], node);

@@ -36,7 +36,8 @@ sa_status sa_emit_forward_from_source(sa_emitter *e, const sa_layer *layer)
     for (int i = 0; i < layer->top_count; i++) {
         sa_source source;
         sa_slab out;
-        if (i > 0 && !layer->type->shares_bottom) break; /* further tops (BN's statistics) are not this expression */
+        if (i > 0 && !layer->type->shares_bottom && !layer->type->cuts_bottom)
+            break; /* further tops (BN's statistics) are not this expression */
         if (!sa_emit_data_is_stored(e, layer->top[i])) continue;
         SA_TRY(layer->type->top_source(e, layer, i, &source));
         SA_TRY(sa_emit_data_out(e, layer->top[i], &out));
@@ -47,12 +48,15 @@ sa_status sa_emit_forward_from_source(sa_emitter *e, const sa_layer *layer)
 
 sa_status sa_emit_backward_from_source(sa_emitter *e, const sa_layer *layer)
 {
-    sa_source source;
-    sa_slab out;
-    if (!sa_emit_grad_is_wanted(e, layer->bottom[0])) return SA_OK;
-    SA_TRY(layer->type->bottom_grad_source(e, layer, 0, &source));
-    SA_TRY(sa_emit_grad_out(e, layer->bottom[0], &out));
-    return sa_emit_materialize(e, layer, "backward", &source, layer->bottom[0], out);
+    for (int i = 0; i < layer->bottom_count; i++) {
+        sa_source source;
+        sa_slab out;
+        if (!sa_emit_grad_is_wanted(e, layer->bottom[i])) continue;
+        SA_TRY(layer->type->bottom_grad_source(e, layer, i, &source));
+        SA_TRY(sa_emit_grad_out(e, layer->bottom[i], &out));
+        SA_TRY(sa_emit_materialize(e, layer, "backward", &source, layer->bottom[i], out));
+    }
+    return SA_OK;
 }
 
 /* ------------------------------------------------------------------ passes over the layers ------------------------- */

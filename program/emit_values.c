@@ -126,19 +126,83 @@ static sa_status new_slab(sa_emitter *e, int blob, slab_role role, sa_slab *slab
 static void store(sa_emitter *e, int blob, bool grad)
 {
     if (grad) sa_realizations_store_grad(e->net, e->realizations, blob);
-    else sa_realizations_store_data(e->realizations, blob);
+    else sa_realizations_store_data(e->net, e->realizations, blob);
     e->must_repeat = true;
 }
 
+static sa_status make_data_slab(sa_emitter *e, int blob);
+static sa_status make_grad_slab(sa_emitter *e, int blob);
+
+/* Part i of the value in slot `whole`, which layer `layer` joins or cuts, as slab of blob `blob`. The whole may have no buffer yet:
+ * it then gets one. */
+static sa_status take_part(sa_emitter *e, const sa_layer *layer, int whole_blob, int i, slab_role role, int blob,
+                           sa_value_slot *slot)
+{
+    sa_value_slot *whole = role == ROLE_GRAD ? &e->grad[whole_blob] : &e->data[whole_blob];
+    sa_part part;
+    int32_t view[4], nchw[4];
+    if (!whole->present && !whole->reserved) {
+        SA_TRY(role == ROLE_GRAD ? make_grad_slab(e, whole_blob) : make_data_slab(e, whole_blob));
+        whole->allocated = whole->reserved = true;
+    }
+    layer->type->part(layer, e->net->blob, i, &part, view);
+    sa_shape_nchw(&e->net->blob[blob].shape, nchw);
+    slot->slab = whole->slab;
+    bool fits = sa_slab_reshape(&slot->slab, view);
+    if (fits) slot->slab = sa_slab_part(&slot->slab, &part);
+    if (!fits || !sa_slab_reshape(&slot->slab, nchw))
+        SA_FAIL(SA_INVALID, "strategy: '%s' cannot be a part of '%s'", e->net->blob[blob].name, e->net->blob[whole_blob].name);
+    slot->slab.at.value = role == ROLE_GRAD ? sa_value_of_grad(blob) : sa_value_of_data(blob);
+    return SA_OK;
+}
+
+/* Where a blob's data goes that overwrites no other value. */
+static sa_status make_data_slab(sa_emitter *e, int blob)
+{
+    const sa_blob_choice *choice = &e->realizations->blob[blob];
+    if (choice->data != SA_DATA_PLACED) return new_slab(e, blob, ROLE_DATA, &e->data[blob].slab);
+    const sa_layer *joint = &e->net->layer[choice->joint];
+    return take_part(e, joint, joint->top[0], choice->joint_bottom, ROLE_DATA, blob, &e->data[blob]);
+}
+
+static sa_status make_grad_slab(sa_emitter *e, int blob)
+{
+    const sa_blob *b = &e->net->blob[blob];
+    if (e->realizations->blob[blob].grad != SA_GRAD_PLACED) return new_slab(e, blob, ROLE_GRAD, &e->grad[blob].slab);
+    const sa_layer *cut = &e->net->layer[b->producer];
+    return take_part(e, cut, cut->bottom[0], b->producer_top, ROLE_GRAD, blob, &e->grad[blob]);
+}
+
+bool sa_emit_bottom_is_placed(const sa_emitter *e, const sa_layer *layer, int i)
+{
+    int blob = sa_realizations_base(e->net, e->realizations, layer->bottom[i]);
+    const sa_blob_choice *choice = &e->realizations->blob[blob];
+    return choice->data == SA_DATA_PLACED && choice->joint == layer - e->net->layer && choice->joint_bottom == i;
+}
+
+bool sa_emit_top_grad_is_placed(const sa_emitter *e, const sa_layer *layer, int i)
+{
+    return e->realizations->blob[layer->top[i]].grad == SA_GRAD_PLACED;
+}
+
+/* The place of a value for one of a blob that may have other axes. Of a running band's part nothing but the part is there. */
+static bool same_place(const sa_emitter *e, const sa_value_slot *victim, int victim_blob, int blob, sa_slab *slab)
+{
+    int32_t was[4], is[4];
+    sa_shape_nchw(&e->net->blob[victim_blob].shape, was);
+    sa_shape_nchw(&e->net->blob[blob].shape, is);
+    *slab = victim->slab;
+    return !memcmp(was, is, sizeof is) || sa_slab_reshape(slab, is);
+}
+
 /* The data or gradient of a blob goes where the value of another slot is; if nothing is there, it gets a buffer. */
-static sa_status take_place(sa_emitter *e, sa_value_slot *victim, int blob, slab_role role, sa_value_slot *slot)
+static sa_status take_place(sa_emitter *e, sa_value_slot *victim, int victim_blob, int blob, slab_role role, sa_value_slot *slot)
 {
     bool grad = role == ROLE_GRAD;
-    if (!victim->allocated) {
+    if (!victim->allocated || !same_place(e, victim, victim_blob, blob, &slot->slab)) {
         store(e, blob, grad);
         return new_slab(e, blob, role, &slot->slab);
     }
-    slot->slab = victim->slab;
     slot->slab.at.value = grad ? sa_value_of_grad(blob) : sa_value_of_data(blob);
     victim->present = false;
     victim->taken_by = slot->slab.at.value;
@@ -228,12 +292,11 @@ sa_status sa_emit_data_out(sa_emitter *e, int blob, sa_slab *slab)
 {
     const sa_blob *b = &e->net->blob[blob];
     sa_value_slot *slot = &e->data[blob];
-    if (e->realizations->blob[blob].data == SA_DATA_ALIASED) {
-        SA_TRY(take_place(e, &e->data[e->net->layer[b->producer].bottom[0]], blob, ROLE_DATA, slot));
-    } else if (!is_present(e, slot, blob)) {
-        SA_TRY(new_slab(e, blob, ROLE_DATA, &slot->slab));
-    }
+    const int below = e->net->layer[b->producer].bottom[0];
+    if (e->realizations->blob[blob].data == SA_DATA_ALIASED) SA_TRY(take_place(e, &e->data[below], below, blob, ROLE_DATA, slot));
+    else if (!is_present(e, slot, blob) && !slot->reserved) SA_TRY(make_data_slab(e, blob));
     slot->present = slot->allocated = true;
+    slot->reserved = false;
     slot->taken_by = 0;
     *slab = slot->slab;
     if (slot->slab.encoding != SA_BF16) return SA_OK;
@@ -338,13 +401,15 @@ sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
         return SA_OK;
     }
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
-        int owner = sa_blob_behind_splits(e->net->layer, e->net->blob, blob); /* has the data of a Split's top */
-        sa_value_slot *victim = choice == SA_GRAD_IN_DATA ? &e->data[owner] : &e->grad[e->net->layer[b->consumer].top[0]];
-        SA_TRY(take_place(e, victim, blob, ROLE_GRAD, slot));
-    } else if (!is_present(e, slot, blob)) {
-        SA_TRY(new_slab(e, blob, ROLE_GRAD, &slot->slab));
+        const bool over_data = choice == SA_GRAD_IN_DATA;
+        const int victim = over_data ? sa_blob_behind_splits(e->net->layer, e->net->blob, blob) /* has the data of a Split's top */
+                                     : e->net->layer[b->consumer].top[0];
+        SA_TRY(take_place(e, over_data ? &e->data[victim] : &e->grad[victim], victim, blob, ROLE_GRAD, slot));
+    } else if (!is_present(e, slot, blob) && !slot->reserved) {
+        SA_TRY(make_grad_slab(e, blob));
     }
     slot->present = slot->allocated = true;
+    slot->reserved = false;
     slot->taken_by = 0;
     *slab = slot->slab;
     return SA_OK;

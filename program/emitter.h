@@ -10,6 +10,7 @@
 typedef struct sa_value_slot {
     bool present;   /* the slab holds it */
     bool allocated; /* slab.at names a buffer, whatever it holds */
+    bool reserved;  /* the buffer was made for a part of the value; the value itself is yet to come */
     sa_slab slab;
     int32_t taken_by; /* the value (see sa_value_of_data) that was put in its place; 0: none */
 } sa_value_slot;
@@ -67,6 +68,8 @@ bool sa_emitter_in_band(const sa_emitter *emitter, int blob);
 /* Lets a layer emit its forward ops; a top that is kept narrow is narrowed behind them. Every reader sees the narrow value, so a
  * value has the same bits wherever and however often it is computed from it. */
 SA_CHECKED sa_status sa_emitter_forward(sa_emitter *emitter, const sa_layer *layer);
+/* Stores what `source` is in a buffer of its own by an op of `layer`; *part is a DENSE source of that. */
+SA_CHECKED sa_status sa_emitter_store_part(sa_emitter *emitter, const sa_layer *layer, const sa_source *source, sa_source *part);
 /* Emits the whole step into emitter->program. */
 SA_CHECKED sa_status sa_emitter_run(sa_emitter *emitter);
 /* What is left of Caffe's private buffers of a layer once its ops are emitted: made, and set as Caffe sets them. */

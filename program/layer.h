@@ -12,21 +12,22 @@
 
 enum { SA_NAME_MAX = 96, SA_LAYER_BOTTOMS_MAX = 32, SA_LAYER_TOPS_MAX = 32, SA_LAYER_PARAMS_MAX = 4 };
 
-/* 0 to 4 axes, e.g. () for a loss, (C) for a bias, (N, C, H, W) for an activation. */
+/* 0 to SA_AXES_MAX axes, e.g. () for a loss, (C) for a bias, (N, C, H, W) for an activation. Further elements of dim are 0. */
 typedef struct sa_shape {
     int32_t axes;
-    int32_t dim[4];
+    int32_t dim[SA_AXES_MAX];
 } sa_shape;
 
 /* "4x3x360x480" or "one value" into text; returns text. */
-enum { SA_SHAPE_TEXT_BYTES = 64 };
+enum { SA_SHAPE_TEXT_BYTES = 96 };
 const char *sa_shape_text(const sa_shape *shape, char text[SA_SHAPE_TEXT_BYTES]);
 
 /* Elements, 1 for (). SA_INVALID if the product does not fit size_t / 4. */
 SA_CHECKED sa_status sa_shape_count(const sa_shape *shape, size_t *count);
 /* The count of a shape that has passed sa_shape_count. */
 size_t sa_shape_elements(const sa_shape *shape);
-/* As (N, C, H, W): (C) becomes (1, C, 1, 1); shapes of other axes are filled up with ones at the end. */
+/* As ops see it, (N, C, H, W) in the same row-major order: channels are axis 1, what lies behind them is the plane. (C) becomes
+ * (1, C, 1, 1), (N, C, L) becomes (N, C, 1, L), and of more than four axes all but the last behind the channels are rows. */
 void sa_shape_nchw(const sa_shape *shape, int32_t nchw[4]);
 
 /* One version of a named blob: a layer that works in place makes a new version of the same name. Every version has at most one
@@ -151,6 +152,10 @@ typedef struct sa_layer_type {
     /* What passes, emitter and reports ask. All unset means: its tops and the gradients of its bottoms are stored, nothing is
      * shared. */
     bool shares_bottom;  /* every top is bottom 0 itself, for one more reader; the gradient is the sum of the tops' */
+    bool joins_bottoms;  /* each bottom is a part of top 0; see part */
+    bool cuts_bottom;    /* each top is a part of bottom 0; see part */
+    bool writes_images;  /* its ops write top 0 and the gradients of its bottoms image by image or row by row, wherever images lie:
+                          * these may be parts of larger values */
     bool pointwise;      /* each element of top 0 is a formula of the same element of bottom 0 and of values per channel */
     bool channels_apart; /* a channel of its tops needs no other channel of them */
     bool convolves;      /* its ops are convolutions: strategies choose an algorithm, a workspace, the form of the backward pass */
@@ -181,6 +186,9 @@ typedef struct sa_layer_type {
     /* Checks the configuration, sets the tops' shapes from the bottoms' (blobs: the net's table) and the layer's params. Errors
      * state the cause only; the caller adds file, line and layer. */
     sa_status (*setup)(sa_layer *layer, sa_blob *blobs);
+    /* Of a type that joins its bottoms, where bottom i lies in top 0; of one that cuts its bottom, where top i lies in it. In a
+     * view of the larger value as `whole`; the smaller one has the view part->size. */
+    void (*part)(const sa_layer *layer, const sa_blob *blobs, int i, sa_part *part, int32_t whole[4]);
     /* Tells a layer that folds statistics to use the stored ones, or those of the batch; and what it uses. */
     void (*choose_statistics)(void *config, bool stored);
     bool (*stored_statistics)(const void *config);

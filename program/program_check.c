@@ -1,26 +1,15 @@
 /* The program check: runs through the ops and follows, buffer by buffer, which value is in it. Knows nothing of strategies. */
-#include "core/growing_array.h"
+#include "program/contents.h"
 #include "program/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a piece of a buffer holds. Pieces of a buffer do not overlap; bytes in no piece were never written. */
-typedef struct piece {
-    size_t begin, end;
-    int32_t value; /* 0: something without a number */
-} piece;
-
-typedef struct content {
-    int count;
-    piece *piece;
-} content;
-
 typedef struct check_walk {
     const sa_program *program;
     const sa_op *op;
-    int64_t step;     /* the op's number */
-    content *content; /* (buffer_count) */
+    int64_t step;         /* the op's number */
+    sa_contents *content; /* (buffer_count) */
     bool writing;
     sa_status status;
 } check_walk;
@@ -31,71 +20,99 @@ static void value_text(const sa_program *program, int32_t value, char *text, siz
     else snprintf(text, size, "%s of '%s'", value % 2 ? "data" : "gradient", program->net->blob[(value - 1) / 2].name);
 }
 
-static sa_status add_piece(content *c, size_t begin, size_t end, int32_t value)
+/* ---- which values may stand for another ---- */
+
+typedef struct wanted {
+    const sa_net *net;
+    int32_t value; /* 0: any */
+} wanted;
+
+static int32_t data_of(int blob)
 {
-    if (begin >= end) return SA_OK;
-    piece *grown = sa_array_room(c->piece, (size_t)c->count, sizeof *grown);
-    if (!grown) SA_FAIL(SA_NOMEM, "no memory to check a program");
-    c->piece = grown;
-    c->piece[c->count++] = (piece){begin, end, value};
-    return SA_OK;
+    return 2 * blob + 1;
 }
 
-static sa_status write_piece(content *c, size_t begin, size_t end, int32_t value)
+static int32_t grad_of(int blob)
 {
-    int count = c->count;
-    for (int i = 0; i < count; i++) { /* what sticks out of the new piece on either side stays */
-        piece old = c->piece[i];
-        if (old.end <= begin || old.begin >= end) continue;
-        c->piece[i].end = old.begin < begin ? begin : old.begin;
-        SA_TRY(add_piece(c, end, old.end, old.value));
-    }
-    int kept = 0;
-    for (int i = 0; i < c->count; i++)
-        if (c->piece[i].begin < c->piece[i].end) c->piece[kept++] = c->piece[i];
-    c->count = kept;
-    return add_piece(c, begin, end, value);
+    return 2 * blob + 2;
 }
 
-/* Bytes of [begin, end) that hold value (0: any); *wrong is the value of some that do not. */
-static size_t held_bytes(const content *c, size_t begin, size_t end, int32_t value, const piece **wrong)
+static bool stands_for(const sa_net *net, int32_t found, int32_t value);
+
+/* The data of a layer's top is that of its bottom where they are shared, and of its bottoms in its parts where they are joined; the
+ * data of what a layer cuts is where its tops' is. */
+static bool data_stands_for(const sa_net *net, int32_t found, int blob)
 {
-    size_t held = 0;
-    for (int i = 0; i < c->count; i++) {
-        const piece *p = &c->piece[i];
-        size_t from = p->begin > begin ? p->begin : begin, to = p->end < end ? p->end : end;
-        if (from >= to) continue;
-        if (value == 0 || p->value == value) held += to - from;
-        else *wrong = p;
+    const sa_layer *maker = &net->layer[net->blob[blob].producer];
+    if (maker->type->shares_bottom || maker->type->cuts_bottom) return stands_for(net, found, data_of(maker->bottom[0]));
+    for (int i = 0; maker->type->joins_bottoms && i < maker->bottom_count; i++)
+        if (stands_for(net, found, data_of(maker->bottom[i]))) return true;
+    return false;
+}
+
+/* The same of gradients, the other way round. */
+static bool grad_stands_for(const sa_net *net, int32_t found, int blob)
+{
+    const sa_blob *b = &net->blob[blob];
+    if (b->consumer < 0) return false;
+    const sa_layer *reader = &net->layer[b->consumer];
+    bool same = reader->type->shares_bottom && reader->top_count == 1;
+    if (same || reader->type->joins_bottoms) return stands_for(net, found, grad_of(reader->top[0]));
+    for (int i = 0; reader->type->cuts_bottom && i < reader->top_count; i++)
+        if (stands_for(net, found, grad_of(reader->top[i]))) return true;
+    return false;
+}
+
+static bool stands_for(const sa_net *net, int32_t found, int32_t value)
+{
+    if (found == value) return true;
+    return value % 2 ? data_stands_for(net, found, (value - 1) / 2) : grad_stands_for(net, found, (value - 1) / 2);
+}
+
+static bool accept(const void *context, int32_t value)
+{
+    const wanted *w = context;
+    return w->value == 0 || (value > 0 && stands_for(w->net, value, w->value)) || value == w->value;
+}
+
+/* ---- one reference ---- */
+
+static void check_piece(check_walk *walk, const sa_ref *ref, size_t begin, size_t end)
+{
+    const sa_buffer *buffer = &walk->program->buffer[ref->buffer];
+    sa_contents *c = &walk->content[ref->buffer];
+    if (walk->writing) {
+        walk->status = sa_contents_write(c, begin, end, ref->value);
+        return;
     }
-    return held;
+    const wanted w = {walk->program->net, ref->value};
+    const sa_contents_piece *wrong = NULL;
+    if (sa_contents_hold(c, begin, end, accept, &w, &wrong)) return;
+    char wanted_text[128], found[128] = "nothing yet";
+    value_text(walk->program, ref->value, wanted_text, sizeof wanted_text);
+    if (wrong) value_text(walk->program, wrong->value, found, sizeof found);
+    walk->status = sa_error_set(SA_INVALID, "program: '%s' reads %s from buffer '%s', which holds %s", walk->op->name, wanted_text,
+                                buffer->name, found);
 }
 
 static void visit(void *context, sa_ref *ref, sa_access_mode mode)
 {
     check_walk *walk = context;
     if (walk->status != SA_OK) return;
-    content *c = &walk->content[ref->buffer];
     const sa_buffer *buffer = &walk->program->buffer[ref->buffer];
-    size_t begin = ref->offset_bytes, end = ref->size_bytes ? begin + ref->size_bytes : buffer->size_bytes;
-    if (walk->step < buffer->begin || walk->step >= buffer->end || end > buffer->size_bytes) {
+    const size_t pieces = ref->repeat > 1 ? (size_t)ref->repeat : 1;
+    size_t begin = ref->offset_bytes, size = ref->size_bytes ? ref->size_bytes : buffer->size_bytes - begin;
+    size_t end = begin + (pieces - 1) * ref->pitch_bytes + size;
+    if (walk->step < buffer->begin || walk->step >= buffer->end || begin > buffer->size_bytes || end > buffer->size_bytes) {
         walk->status = sa_error_set(
             SA_INVALID, "program: '%s' at step %lld uses bytes [%zu, %zu) of buffer '%s', which has %zu in steps [%lld, %lld)",
             walk->op->name, (long long)walk->step, begin, end, buffer->name, buffer->size_bytes, (long long)buffer->begin,
             (long long)buffer->end);
         return;
     }
-    if (walk->writing) {
-        if (mode & SA_ACCESS_WRITE) walk->status = write_piece(c, begin, end, ref->value);
-        return;
-    }
-    const piece *wrong = NULL;
-    if (!(mode & SA_ACCESS_READ) || held_bytes(c, begin, end, ref->value, &wrong) == end - begin) return;
-    char wanted[128], found[128] = "nothing yet";
-    value_text(walk->program, ref->value, wanted, sizeof wanted);
-    if (wrong) value_text(walk->program, wrong->value, found, sizeof found);
-    walk->status = sa_error_set(SA_INVALID, "program: '%s' reads %s from buffer '%s', which holds %s", walk->op->name, wanted,
-                                buffer->name, found);
+    if (!(mode & (walk->writing ? SA_ACCESS_WRITE : SA_ACCESS_READ))) return;
+    for (size_t i = 0; i < pieces && walk->status == SA_OK; i++, begin += ref->pitch_bytes)
+        check_piece(walk, ref, begin, begin + size);
 }
 
 static bool is_filled_before(const sa_program *program, size_t buffer)
@@ -108,11 +125,11 @@ static bool is_filled_before(const sa_program *program, size_t buffer)
 static sa_status check_ops(const sa_program *program, check_walk *walk)
 {
     for (size_t i = 0; i < program->buffer_count; i++)
-        if (is_filled_before(program, i)) SA_TRY(write_piece(&walk->content[i], 0, program->buffer[i].size_bytes, 0));
+        if (is_filled_before(program, i)) SA_TRY(sa_contents_write(&walk->content[i], 0, program->buffer[i].size_bytes, 0));
     for (int b = 0; b < program->net->blob_count; b++) {
         const int input = program->input_buffer[b], seed = program->seed_buffer[b];
-        if (input >= 0) SA_TRY(write_piece(&walk->content[input], 0, program->buffer[input].size_bytes, 2 * b + 1));
-        if (seed >= 0) SA_TRY(write_piece(&walk->content[seed], 0, program->buffer[seed].size_bytes, 2 * b + 2));
+        if (input >= 0) SA_TRY(sa_contents_write(&walk->content[input], 0, program->buffer[input].size_bytes, 2 * b + 1));
+        if (seed >= 0) SA_TRY(sa_contents_write(&walk->content[seed], 0, program->buffer[seed].size_bytes, 2 * b + 2));
     }
     for (size_t i = 0; i < program->op_count; i++) {
         sa_op_args args =

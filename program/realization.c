@@ -16,11 +16,21 @@ static bool is_a_gate(const sa_net *net, int blob)
 
 /* What the layer's own gradient or that of the layer below reads must not be overwritten. (Caffe overwrites it and computes a wrong
  * gradient.) */
-static bool needs_own_input(const sa_net *net, const sa_layer *layer)
+bool sa_realizations_may_overwrite(const sa_net *net, const sa_layer *layer)
 {
-    if (!layer->needs_backward) return false;
-    if (!layer->type->keeps_gate && is_a_gate(net, layer->bottom[0])) return true;
-    return layer->type->keeps_bottom && layer->type->keeps_bottom(layer);
+    if (!layer->needs_backward) return true;
+    if (!layer->type->keeps_gate && is_a_gate(net, layer->bottom[0])) return false;
+    return !layer->type->keeps_bottom || !layer->type->keeps_bottom(layer);
+}
+
+int sa_realizations_base(const sa_net *net, const sa_realizations *r, int blob)
+{
+    for (;;) {
+        const sa_layer *maker = &net->layer[net->blob[blob].producer];
+        if (!(maker->type->shares_bottom && r->blob[blob].data == SA_DATA_VIRTUAL) && r->blob[blob].data != SA_DATA_ALIASED)
+            return blob;
+        blob = maker->bottom[0];
+    }
 }
 
 static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
@@ -28,9 +38,10 @@ static void caffe_blob(const sa_net *net, int blob, sa_blob_choice *choice)
     const sa_blob *b = &net->blob[blob];
     const sa_layer *maker = &net->layer[b->producer];
     if (maker->type->shares_bottom) choice->data = SA_DATA_VIRTUAL; /* its tops share the bottom's data */
-    else if (b->previous >= 0 && !needs_own_input(net, maker)) choice->data = SA_DATA_ALIASED;
+    else if (b->previous >= 0 && sa_realizations_may_overwrite(net, maker)) choice->data = SA_DATA_ALIASED;
     if (b->consumer < 0) return;
     const sa_layer *reader = &net->layer[b->consumer];
+    if (reader->type->caffe_shares_diff) choice->grad = SA_GRAD_VIRTUAL;
     bool in_place = reader->top_count > 0 && net->blob[reader->top[0]].previous == blob;
     if (in_place) choice->grad = SA_GRAD_IN_TOP;
 }
@@ -68,7 +79,7 @@ static void store_outputs(const sa_net *net, sa_realizations *r)
     for (int b = 0; b < net->blob_count; b++) {
         int stored = sa_blob_behind_splits(net->layer, net->blob, b);
         if (net->blob[b].consumer >= 0) continue;
-        if (stored != b && r->blob[stored].data == SA_DATA_VIRTUAL) sa_realizations_store_data(r, stored);
+        if (stored != b && r->blob[stored].data == SA_DATA_VIRTUAL) sa_realizations_store_data(net, r, stored);
     }
 }
 
@@ -88,9 +99,11 @@ sa_status sa_realizations_settle(const sa_net *net, sa_realizations *r)
     return SA_OK;
 }
 
-void sa_realizations_store_data(sa_realizations *r, int blob)
+void sa_realizations_store_data(const sa_net *net, sa_realizations *r, int blob)
 {
+    int base = sa_realizations_base(net, r, blob);
     r->blob[blob].data = SA_DATA_STORED;
+    if (r->blob[base].data == SA_DATA_PLACED) r->blob[base].data = SA_DATA_STORED; /* was to be overwritten by what is joined */
 }
 
 void sa_realizations_store_grad(const sa_net *net, sa_realizations *r, int blob)

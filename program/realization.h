@@ -13,6 +13,7 @@ typedef enum sa_data_realization {
     SA_DATA_STORED,
     SA_DATA_ALIASED, /* in the buffer of its layer's bottom 0, which it overwrites */
     SA_DATA_VIRTUAL, /* its layer's top_source */
+    SA_DATA_PLACED,  /* in its part of the top of a layer that joins it with others */
 } sa_data_realization;
 
 typedef enum sa_grad_realization {
@@ -22,6 +23,7 @@ typedef enum sa_grad_realization {
     SA_GRAD_VIRTUAL,  /* the reader's bottom_grad_source */
     SA_GRAD_IN_TAIL,  /* of an Upsample's bottom: written image by image into the room that the images of the convolution's dy leave
                          behind */
+    SA_GRAD_PLACED,   /* of a top of a layer that cuts its bottom: in its part of the bottom's gradient */
     SA_GRAD_GATHERED, /* of an Upsample's top: the convolution above writes the gradient of the Upsample's bottom straight away */
 } sa_grad_realization;
 
@@ -30,7 +32,8 @@ typedef struct sa_blob_choice {
     sa_encoding encoding; /* of stored data; SA_BF16: its layer writes float32 into a buffer that is narrowed and then gone */
     bool again;           /* dropped after the forward pass and computed again in the backward pass */
     sa_grad_realization grad;
-    size_t head_bytes; /* room in front of the stored data, for SA_GRAD_IN_TAIL */
+    size_t head_bytes;       /* room in front of the stored data, for SA_GRAD_IN_TAIL */
+    int joint, joint_bottom; /* SA_DATA_PLACED: the layer, and as which bottom */
 } sa_blob_choice;
 
 typedef struct sa_layer_choice {
@@ -63,7 +66,12 @@ SA_CHECKED sa_status sa_realizations_settle(const sa_net *net, sa_realizations *
 SA_CHECKED sa_status sa_realizations_limit_nodes(const sa_net *net, sa_realizations *realizations);
 /* Gives a gradient, or a blob's data, a buffer of its own, and takes back what was built on its sharing another's. */
 void sa_realizations_store_grad(const sa_net *net, sa_realizations *realizations, int blob);
-void sa_realizations_store_data(sa_realizations *realizations, int blob);
+void sa_realizations_store_data(const sa_net *net, sa_realizations *realizations, int blob);
+/* The blob whose place holds a blob's data: back through layers that share their bottom and through values that overwrite theirs.
+ */
+int sa_realizations_base(const sa_net *net, const sa_realizations *realizations, int blob);
+/* May the layer write its top over its bottom 0, as far as gradients are concerned? */
+bool sa_realizations_may_overwrite(const sa_net *net, const sa_layer *layer);
 void sa_realizations_free(sa_realizations *realizations);
 
 #endif

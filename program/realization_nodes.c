@@ -20,7 +20,7 @@ static void count_data(node_counts *c, const sa_layer *layer)
         if (choice->data != SA_DATA_VIRTUAL) continue;
         *count = c->data[layer->bottom[0]] + layer->type->source_nodes;
         if (*count <= SA_SOURCE_NODES_MAX) continue;
-        sa_realizations_store_data(c->realizations, layer->top[i]);
+        sa_realizations_store_data(c->net, c->realizations, layer->top[i]);
         *count = 1;
     }
 }

@@ -41,5 +41,8 @@ void sa_shape_nchw(const sa_shape *shape, int32_t nchw[4])
         nchw[1] = shape->dim[0];
         return;
     }
-    for (int i = 0; i < shape->axes; i++) nchw[i] = shape->dim[i];
+    for (int i = 0; i < shape->axes; i++) {
+        const int slot = i < 2 ? i : i == shape->axes - 1 ? 3 : 2;
+        nchw[slot] *= shape->dim[i];
+    }
 }

@@ -51,7 +51,7 @@ sa_status sa_conv_image(sa_cuda_device *device, const sa_source *source, int n, 
                         const float **image)
 {
     const sa_node *root = sa_source_root(source);
-    if (sa_source_is_dense_f32(source)) {
+    if (sa_source_has_dense_images(source)) {
         *image = (const float *)sa_slab_row(&root->slab, n, channel_begin, 0);
         return SA_OK;
     }

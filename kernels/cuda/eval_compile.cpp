@@ -76,8 +76,9 @@ sa_status add_step(compiler *c, int group, const sa_node *node, int kind, const 
     s->places = inside >= 0 ? places_of(node) : 0;
     s->encoding = (int8_t)node->slab.encoding;
     s->channels = node->channels, s->height = node->height, s->width = node->width;
-    s->data = node->slab.at.ptr;
-    s->data_images = node->slab.images, s->data_channels = node->slab.channels;
+    s->data = (const char *)node->slab.at.ptr + (node->slab.at.ptr ? node->slab.first_bytes : 0);
+    s->row_pitch = sa_slab_row_pitch(&node->slab), s->plane_pitch = sa_slab_plane_pitch(&node->slab);
+    s->image_pitch = sa_slab_image_pitch(&node->slab);
     s->data_height = node->slab.height, s->data_width = node->slab.width;
     s->data_image = node->slab.image_begin, s->data_channel = node->slab.channel_begin;
     s->window = node->window;

@@ -32,11 +32,11 @@ struct sa_eval_step {
     int8_t group;  /* this step's own */
     int8_t inside; /* the group evaluated for each place, or -1 */
     int8_t encoding;
-    int32_t places;                                              /* how many places the inside group is evaluated at */
-    int32_t channels, height, width;                             /* of this node's value */
-    const void *data;                                            /* DENSE, UNPOOL, POOL_GRAD: the slab */
-    int32_t data_images, data_channels, data_height, data_width; /* its first image and channel are data_image, data_channel */
-    int32_t data_image, data_channel;
+    int32_t places;                                            /* how many places the inside group is evaluated at */
+    int32_t channels, height, width;                           /* of this node's value */
+    const void *data;                                          /* DENSE, UNPOOL, POOL_GRAD: the slab */
+    int32_t data_height, data_width, data_image, data_channel; /* its plane, its first image and channel */
+    uint64_t row_pitch, plane_pitch, image_pitch;              /* bytes */
     sa_window window;
     const float *vector[SA_NODE_VECTORS]; /* (C) each */
     int32_t channels_read;

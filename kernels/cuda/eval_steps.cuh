@@ -33,10 +33,11 @@ __device__ __forceinline__ sa_lanes sa_row_lanes(int n, int c, int y, int x, int
     return at;
 }
 
-__device__ __forceinline__ size_t sa_data_row(const sa_eval_step &s, int n, int c, int y)
+/* Row y of channel c of image n of the step's slab. */
+__device__ __forceinline__ const void *sa_data_row(const sa_eval_step &s, int n, int c, int y)
 {
-    size_t plane = (size_t)(n - s.data_image) * (size_t)s.data_channels + (size_t)(c - s.data_channel);
-    return plane * (size_t)s.data_height + (size_t)y;
+    return (const char *)s.data + (size_t)(n - s.data_image) * s.image_pitch + (size_t)(c - s.data_channel) * s.plane_pitch +
+           (size_t)y * s.row_pitch;
 }
 
 /* value: 0 before, and after for lanes that are not valid. */
@@ -44,8 +45,7 @@ __device__ __forceinline__ void sa_step_dense(int encoding, const sa_eval_step &
                                               float (&value)[SA_EVAL_LANES])
 {
     if (encoding == SA_F32) {
-        const float *data = (const float *)s.data;
-        const float *first = data + sa_data_row(s, at.n, at.c, at.y[0]) * (size_t)s.data_width + at.x[0];
+        const float *first = (const float *)sa_data_row(s, at.n, at.c, at.y[0]) + at.x[0];
         bool quad = at.valid == SA_ALL_LANES && ((size_t)first & 15) == 0;
 #pragma unroll
         for (int e = 1; e < SA_EVAL_LANES; e++) quad = quad && at.y[e] == at.y[0] && at.x[e] == at.x[0] + e;
@@ -56,15 +56,15 @@ __device__ __forceinline__ void sa_step_dense(int encoding, const sa_eval_step &
         }
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++)
-            if (at.valid >> e & 1) value[e] = data[sa_data_row(s, at.n, at.c, at.y[e]) * (size_t)s.data_width + at.x[e]];
+            if (at.valid >> e & 1) value[e] = ((const float *)sa_data_row(s, at.n, at.c, at.y[e]))[at.x[e]];
         return;
     }
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         if (!(at.valid >> e & 1)) continue;
-        size_t i = sa_data_row(s, at.n, at.c, at.y[e]) * (size_t)s.data_width + at.x[e];
-        if (encoding == SA_BF16) value[e] = sa_float_from_bits((uint32_t)((const uint16_t *)s.data)[i] << 16);
-        else value[e] = (float)((const uint8_t *)s.data)[i];
+        const void *row = sa_data_row(s, at.n, at.c, at.y[e]);
+        if (encoding == SA_BF16) value[e] = sa_float_from_bits((uint32_t)((const uint16_t *)row)[at.x[e]] << 16);
+        else value[e] = (float)((const uint8_t *)row)[at.x[e]];
     }
 }
 
@@ -82,11 +82,10 @@ __device__ __forceinline__ float sa_negative_power(float b, float beta)
 __device__ __forceinline__ bool sa_mask_points_at(int encoding, const sa_window &w, const sa_eval_step &s, int n, int c, int py,
                                                   int px, int y, int x)
 {
-    size_t row = sa_data_row(s, n, c, py);
-    if (encoding == SA_F32) return ((const float *)s.data)[row * (size_t)s.data_width + px] == (float)(y * s.width + x);
+    const void *row = sa_data_row(s, n, c, py);
+    if (encoding == SA_F32) return ((const float *)row)[px] == (float)(y * s.width + x);
     int bits = encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits;
-    size_t words = (size_t)((s.data_width + per_word - 1) / per_word);
-    unsigned word = ((const unsigned *)s.data)[row * words + (size_t)(px / per_word)];
+    unsigned word = ((const unsigned *)row)[px / per_word];
     int code = (int)(word >> (bits * (px % per_word)) & ((1u << bits) - 1));
     int dy = y - (py * w.stride_h - w.pad_h), dx = x - (px * w.stride_w - w.pad_w);
     return code == dy * w.kernel_w + dx && dx >= 0 && dx < w.kernel_w;

@@ -86,7 +86,7 @@ static void forward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t see
     a->weight = sa_parity_vector(p, s.out_channels * s.in_channels * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
     a->bias = sa_parity_chance(p, 70) ? sa_parity_vector(p, s.out_channels, -1.0f, 1.0f) : SA_REF_NONE;
     a->workspace = sa_parity_workspace();
-    sa_conv_request request = {.shape = s, .pass = SA_CONV_PASS_FORWARD, .virtual_x = !sa_source_is_dense_f32(&a->x)};
+    sa_conv_request request = {.shape = s, .pass = SA_CONV_PASS_FORWARD, .virtual_x = !sa_source_has_dense_images(&a->x)};
     request.out_channels_at_once = a->range.channel_end - a->range.channel_begin;
     request.algorithm = algorithm;
     if (!has_algorithm(sa_parity_cuda(p), &request)) return;
@@ -103,7 +103,7 @@ static void add_data_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
 {
     const sa_conv_shape *s = &a->shape;
     a->gather = sa_parity_chance(p, 40);
-    if (!a->gather && sa_source_is_dense_f32(&a->x) && sa_parity_chance(p, 50)) {
+    if (!a->gather && sa_source_has_dense_images(&a->x) && sa_parity_chance(p, 50)) {
         a->dx = a->x.node[0].slab;
     } else if (!a->gather) {
         a->dx = sa_parity_slab(p, SA_F32, n, s->in_channels, s->in_height, s->in_width, false);
@@ -144,8 +144,8 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     if (weight) add_weight_gradient(p, a, n);
     if (data) add_data_gradient(p, a, n);
     a->workspace = sa_parity_workspace();
-    sa_conv_request request = {.shape = s, .virtual_x = weight && !sa_source_is_dense_f32(&a->x), .gather_dx = a->gather};
-    request.virtual_dy = !sa_source_is_dense_f32(&a->dy);
+    sa_conv_request request = {.shape = s, .virtual_x = weight && !sa_source_has_dense_images(&a->x), .gather_dx = a->gather};
+    request.virtual_dy = !sa_source_has_dense_images(&a->dy);
     request.bias_gradient = weight && sa_parity_chance(p, 70); /* with and without room for its sums: the same bits */
     request.pass = data && weight ? SA_CONV_PASS_BACKWARD_BOTH : data ? SA_CONV_PASS_BACKWARD_DATA : SA_CONV_PASS_BACKWARD_WEIGHT;
     request.out_channels_at_once = a->range.channel_end - a->range.channel_begin;

@@ -10,7 +10,7 @@ void sa_conv_load_row(const sa_source *source, int n, int c, int y, int x, int c
     if (y < 0 || y >= root->height) end = begin;
     memset(target, 0, (size_t)(begin - x) * sizeof *target);
     memset(target + (end - x), 0, (size_t)(x + count - end) * sizeof *target);
-    if (sa_source_is_dense_f32(source)) {
+    if (sa_source_has_dense_images(source)) {
         if (end > begin) {
             const float *row = sa_slab_row(&root->slab, n, c, y);
             memcpy(target + (begin - x), row + begin, (size_t)(end - begin) * sizeof *target);

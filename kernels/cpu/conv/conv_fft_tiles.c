@@ -38,7 +38,7 @@ static void stage_pixels(const sa_fft_job *j, const sa_fft_cut *c, int n, int ch
 static bool is_direct(const sa_fft_job *j, const sa_fft_cut *c, int y, int x)
 {
     const sa_node *root = sa_source_root(c->source);
-    return sa_source_is_dense_f32(c->source) && y >= 0 && x >= 0 && y + c->extent <= root->height &&
+    return sa_source_has_dense_images(c->source) && y >= 0 && x >= 0 && y + c->extent <= root->height &&
            x + j->plan.size <= root->width;
 }
 

@@ -125,7 +125,7 @@ static void fill_column(const sa_device *device, const sa_conv_shape *s, const s
 /* The column matrix of image n: the image itself if the kernel is 1x1 and the source dense. */
 static const float *column_of(const sa_device *device, const sa_conv_shape *s, const sa_source *x, int n, float *workspace)
 {
-    if (is_plain_1x1(s) && sa_source_is_dense_f32(x)) return sa_slab_row(&x->node[0].slab, n, 0, 0);
+    if (is_plain_1x1(s) && sa_source_has_dense_images(x)) return sa_slab_row(&x->node[0].slab, n, 0, 0);
     fill_column(device, s, x, n, workspace);
     return workspace;
 }
@@ -245,7 +245,7 @@ static void data_gradient(const sa_device *device, const sa_conv_backward_args *
 static const float *dy_of(const sa_device *device, const sa_conv_backward_args *args, int n, float *staging)
 {
     int o0 = args->range.channel_begin, width = args->shape.out_width, height = args->shape.out_height;
-    if (sa_source_is_dense_f32(&args->dy)) return sa_slab_row(&args->dy.node[0].slab, n, o0, 0);
+    if (sa_source_has_dense_images(&args->dy)) return sa_slab_row(&args->dy.node[0].slab, n, o0, 0);
     const double elements = (double)sa_range_channels(&args->range) * height * width;
 #pragma omp parallel num_threads(sa_cpu_crew(device, sa_cpu_source_ns(&args->dy, elements)))
     {

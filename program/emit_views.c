@@ -1,0 +1,110 @@
+/* Values read in another shape, or in part. A stored value is the same slab with other sizes and pitches. A formula that is the
+ * same at every place is that formula of its operands seen so; what cannot be seen so is stored first. */
+#include "program/emitter.h"
+
+static void set_plane(sa_node *node, const int32_t nchw[4])
+{
+    node->channels = nchw[1];
+    node->height = nchw[2];
+    node->width = nchw[3];
+}
+
+/* Do the node's vectors, one element per channel, keep their meaning? */
+static bool keeps_channels(const sa_node *node, const int32_t nchw[4], int32_t images)
+{
+    return sa_node_traits_of(node->kind)->vectors == 0 || (node->channels == nchw[1] && images == nchw[0]);
+}
+
+static bool reshape_node(sa_node *node, const int32_t nchw[4], int32_t images)
+{
+    if (node->kind == SA_NODE_DENSE && !sa_slab_reshape(&node->slab, nchw)) return false;
+    /* DROPOUT numbers the elements of the whole value */
+    if (node->kind != SA_NODE_DENSE && node->kind != SA_NODE_DROPOUT &&
+        !(sa_node_is_local(node) && keeps_channels(node, nchw, images)))
+        return false;
+    set_plane(node, nchw);
+    return true;
+}
+
+static bool reshape_all(sa_source *source, const int32_t nchw[4])
+{
+    sa_source made = *source;
+    int32_t begin, images = sa_source_images(source, &begin);
+    for (int i = 0; i < made.count; i++)
+        if (!reshape_node(&made.node[i], nchw, images)) return false;
+    *source = made;
+    return true;
+}
+
+static bool has_shape(const sa_source *source, const int32_t nchw[4])
+{
+    const sa_node *root = sa_source_root(source);
+    int32_t begin;
+    return sa_source_images(source, &begin) == nchw[0] && root->channels == nchw[1] && root->height == nchw[2] &&
+           root->width == nchw[3];
+}
+
+sa_status sa_emit_reshape(sa_emitter *e, const sa_layer *layer, sa_source *source, const int32_t nchw[4])
+{
+    sa_source stored;
+    if (has_shape(source, nchw) || reshape_all(source, nchw)) return SA_OK;
+    SA_TRY(sa_emitter_store_part(e, layer, source, &stored));
+    *source = stored;
+    if (!reshape_all(source, nchw))
+        SA_FAIL(SA_INVALID, "layer '%s': a value cannot be seen as %dx%dx%dx%d", layer->name, nchw[0], nchw[1], nchw[2], nchw[3]);
+    return SA_OK;
+}
+
+/* The part of the node's vectors that belongs to channels from `channel` on. */
+static void skip_channels(sa_node *node, int32_t channel)
+{
+    for (int k = 0; k < sa_node_traits_of(node->kind)->vectors; k++)
+        node->vector[k].offset_bytes += (size_t)channel * sizeof(float);
+}
+
+/* plane: the part takes whole planes, so that nodes that read neighbours in their plane are as good as local. */
+static bool cut_node(sa_node *node, const sa_part *part, bool plane)
+{
+    const sa_node_traits *traits = sa_node_traits_of(node->kind);
+    sa_part own = *part;
+    if (plane) {
+        own.begin[2] = own.begin[3] = 0;
+        own.size[2] = node->height;
+        own.size[3] = node->width;
+    }
+    if (node->kind != SA_NODE_DENSE && !sa_node_is_local(node) && !(plane && traits->reach == SA_REACH_WINDOWS)) return false;
+    if (traits->slab) {
+        if (plane) { /* of a pooling's mask: its own plane */
+            own.size[2] = node->slab.height;
+            own.size[3] = node->slab.width;
+        }
+        if (node->slab.image_begin || node->slab.channel_begin) return false; /* not there as a whole */
+        node->slab = sa_slab_part(&node->slab, &own);
+        own.size[2] = plane ? node->height : own.size[2];
+        own.size[3] = plane ? node->width : own.size[3];
+    }
+    skip_channels(node, own.begin[1]);
+    set_plane(node, own.size);
+    return true;
+}
+
+static bool cut_all(sa_source *source, const sa_part *part)
+{
+    sa_source made = *source;
+    const sa_node *root = sa_source_root(source);
+    const bool plane = part->size[2] == root->height && part->size[3] == root->width;
+    for (int i = 0; i < made.count; i++)
+        if (!cut_node(&made.node[i], part, plane)) return false;
+    *source = made;
+    return true;
+}
+
+sa_status sa_emit_part(sa_emitter *e, const sa_layer *layer, sa_source *source, const sa_part *part)
+{
+    sa_source stored;
+    if (has_shape(source, part->size) || cut_all(source, part)) return SA_OK;
+    SA_TRY(sa_emitter_store_part(e, layer, source, &stored));
+    *source = stored;
+    if (!cut_all(source, part)) SA_FAIL(SA_INVALID, "layer '%s': a value cannot be read in part", layer->name);
+    return SA_OK;
+}
