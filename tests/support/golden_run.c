@@ -166,9 +166,14 @@ static sa_status feed_blob(run *r, const char *folder, int blob, bool grad)
 static sa_status feed(run *r, const char *folder)
 {
     const sa_net *net = sa_session_net(r->session);
+    const sa_program *p = sa_session_layout(r->session)->program;
     for (int b = 0; b < net->blob_count; b++) {
         if (net->layer[net->blob[b].producer].type->is_input) SA_TRY(feed_blob(r, folder, b, false));
         if (net->blob[b].grad_given) SA_TRY(feed_blob(r, "topdiff", b, true));
+    }
+    for (int b = 0; b < net->blob_count; b++) { /* a net of shared values alone has no op */
+        if (p->input_buffer[b] >= 0 && p->input_encoding[b] == SA_F32) SA_TRY(fetch_value(r, b, false, p->input_buffer[b]));
+        if (p->seed_buffer[b] >= 0) SA_TRY(fetch_value(r, b, true, p->seed_buffer[b]));
     }
     return SA_OK;
 }
