@@ -10,7 +10,7 @@ struct sa_cuda_conv_method {
     sa_status (*forward)(sa_cuda_device *device, const sa_conv_forward_args *args, const sa_conv_request *request);
     sa_status (*backward)(sa_cuda_device *device, const sa_conv_backward_args *args, const sa_conv_request *request);
 };
-extern const sa_cuda_conv_method sa_cuda_conv_gemm, sa_cuda_conv_direct, sa_cuda_conv_dnn;
+extern const sa_cuda_conv_method sa_cuda_conv_gemm, sa_cuda_conv_direct, sa_cuda_conv_fft, sa_cuda_conv_dnn;
 /* Of SA_CONV_CUDNN, which cuDNN is asked for. */
 sa_status sa_cuda_conv_dnn_bytes(const sa_cuda_device *device, const sa_conv_request *request, size_t *bytes);
 

@@ -1,5 +1,5 @@
 /* Convolution on CUDA: the entry points, checks, and what the methods share. The methods are in conv_gemm_cuda.cu (SA_CONV_IM2COL),
- * conv_direct_cuda.cu (SA_CONV_DIRECT) and conv_dnn_cuda.cpp (SA_CONV_CUDNN). */
+ * conv_direct_cuda.cu (SA_CONV_DIRECT), conv_fft_cuda.cpp (SA_CONV_FFT) and conv_dnn_cuda.cpp (SA_CONV_CUDNN). */
 #include "kernels/cuda/conv.cuh"
 
 #include "kernels/conv_request.h"
@@ -9,7 +9,7 @@
 #include "kernels/cuda/unpool.cuh"
 
 /* In order of sa_conv_algorithm. */
-static const sa_cuda_conv_method *const methods[SA_CONV_ALGORITHMS] = {&sa_cuda_conv_gemm, &sa_cuda_conv_direct, nullptr,
+static const sa_cuda_conv_method *const methods[SA_CONV_ALGORITHMS] = {&sa_cuda_conv_gemm, &sa_cuda_conv_direct, &sa_cuda_conv_fft,
                                                                        &sa_cuda_conv_dnn};
 
 /* ------------------------------------------------------------------ workspaces -------------------------------------- */

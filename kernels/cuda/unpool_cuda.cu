@@ -61,26 +61,6 @@ SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_ev
     }
 }
 
-/* Where a window's mask points: false if nowhere inside the plane. */
-static __device__ __forceinline__ bool mask_target(const sa_slab &mask, const sa_window &w, int n, int c, int py, int px,
-                                                   int height, int width, int *y, int *x)
-{
-    const void *row = sa_slab_row(&mask, n, c, py);
-    if (mask.encoding == SA_F32) {
-        float index = ((const float *)row)[px];
-        if (!(index >= 0.0f && index < (float)height * (float)width)) return false; /* NaN too */
-        *y = (int)index / width;
-        *x = (int)index % width;
-        return *y < height;
-    }
-    int bits = mask.encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits;
-    int code = (int)(((const unsigned *)row)[px / per_word] >> (bits * (px % per_word)) & ((1u << bits) - 1));
-    if (mask.encoding == SA_MASK4 && code == 15) return false;
-    *y = py * w.stride_h - w.pad_h + code / w.kernel_w;
-    *x = px * w.stride_w - w.pad_w + code % w.kernel_w;
-    return *y >= 0 && *y < height && *x >= 0 && *x < width;
-}
-
 /* pieces: of dx's rows. */
 SA_KERNEL(sa_unpool_gather_kernel, sa_eval_block, const __grid_constant__ sa_pieces pieces, sa_window window,
           const __grid_constant__ sa_slab dy, const __grid_constant__ sa_slab mask, const __grid_constant__ sa_slab dx)
@@ -91,7 +71,7 @@ SA_KERNEL(sa_unpool_gather_kernel, sa_eval_block, const __grid_constant__ sa_pie
         float *row = (float *)sa_slab_row(&dx, piece.n, piece.c, piece.y);
         for (int px = piece.x; px < piece.x + SA_EVAL_LANES && px < pieces.width; px++) {
             int y, x;
-            bool inside = mask_target(mask, window, piece.n, piece.c, piece.y, px, dy.height, dy.width, &y, &x);
+            bool inside = sa_mask_target(mask, window, piece.n, piece.c, piece.y, px, dy.height, dy.width, &y, &x);
             row[px] = inside ? plane[(size_t)y * (size_t)dy.width + (size_t)x] : 0.0f;
         }
     }

@@ -2,6 +2,7 @@
 #include "core/checked.h"
 #include "kernels/conv_request.h"
 #include "kernels/cuda_plan/cuda_plan.h"
+#include "kernels/cuda_plan/fft_tiles.h"
 
 enum { CHUNKS = 16 /* runs of a weight gradient's tiles, at most */ };
 
@@ -113,8 +114,8 @@ static sa_status direct_bytes(const sa_conv_request *request, size_t *bytes)
 
 sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape)
 {
-    (void)device, (void)shape;
-    return SA_CONV_DIRECT;
+    (void)device;
+    return sa_cuda_fft_is_faster(shape) ? SA_CONV_FFT : SA_CONV_DIRECT;
 }
 
 /* Row sums are made one image at a time, before the method's own work. */
@@ -133,7 +134,7 @@ sa_status sa_cuda_plan_conv_bytes(const sa_conv_request *request, size_t *bytes)
     switch (request->algorithm) {
     case SA_CONV_IM2COL: SA_TRY(blas_bytes(request, &needed)); break;
     case SA_CONV_DIRECT: SA_TRY(direct_bytes(request, &needed)); break;
-    case SA_CONV_FFT: SA_FAIL(SA_UNSUPPORTED, "cuda: no FFT tiles for this convolution");
+    case SA_CONV_FFT: SA_TRY(sa_cuda_fft_bytes(request, &needed)); break;
     case SA_CONV_CUDNN:
     case SA_CONV_ALGORITHMS: SA_FAIL(SA_NO_DEVICE, "cuDNN's workspace is known only where there is a card");
     }
