@@ -21,8 +21,18 @@ struct sa_fft_low : sa_fft_block_shape<1, 2> { /* 16 x 32 */
 struct sa_fft_narrow : sa_fft_block_shape<4, 1> { /* 64 x 16 */
 };
 
+/* Two neighbours, in one access of 16 bytes. */
+static __device__ __forceinline__ float4 load_two(const float2 *from)
+{
+    return *(const float4 *)from;
+}
+static __device__ __forceinline__ void store_two(float2 *to, float4 value)
+{
+    *(float4 *)to = value;
+}
+
 template <class S> struct sa_fft_stage {
-    float2 a[2][SA_CUDA_FFT_DEPTH][S::row_pitch], b[2][SA_CUDA_FFT_DEPTH][S::columns];
+    __align__(16) float2 a[2][SA_CUDA_FFT_DEPTH][S::row_pitch], b[2][SA_CUDA_FFT_DEPTH][S::columns];
 };
 
 /* A thread's part of the next steps of a and b. */
@@ -52,9 +62,9 @@ template <class S, bool TRANSPOSE> struct sa_fft_fetcher {
     {
         constexpr int steps = S::threads < S::columns / 2 ? 1 : S::threads / (S::columns / 2); /* between loads of b */
         const float4 zero = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        ahead.a = a_left > 0 ? *(const float4 *)a : zero;
+        ahead.a = a_left > 0 ? load_two(a) : zero;
 #pragma unroll
-        for (int i = 0; i < S::b_loads; i++) ahead.b[i] = b_left > i * steps ? *(const float4 *)(b + i * steps * p.b_pitch) : zero;
+        for (int i = 0; i < S::b_loads; i++) ahead.b[i] = b_left > i * steps ? load_two(b + i * steps * p.b_pitch) : zero;
         a += TRANSPOSE ? SA_CUDA_FFT_DEPTH : SA_CUDA_FFT_DEPTH * p.a_pitch;
         b += SA_CUDA_FFT_DEPTH * p.b_pitch;
         a_left -= SA_CUDA_FFT_DEPTH, b_left -= SA_CUDA_FFT_DEPTH;
@@ -69,13 +79,13 @@ static __device__ __forceinline__ void put(const sa_fft_ahead<S> &ahead, sa_fft_
         stage.a[buffer][thread % 2 * 2][thread / 2] = make_float2(ahead.a.x, ahead.a.y);
         stage.a[buffer][thread % 2 * 2 + 1][thread / 2] = make_float2(ahead.a.z, ahead.a.w);
     } else {
-        *(float4 *)&stage.a[buffer][thread / (S::rows / 2)][thread % (S::rows / 2) * 2] = ahead.a;
+        store_two(&stage.a[buffer][thread / (S::rows / 2)][thread % (S::rows / 2) * 2], ahead.a);
     }
 #pragma unroll
     for (int i = 0; i < S::b_loads; i++) {
         const int place = thread + i * S::threads;
         if (place < SA_CUDA_FFT_DEPTH * S::columns / 2)
-            *(float4 *)&stage.b[buffer][place / (S::columns / 2)][place % (S::columns / 2) * 2] = ahead.b[i];
+            store_two(&stage.b[buffer][place / (S::columns / 2)][place % (S::columns / 2) * 2], ahead.b[i]);
     }
 }
 
@@ -95,11 +105,11 @@ static __device__ __forceinline__ void multiply_stage(const sa_fft_stage<S> &sta
 #pragma unroll 2 /* whole, it takes more registers than there are */
     for (int k = 0; k < SA_CUDA_FFT_DEPTH; k++) {
         float4 a[2];
-        a[0] = *(const float4 *)&stage.a[buffer][k][row];
-        a[1] = *(const float4 *)&stage.a[buffer][k][row + 2];
+        a[0] = load_two(&stage.a[buffer][k][row]);
+        a[1] = load_two(&stage.a[buffer][k][row + 2]);
 #pragma unroll
         for (int i = 0; i < S::pairs; i++) {
-            const float4 b = *(const float4 *)&stage.b[buffer][k][i * 16 + column];
+            const float4 b = load_two(&stage.b[buffer][k][i * 16 + column]);
 #pragma unroll
             for (int r = 0; r < 2; r++) {
                 multiply(a[r].x, a[r].y, b.x, b.y, sum[2 * r][i][0]);
@@ -126,7 +136,7 @@ template <class S, bool TRANSPOSE> static __device__ __forceinline__ void multip
             for (int i = 0; i < S::pairs; i++) {
                 const int x = column_begin + i * 16 + column, y = row_begin + row + r;
                 if (y >= p.rows || x >= p.columns) continue;
-                const float4 v = *(const float4 *)(c + (size_t)y * (size_t)p.c_pitch + x);
+                const float4 v = load_two(c + (size_t)y * (size_t)p.c_pitch + x);
                 sum[r][i][0] = make_float2(v.x, v.y), sum[r][i][1] = make_float2(v.z, v.w);
             }
     }
@@ -147,8 +157,8 @@ template <class S, bool TRANSPOSE> static __device__ __forceinline__ void multip
         for (int i = 0; i < S::pairs; i++) {
             const int x = column_begin + i * 16 + column, y = row_begin + row + r;
             if (y >= p.rows || x >= p.columns) continue;
-            *(float4 *)(c + (size_t)y * (size_t)p.c_pitch + x) =
-                make_float4(sum[r][i][0].x, sum[r][i][0].y, sum[r][i][1].x, sum[r][i][1].y);
+            store_two(c + (size_t)y * (size_t)p.c_pitch + x,
+                      make_float4(sum[r][i][0].x, sum[r][i][0].y, sum[r][i][1].x, sum[r][i][1].y));
         }
 }
 

@@ -201,7 +201,7 @@ template <int T> __device__ __forceinline__ void sa_fft_tiles_forward(float2 *ti
     typedef sa_fft_tile<T> shape;
     float2 *tile = tiles + shape::item() * shape::pitch;
     sa_fft_rows<T>(tile + shape::line() * shape::pair);
-    __syncwarp();
+    __syncwarp(0xffffffffu);
     sa_fft_column<T>(tile, shape::line());
     __syncthreads();
 }
@@ -293,7 +293,7 @@ template <int T> __device__ __forceinline__ void sa_fft_tiles_back(float2 *tiles
     typedef sa_fft_tile<T> shape;
     float2 *tile = tiles + shape::item() * shape::pitch;
     sa_fft_column_back<T>(tile, shape::line());
-    __syncwarp();
+    __syncwarp(0xffffffffu);
     if (2 * shape::line() < rows) sa_fft_rows_back<T>(tile + shape::line() * shape::pair);
     __syncthreads();
 }

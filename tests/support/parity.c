@@ -29,6 +29,7 @@ sa_parity *sa_parity_open(sa_device *cpu, sa_device *cuda)
     p->host = aligned_alloc(256, ARENA_BYTES);
     p->cpu_result = aligned_alloc(256, ARENA_BYTES);
     p->cuda_result = aligned_alloc(256, ARENA_BYTES);
+    p->cuda_first = aligned_alloc(256, ARENA_BYTES);
     require(cuda->functions->alloc(cuda, ARENA_BYTES, &p->device_arena));
     return p;
 }
@@ -38,7 +39,7 @@ void sa_parity_close(sa_parity *p)
     p->cuda->functions->free(p->cuda, p->device_arena);
     sa_device_close(p->cuda);
     sa_device_close(p->cpu);
-    free(p->host), free(p->cpu_result), free(p->cuda_result);
+    free(p->host), free(p->cpu_result), free(p->cuda_result), free(p->cuda_first);
     free(p);
 }
 
@@ -117,20 +118,27 @@ static void run_cpu(sa_parity *p, sa_op_kind kind, const sa_op_args *args, size_
     free(b.workspace);
 }
 
-/* false: a source that is too long for the device, which says so */
-static bool run_cuda(sa_parity *p, sa_op_kind kind, const sa_op_args *args, size_t workspace_bytes)
+/* One op on the device's arena as it is. false: a source that is too long for the device, which says so */
+static bool run_op(sa_parity *p, sa_op_kind kind, const sa_op_args *args, size_t workspace_bytes)
 {
     sa_device *cuda = p->cuda;
     sa_op_args bound = *args;
     binding b = {p, p->device_arena, NULL};
     if (workspace_bytes) require(cuda->functions->alloc(cuda, workspace_bytes, &b.workspace));
-    require(cuda->functions->upload(cuda, p->device_arena, p->host, p->used));
     sa_op_visit_refs(kind, &bound, bind, &b);
     sa_status status = sa_op_run(cuda, kind, &bound);
     bool supported = !(status == SA_UNSUPPORTED && strstr(sa_error_message(), "cuda: a source has more than"));
     if (supported) require(status);
-    require(cuda->functions->download(cuda, p->cuda_result, p->device_arena, p->used));
+    require(cuda->functions->sync(cuda));
     cuda->functions->free(cuda, b.workspace);
+    return supported;
+}
+
+static bool run_cuda(sa_parity *p, sa_op_kind kind, const sa_op_args *args, size_t workspace_bytes)
+{
+    require(p->cuda->functions->upload(p->cuda, p->device_arena, p->host, p->used));
+    bool supported = run_op(p, kind, args, workspace_bytes);
+    require(p->cuda->functions->download(p->cuda, p->cuda_result, p->device_arena, p->used));
     return supported;
 }
 
@@ -181,15 +189,29 @@ static void compare(sa_parity *p, double bound)
             fail_msg("%s, case %llu: byte %zu of the arena, not an output, was changed", row->name, (unsigned long long)p->seed, i);
 }
 
-void sa_parity_run(sa_parity *p, sa_op_kind kind, const sa_op_args *cpu_args, const sa_op_args *cuda_args,
+bool sa_parity_run(sa_parity *p, sa_op_kind kind, const sa_op_args *cpu_args, const sa_op_args *cuda_args,
                    const sa_parity_bounds *bounds)
 {
     run_cpu(p, kind, cpu_args, bounds->cpu_workspace_bytes);
     if (!run_cuda(p, kind, cuda_args, bounds->cuda_workspace_bytes)) {
         assert_true(++p->too_long <= 5); /* of hundreds of cases */
-        return;
+        return false;
     }
+    memcpy(p->cuda_first, p->cuda_result, p->used);
     compare(p, p->inexact && bounds->bound < inexact_bound ? inexact_bound : bounds->bound);
+    return true;
+}
+
+void sa_parity_same_bits(sa_parity *p, const char *what, sa_op_kind kind, const sa_op_args *args, const size_t *workspace_bytes,
+                         int count)
+{
+    require(p->cuda->functions->upload(p->cuda, p->device_arena, p->host, p->used));
+    for (int i = 0; i < count; i++) assert_true(run_op(p, kind, &args[i], workspace_bytes[i]));
+    require(p->cuda->functions->download(p->cuda, p->cuda_result, p->device_arena, p->used));
+    for (size_t i = 0; i < p->used; i++)
+        if (p->cuda_result[i] != p->cuda_first[i])
+            fail_msg("%s, case %llu: %s: byte %zu of the arena is another one", p->row[p->current].name,
+                     (unsigned long long)p->seed, what, i);
 }
 
 void sa_parity_print(const sa_parity *p)

@@ -50,13 +50,22 @@ typedef struct sa_parity_bounds {
     double bound; /* of the largest error over the output's root mean square; 0: the same bits */
 } sa_parity_bounds;
 
-/* Runs cpu_args and cuda_args (references into the arena) and compares; fails the test on a difference. */
-void sa_parity_run(sa_parity *parity, sa_op_kind kind, const sa_op_args *cpu_args, const sa_op_args *cuda_args,
+/* Runs cpu_args and cuda_args (references into the arena) and compares; fails the test on a difference. False: the CUDA device
+ * cannot, since a source is too long; few cases may. */
+bool sa_parity_run(sa_parity *parity, sa_op_kind kind, const sa_op_args *cpu_args, const sa_op_args *cuda_args,
                    const sa_parity_bounds *bounds);
+/* Runs `count` ops one after the other on the CUDA device, from the case's data: together they must leave the bits that
+ * sa_parity_run's one op left there. what: the difference, for the message. */
+void sa_parity_same_bits(sa_parity *parity, const char *what, sa_op_kind kind, const sa_op_args *args,
+                         const size_t *workspace_bytes, int count);
 void sa_parity_print(const sa_parity *parity);
 
 /* `count` random cases of each source program that CUDA compiles into kernels. */
 void sa_parity_forms(sa_parity *parity, int count);
+/* A shape that FFT tiles can do: small planes and large ones, kernels from 3x3 to 16x16, pads up to the kernel's size. */
+sa_conv_shape sa_parity_fft_shape(sa_parity *parity);
+/* The op that sa_parity_run ran, again with other workspaces, in parts by images, by output channels, by gradients: same bits. */
+void sa_parity_conv_again(sa_parity *parity, sa_op_kind kind, const sa_op_args *args);
 /* `count` random cases of each convolution algorithm and direction, against the CPU's im2col. */
 void sa_parity_convolutions(sa_parity *parity, int count);
 

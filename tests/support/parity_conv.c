@@ -72,10 +72,16 @@ static sa_range random_range(sa_parity *p, int images, int channels, bool all_ch
     return r;
 }
 
+/* Libraries choose by shape and workspace, so their bits depend on them. */
+static bool is_own(sa_conv_algorithm algorithm)
+{
+    return algorithm == SA_CONV_DIRECT || algorithm == SA_CONV_FFT;
+}
+
 static void forward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t seed)
 {
     sa_parity_begin(p, forward_names[algorithm], seed);
-    const sa_conv_shape s = random_shape(p);
+    const sa_conv_shape s = algorithm == SA_CONV_FFT ? sa_parity_fft_shape(p) : random_shape(p);
     int n = sa_parity_int(p, 1, 3);
     sa_op_args args = {
         .conv_forward = {.shape = s, .algorithm = SA_CONV_IM2COL, .range = random_range(p, n, s.out_channels, false)}};
@@ -95,7 +101,8 @@ static void forward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t see
     a->workspace_bytes = bounds.cpu_workspace_bytes;
     on_cuda.conv_forward.algorithm = algorithm;
     on_cuda.conv_forward.workspace_bytes = bounds.cuda_workspace_bytes;
-    sa_parity_run(p, SA_OP_CONV_FORWARD, &args, &on_cuda, &bounds);
+    if (sa_parity_run(p, SA_OP_CONV_FORWARD, &args, &on_cuda, &bounds) && is_own(algorithm))
+        sa_parity_conv_again(p, SA_OP_CONV_FORWARD, &on_cuda);
 }
 
 /* dx, in its own place or over x, or the pooled gradient it is gathered into. */
@@ -132,7 +139,7 @@ static void add_weight_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
 static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t seed)
 {
     sa_parity_begin(p, backward_names[algorithm], seed);
-    const sa_conv_shape s = random_shape(p);
+    const sa_conv_shape s = algorithm == SA_CONV_FFT ? sa_parity_fft_shape(p) : random_shape(p);
     int n = sa_parity_int(p, 1, 3);
     bool data = sa_parity_chance(p, 60), weight = !data || sa_parity_chance(p, 60);
     sa_op_args args = {
@@ -156,7 +163,8 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     a->workspace_bytes = bounds.cpu_workspace_bytes;
     on_cuda.conv_backward.algorithm = algorithm;
     on_cuda.conv_backward.workspace_bytes = bounds.cuda_workspace_bytes;
-    sa_parity_run(p, SA_OP_CONV_BACKWARD, &args, &on_cuda, &bounds);
+    if (sa_parity_run(p, SA_OP_CONV_BACKWARD, &args, &on_cuda, &bounds) && is_own(algorithm))
+        sa_parity_conv_again(p, SA_OP_CONV_BACKWARD, &on_cuda);
 }
 
 void sa_parity_convolutions(sa_parity *p, int count)

@@ -15,6 +15,7 @@ typedef struct sa_parity_row {
 struct sa_parity {
     sa_device *cpu, *cuda;
     char *host, *cpu_result, *cuda_result; /* the arena as made, and after the runs */
+    char *cuda_first;                      /* as the last sa_parity_run left it on the CUDA device */
     void *device_arena;
     size_t used;
     uint64_t random, seed;
