@@ -5,6 +5,7 @@
 #include "cli/file_kind.h"
 #include "cli/net_options.h"
 #include "cli/option_values.h"
+#include "cli/process_frame.h"
 #include "cli/progress.h"
 #include "cli/shipped_nets.h"
 #include "cli/text_output.h"
@@ -166,5 +167,6 @@ int sa_cmd_explain(int argc, char **argv)
                                      NULL};
     explain_options options = {.options.device = "cpu", .options.sizes_alone = true};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
+    sa_process_keep_heap();
     return run(&options) == SA_OK ? 0 : sa_cli_fail("explain");
 }

@@ -6,6 +6,7 @@
 #include "cli/fit_row.h"
 #include "cli/option_values.h"
 #include "cli/preset_plan.h"
+#include "cli/process_frame.h"
 #include "cli/shipped_nets.h"
 #include "cli/test_nets.h"
 #include "cli/text_output.h"
@@ -62,8 +63,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static void add_row(fit_table *t, const char *strategy, bool is_found)
 {
     if (t->row_count == ROWS_MAX) return;
+    const sa_fit_row *like = t->row_count > 1 ? &t->row[t->row_count - 1] : NULL; /* Caffe's own are far off */
     sa_fit_row *row = &t->row[t->row_count++];
-    sa_fit_row_fill(&t->subject, strategy, t->options->capacity_bytes, row);
+    sa_fit_row_fill(&t->subject, strategy, t->options->capacity_bytes, like, row);
     row->is_found = is_found;
 }
 
@@ -183,6 +185,7 @@ static sa_status run(const fit_options *o)
     table.subject.test_nets_bytes = tests.gpu_bytes;
     fill(&table);
     sa_status status = o->json ? print_json(&table) : print_text(&table);
+    sa_fit_forget_nets(&table.subject);
     sa_net_free(table.net);
     sa_device_close(device);
     return status;
@@ -206,5 +209,6 @@ int sa_cmd_fit(int argc, char **argv)
                                      NULL};
     fit_options options = {.options.device = "cpu", .options.sizes_alone = true};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
+    sa_process_keep_heap();
     return run(&options) == SA_OK ? 0 : sa_cli_fail("fit");
 }

@@ -5,6 +5,7 @@
 #include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/plan_output.h"
+#include "cli/process_frame.h"
 #include "cli/progress.h"
 #include "cli/shipped_nets.h"
 #include "cli/strategy_notes.h"
@@ -198,5 +199,6 @@ int sa_cmd_plan(int argc, char **argv)
         OPTIONS, parse, "NET.prototxt", "Places every buffer of a training step into one arena.", CHILDREN, NULL, NULL};
     plan_options options = {.conv = "auto", .options.device = "cpu", .options.sizes_alone = true};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
+    sa_process_keep_heap();
     return run(&options) == SA_OK ? 0 : sa_cli_fail("plan");
 }

@@ -48,7 +48,7 @@ SA_CHECKED sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes,
 /* Adds the nets that Caffe holds beside the other if the solver tests; with a solver that does, the verdict counts them. */
 void sa_explanation_add_test_nets(sa_explanation *explanation, const sa_test_nets_bytes *test_nets);
 /* With a capacity: fills `fit`. */
-void sa_explanation_add_fit(sa_explanation *explanation, const sa_fit_subject *subject);
+void sa_explanation_add_fit(sa_explanation *explanation, sa_fit_subject *subject);
 void sa_explanation_free(sa_explanation *explanation);
 
 /* The JSON document of `--json`, malloc'd; NULL: out of memory. */

@@ -112,14 +112,15 @@ void sa_explanation_add_test_nets(sa_explanation *e, const sa_test_nets_bytes *t
     e->fits = e->fits && total <= e->capacity_bytes;
 }
 
-void sa_explanation_add_fit(sa_explanation *e, const sa_fit_subject *subject)
+void sa_explanation_add_fit(sa_explanation *e, sa_fit_subject *subject)
 {
     const sa_suggestion *least = NULL;
     if (!e->has_capacity) return;
-    sa_fit_row_fill(subject, NULL, e->capacity_bytes, &e->fit[e->fit_count++]);
+    sa_fit_row_fill(subject, NULL, e->capacity_bytes, NULL, &e->fit[e->fit_count++]);
     for (int i = 0; i < e->suggestion_count; i++) {
         const sa_suggestion *s = &e->suggestion[i];
         if (s->lossless && !s->why_not[0] && (!least || s->total_bytes < least->total_bytes)) least = s;
     }
-    if (least) sa_fit_row_fill(subject, least->strategy, e->capacity_bytes, &e->fit[e->fit_count++]);
+    if (least) sa_fit_row_fill(subject, least->strategy, e->capacity_bytes, NULL, &e->fit[e->fit_count++]);
+    sa_fit_forget_nets(subject);
 }

@@ -5,15 +5,17 @@
 
 #include <stdio.h>
 
-void sa_fit_row_fill(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_row *row)
+void sa_fit_row_fill(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, const sa_fit_row *like, sa_fit_row *row)
 {
-    size_t beside = capacity_bytes > SA_CUDA_CONTEXT_HIGH_BYTES ? capacity_bytes - SA_CUDA_CONTEXT_HIGH_BYTES : 0;
-    *row = (sa_fit_row){0};
+    const size_t beside = capacity_bytes > SA_CUDA_CONTEXT_HIGH_BYTES ? capacity_bytes - SA_CUDA_CONTEXT_HIGH_BYTES : 0;
+    const size_t capacities[] = {capacity_bytes, beside};
+    const int64_t guesses[] = {like ? like->batch.largest : 0, like ? like->batch_beside_context.largest : 0};
+    sa_fit_answer answers[2];
+    sa_fit_batches(subject, strategy, 2, capacities, guesses, answers);
+    *row = (sa_fit_row){.batch = answers[0], .batch_beside_context = answers[1]};
     snprintf(row->strategy, sizeof row->strategy, "%s", strategy ? strategy : "Caffe");
-    sa_fit_batch(subject, strategy, capacity_bytes, &row->batch);
     if (row->batch.why_not[0]) return;
-    sa_fit_batch(subject, strategy, beside, &row->batch_beside_context);
-    sa_fit_images(subject, strategy, capacity_bytes, &row->images);
+    sa_fit_images(subject, strategy, capacity_bytes, like ? like->images.largest : 0, &row->images);
     if (row->images.largest > 0) sa_fit_image(subject, row->images.largest, &row->height, &row->width);
 }
 

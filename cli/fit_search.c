@@ -1,5 +1,5 @@
 /* The largest batch and image that fit: an interval that shrinks by interpolation, since bytes grow nearly linearly with a batch,
- * and by halves where that does not get on. */
+ * and by halves where that does not get on. It shrinks by loads, which no plan is below; what is found by them is planned. */
 #include "cli/fit_search.h"
 
 #include "cli/preset_plan.h"
@@ -8,20 +8,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes over a size: a batch, or a number of steps of rows. */
-typedef struct curve {
-    const sa_fit_subject *subject;
-    const char *strategy;
-    bool images;
-    int64_t sure, most; /* a size that the net takes, the largest that is tried */
-} curve;
-
-enum { LEAP = 4 };
-
 typedef struct point {
     int64_t size;
-    size_t bytes;
+    size_t bytes; /* SIZE_MAX: the net does not take this size */
 } point;
+
+enum { LEAP = 4, KNOWN_MAX = 96 };
+
+/* Bytes over a size: a batch, or a number of steps of rows. */
+typedef struct curve {
+    sa_fit_subject *subject;
+    const char *strategy;
+    bool images, planned; /* planned: bytes of plans, else loads */
+    int64_t sure, most;   /* a size that the net takes, the largest that is tried */
+    int known_count;
+    point known[KNOWN_MAX];
+} curve;
 
 void sa_fit_find_images(const sa_net *net, sa_fit_subject *subject)
 {
@@ -42,38 +44,61 @@ void sa_fit_image(const sa_fit_subject *subject, int64_t steps, int32_t *height,
     *width = (int32_t)((wide > 0 ? wide : 1) * SA_FIT_ROWS);
 }
 
-static sa_status bytes_of(const sa_net *net, const curve *c, size_t *bytes)
+void sa_fit_forget_nets(sa_fit_subject *subject)
+{
+    for (int i = 0; i < SA_FIT_NETS; i++) sa_net_free(subject->kept[i].net);
+    memset(subject->kept, 0, sizeof subject->kept);
+}
+
+/* The net with a batch or of an image size; the last ones are kept, since other strategies ask for the same. */
+static sa_status net_at(const curve *c, int64_t size, const sa_net **net)
+{
+    sa_fit_subject *s = c->subject;
+    sa_cli_net_options options = *s->options;
+    for (int i = 0; i < SA_FIT_NETS; i++) {
+        *net = s->kept[i].net;
+        if (*net && s->kept[i].images == c->images && s->kept[i].size == size) return SA_OK;
+    }
+    if (c->images) sa_fit_image(s, size, &options.height, &options.width);
+    else options.batch = (int)size;
+    sa_net *made;
+    SA_TRY(sa_cli_net_load(s->net_path, &options, &made));
+    int slot = s->next_kept++ % SA_FIT_NETS;
+    sa_net_free(s->kept[slot].net);
+    s->kept[slot].net = made;
+    s->kept[slot].images = c->images;
+    s->kept[slot].size = size;
+    *net = made;
+    return SA_OK;
+}
+
+static sa_status bytes_at(const curve *c, int64_t size, size_t *bytes)
 {
     const sa_solver_config *solver = c->subject->solver;
     const sa_caffe_options options = {.solver = solver ? solver->type : SA_SOLVER_SGD, .l1_decay = solver && solver->l1_decay};
+    const sa_net *net;
     sa_caffe_memory caffe;
-    if (c->strategy) return sa_preset_plan_bytes(net, c->strategy, SA_CONV_OPTION_AUTO, c->subject->device, bytes);
+    SA_TRY(net_at(c, size, &net));
+    if (c->strategy && c->planned) return sa_preset_plan_bytes(net, c->strategy, SA_CONV_OPTION_AUTO, c->subject->device, bytes);
+    if (c->strategy) return sa_preset_load_bytes(net, c->strategy, SA_CONV_OPTION_AUTO, c->subject->device, bytes);
     SA_TRY(sa_caffe_memory_create(net, &options, &caffe));
     *bytes = caffe.gpu_total_bytes + c->subject->test_nets_bytes;
     sa_caffe_memory_free(&caffe);
     return SA_OK;
 }
 
-static sa_status bytes_at(const curve *c, int64_t size, size_t *bytes)
-{
-    sa_cli_net_options options = *c->subject->options;
-    sa_net *net;
-    if (c->images) sa_fit_image(c->subject, size, &options.height, &options.width);
-    else options.batch = (int)size;
-    SA_TRY(sa_cli_net_load(c->subject->net_path, &options, &net));
-    sa_status status = bytes_of(net, c, bytes);
-    sa_net_free(net);
-    return status;
-}
-
 /* Small images may be less than the windows of a net, which says nothing of their bytes; what is too large to address does not fit.
  */
-static point point_at(const curve *c, int64_t size)
+static point point_at(curve *c, int64_t size)
 {
     point p = {.size = size};
-    if (bytes_at(c, size, &p.bytes) == SA_OK) return p;
-    sa_error_clear();
-    p.bytes = size < c->sure ? 0 : SIZE_MAX;
+    for (int i = 0; i < c->known_count; i++)
+        if (c->known[i].size == size) return c->known[i];
+    if (bytes_at(c, size, &p.bytes) != SA_OK) {
+        sa_error_clear();
+        p.bytes = size < c->sure ? 0 : SIZE_MAX;
+    }
+    if (c->known_count < KNOWN_MAX) c->known[c->known_count++] = p;
     return p;
 }
 
@@ -86,54 +111,92 @@ static int64_t interpolate(point low, point other, size_t capacity, int64_t high
     return guess <= (double)low.size + 1 ? low.size + 1 : (int64_t)guess;
 }
 
-/* sure: the point of that size. The answer has 0 bytes if nothing fits. */
-static point search(const curve *c, point sure, size_t capacity)
+/* What is known: the largest point that fits (that of size 0 does), the least size that does not, and the nearest other point for
+ * a line. */
+static void bracket(const curve *c, size_t capacity, point *low, int64_t *high, point *other)
 {
-    bool fits = sure.bytes <= capacity;
-    const point origin = {0};
-    point low = fits ? sure : origin, other = fits ? origin : sure;
-    int64_t high = fits ? c->most + 1 : sure.size;
-    for (int round = 0; high - low.size > 1; round++) {
+    *low = (point){0};
+    *high = c->most + 1;
+    *other = (point){0};
+    for (int i = 0; i < c->known_count; i++) {
+        const point *p = &c->known[i];
+        if (p->bytes <= capacity && p->size > low->size) *low = *p;
+        if (p->bytes > capacity && p->size < *high) *high = p->size;
+    }
+    for (int i = 0; i < c->known_count; i++) {
+        const point *p = &c->known[i];
+        int64_t away = p->size - low->size, best = other->size - low->size;
+        if (p->bytes == SIZE_MAX || away == 0) continue;
+        if (best == 0 || (away < 0 ? -away : away) < (best < 0 ? -best : best)) *other = *p;
+    }
+}
+
+/* Shrinks what is known until the largest size that fits is found. guess: a size to try first with its next; 0: none. */
+static point search(curve *c, size_t capacity, int64_t guess)
+{
+    point low, other;
+    int64_t high;
+    for (int round = 0;; round++) {
+        bracket(c, capacity, &low, &high, &other);
+        if (high - low.size <= 1) return low;
         bool line = round % 3 != 2 || high > c->most;
-        int64_t size = line ? interpolate(low, other, capacity, high) : low.size + (high - low.size) / 2;
         int64_t leap = LEAP * low.size; /* far beyond what fits, programs get long */
-        point p = point_at(c, high > c->most && size > leap ? leap : size);
-        if (p.bytes <= capacity) {
-            other = low;
-            low = p;
-        } else {
-            high = p.size;
-            if (p.bytes != SIZE_MAX) other = p;
-        }
+        int64_t size = line ? interpolate(low, other, capacity, high) : low.size + (high - low.size) / 2;
+        if (high > c->most && size > leap && leap > low.size) size = leap;
+        if (round == 0 && guess > low.size && guess < high) size = guess;
+        if (round == 1 && low.size == guess) size = guess + 1;
+        (void)point_at(c, size);
+        if (c->known_count == KNOWN_MAX) return low;
     }
-    return low;
 }
 
-static void largest(const curve *c, size_t capacity, sa_fit_answer *answer)
+/* Whether bytes of any size are known: then the net can be planned under the strategy. */
+static bool has_figure(const curve *c)
 {
-    point sure = {.size = c->sure};
+    for (int i = 0; i < c->known_count; i++)
+        if (c->known[i].bytes != 0 && c->known[i].bytes != SIZE_MAX) return true;
+    return false;
+}
+
+/* By loads first. Where the plan of what they find does not fit, what was lost to gaps, by plans from there down. */
+static void largest(curve *c, size_t capacity, int64_t guess, sa_fit_answer *answer)
+{
+    size_t sure;
     *answer = (sa_fit_answer){0};
-    if (bytes_at(c, sure.size, &sure.bytes) != SA_OK) {
-        snprintf(answer->why_not, sizeof answer->why_not, "%s", sa_error_message());
-        sa_error_clear();
-        return;
+    if (!has_figure(c) && guess > 0 && guess <= c->most) (void)point_at(c, guess);
+    if (!has_figure(c)) {
+        if (bytes_at(c, c->sure, &sure) != SA_OK) {
+            snprintf(answer->why_not, sizeof answer->why_not, "%s", sa_error_message());
+            sa_error_clear();
+            return;
+        }
+        c->known[c->known_count++] = (point){c->sure, sure};
     }
-    point found = search(c, sure, capacity);
-    if (found.bytes > 0) *answer = (sa_fit_answer){.largest = found.size, .total_bytes = found.bytes};
-    else answer->total_bytes = c->sure == 1 ? sure.bytes : point_at(c, 1).bytes;
-    if (answer->total_bytes == 0) answer->total_bytes = sure.bytes;
+    point found = search(c, capacity, guess);
+    curve planned = *c;
+    planned.planned = true;
+    planned.known_count = 0;
+    planned.most = found.size;
+    if (found.size > 0) found = point_at(&planned, found.size);
+    if (found.bytes > capacity) found = search(&planned, capacity, found.size - 1);
+    if (found.size > 0) *answer = (sa_fit_answer){.largest = found.size, .total_bytes = found.bytes};
+    else answer->total_bytes = point_at(&planned, c->sure == 1 ? c->sure : 1).bytes;
+    if (answer->total_bytes == 0 || answer->total_bytes == SIZE_MAX) answer->total_bytes = point_at(&planned, c->sure).bytes;
 }
 
-void sa_fit_batch(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_answer *answer)
+void sa_fit_batches(sa_fit_subject *subject, const char *strategy, int count, const size_t *capacity_bytes, const int64_t *guess,
+                    sa_fit_answer *answer)
 {
-    largest(&(curve){subject, strategy, false, 1, SA_FIT_BATCH_MAX}, capacity_bytes, answer);
+    curve c = {.subject = subject, .strategy = strategy, .sure = 1, .most = SA_FIT_BATCH_MAX};
+    for (int i = 0; i < count; i++) largest(&c, capacity_bytes[i], guess[i], &answer[i]);
 }
 
-void sa_fit_images(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_answer *answer)
+void sa_fit_images(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, int64_t guess, sa_fit_answer *answer)
 {
     if (subject->height > 0) {
         int64_t steps = (subject->height + SA_FIT_ROWS - 1) / SA_FIT_ROWS;
-        largest(&(curve){subject, strategy, true, steps, SA_FIT_STEPS_MAX}, capacity_bytes, answer);
+        curve c = {.subject = subject, .strategy = strategy, .images = true, .sure = steps, .most = SA_FIT_STEPS_MAX};
+        largest(&c, capacity_bytes, guess, answer);
         return;
     }
     *answer = (sa_fit_answer){0};

@@ -6,7 +6,9 @@
 #include "cli/net_options.h"
 #include "net/solver_config.h"
 
-/* The net whose sizes vary; all borrowed. */
+enum { SA_FIT_NETS = 16 };
+
+/* The net whose sizes vary; borrowed but for the nets kept. */
 typedef struct sa_fit_subject {
     const char *net_path;
     const sa_cli_net_options *options;
@@ -14,6 +16,12 @@ typedef struct sa_fit_subject {
     const sa_device *device;
     size_t test_nets_bytes; /* Caffe's, which do not vary */
     int32_t height, width;  /* of the leading input; 0: the net has no images */
+    struct {
+        bool images;
+        int64_t size;
+        sa_net *net;
+    } kept[SA_FIT_NETS]; /* the last sizes that were asked for: sa_fit_forget_nets */
+    int next_kept;
 } sa_fit_subject;
 
 /* The largest that fits. */
@@ -31,8 +39,12 @@ void sa_fit_find_images(const sa_net *net, sa_fit_subject *subject);
 /* The images of k steps: SA_FIT_ROWS * k rows, the width in proportion to the net's own, to the nearest multiple of SA_FIT_ROWS. */
 void sa_fit_image(const sa_fit_subject *subject, int64_t steps, int32_t *height, int32_t *width);
 
-/* strategy NULL: Caffe, in GPU mode without cuDNN. Bytes are taken to grow with the batch, or with the image. */
-void sa_fit_batch(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_answer *answer);
-void sa_fit_images(const sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, sa_fit_answer *answer);
+void sa_fit_forget_nets(sa_fit_subject *subject);
+
+/* One answer per capacity (count). strategy NULL: Caffe, in GPU mode without cuDNN. guess: (count), what is tried first, say the
+ * answer of a similar strategy; 0: nothing. Bytes are taken to grow with the batch, or with the image. */
+void sa_fit_batches(sa_fit_subject *subject, const char *strategy, int count, const size_t *capacity_bytes, const int64_t *guess,
+                    sa_fit_answer *answer);
+void sa_fit_images(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, int64_t guess, sa_fit_answer *answer);
 
 #endif

@@ -18,6 +18,22 @@ sa_status sa_preset_plan_bytes(const sa_net *net, const char *strategy, sa_conv_
     return SA_OK;
 }
 
+sa_status sa_preset_load_bytes(const sa_net *net, const char *strategy, sa_conv_option conv, const sa_device *device, size_t *bytes)
+{
+    const sa_program_options options = {.training = sa_net_trains(net)};
+    sa_strategy parsed;
+    sa_program *program;
+    size_t load;
+    SA_TRY(sa_strategy_parse(strategy, &parsed));
+    parsed.conv = conv;
+    if (!sa_strategy_has(&parsed, SA_SWITCH_LIFETIMES)) return sa_preset_plan_bytes(net, strategy, conv, device, bytes);
+    SA_TRY(sa_program_for_strategy(net, &parsed, device, &options, &program));
+    sa_status status = sa_plan_max_load(program->buffer, program->buffer_count, &load);
+    sa_program_free(program);
+    if (status == SA_OK) *bytes = load;
+    return status;
+}
+
 sa_status sa_builtin_frontier(const sa_net *net, sa_conv_option conv, const sa_device *device, sa_frontier *frontier)
 {
     const sa_program_options options = {.training = sa_net_trains(net)};

@@ -9,6 +9,10 @@
 SA_CHECKED sa_status sa_preset_plan_bytes(const sa_net *net, const char *strategy, sa_conv_option conv, const sa_device *device,
                                           size_t *bytes);
 
+/* The same without placing: what its largest step holds, which no placement is below. */
+SA_CHECKED sa_status sa_preset_load_bytes(const sa_net *net, const char *strategy, sa_conv_option conv, const sa_device *device,
+                                          size_t *bytes);
+
 /* The strategies of a budget search with built-in costs (cost/budget.h): lossless ones. *frontier is the caller's. */
 SA_CHECKED sa_status sa_builtin_frontier(const sa_net *net, sa_conv_option conv, const sa_device *device, sa_frontier *frontier);
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,6 +35,13 @@ static void open_standard_streams(void)
         int flags = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY;
         if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", flags) < 0) _exit(1);
     }
+}
+
+void sa_process_keep_heap(void)
+{
+    enum { KEPT_BYTES = 1 << 30 };
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 void sa_process_end_by_signal(int signal_number)

@@ -13,6 +13,18 @@ const char *sa_op_kind_name(sa_op_kind kind)
     return "unknown";
 }
 
+size_t sa_op_args_bytes(sa_op_kind kind)
+{
+    switch (kind) {
+#define OP_BYTES(name, field) \
+    case SA_OP_##name: return sizeof(sa_##field##_args);
+        SA_OPS(OP_BYTES)
+#undef OP_BYTES
+    case SA_OP_KINDS: break;
+    }
+    return sizeof(sa_op_args);
+}
+
 sa_status sa_op_run(sa_device *device, sa_op_kind kind, const sa_op_args *args)
 {
     switch (kind) {

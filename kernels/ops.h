@@ -269,6 +269,8 @@ typedef struct sa_kernels {
 } sa_kernels;
 
 const char *sa_op_kind_name(sa_op_kind kind); /* "conv_forward" */
+/* Bytes of the member of sa_op_args that `kind` takes. */
+size_t sa_op_args_bytes(sa_op_kind kind);
 /* Calls the device's kernel for `kind`. */
 SA_CHECKED sa_status sa_op_run(sa_device *device, sa_op_kind kind, const sa_op_args *args);
 

@@ -140,17 +140,25 @@ static sa_status fuse_with_room(const sa_net *net, sa_realizations *r, const sa_
     return status;
 }
 
-/* A strategy that says everything itself. */
+/* A strategy that says everything itself, before it uses what room there is. */
+static sa_status first_program(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                               const sa_program_options *options, sa_realizations *r, sa_program **program)
+{
+    SA_TRY(sa_strategy_apply(strategy, net, device, r));
+    sa_status status = sa_program_create(net, r, device, options, program);
+    if (status != SA_OK) sa_realizations_free(r);
+    return status;
+}
+
 static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                  const sa_program_options *options, sa_program **program)
 {
     sa_realizations r;
     sa_program *made = NULL;
-    SA_TRY(sa_strategy_apply(strategy, net, device, &r));
-    sa_status status = sa_program_create(net, &r, device, options, &made);
+    SA_TRY(first_program(net, strategy, device, options, &r, &made));
+    sa_status status = SA_OK;
     bool by_room = sa_strategy_has(strategy, SA_SWITCH_SMALL_WORKSPACE) && r.lifetimes;
-    if (status == SA_OK && by_room && sa_strategy_has(strategy, SA_SWITCH_SPLIT_BACKWARD))
-        status = fuse_with_room(net, &r, device, options, &made);
+    if (by_room && sa_strategy_has(strategy, SA_SWITCH_SPLIT_BACKWARD)) status = fuse_with_room(net, &r, device, options, &made);
     if (status == SA_OK && by_room) status = use_room(net, &r, device, options, &made);
     sa_realizations_free(&r);
     if (status != SA_OK) {
@@ -161,12 +169,18 @@ static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy,
     return SA_OK;
 }
 
-/* One way to do what recompute=auto leaves open. */
-typedef struct variant {
-    sa_strategy told;
-    sa_program *program; /* owned */
-    size_t load;
-} variant;
+/* What a strategy's program holds at its largest step. Using the room that there is never raises it. */
+static sa_status load_of(const sa_net *net, const sa_strategy *strategy, const sa_device *device, const sa_program_options *options,
+                         size_t *load)
+{
+    sa_realizations r;
+    sa_program *program;
+    SA_TRY(first_program(net, strategy, device, options, &r, &program));
+    sa_status status = sa_plan_max_load(program->buffer, program->buffer_count, load);
+    sa_program_free(program);
+    sa_realizations_free(&r);
+    return status;
+}
 
 /* recompute=auto: tried with 0, 1, 2, ... values dropped. The first that comes near the least load of all is taken: a value
  * computed again costs time. */
@@ -175,22 +189,15 @@ static sa_status with_few_recomputed(const sa_net *net, const sa_strategy *strat
 {
     enum { VARIANTS = 6 };
     const double near = 1.125;
-    variant v[VARIANTS] = {0};
-    size_t least = SIZE_MAX;
-    sa_status status = SA_OK;
-    for (int i = 0; i < VARIANTS && status == SA_OK; i++) {
-        v[i].told = *strategy;
-        v[i].told.recompute_count = i;
-        status = program_as_told(net, &v[i].told, device, options, &v[i].program);
-        if (status == SA_OK) status = sa_plan_max_load(v[i].program->buffer, v[i].program->buffer_count, &v[i].load);
-        if (status == SA_OK && v[i].load < least) least = v[i].load;
+    sa_strategy told = *strategy;
+    size_t load[VARIANTS], least = SIZE_MAX;
+    for (int i = 0; i < VARIANTS; i++) {
+        told.recompute_count = i;
+        SA_TRY(load_of(net, &told, device, options, &load[i]));
+        if (load[i] < least) least = load[i];
     }
-    int chosen = 0;
-    while (status == SA_OK && (double)v[chosen].load > near * (double)least) chosen++;
-    if (status == SA_OK) *program = v[chosen].program;
-    for (int i = 0; i < VARIANTS; i++)
-        if (status != SA_OK || i != chosen) sa_program_free(v[i].program);
-    return status;
+    for (told.recompute_count = 0; (double)load[told.recompute_count] > near * (double)least;) told.recompute_count++;
+    return program_as_told(net, &told, device, options, program);
 }
 
 sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,

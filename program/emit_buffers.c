@@ -13,6 +13,7 @@
 static void make_unique(const sa_name_map *taken, char *name)
 {
     char base[SA_BUFFER_NAME_MAX];
+    if (sa_name_map_get(taken, name) < 0) return;
     snprintf(base, sizeof base, "%s", name);
     for (unsigned n = 2; sa_name_map_get(taken, name) >= 0; n++) snprintf(name, SA_BUFFER_NAME_MAX, "%.80s#%u", base, n);
 }

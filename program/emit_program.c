@@ -8,6 +8,18 @@
 
 /* ------------------------------------------------------------------ ops -------------------------------------------- */
 
+/* "conv1 forward": snprintf would take a good part of the time of planning a long net. */
+static void set_name(sa_op *op, const char *layer, const char *what)
+{
+    enum { LAYER_MAX = 60, WHAT_MAX = 30 };
+    _Static_assert(sizeof op->name >= LAYER_MAX + WHAT_MAX + 2, "room for both, a space and the end");
+    size_t layer_length = strnlen(layer, LAYER_MAX), what_length = strnlen(what, WHAT_MAX);
+    memcpy(op->name, layer, layer_length);
+    op->name[layer_length] = ' ';
+    memcpy(op->name + layer_length + 1, what, what_length);
+    op->name[layer_length + 1 + what_length] = '\0';
+}
+
 sa_status sa_emit_op(sa_emitter *e, const sa_layer *layer, const char *what, sa_op_kind kind, const sa_op_args *args)
 {
     sa_program *p = e->program;
@@ -15,12 +27,11 @@ sa_status sa_emit_op(sa_emitter *e, const sa_layer *layer, const char *what, sa_
     if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu ops", p->op_count + 1);
     p->op = grown;
     sa_op *op = &p->op[p->op_count++];
-    memset(op, 0, sizeof *op);
-    snprintf(op->name, sizeof op->name, "%.60s %.30s", layer ? layer->name : "solver", what);
+    set_name(op, layer ? layer->name : "solver", what);
     op->kind = kind;
     op->phase = e->phase;
     op->layer = layer ? (int)(layer - e->net->layer) : -1;
-    op->args = *args;
+    memcpy(&op->args, args, sa_op_args_bytes(kind)); /* most kinds take a small part of the union */
     return SA_OK;
 }
 

@@ -51,7 +51,7 @@ static size_t bytes_of(const char *path, const char *strategy, const sa_net_opti
     return bytes;
 }
 
-static void fill(const char *path, const char *strategy, size_t capacity, sa_fit_row *row)
+static void fill_like(const char *path, const char *strategy, size_t capacity, const sa_fit_row *like, sa_fit_row *row)
 {
     static const sa_cli_net_options options = {.device = "cpu"};
     sa_fit_subject subject = {.net_path = path, .options = &options, .device = device};
@@ -59,7 +59,32 @@ static void fill(const char *path, const char *strategy, size_t capacity, sa_fit
     if (sa_cli_net_load(path, &options, &net) != SA_OK) fail_msg("%s", sa_error_message());
     sa_fit_find_images(net, &subject);
     sa_net_free(net);
-    sa_fit_row_fill(&subject, strategy, capacity, row);
+    sa_fit_row_fill(&subject, strategy, capacity, like, row);
+    sa_fit_forget_nets(&subject);
+}
+
+static void fill(const char *path, const char *strategy, size_t capacity, sa_fit_row *row)
+{
+    fill_like(path, strategy, capacity, NULL, row);
+}
+
+/* Another row's answers, good or bad, change none. */
+static void guesses_change_nothing(void **state)
+{
+    (void)state;
+    static const int64_t GUESSES[] = {1, 3, 40, 60000, SA_FIT_BATCH_MAX + 5};
+    sa_fit_row plain, row;
+    fill(OLD, "fastest", (size_t)8 << 30, &plain);
+    for (size_t i = 0; i < sizeof GUESSES / sizeof GUESSES[0]; i++) {
+        const sa_fit_row like = {
+            .batch.largest = GUESSES[i], .batch_beside_context.largest = GUESSES[i], .images.largest = GUESSES[i]};
+        fill_like(OLD, "fastest", (size_t)8 << 30, &like, &row);
+        assert_int_equal(row.batch.largest, plain.batch.largest);
+        assert_int_equal(row.batch.total_bytes, plain.batch.total_bytes);
+        assert_int_equal(row.batch_beside_context.largest, plain.batch_beside_context.largest);
+        assert_int_equal(row.images.largest, plain.images.largest);
+        assert_int_equal(row.images.total_bytes, plain.images.total_bytes);
+    }
 }
 
 static void the_next_batch_does_not_fit(void **state)
@@ -145,9 +170,8 @@ static void layers_add_up_to_the_net(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_next_batch_does_not_fit),
-        cmocka_unit_test(the_next_image_does_not_fit),
-        cmocka_unit_test(what_cannot_fit_is_said),
+        cmocka_unit_test(guesses_change_nothing),      cmocka_unit_test(the_next_batch_does_not_fit),
+        cmocka_unit_test(the_next_image_does_not_fit), cmocka_unit_test(what_cannot_fit_is_said),
         cmocka_unit_test(layers_add_up_to_the_net),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
