@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -144,6 +146,36 @@ static void what_cannot_fit_is_said(void **state)
     assert_true(row.batch.why_not[0] || row.batch.largest > 0);
 }
 
+/* A figure per preset and capacity needs many programs of a long net. CPU time, with a bound far above what is needed. */
+static void long_nets_take_seconds(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/sa_fit_XXXXXX";
+    int descriptor = mkstemp(path);
+    FILE *file = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
+    assert_non_null(file);
+    fputs("input: 'x0' input_dim: 1 input_dim: 8 input_dim: 32 input_dim: 32\n"
+          "input: 'label' input_dim: 1 input_dim: 1 input_dim: 32 input_dim: 32\n",
+          file);
+    for (int i = 0; i < 1000; i++)
+        fprintf(file,
+                "layer { name: 'c%d' type: 'Convolution' bottom: 'x%d' top: 'x%d'\n"
+                "  convolution_param { num_output: 8 kernel_size: 3 pad: 1 } }\n",
+                i, i, i + 1);
+    fputs("layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'x1000' bottom: 'label' top: 'loss' }\n", file);
+    assert_int_equal(fclose(file), 0);
+    clock_t begun = clock();
+    sa_fit_row row[2];
+    for (int i = 1; sa_preset_at(i); i++) {
+        fill_like(path, sa_preset_at(i)->name, 1000000000, i > 1 ? &row[(i - 1) % 2] : NULL, &row[i % 2]);
+        assert_in_range(row[i % 2].batch.largest, 10, 100);
+    }
+    double seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
+    print_message("1,000 convolutions: %.2f s of CPU time\n", seconds);
+    assert_true(seconds < 12);
+    unlink(path);
+}
+
 static void layers_add_up_to_the_net(void **state)
 {
     (void)state;
@@ -172,7 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guesses_change_nothing),      cmocka_unit_test(the_next_batch_does_not_fit),
         cmocka_unit_test(the_next_image_does_not_fit), cmocka_unit_test(what_cannot_fit_is_said),
-        cmocka_unit_test(layers_add_up_to_the_net),
+        cmocka_unit_test(long_nets_take_seconds),      cmocka_unit_test(layers_add_up_to_the_net),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
