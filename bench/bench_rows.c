@@ -284,7 +284,6 @@ static void add_classification(void)
     dense(&label, labels, 1, H, W);
     sa_loss_config config = {.weighted = true,
                              .has_ignore = true,
-                             .normalize = true,
                              .ignore_label = 3,
                              .classes = CLASSES,
                              .loss_weight = 1.0f,
@@ -294,13 +293,13 @@ static void add_classification(void)
     sa_ref workspace = {.ptr = memory(65536, 0.0f, 1.0f)};
     add_case("softmax of 3", SA_OP_SOFTMAX, 2 * classes)->args.softmax =
         (sa_softmax_args){{0, 1, 0, CLASSES}, scores, slab(out, SA_F32, CLASSES, H, W)};
-    add_case("softmax_loss of 3", SA_OP_SOFTMAX_LOSS, read)->args.softmax_loss =
-        (sa_softmax_loss_args){config, false, scores, label, {.ptr = small}, {.ptr = small + 1}, workspace, bytes};
-    add_case("softmax_loss_grad of 3", SA_OP_SOFTMAX_LOSS_GRAD, read + classes)->args.softmax_loss_grad =
-        (sa_softmax_loss_grad_args){config, false, scores, label, {.ptr = small + 1}, slab(out, SA_F32, CLASSES, H, W)};
+    add_case("softmax_loss of 3", SA_OP_LOSS, read)->args.loss =
+        (sa_loss_args){config, false, scores, label, SA_REF_NONE, {.ptr = small}, {.ptr = small + 1}, workspace, bytes};
+    add_case("softmax_loss_grad of 3", SA_OP_LOSS_GRAD, read + classes)->args.loss_grad =
+        (sa_loss_grad_args){config, false, scores, label, SA_REF_NONE, {.ptr = small + 1}, slab(out, SA_F32, CLASSES, H, W)};
     bytes = device->kernels->accuracy_workspace_bytes(device, 1, CLASSES, H, W);
     add_case("accuracy of 3", SA_OP_ACCURACY, read)->args.accuracy =
-        (sa_accuracy_args){scores, label, true, 3, 1, {.ptr = small + 2}, {.ptr = small + 3}, workspace, bytes};
+        (sa_accuracy_args){scores, label, true, false, 3, 1, 1.0f, {.ptr = small + 2}, {.ptr = small + 3}, workspace, bytes};
 }
 
 static void add_update(void)

@@ -42,8 +42,8 @@ static size_t written_floats(const sa_op *op, sa_ref *at)
         *at = op->args.bn_statistics.inv_std;
         return at->size_bytes / sizeof(float);
     }
-    if (op->kind == SA_OP_SOFTMAX_LOSS) {
-        *at = op->args.softmax_loss.loss;
+    if (op->kind == SA_OP_LOSS) {
+        *at = op->args.loss.loss;
         return 1;
     }
     return 0;

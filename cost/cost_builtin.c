@@ -149,8 +149,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
         return range_elements(&a->unpool_gather.range, (double)a->unpool_gather.dx.height * a->unpool_gather.dx.width) * 24.0 /
                r->bytes;
     case SA_OP_SOFTMAX: return classification_ms(r, &a->softmax.x);
-    case SA_OP_SOFTMAX_LOSS: return classification_ms(r, &a->softmax_loss.scores);
-    case SA_OP_SOFTMAX_LOSS_GRAD: return classification_ms(r, &a->softmax_loss_grad.scores);
+    case SA_OP_LOSS: return classification_ms(r, &a->loss.scores);
+    case SA_OP_LOSS_GRAD: return classification_ms(r, &a->loss_grad.scores);
     case SA_OP_ACCURACY: return classification_ms(r, &a->accuracy.scores);
     case SA_OP_FILL: return (double)a->fill.count * 4.0 / r->bytes;
     case SA_OP_SGD_UPDATE: return (double)a->sgd_update.count * 24.0 / r->bytes;

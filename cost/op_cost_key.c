@@ -184,8 +184,8 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
     case SA_OP_UNPOOL_SCATTER: add_unpool_scatter(&key, &args->unpool_scatter); break;
     case SA_OP_UNPOOL_GATHER: add_unpool_gather(&key, &args->unpool_gather); break;
     case SA_OP_SOFTMAX: add_loss(&key, &args->softmax.x, false); break;
-    case SA_OP_SOFTMAX_LOSS: add_loss(&key, &args->softmax_loss.scores, args->softmax_loss.is_prob); break;
-    case SA_OP_SOFTMAX_LOSS_GRAD: add_loss(&key, &args->softmax_loss_grad.scores, args->softmax_loss_grad.is_prob); break;
+    case SA_OP_LOSS: add_loss(&key, &args->loss.scores, args->loss.is_prob); break;
+    case SA_OP_LOSS_GRAD: add_loss(&key, &args->loss_grad.scores, args->loss_grad.is_prob); break;
     case SA_OP_ACCURACY: add_loss(&key, &args->accuracy.scores, false); break;
     case SA_OP_FILL: add(&key, " %zu", args->fill.count); break;
     case SA_OP_SGD_UPDATE: add(&key, " %zu", args->sgd_update.count); break;

@@ -35,14 +35,16 @@ enum { NONE = 0, READ = SA_ACCESS_READ, WRITE = SA_ACCESS_WRITE, READ_WRITE = SA
     PLAIN(sa_range, range) SLAB(dy, READ) SLAB(mask, READ) PLAIN(sa_window, window) SLAB(dx, WRITE)
 #define FIELDS_softmax(PLAIN, SOURCE, SLAB, REF)                                                                               \
     PLAIN(sa_range, range) SOURCE(x) SLAB(prob, WRITE)
-#define FIELDS_softmax_loss(PLAIN, SOURCE, SLAB, REF)                                                                          \
-    PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(loss, WRITE) REF(divisor, WRITE)       \
-    REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
-#define FIELDS_softmax_loss_grad(PLAIN, SOURCE, SLAB, REF)                                                                     \
-    PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(divisor, READ) SLAB(out, WRITE)
+#define FIELDS_loss(PLAIN, SOURCE, SLAB, REF)                                                                                  \
+    PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(table, READ) REF(loss, WRITE)          \
+    REF(divisor, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+#define FIELDS_loss_grad(PLAIN, SOURCE, SLAB, REF)                                                                             \
+    PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(table, READ) REF(divisor, READ)        \
+    SLAB(out, WRITE)
 #define FIELDS_accuracy(PLAIN, SOURCE, SLAB, REF)                                                                              \
-    SOURCE(scores) SOURCE(label) PLAIN(bool, has_ignore) PLAIN(int32_t, ignore_label) PLAIN(int32_t, top_k)                    \
-    REF(accuracy, WRITE) REF(per_class, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+    SOURCE(scores) SOURCE(label) PLAIN(bool, has_ignore) PLAIN(bool, ties_lose) PLAIN(int32_t, ignore_label)                   \
+    PLAIN(int32_t, top_k) PLAIN(float, empty_class) REF(accuracy, WRITE) REF(per_class, WRITE) REF(workspace, WRITE)           \
+    PLAIN(size_t, workspace_bytes)
 #define FIELDS_fill(PLAIN, SOURCE, SLAB, REF)                                                                                  \
     REF(target, WRITE) PLAIN(size_t, count) PLAIN(float, value)
 #define FIELDS_sgd_update(PLAIN, SOURCE, SLAB, REF)                                                                            \

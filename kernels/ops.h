@@ -160,46 +160,87 @@ typedef struct sa_softmax_args {
     sa_slab prob;
 } sa_softmax_args;
 
+/* The losses: what one pixel (all channels at one place of one image) adds to the sum, and the gradient by a channel's score before
+ * the weights and the divisor. l: the pixel's label; b_c: the other bottom at the score's own place; p: the softmax of the scores.
+ * Formulas are in float32, in the order written (kernels/loss_math.h); sums over pixels are in float64.
+ *
+ *     SOFTMAX             -a_l * log(max(p_l, FLT_MIN))            (p_c - [c = l]) * a_l
+ *     MULTINOMIAL         -log(max(s_l, 1e-20)), s: probabilities  -[c = l] / max(s_c, 1e-20)
+ *     INFOGAIN            sum over c of -H[l, c] * log(max(p_c, 1e-20))    p_c * (sum over k of H[l, k]) - H[l, c]
+ *     HINGE_L1            sum over c of m_c = max(0, 1 + s_c), for c = l max(0, 1 - s_c)      [m_c > 0], for c = l -[m_c > 0]
+ *     HINGE_L2            sum over c of m_c * m_c                                             2 * m_c, for c = l -2 * m_c
+ *     EUCLIDEAN           sum over c of (s_c - b_c)^2 / 2                                     s_c - b_c
+ *     SIGMOID             sum over c of max(s_c, 0) - s_c * b_c + log(1 + e^-|s_c|)           sigmoid(s_c) - b_c
+ *     CONTRASTIVE         with d^2 the sum over c of (s_c - b_c)^2: d^2 / 2 where the pixel's similarity is not 0, else
+ *                         max(margin - d, 0)^2 / 2          s_c - b_c, else -(margin - d) / (d + 1e-4) * (s_c - b_c) if d < margin
+ *     CONTRASTIVE_LEGACY  the same with max(margin - d^2, 0) / 2                              -(s_c - b_c) if d^2 < margin
+ *
+ * Ignored: pixels whose label is ignore_label; of SIGMOID the elements where b_c, cut off to a whole number, is it. */
+typedef enum sa_loss_kind {
+    SA_LOSS_SOFTMAX,
+    SA_LOSS_MULTINOMIAL,
+    SA_LOSS_INFOGAIN,
+    SA_LOSS_HINGE_L1,
+    SA_LOSS_HINGE_L2,
+    SA_LOSS_EUCLIDEAN,
+    SA_LOSS_SIGMOID,
+    SA_LOSS_CONTRASTIVE,
+    SA_LOSS_CONTRASTIVE_LEGACY,
+} sa_loss_kind;
+
+/* Does the second bottom hold one class per pixel, and not a value per score? */
+SA_HOST_DEVICE static inline bool sa_loss_has_labels(sa_loss_kind kind)
+{
+    return kind <= SA_LOSS_HINGE_L2;
+}
+
 typedef struct sa_loss_config {
-    bool weighted; /* class_weight is used */
+    sa_loss_kind kind;
+    bool weighted; /* SOFTMAX: class_weight is used */
     bool has_ignore;
-    bool normalize; /* divide by kept pixels instead of by images */
     int32_t ignore_label;
-    int32_t classes;
+    int32_t classes; /* channels of the scores */
+    float divisor;   /* D; 0: the number of pixels (SIGMOID: elements) that are not ignored, at least 1 */
     float loss_weight;
+    float margin; /* CONTRASTIVE */
     float class_weight[SA_CLASSES_MAX];
     const float *many_weights; /* for more classes: all their weights instead, in host memory; borrowed, CPU only; else NULL */
 } sa_loss_config;
 
-/* loss = sum over kept pixels of -a_l * log(max(p_l, FLT_MIN)) / D; kept = number of kept pixels. Sums in the fixed order.
- * scores: logits (is_prob false) or the stored softmax. A kept label outside [0, classes) is SA_NUMERIC (CPU: reported at once;
- * CUDA: at the next sync). workspace: sa_loss_workspace_bytes. */
-typedef struct sa_softmax_loss_args {
+/* loss = the sum over pixels / D. Sums in the fixed order: a pixel's parts channel after channel, a row's pixels in 16 lanes, rows
+ * in order of (n, y). scores: logits (is_prob false), or probabilities: of MULTINOMIAL, or the stored softmax. A label outside
+ * [0, classes) that is not ignored is SA_NUMERIC (CPU: reported at once; CUDA: at the next sync). workspace: loss_workspace_bytes.
+ */
+typedef struct sa_loss_args {
     sa_loss_config config;
     bool is_prob;
     sa_source scores; /* (N, C, H, W) */
-    sa_source label;  /* (N, 1, H, W), whole numbers */
+    sa_source label;  /* (N, 1, H, W), whole numbers; or values, shape of scores */
+    sa_ref table;     /* INFOGAIN: H (C, C); CONTRASTIVE: similarity (N, H, W); else absent */
     sa_ref loss;      /* float[1] */
     sa_ref divisor;   /* float[1]: D, for the gradient */
     sa_ref workspace;
     size_t workspace_bytes;
-} sa_softmax_loss_args;
+} sa_loss_args;
 
-/* d_x[c] = (p_c - [c = l]) * a_l * loss_weight / D, 0 for ignored pixels. out may alias the dense slab of scores. */
-typedef struct sa_softmax_loss_grad_args {
+/* out = gradient * loss_weight / D, 0 where ignored. out may alias the dense slab of scores. */
+typedef struct sa_loss_grad_args {
     sa_loss_config config;
     bool is_prob;
     sa_source scores, label;
+    sa_ref table;
     sa_ref divisor;
     sa_slab out;
-} sa_softmax_loss_grad_args;
+} sa_loss_grad_args;
 
-/* accuracy = correct / kept, 0 without kept pixels; per_class[c] = correct_c / kept_c, 1 for a class without kept pixels. Equal
- * scores: the larger index ranks first. Labels >= C count as wrong. Exact integer counts. */
+/* accuracy = correct / kept, 0 without kept pixels; per_class[c] = correct_c / kept_c, empty_class for a class without kept pixels.
+ * A pixel is correct if fewer than top_k classes rank before its label: those of a greater score, and of an equal one all others
+ * (ties_lose) or those of a larger index. Labels >= C count as wrong. Exact integer counts. */
 typedef struct sa_accuracy_args {
     sa_source scores, label;
-    bool has_ignore;
+    bool has_ignore, ties_lose;
     int32_t ignore_label, top_k;
+    float empty_class;
     sa_ref accuracy;  /* float[1] */
     sa_ref per_class; /* float[C], optional */
     sa_ref workspace;
@@ -224,20 +265,20 @@ typedef struct sa_sgd_update_args {
 } sa_sgd_update_args;
 
 /* X(KIND, field): the op kinds. Order is the order of sa_kernels and of sa_op_kind. */
-#define SA_OPS(X)                           \
-    X(CONV_FORWARD, conv_forward)           \
-    X(CONV_BACKWARD, conv_backward)         \
-    X(MATERIALIZE, materialize)             \
-    X(BN_STATISTICS, bn_statistics)         \
-    X(BN_REDUCE, bn_reduce)                 \
-    X(POOL_FORWARD, pool_forward)           \
-    X(UNPOOL_SCATTER, unpool_scatter)       \
-    X(UNPOOL_GATHER, unpool_gather)         \
-    X(SOFTMAX, softmax)                     \
-    X(SOFTMAX_LOSS, softmax_loss)           \
-    X(SOFTMAX_LOSS_GRAD, softmax_loss_grad) \
-    X(ACCURACY, accuracy)                   \
-    X(FILL, fill)                           \
+#define SA_OPS(X)                     \
+    X(CONV_FORWARD, conv_forward)     \
+    X(CONV_BACKWARD, conv_backward)   \
+    X(MATERIALIZE, materialize)       \
+    X(BN_STATISTICS, bn_statistics)   \
+    X(BN_REDUCE, bn_reduce)           \
+    X(POOL_FORWARD, pool_forward)     \
+    X(UNPOOL_SCATTER, unpool_scatter) \
+    X(UNPOOL_GATHER, unpool_gather)   \
+    X(SOFTMAX, softmax)               \
+    X(LOSS, loss)                     \
+    X(LOSS_GRAD, loss_grad)           \
+    X(ACCURACY, accuracy)             \
+    X(FILL, fill)                     \
     X(SGD_UPDATE, sgd_update)
 
 typedef enum sa_op_kind {

@@ -1,6 +1,13 @@
-/* Accuracy over all pixels and, as an optional second top, per class. No gradient. Caffe-SegNet: AccuracyLayer. */
+/* Accuracy over all pixels and, as an optional second top, per class. No gradient. Caffe, Caffe-SegNet: AccuracyLayer. In SegNet's
+ * fork equal scores rank by index and a class without pixels counts as 1; in BVLC's ties lose and such a class counts as 0. */
 #include "layers/layer_common.h"
-#include "program/emit.h"
+#include "layers/loss_ops.h"
+
+static int class_axis(const sa_layer *layer, const sa_blob *blobs)
+{
+    const int axes = blobs[layer->bottom[0]].shape.axes, axis = ((const sa_accuracy_param *)layer->config)->axis;
+    return axis < 0 ? axis + axes : axis;
+}
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
@@ -9,7 +16,6 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     int axis;
     SA_TRY(sa_axis_resolve(shape, p->axis, "axis", &axis));
     SA_TRY(sa_layer_need_labels(layer, blobs, axis));
-    if (!sa_layer_is_pixelwise(layer, blobs, axis)) layer->not_computed = "scores or labels that are not N x C x H x W";
     int32_t classes = shape->dim[axis];
     if (p->top_k < 1 || p->top_k > classes) SA_FAIL(SA_INVALID, "top_k %d is not between 1 and the %d classes", p->top_k, classes);
     blobs[layer->top[0]].shape = (sa_shape){.axes = 0};
@@ -21,12 +27,20 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
     const sa_accuracy_param *p = layer->config;
-    sa_op_args args = {.accuracy = {.has_ignore = p->ignore_label_given, .ignore_label = p->ignore_label, .top_k = p->top_k}};
+    sa_op_args args = {.accuracy = {.has_ignore = p->ignore_label_given,
+                                    .ties_lose = !layer->caffe_segnet,
+                                    .ignore_label = p->ignore_label,
+                                    .top_k = p->top_k,
+                                    .empty_class = layer->caffe_segnet ? 1.0f : 0.0f}};
     sa_accuracy_args *a = &args.accuracy;
     sa_slab out;
-    int32_t nchw[4];
+    int32_t view[4];
+    sa_loss_view(&sa_emit_blob(e, layer->bottom[0])->shape, class_axis(layer, sa_emit_blobs(e)), view);
+    const int32_t label_view[4] = {view[0], 1, view[2], view[3]};
     SA_TRY(sa_emit_data(e, layer->bottom[0], &a->scores));
+    SA_TRY(sa_emit_reshape(e, layer, &a->scores, view));
     SA_TRY(sa_emit_data(e, layer->bottom[1], &a->label));
+    SA_TRY(sa_emit_reshape(e, layer, &a->label, label_view));
     SA_TRY(sa_emit_data_out(e, layer->top[0], &out));
     a->accuracy = out.at;
     a->per_class = SA_REF_NONE;
@@ -34,8 +48,7 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
         SA_TRY(sa_emit_data_out(e, layer->top[1], &out));
         a->per_class = out.at;
     }
-    sa_shape_nchw(&sa_emit_blob(e, layer->bottom[0])->shape, nchw);
-    a->workspace_bytes = sa_emit_accuracy_workspace_bytes(e, nchw);
+    a->workspace_bytes = sa_emit_accuracy_workspace_bytes(e, view);
     SA_TRY(sa_emit_workspace(e, layer, a->workspace_bytes, &a->workspace));
     return sa_emit_op(e, layer, "forward", SA_OP_ACCURACY, &args);
 }
@@ -43,7 +56,8 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 static void label_rule(const sa_layer *layer, const sa_blob *blobs, sa_label_rule *rule)
 {
     const sa_accuracy_param *p = layer->config;
-    *rule = (sa_label_rule){1, blobs[layer->bottom[0]].shape.dim[1], p->ignore_label_given, p->ignore_label, false};
+    *rule = (sa_label_rule){1, blobs[layer->bottom[0]].shape.dim[class_axis(layer, blobs)], p->ignore_label_given, p->ignore_label,
+                            false};
 }
 
 static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)

@@ -60,12 +60,6 @@ static inline sa_status sa_layer_need_labels(const sa_layer *layer, const sa_blo
             sa_shape_text(s, a), places);
 }
 
-/* Are the scores (N, C, H, W) with classes along C and the labels (N, 1, H, W)? That is what the ops compute. */
-static inline bool sa_layer_is_pixelwise(const sa_layer *layer, const sa_blob *blobs, int axis)
-{
-    return blobs[layer->bottom[0]].shape.axes == 4 && blobs[layer->bottom[1]].shape.axes == 4 && axis == 1;
-}
-
 /* The size of a convolution's output along one axis; below 1 if the kernel does not fit. Caffe: floor((H + 2p - e) / s) + 1. */
 static inline int64_t sa_conv_out_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation)
 {

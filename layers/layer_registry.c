@@ -13,26 +13,21 @@
     X(sa_layer_bias)                  \
     X(sa_layer_bnll)                  \
     X(sa_layer_clip)                  \
-    X(sa_layer_contrastive_loss)      \
     X(sa_layer_data)                  \
     X(sa_layer_deconvolution)         \
     X(sa_layer_eltwise)               \
     X(sa_layer_elu)                   \
     X(sa_layer_embed)                 \
-    X(sa_layer_euclidean_loss)        \
     X(sa_layer_exp)                   \
     X(sa_layer_hdf5_data)             \
     X(sa_layer_hdf5_output)           \
-    X(sa_layer_hinge_loss)            \
     X(sa_layer_im2col)                \
     X(sa_layer_image_data)            \
     X(sa_layer_image_seg_data)        \
-    X(sa_layer_infogain_loss)         \
     X(sa_layer_inner_product)         \
     X(sa_layer_interp)                \
     X(sa_layer_log)                   \
     X(sa_layer_memory_data)           \
-    X(sa_layer_multinomial_loss)      \
     X(sa_layer_mvn)                   \
     X(sa_layer_permute)               \
     X(sa_layer_power)                 \
@@ -41,7 +36,6 @@
     X(sa_layer_reduction)             \
     X(sa_layer_scale)                 \
     X(sa_layer_sigmoid)               \
-    X(sa_layer_sigmoid_loss)          \
     X(sa_layer_swish)                 \
     X(sa_layer_tanh)                  \
     X(sa_layer_threshold)             \
@@ -66,6 +60,12 @@
     X(sa_layer_dropout)          \
     X(sa_layer_softmax)          \
     X(sa_layer_softmax_loss)     \
+    X(sa_layer_infogain_loss)    \
+    X(sa_layer_hinge_loss)       \
+    X(sa_layer_multinomial_loss) \
+    X(sa_layer_euclidean_loss)   \
+    X(sa_layer_sigmoid_loss)     \
+    X(sa_layer_contrastive_loss) \
     X(sa_layer_accuracy)         \
     X(sa_layer_silence)          \
     X(sa_layer_concat)           \

@@ -306,14 +306,14 @@ static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa
 
 static sa_status build(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
-    bool segnet = false;
+    bool segnet = options->fork == SA_CAFFE_SEGNET;
     SA_TRY(sa_check_layer_types(document, spec, options));
     SA_TRY(sa_net_treat_types(net, options));
     for (int i = 0; i < spec->layer_count; i++) {
         sa_status status = build_layer(net, document, spec, &spec->layer[i], options);
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
-    for (int i = 0; i < net->layer_count; i++) segnet |= net->layer[i].type->segnet_fork;
+    for (int i = 0; i < net->layer_count; i++) segnet |= options->fork == SA_CAFFE_BY_LAYERS && net->layer[i].type->segnet_fork;
     for (int i = 0; i < net->layer_count; i++) net->layer[i].caffe_segnet = segnet;
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);
     if (options->scores != SA_SCORES_INSIDE) SA_TRY(sa_net_find_scores(net));

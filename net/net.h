@@ -42,12 +42,20 @@ typedef enum sa_scores_form {
 /* By what BN layers normalise. */
 typedef enum sa_bn_choice { SA_BN_AS_FILE, SA_BN_BATCH, SA_BN_STORED } sa_bn_choice;
 
+/* Whose rules hold where forks of Caffe compute differently (Accuracy). */
+typedef enum sa_caffe_fork {
+    SA_CAFFE_BY_LAYERS, /* SegNet's fork, if the net has a layer that only it has; else BVLC's */
+    SA_CAFFE_BVLC,
+    SA_CAFFE_SEGNET
+} sa_caffe_fork;
+
 typedef struct sa_net_options {
     bool test_phase;       /* the TEST phase, whatever the file says */
     bool forward_only;     /* nothing gets a gradient: a step of the net is a forward pass */
     bool train_data;       /* its data layers are those of the TRAIN phase */
     sa_scores_form scores; /* other forms than INSIDE take the TRAIN phase's data layers where TEST has none */
     sa_bn_choice bn;
+    sa_caffe_fork fork;
     const char *list;                  /* replaces the list of DenseImageData layers; NULL: the net's own */
     bool list_in_order;                /* from the first entry to the last, not mirrored */
     const struct sa_state_spec *state; /* what a solver sets over the file's `state` (net/net_spec.h); may be NULL */

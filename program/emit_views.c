@@ -55,6 +55,14 @@ sa_status sa_emit_reshape(sa_emitter *e, const sa_layer *layer, sa_source *sourc
     return SA_OK;
 }
 
+sa_status sa_emit_plain(sa_emitter *e, const sa_layer *layer, const sa_source *source, sa_ref *at)
+{
+    sa_source stored = *source;
+    if (!sa_source_is_dense_f32(source)) SA_TRY(sa_emitter_store_part(e, layer, source, &stored));
+    *at = stored.node[0].slab.at;
+    return SA_OK;
+}
+
 /* The part of the node's vectors that belongs to channels from `channel` on. */
 static void skip_channels(sa_node *node, int32_t channel)
 {

@@ -67,7 +67,7 @@ typedef struct sa_layer {
     float loss_weight; /* of the first top */
     bool loss_weight_given;
     bool test_phase;
-    bool caffe_segnet; /* the net uses layers of SegNet's fork of Caffe, whose private buffers differ a little */
+    bool caffe_segnet; /* the net is of SegNet's fork of Caffe, whose private buffers and Accuracy differ a little */
     bool needs_backward;
     sa_window window;      /* of a type that makes_mask; set by setup */
     bool mixes_few_planes; /* of a type that convolves, set by setup: a 1x1 classifier of few classes, the gradient of whose bottom

@@ -11,8 +11,8 @@ sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *arg
 sa_status sa_cpu_unpool_scatter(sa_device *device, const sa_unpool_scatter_args *args);
 sa_status sa_cpu_unpool_gather(sa_device *device, const sa_unpool_gather_args *args);
 sa_status sa_cpu_softmax(sa_device *device, const sa_softmax_args *args);
-sa_status sa_cpu_softmax_loss(sa_device *device, const sa_softmax_loss_args *args);
-sa_status sa_cpu_softmax_loss_grad(sa_device *device, const sa_softmax_loss_grad_args *args);
+sa_status sa_cpu_loss(sa_device *device, const sa_loss_args *args);
+sa_status sa_cpu_loss_grad(sa_device *device, const sa_loss_grad_args *args);
 sa_status sa_cpu_accuracy(sa_device *device, const sa_accuracy_args *args);
 sa_status sa_cpu_fill(sa_device *device, const sa_fill_args *args);
 sa_status sa_cpu_sgd_update(sa_device *device, const sa_sgd_update_args *args);

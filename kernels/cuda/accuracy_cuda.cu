@@ -7,10 +7,11 @@ typedef unsigned long long sa_count;
 /* Counts: correct, kept, then (correct, kept) of each class. */
 static_assert(sizeof(sa_count) == SA_CUDA_COUNT_BYTES, "workspaces are planned with this size");
 
-/* How many classes rank before each lane's label: a greater score, or an equal one of a larger index. */
+/* How many classes rank before each lane's label. */
 template <class E>
 static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
-                                                   const int (&label)[SA_EVAL_LANES], float *slots, int (&ahead)[SA_EVAL_LANES])
+                                                   bool ties_lose, const int (&label)[SA_EVAL_LANES], float *slots,
+                                                   int (&ahead)[SA_EVAL_LANES])
 {
     float own[SA_EVAL_LANES] = {}, value[SA_EVAL_LANES];
     for (int c = 0; c < classes; c++) {
@@ -24,13 +25,14 @@ static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores
     for (int c = 0; c < classes; c++) {
         sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++) ahead[e] += value[e] > own[e] || (value[e] == own[e] && c > label[e]);
+        for (int e = 0; e < SA_EVAL_LANES; e++)
+            ahead[e] += value[e] > own[e] || (value[e] == own[e] && (ties_lose ? c != label[e] : c > label[e]));
     }
 }
 
 struct sa_accuracy_config {
     int classes, top_k, ignore_label;
-    bool has_ignore;
+    bool has_ignore, ties_lose;
 };
 
 /* counts: (sa_cuda_count_of(classes)), 0 before. The block's own counts lie in shared memory before the slots. */
@@ -51,7 +53,7 @@ SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_pro
         sa_channel<L>(labels, pixels, 0, slots, value);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) label[e] = (int)value[e];
-        rank_labels<S>(scores, pixels, config.classes, label, slots, ahead);
+        rank_labels<S>(scores, pixels, config.classes, config.ties_lose, label, slots, ahead);
 #pragma unroll
         for (int e = 0; e < SA_EVAL_LANES; e++) {
             if (!(pixels.valid >> e & 1) || (config.has_ignore && label[e] == config.ignore_label)) continue;
@@ -68,13 +70,13 @@ SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_pro
 }
 
 /* per_class: (classes), may be NULL. */
-SA_KERNEL(sa_accuracy_finish_kernel, sa_eval_block, const sa_count *__restrict__ counts, int classes, float *__restrict__ accuracy,
-          float *__restrict__ per_class)
+SA_KERNEL(sa_accuracy_finish_kernel, sa_eval_block, const sa_count *__restrict__ counts, int classes, float empty_class,
+          float *__restrict__ accuracy, float *__restrict__ per_class)
 {
     if (threadIdx.x == 0) *accuracy = counts[1] ? (float)((double)counts[0] / (double)counts[1]) : 0.0f;
     for (int c = (int)threadIdx.x; per_class && c < classes; c += SA_EVAL_THREADS) {
         sa_count correct = counts[2 + 2 * c], kept = counts[3 + 2 * c];
-        per_class[c] = kept ? (float)((double)correct / (double)kept) : 1.0f;
+        per_class[c] = kept ? (float)((double)correct / (double)kept) : empty_class;
     }
 }
 SA_EVAL_REGISTER_PAIR(sa_accuracy_kernel, SA_DENSE_PAIR_FORMS)
@@ -86,7 +88,7 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     sa_eval_program scores, labels;
     sa_pieces pieces;
     const sa_node *root = sa_source_root(&args->scores);
-    const sa_accuracy_config config = {root->channels, args->top_k, args->ignore_label, args->has_ignore};
+    const sa_accuracy_config config = {root->channels, args->top_k, args->ignore_label, args->has_ignore, args->ties_lose};
     sa_count *counts = (sa_count *)args->workspace.ptr;
     const size_t bytes = (size_t)sa_cuda_count_of(config.classes) * sizeof *counts;
     int32_t first;
@@ -103,7 +105,7 @@ sa_status sa_cuda_accuracy(sa_device *device, const sa_accuracy_args *args)
     if (pieces.count > 0)
         SA_EVAL_LAUNCH_PAIR(sa_accuracy_kernel, SA_DENSE_PAIR_FORMS, scores, labels, sa_blocks_for(pieces.count, SA_EVAL_THREADS),
                             count_bytes, cuda->stream, scores, labels, pieces, config, counts);
-    SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, 0, cuda->stream, counts, config.classes, (float *)args->accuracy.ptr,
-                          (float *)args->per_class.ptr));
+    SA_CUDA_TRY(sa_launch(sa_accuracy_finish_kernel, 1, 0, cuda->stream, counts, config.classes, args->empty_class,
+                          (float *)args->accuracy.ptr, (float *)args->per_class.ptr));
     return SA_OK;
 }

@@ -189,8 +189,7 @@ static sa_status take_fault(sa_cuda_device *cuda)
     const sa_cuda_fault fault = *cuda->fault;
     cuda->fault->kind = SA_CUDA_FAULT_NONE;
     if (fault.kind == SA_CUDA_FAULT_LABEL)
-        SA_FAIL(SA_NUMERIC, "softmax_loss: the label of pixel (n %d, y %d, x %d) is outside the classes", fault.n, fault.y,
-                fault.x);
+        SA_FAIL(SA_NUMERIC, "loss: the label of pixel (n %d, y %d, x %d) is outside the classes", fault.n, fault.y, fault.x);
     if (fault.kind == SA_CUDA_FAULT_MASK)
         SA_FAIL(SA_NUMERIC, "unpool_scatter: mask (%d, %d, %d, %d) is %g, outside the plane", fault.n, fault.c, fault.y, fault.x,
                 (double)fault.value);

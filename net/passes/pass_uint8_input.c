@@ -3,12 +3,13 @@
  * 256, or negative ones. */
 #include "net/passes/passes.h"
 
-/* Is the blob, or a Split's copy of it, what a loss or an accuracy compares with? */
+/* Is the blob, or a Split's copy of it, read by a loss or an accuracy, or is it a mask or the like? */
 static bool is_label(const sa_net *net, int blob)
 {
     const sa_layer *reader = sa_blob_reader(net, blob);
     if (!reader) return false;
-    if (!reader->type->shares_bottom) return net->blob[blob].consumer_bottom == 1;
+    if (!reader->type->shares_bottom)
+        return reader->type->is_loss || reader->type->is_metric || net->blob[blob].consumer_bottom == 1;
     for (int i = 0; i < reader->top_count; i++)
         if (is_label(net, reader->top[i])) return true;
     return false;

@@ -222,7 +222,7 @@ static void softmax(void **state)
 static sa_loss_config random_loss(dims d, sa_source *label)
 {
     sa_loss_config config = {
-        .weighted = sa_parity_chance(p, 50), .has_ignore = sa_parity_chance(p, 60), .normalize = sa_parity_chance(p, 60)};
+        .weighted = sa_parity_chance(p, 50), .has_ignore = sa_parity_chance(p, 60), .divisor = sa_parity_chance(p, 60) ? 0 : 3};
     config.classes = d.c;
     config.ignore_label = sa_parity_chance(p, 70) ? d.c : 0;
     config.loss_weight = sa_parity_float(p, 0.5f, 2.0f);
@@ -233,47 +233,61 @@ static sa_loss_config random_loss(dims d, sa_source *label)
     return config;
 }
 
-static void softmax_loss(void **state)
+/* Another loss than the softmax one: what it compares with, and its table. */
+static void random_kind(dims d, sa_loss_config *config, sa_source *label, sa_ref *table)
+{
+    config->kind = (sa_loss_kind)sa_parity_int(p, SA_LOSS_SOFTMAX, SA_LOSS_CONTRASTIVE_LEGACY);
+    config->margin = sa_parity_float(p, 0.5f, 3.0f);
+    *table = SA_REF_NONE;
+    if (!sa_loss_has_labels(config->kind)) random_source(label, d);
+    if (config->kind == SA_LOSS_INFOGAIN) *table = sa_parity_vector(p, (size_t)d.c * (size_t)d.c, -1.0f, 1.0f);
+    if (config->kind < SA_LOSS_CONTRASTIVE) return;
+    *table = sa_parity_vector(p, (size_t)d.n * (size_t)d.h * (size_t)d.w, -2.0f, 2.0f);
+}
+
+static void loss(void **state)
 {
     (void)state;
     for (int i = 0; i < cases; i++) {
-        sa_parity_begin(p, "softmax_loss", (uint64_t)i);
+        sa_parity_begin(p, "loss", (uint64_t)i);
         dims d = random_dims();
-        sa_op_args args = {.softmax_loss = {.is_prob = sa_parity_chance(p, 30)}};
-        args.softmax_loss.config = random_loss(d, &args.softmax_loss.label);
-        random_source(&args.softmax_loss.scores, d);
-        args.softmax_loss.loss = sa_parity_take(p, 4), args.softmax_loss.divisor = sa_parity_take(p, 4);
-        sa_parity_output(p, args.softmax_loss.loss, 1);
-        sa_parity_output(p, args.softmax_loss.divisor, 1);
-        args.softmax_loss.workspace = sa_parity_workspace();
+        sa_op_args args = {.loss = {.is_prob = sa_parity_chance(p, 30)}};
+        args.loss.config = random_loss(d, &args.loss.label);
+        random_kind(d, &args.loss.config, &args.loss.label, &args.loss.table);
+        random_source(&args.loss.scores, d);
+        args.loss.loss = sa_parity_take(p, 4), args.loss.divisor = sa_parity_take(p, 4);
+        sa_parity_output(p, args.loss.loss, 1);
+        sa_parity_output(p, args.loss.divisor, 1);
+        args.loss.workspace = sa_parity_workspace();
         sa_device *cpu = sa_parity_cpu(p), *cuda = sa_parity_cuda(p);
         sa_parity_bounds bounds = {cpu->kernels->loss_workspace_bytes(cpu, d.n, d.c, d.h, d.w),
                                    cuda->kernels->loss_workspace_bytes(cuda, d.n, d.c, d.h, d.w), 0};
         sa_op_args on_cuda = args;
-        args.softmax_loss.workspace_bytes = bounds.cpu_workspace_bytes;
-        on_cuda.softmax_loss.workspace_bytes = bounds.cuda_workspace_bytes;
-        sa_parity_run(p, SA_OP_SOFTMAX_LOSS, &args, &on_cuda, &bounds);
+        args.loss.workspace_bytes = bounds.cpu_workspace_bytes;
+        on_cuda.loss.workspace_bytes = bounds.cuda_workspace_bytes;
+        sa_parity_run(p, SA_OP_LOSS, &args, &on_cuda, &bounds);
     }
 }
 
-static void softmax_loss_grad(void **state)
+static void loss_grad(void **state)
 {
     (void)state;
     for (int i = 0; i < cases; i++) {
-        sa_parity_begin(p, "softmax_loss_grad", (uint64_t)i);
+        sa_parity_begin(p, "loss_grad", (uint64_t)i);
         dims d = random_dims();
-        sa_op_args args = {.softmax_loss_grad = {.is_prob = sa_parity_chance(p, 30)}};
-        args.softmax_loss_grad.config = random_loss(d, &args.softmax_loss_grad.label);
-        args.softmax_loss_grad.divisor = sa_parity_vector(p, 1, 1.0f, 500.0f);
+        sa_op_args args = {.loss_grad = {.is_prob = sa_parity_chance(p, 30)}};
+        args.loss_grad.config = random_loss(d, &args.loss_grad.label);
+        random_kind(d, &args.loss_grad.config, &args.loss_grad.label, &args.loss_grad.table);
+        args.loss_grad.divisor = sa_parity_vector(p, 1, 1.0f, 500.0f);
         if (sa_parity_chance(p, 30)) {
-            sa_parity_dense(p, &args.softmax_loss_grad.scores, d.n, d.c, d.h, d.w, true);
-            args.softmax_loss_grad.out = args.softmax_loss_grad.scores.node[0].slab;
+            sa_parity_dense(p, &args.loss_grad.scores, d.n, d.c, d.h, d.w, true);
+            args.loss_grad.out = args.loss_grad.scores.node[0].slab;
         } else {
-            random_source(&args.softmax_loss_grad.scores, d);
-            args.softmax_loss_grad.out = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, false);
+            random_source(&args.loss_grad.scores, d);
+            args.loss_grad.out = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, false);
         }
-        sa_parity_output_slab(p, &args.softmax_loss_grad.out);
-        run_same(SA_OP_SOFTMAX_LOSS_GRAD, &args, 0);
+        sa_parity_output_slab(p, &args.loss_grad.out);
+        run_same(SA_OP_LOSS_GRAD, &args, 0);
     }
 }
 
@@ -283,7 +297,8 @@ static void accuracy(void **state)
     for (int i = 0; i < cases; i++) {
         sa_parity_begin(p, "accuracy", (uint64_t)i);
         dims d = random_dims();
-        sa_op_args args = {.accuracy = {.top_k = sa_parity_int(p, 1, 2), .per_class = SA_REF_NONE}};
+        sa_op_args args = {
+            .accuracy = {.ties_lose = sa_parity_chance(p, 50), .top_k = sa_parity_int(p, 1, 2), .per_class = SA_REF_NONE}};
         sa_loss_config config = random_loss(d, &args.accuracy.label);
         args.accuracy.has_ignore = config.has_ignore, args.accuracy.ignore_label = config.ignore_label;
         sa_parity_source(p, &args.accuracy.scores, d.n, d.c, d.h, d.w, 6, 1);
@@ -346,7 +361,7 @@ static void a_bad_label_stops_the_update(void **state)
     assert_int_equal(f->upload(cuda, memory + 128, rate, sizeof rate), SA_OK);
     sa_node node = {.child = {-1, -1, -1}, .channels = 1, .height = 1, .width = 1};
     node.slab = (sa_slab){.at.ptr = memory, .images = 1, .channels = 1, .height = 1, .width = 1};
-    sa_softmax_loss_args loss = {.config = {.classes = 2, .loss_weight = 1.0f}, .workspace_bytes = 256};
+    sa_loss_args loss = {.config = {.classes = 2, .loss_weight = 1.0f}, .table = SA_REF_NONE, .workspace_bytes = 256};
     loss.label.count = loss.scores.count = 1;
     loss.label.node[0] = loss.scores.node[0] = node;
     loss.scores.node[0].channels = loss.scores.node[0].slab.channels = 2;
@@ -358,7 +373,7 @@ static void a_bad_label_stops_the_update(void **state)
                                        .step_state.ptr = memory + 128,
                                        .count = 3,
                                        .lr_mult = 1.0f};
-    assert_int_equal(cuda->kernels->softmax_loss(cuda, &loss), SA_OK);
+    assert_int_equal(cuda->kernels->loss(cuda, &loss), SA_OK);
     assert_int_equal(cuda->kernels->sgd_update(cuda, &update), SA_OK);
     assert_int_equal(f->sync(cuda), SA_NUMERIC);
     assert_non_null(strstr(sa_error_message(), "the label of pixel (n 0, y 0, x 0) is outside the classes"));
@@ -427,13 +442,13 @@ int main(int argc, char **argv)
     if (argc > 1) cases = atoi(argv[1]);
     find_device(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(materialize),       cmocka_unit_test(bn_statistics),
-        cmocka_unit_test(bn_reduce),         cmocka_unit_test(pool_forward),
-        cmocka_unit_test(unpool_scatter),    cmocka_unit_test(unpool_gather),
-        cmocka_unit_test(softmax),           cmocka_unit_test(softmax_loss),
-        cmocka_unit_test(softmax_loss_grad), cmocka_unit_test(accuracy),
-        cmocka_unit_test(fill_and_update),   cmocka_unit_test(compiled_programs),
-        cmocka_unit_test(convolutions),      cmocka_unit_test(a_bad_label_stops_the_update),
+        cmocka_unit_test(materialize),     cmocka_unit_test(bn_statistics),
+        cmocka_unit_test(bn_reduce),       cmocka_unit_test(pool_forward),
+        cmocka_unit_test(unpool_scatter),  cmocka_unit_test(unpool_gather),
+        cmocka_unit_test(softmax),         cmocka_unit_test(loss),
+        cmocka_unit_test(loss_grad),       cmocka_unit_test(accuracy),
+        cmocka_unit_test(fill_and_update), cmocka_unit_test(compiled_programs),
+        cmocka_unit_test(convolutions),    cmocka_unit_test(a_bad_label_stops_the_update),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

@@ -283,7 +283,12 @@ typedef struct loss_case {
 static loss_case make_loss_case(const int *d, bool weighted, bool has_ignore, bool normalize)
 {
     loss_case k = {sa_test_random(d[0], d[1], d[2], d[3]), sa_test_poisoned(d[0], 1, d[2], d[3]), {0}, 0.0, 0.0, NULL};
-    k.config = (sa_loss_config){weighted, has_ignore, normalize, has_ignore ? d[1] : 0, d[1], 0.7f, {0}, NULL};
+    k.config = (sa_loss_config){.weighted = weighted,
+                                .has_ignore = has_ignore,
+                                .ignore_label = has_ignore ? d[1] : 0,
+                                .classes = d[1],
+                                .divisor = normalize ? 0.0f : (float)d[0],
+                                .loss_weight = 0.7f};
     for (int c = 0; c < d[1]; c++) k.config.class_weight[c] = c == 1 ? 0.0f : 0.5f + (float)c;
     for (size_t i = 0; i < sa_test_count(&k.label); i++)
         k.label.data[i] = floorf(sa_test_uniform(0.0f, (float)(d[1] + has_ignore) - 0.001f));
@@ -318,12 +323,12 @@ static void check_loss(const loss_case *k, int threads, bool is_prob, const sa_t
     sa_device *device;
     assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
     size_t bytes = device->kernels->loss_workspace_bytes(device, k->scores.n, k->scores.c, k->scores.h, k->scores.w);
-    sa_op_args args = {.softmax_loss = {k->config, is_prob, dense(scores), dense(&k->label), sa_test_ref(&result[0]),
-                                        sa_test_ref(&result[1]), sa_test_ref(sa_test_memory(bytes)), bytes}};
-    assert_int_equal(sa_op_run(device, SA_OP_SOFTMAX_LOSS, &args), SA_OK);
-    args = (sa_op_args){
-        .softmax_loss_grad = {k->config, is_prob, dense(scores), dense(&k->label), sa_test_ref(&result[1]), sa_test_slab(out)}};
-    assert_int_equal(sa_op_run(device, SA_OP_SOFTMAX_LOSS_GRAD, &args), SA_OK);
+    sa_op_args args = {.loss = {k->config, is_prob, dense(scores), dense(&k->label), SA_REF_NONE, sa_test_ref(&result[0]),
+                                sa_test_ref(&result[1]), sa_test_ref(sa_test_memory(bytes)), bytes}};
+    assert_int_equal(sa_op_run(device, SA_OP_LOSS, &args), SA_OK);
+    args = (sa_op_args){.loss_grad = {k->config, is_prob, dense(scores), dense(&k->label), SA_REF_NONE, sa_test_ref(&result[1]),
+                                      sa_test_slab(out)}};
+    assert_int_equal(sa_op_run(device, SA_OP_LOSS_GRAD, &args), SA_OK);
     sa_device_close(device);
 }
 
@@ -368,25 +373,25 @@ static void test_loss_errors(void **state)
     sa_device *device;
     assert_int_equal(sa_open_all_threads(2, &device), SA_OK);
     size_t bytes = device->kernels->loss_workspace_bytes(device, k.scores.n, k.scores.c, k.scores.h, k.scores.w);
-    sa_op_args args = {.softmax_loss = {k.config, false, dense(&k.scores), dense(&k.label), sa_test_ref(&loss),
-                                        sa_test_ref(&divisor), sa_test_ref(sa_test_memory(bytes)), bytes}};
+    sa_op_args args = {.loss = {k.config, false, dense(&k.scores), dense(&k.label), SA_REF_NONE, sa_test_ref(&loss),
+                                sa_test_ref(&divisor), sa_test_ref(sa_test_memory(bytes)), bytes}};
     k.label.data[35 + 2 * 7 + 3] = 9.0f;
     k.label.data[35 + 3 * 7 + 3] = -2.0f;
-    assert_int_equal(sa_op_run(device, SA_OP_SOFTMAX_LOSS, &args), SA_NUMERIC);
+    assert_int_equal(sa_op_run(device, SA_OP_LOSS, &args), SA_NUMERIC);
     assert_non_null(strstr(sa_error_message(), "label 9 of pixel (n 1, y 2, x 3) is outside the 3 classes"));
     assert_true(loss == -1.0f && divisor == -1.0f);
-    args.softmax_loss.workspace_bytes = bytes - 1;
-    assert_int_equal(sa_op_run(device, SA_OP_SOFTMAX_LOSS, &args), SA_CAPACITY);
+    args.loss.workspace_bytes = bytes - 1;
+    assert_int_equal(sa_op_run(device, SA_OP_LOSS, &args), SA_CAPACITY);
     k.label.data[35 + 2 * 7 + 3] = 0.0f; /* a NaN score makes the loss NaN */
     k.label.data[35 + 3 * 7 + 3] = 0.0f;
     k.scores.data[3 * 35 + 2 * 7 + 3] = NAN;
-    args.softmax_loss.workspace_bytes = bytes;
-    assert_int_equal(sa_op_run(device, SA_OP_SOFTMAX_LOSS, &args), SA_OK);
+    args.loss.workspace_bytes = bytes;
+    assert_int_equal(sa_op_run(device, SA_OP_LOSS, &args), SA_OK);
     assert_true(isnan(loss));
     sa_device_close(device);
 }
 
-static void check_accuracy(const int *d, bool has_ignore, int top_k)
+static void check_accuracy(const int *d, bool has_ignore, int top_k, bool ties_lose)
 {
     const int classes = d[1], ignore = 1;
     sa_test_value scores = sa_test_levels(d[0], d[1], d[2], d[3], 3), label = sa_test_poisoned(d[0], 1, d[2], d[3]);
@@ -402,7 +407,7 @@ static void check_accuracy(const int *d, bool has_ignore, int top_k)
         const float *score = scores.data + p / plane * plane * (size_t)classes + p % plane;
         for (int c = 0; c < classes; c++) {
             float own = score[(size_t)l * plane], other = score[(size_t)c * plane];
-            ahead += other > own || (other == own && c > l);
+            ahead += other > own || (other == own && (ties_lose ? c != l : c > l));
         }
         kept[2 * l]++;
         kept[2 * l + 1] += ahead < top_k;
@@ -410,15 +415,15 @@ static void check_accuracy(const int *d, bool has_ignore, int top_k)
     }
     want[0] = (double)(float)((double)all_right / (double)all);
     for (int c = 0; c < classes; c++)
-        want[1 + c] = kept[2 * c] ? (double)(float)((double)kept[2 * c + 1] / (double)kept[2 * c]) : 1.0;
+        want[1 + c] = kept[2 * c] ? (double)(float)((double)kept[2 * c + 1] / (double)kept[2 * c]) : 0.25;
     free(kept);
     for (int threads = 1; threads <= 3; threads++) {
         sa_device *device;
         assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
         size_t bytes = device->kernels->accuracy_workspace_bytes(device, d[0], classes, d[2], d[3]);
         float *got = sa_test_memory(((size_t)classes + 1) * sizeof *got);
-        sa_op_args args = {.accuracy = {dense(&scores), dense(&label), has_ignore, ignore, top_k, sa_test_ref(got),
-                                        sa_test_ref(got + 1), sa_test_ref(sa_test_memory(bytes)), bytes}};
+        sa_op_args args = {.accuracy = {dense(&scores), dense(&label), has_ignore, ties_lose, ignore, top_k, 0.25f,
+                                        sa_test_ref(got), sa_test_ref(got + 1), sa_test_ref(sa_test_memory(bytes)), bytes}};
         assert_int_equal(sa_op_run(device, SA_OP_ACCURACY, &args), SA_OK);
         sa_assert_all_close("accuracy", got, want, (size_t)classes + 1, 0.0, 0.0);
         sa_device_close(device);
@@ -429,7 +434,7 @@ static void test_accuracy(void **state)
 {
     (void)state;
     for (int s = 0; s < SHAPES; s++)
-        for (int flags = 0; flags < 4; flags++) check_accuracy(shapes[s], flags & 1, 1 + (flags >> 1));
+        for (int flags = 0; flags < 8; flags++) check_accuracy(shapes[s], flags & 1, 1 + (flags >> 1 & 1), flags >> 2);
     sa_test_release(NULL);
 }
 

@@ -135,15 +135,15 @@ static sa_status run_ops(const step *s)
     a = (sa_op_args){.conv_forward = {classifier, SA_CONV_CUDNN, classes, dense(&s->pooled), s->scores, s->class_weight,
                                       SA_REF_NONE, s->workspace, s->workspace_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_FORWARD, &a));
-    const sa_loss_config config = {.normalize = true, .classes = CLASSES, .loss_weight = 1.0f};
-    a = (sa_op_args){
-        .softmax_loss = {config, false, dense(&s->scores), dense(&s->label), s->loss, s->divisor, s->workspace, s->loss_bytes}};
-    SA_TRY(sa_op_run(d, SA_OP_SOFTMAX_LOSS, &a));
-    a = (sa_op_args){
-        .accuracy = {dense(&s->scores), dense(&s->label), false, 0, 1, s->accuracy, SA_REF_NONE, s->workspace, s->accuracy_bytes}};
+    const sa_loss_config config = {.classes = CLASSES, .loss_weight = 1.0f};
+    a = (sa_op_args){.loss = {config, false, dense(&s->scores), dense(&s->label), SA_REF_NONE, s->loss, s->divisor, s->workspace,
+                              s->loss_bytes}};
+    SA_TRY(sa_op_run(d, SA_OP_LOSS, &a));
+    a = (sa_op_args){.accuracy = {dense(&s->scores), dense(&s->label), false, false, 0, 1, 1.0f, s->accuracy, SA_REF_NONE,
+                                  s->workspace, s->accuracy_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_ACCURACY, &a));
-    a = (sa_op_args){.softmax_loss_grad = {config, false, dense(&s->scores), dense(&s->label), s->divisor, s->gradient}};
-    SA_TRY(sa_op_run(d, SA_OP_SOFTMAX_LOSS_GRAD, &a));
+    a = (sa_op_args){.loss_grad = {config, false, dense(&s->scores), dense(&s->label), SA_REF_NONE, s->divisor, s->gradient}};
+    SA_TRY(sa_op_run(d, SA_OP_LOSS_GRAD, &a));
     a = (sa_op_args){.conv_backward = {.shape = classifier,
                                        .algorithm = SA_CONV_CUDNN,
                                        .range = classes,

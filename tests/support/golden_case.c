@@ -14,6 +14,17 @@ static bool exists(const char *folder, const char *file)
     return access(path, R_OK) == 0;
 }
 
+static bool says_phase(const char *folder)
+{
+    char path[2048], line[1024];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/CASE.txt", folder);
+    FILE *file = fopen(path, "r");
+    while (file && !found && fgets(line, sizeof line, file)) found = !strncmp(line, "phase:", 6);
+    if (file) fclose(file);
+    return found;
+}
+
 bool sa_golden_is_case(const char *folder)
 {
     return exists(folder, "net.prototxt") && exists(folder, "tolerance.tsv");
@@ -50,6 +61,7 @@ sa_status sa_golden_case_load(const char *folder, sa_golden_case *golden)
         return status;
     }
     golden->has_solver = exists(folder, "solver.prototxt");
+    golden->of_segnet = !says_phase(folder);
     golden->wants_input_gradients = exists(folder, "topdiff");
     for (size_t i = 0; i < golden->row_count; i++) { /* diff/<blob> of a blob that is fed */
         char in[SA_GOLDEN_FILE_MAX + 8];

@@ -19,6 +19,7 @@ typedef struct sa_golden_case {
     size_t row_count;
     sa_golden_row *row; /* tolerance.tsv */
     bool has_solver, wants_input_gradients;
+    bool of_segnet; /* computed by SegNet's fork: cases of BVLC's state their phase in CASE.txt */
 } sa_golden_case;
 
 bool sa_golden_is_case(const char *folder);

@@ -267,7 +267,8 @@ static sa_status run_solver(run *r, const sa_solver_config *solver)
 sa_status sa_golden_load_net(const sa_golden_case *golden, sa_net **net)
 {
     char path[2048];
-    sa_net_options options = {.grad_for_inputs = golden->wants_input_gradients};
+    sa_net_options options = {.grad_for_inputs = golden->wants_input_gradients,
+                              .fork = golden->of_segnet ? SA_CAFFE_SEGNET : SA_CAFFE_BVLC};
     snprintf(path, sizeof path, "%s/net.prototxt", golden->folder);
     sa_net *loaded;
     SA_TRY(sa_net_load(path, &options, &loaded));

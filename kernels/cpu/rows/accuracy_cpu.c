@@ -20,8 +20,7 @@ size_t sa_cpu_accuracy_workspace_bytes(const sa_device *device, int32_t images, 
     return (size_t)device->threads * counts_of_thread(classes) * sizeof(uint64_t);
 }
 
-/* ahead[i] = how many classes rank before the label of pixel i: a greater score, or an equal one of a larger index. The label's own
- * score is -infinity for labels outside the classes. */
+/* ahead[i] = how many classes rank before the label of pixel i. The label's own score is 0 for labels outside the classes. */
 static void rank_labels(const sa_accuracy_args *args, int n, int y, int x, int count, const int32_t *label, float *scratch,
                         int32_t *ahead)
 {
@@ -36,7 +35,9 @@ static void rank_labels(const sa_accuracy_args *args, int n, int y, int x, int c
     memset(ahead, 0, (size_t)count * sizeof *ahead);
     for (int c = 0; c < classes; c++) {
         const float *score = sa_cpu_pull(scores, scores->count - 1, n, c, y, x, count, scratch);
-        for (int i = 0; i < count; i++) ahead[i] += (score[i] > own[i]) | ((score[i] == own[i]) & (c > label[i]));
+        const int ties_lose = args->ties_lose;
+        for (int i = 0; i < count; i++)
+            ahead[i] += (score[i] > own[i]) | ((score[i] == own[i]) & ((c > label[i]) | (ties_lose & (c != label[i]))));
     }
 }
 
@@ -75,7 +76,7 @@ static void store_results(const sa_accuracy_args *args, const uint64_t *counts)
     float *per_class = args->per_class.ptr; /* (C) */
     for (int c = 0; per_class && c < sa_source_root(&args->scores)->channels; c++) {
         uint64_t correct = counts[2 + 2 * c], kept = counts[3 + 2 * c];
-        per_class[c] = kept ? (float)((double)correct / (double)kept) : 1.0f;
+        per_class[c] = kept ? (float)((double)correct / (double)kept) : args->empty_class;
     }
 }
 

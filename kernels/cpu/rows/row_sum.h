@@ -74,6 +74,15 @@ SA_INLINE void sa_row_add_square(sa_row_lanes *sum, sa_row_lanes *square, const 
     *square = p;
 }
 
+/* The same of values that are float64 already. */
+SA_INLINE void sa_row_add_f64(sa_row_lanes *sum, const double *value, int count)
+{
+    double lane[SA_LANES];
+    memcpy(lane, sum, sizeof lane);
+    for (int i = 0; i < count; i++) lane[i % SA_LANES] += value[i];
+    memcpy(sum, lane, sizeof lane);
+}
+
 SA_INLINE double sa_row_total(const sa_row_lanes *lanes)
 {
     double total = lanes->low[0];
