@@ -26,27 +26,36 @@ static const sa_slab *written_slab(const sa_op *op)
     case SA_OP_POOL_FORWARD: return &op->args.pool_forward.out;
     case SA_OP_UNPOOL_SCATTER: return &op->args.unpool_scatter.out;
     case SA_OP_SOFTMAX: return &op->args.softmax.prob;
+    case SA_OP_PERMUTE: return &op->args.permute.out;
     default: return NULL;
     }
 }
 
-/* The reference that an op writes, with its number of floats. 0: nothing to look at. */
-static size_t written_floats(const sa_op *op, sa_ref *at)
+/* The floats that an op writes, as rows of a slab. False: nothing to look at. */
+static bool written_floats(const sa_op *op, sa_slab *written)
 {
     const sa_slab *slab = written_slab(op);
-    if (slab && slab->encoding == SA_F32) {
-        *at = slab->at;
-        return sa_slab_bytes(slab) / sizeof(float);
+    if (slab) {
+        *written = *slab;
+        return slab->encoding == SA_F32;
     }
+    *written = (sa_slab){.encoding = SA_F32, .images = 1, .channels = 1, .height = 1, .width = 1};
     if (op->kind == SA_OP_BN_STATISTICS) {
-        *at = op->args.bn_statistics.inv_std;
-        return at->size_bytes / sizeof(float);
+        written->at = op->args.bn_statistics.inv_std;
+        written->width = (int32_t)(written->at.size_bytes / sizeof(float));
+        return written->width > 0;
     }
-    if (op->kind == SA_OP_LOSS) {
-        *at = op->args.loss.loss;
-        return 1;
-    }
-    return 0;
+    if (op->kind == SA_OP_LOSS) written->at = op->args.loss.loss;
+    return op->kind == SA_OP_LOSS;
+}
+
+static bool rows_are_finite(const sa_slab *slab)
+{
+    for (int n = slab->image_begin; n < slab->image_begin + slab->images; n++)
+        for (int c = slab->channel_begin; c < slab->channel_begin + slab->channels; c++)
+            for (int y = 0; y < slab->height; y++)
+                if (!all_finite(sa_slab_row(slab, n, c, y), (size_t)slab->width)) return false;
+    return true;
 }
 
 static sa_status look_at_op(void *context, sa_session *session, size_t index)
@@ -54,13 +63,13 @@ static sa_status look_at_op(void *context, sa_session *session, size_t index)
     search *s = context;
     const sa_program *program = sa_session_layout(session)->program;
     const sa_op *op = &program->op[index];
-    sa_ref at;
-    size_t count = written_floats(op, &at);
-    if (count == 0 || at.offset_bytes + count * sizeof(float) > program->buffer[at.buffer].size_bytes) return SA_OK;
-    char *host = malloc(program->buffer[at.buffer].size_bytes);
+    sa_slab written;
+    if (!written_floats(op, &written)) return SA_OK;
+    char *host = malloc(program->buffer[written.at.buffer].size_bytes);
     if (!host) SA_FAIL(SA_NOMEM, "no host memory to look at '%s'", op->name);
-    sa_status status = sa_session_get_buffer(session, at.buffer, host);
-    if (status == SA_OK && !all_finite((const float *)(const void *)(host + at.offset_bytes), count)) {
+    sa_status status = sa_session_get_buffer(session, written.at.buffer, host);
+    written.at.ptr = host + written.at.offset_bytes;
+    if (status == SA_OK && !rows_are_finite(&written)) {
         s->found = op;
         status = sa_error_set(SA_NUMERIC, "'%s' is not finite", op->name);
     }

@@ -135,6 +135,12 @@ static double classification_ms(const rates *r, const sa_source *scores)
     return source_ms(r, scores, elements) + 6.0 * elements / r->elements;
 }
 
+static double reduction_ms(const rates *r, const sa_reduction_args *a)
+{
+    double elements = (double)a->channels * a->height * a->width;
+    return (a->x.count ? source_ms(r, &a->x, elements) : 0) + elements * ((a->backward ? 4 : 0) / r->bytes + 0.2 / r->elements);
+}
+
 static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
 {
     switch (kind) {
@@ -149,6 +155,10 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
         return range_elements(&a->unpool_gather.range, (double)a->unpool_gather.dx.height * a->unpool_gather.dx.width) * 24.0 /
                r->bytes;
     case SA_OP_SOFTMAX: return classification_ms(r, &a->softmax.x);
+    case SA_OP_SOFTMAX_GRAD: return classification_ms(r, &a->softmax_grad.dy);
+    case SA_OP_ARGMAX: return classification_ms(r, &a->argmax.x) * a->argmax.top_k;
+    case SA_OP_REDUCTION: return reduction_ms(r, &a->reduction);
+    case SA_OP_PERMUTE: return (double)sa_slab_bytes(&a->permute.out) * 8.0 / r->bytes; /* neighbours lie apart */
     case SA_OP_LOSS: return classification_ms(r, &a->loss.scores);
     case SA_OP_LOSS_GRAD: return classification_ms(r, &a->loss_grad.scores);
     case SA_OP_ACCURACY: return classification_ms(r, &a->accuracy.scores);

@@ -166,6 +166,17 @@ static void add_unpool_scatter(key_text *key, const sa_unpool_scatter_args *a)
     add_slab(key, "y", &a->out);
 }
 
+static void add_reduction(key_text *key, const sa_reduction_args *a)
+{
+    add(key, "%s %dx%dx%d kind%d", a->backward ? ":back" : "", a->channels, a->height, a->width, (int)a->kind);
+    add_source(key, "x", &a->x);
+}
+
+static void add_permute(key_text *key, const sa_permute_args *a)
+{
+    for (int i = 0; i < a->axes; i++) add(key, "%s%d/%d", i ? "," : " ", a->dim[i], a->stride[i]);
+}
+
 void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_KEY_MAX])
 {
     key_text key = {text, 0};
@@ -184,6 +195,16 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
     case SA_OP_UNPOOL_SCATTER: add_unpool_scatter(&key, &args->unpool_scatter); break;
     case SA_OP_UNPOOL_GATHER: add_unpool_gather(&key, &args->unpool_gather); break;
     case SA_OP_SOFTMAX: add_loss(&key, &args->softmax.x, false); break;
+    case SA_OP_SOFTMAX_GRAD:
+        add_loss(&key, &args->softmax_grad.dy, false);
+        add_source(&key, "y", &args->softmax_grad.y);
+        break;
+    case SA_OP_ARGMAX:
+        add_loss(&key, &args->argmax.x, false);
+        add(&key, " top%d", args->argmax.top_k);
+        break;
+    case SA_OP_REDUCTION: add_reduction(&key, &args->reduction); break;
+    case SA_OP_PERMUTE: add_permute(&key, &args->permute); break;
     case SA_OP_LOSS: add_loss(&key, &args->loss.scores, args->loss.is_prob); break;
     case SA_OP_LOSS_GRAD: add_loss(&key, &args->loss_grad.scores, args->loss_grad.is_prob); break;
     case SA_OP_ACCURACY: add_loss(&key, &args->accuracy.scores, false); break;

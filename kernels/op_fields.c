@@ -9,6 +9,7 @@ enum { NONE = 0, READ = SA_ACCESS_READ, WRITE = SA_ACCESS_WRITE, READ_WRITE = SA
 
 /* FIELDS_x: the fields of sa_x_args in order, as PLAIN(type, name), SOURCE(name), SLAB(name, mode) or REF(name, mode); a mode may
  * look at other fields through `args`. */
+typedef int32_t axis_list[SA_AXES_MAX];
 /* clang-format off */
 #define FIELDS_conv_forward(PLAIN, SOURCE, SLAB, REF)                                                                          \
     PLAIN(sa_conv_shape, shape) PLAIN(sa_conv_algorithm, algorithm) PLAIN(sa_range, range) SOURCE(x) SLAB(y, WRITE)            \
@@ -35,6 +36,15 @@ enum { NONE = 0, READ = SA_ACCESS_READ, WRITE = SA_ACCESS_WRITE, READ_WRITE = SA
     PLAIN(sa_range, range) SLAB(dy, READ) SLAB(mask, READ) PLAIN(sa_window, window) SLAB(dx, WRITE)
 #define FIELDS_softmax(PLAIN, SOURCE, SLAB, REF)                                                                               \
     PLAIN(sa_range, range) SOURCE(x) SLAB(prob, WRITE)
+#define FIELDS_softmax_grad(PLAIN, SOURCE, SLAB, REF)                                                                          \
+    PLAIN(sa_range, range) SOURCE(y) SOURCE(dy) SLAB(dx, WRITE)
+#define FIELDS_argmax(PLAIN, SOURCE, SLAB, REF)                                                                                \
+    PLAIN(int32_t, top_k) SOURCE(x) SLAB(index, WRITE) SLAB(value, WRITE)
+#define FIELDS_reduction(PLAIN, SOURCE, SLAB, REF)                                                                             \
+    PLAIN(sa_reduction_kind, kind) PLAIN(bool, backward) PLAIN(float, factor) PLAIN(int32_t, channels) PLAIN(int32_t, height)  \
+    PLAIN(int32_t, width) SOURCE(x) REF(sums, args->backward ? READ : WRITE) SLAB(dx, args->backward ? WRITE : NONE)
+#define FIELDS_permute(PLAIN, SOURCE, SLAB, REF)                                                                               \
+    PLAIN(int32_t, axes) PLAIN(axis_list, dim) PLAIN(axis_list, stride) SLAB(x, READ) SLAB(out, WRITE)
 #define FIELDS_loss(PLAIN, SOURCE, SLAB, REF)                                                                                  \
     PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(table, READ) REF(loss, WRITE)          \
     REF(divisor, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)

@@ -160,6 +160,20 @@ typedef struct sa_softmax_args {
     sa_slab prob;
 } sa_softmax_args;
 
+/* dx_c = y_c * (dy_c - sum over channels, ascending, of dy * y); y: the softmax. dx may be the slab of y or dy. */
+typedef struct sa_softmax_grad_args {
+    sa_range range; /* all channels */
+    sa_source y, dy;
+    sa_slab dx;
+} sa_softmax_grad_args;
+
+/* At each place of x the top_k greatest of its C values, the greatest first, of equal ones the larger channel first. */
+typedef struct sa_argmax_args {
+    int32_t top_k;
+    sa_source x;          /* (N, C, H, W) */
+    sa_slab index, value; /* (N, top_k, H, W): their channels, and the values themselves; optional */
+} sa_argmax_args;
+
 /* The losses: what one pixel (all channels at one place of one image) adds to the sum, and the gradient by a channel's score before
  * the weights and the divisor. l: the pixel's label; b_c: the other bottom at the score's own place; p: the softmax of the scores.
  * Formulas are in float32, in the order written (kernels/loss_math.h); sums over pixels are in float64.
@@ -247,6 +261,30 @@ typedef struct sa_accuracy_args {
     size_t workspace_bytes;
 } sa_accuracy_args;
 
+/* ------------------------------------------------------------------ sums and orders --------------------------------- */
+
+typedef enum sa_reduction_kind { SA_REDUCTION_SUM, SA_REDUCTION_ASUM, SA_REDUCTION_SUMSQ } sa_reduction_kind;
+
+/* Forward: sums_c = factor * sum over the plane of x, |x| or x * x, in the fixed order. Backward: sums are the gradient of these,
+ * and dx = factor * sums_c, times the sign of x (0 for 0) or 2 * x. */
+typedef struct sa_reduction_args {
+    sa_reduction_kind kind;
+    bool backward;
+    float factor;
+    int32_t channels, height, width;
+    sa_source x; /* (1, C, H, W); backward not of SUM */
+    sa_ref sums; /* (C) */
+    sa_slab dx;  /* backward */
+} sa_reduction_args;
+
+/* out = x with its axes in another order: element (i_0, i_1, ...) of out, of size dim, is x[sum of i_k * stride_k]. */
+typedef struct sa_permute_args {
+    int32_t axes;
+    int32_t dim[SA_AXES_MAX];
+    int32_t stride[SA_AXES_MAX];
+    sa_slab x, out; /* float32 without gaps */
+} sa_permute_args;
+
 /* ------------------------------------------------------------------ memory and update -------------------------------- */
 
 /* `count` floats of target are set to `value`. */
@@ -275,6 +313,10 @@ typedef struct sa_sgd_update_args {
     X(UNPOOL_SCATTER, unpool_scatter) \
     X(UNPOOL_GATHER, unpool_gather)   \
     X(SOFTMAX, softmax)               \
+    X(SOFTMAX_GRAD, softmax_grad)     \
+    X(ARGMAX, argmax)                 \
+    X(REDUCTION, reduction)           \
+    X(PERMUTE, permute)               \
     X(LOSS, loss)                     \
     X(LOSS_GRAD, loss_grad)           \
     X(ACCURACY, accuracy)             \

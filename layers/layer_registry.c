@@ -7,7 +7,6 @@
 /* Their shapes and Caffe's memory are known, ops they have none. */
 #define ACCOUNTED_LAYER_TYPES(X)      \
     X(sa_layer_absval)                \
-    X(sa_layer_argmax)                \
     X(sa_layer_axpy)                  \
     X(sa_layer_batch_norm)            \
     X(sa_layer_bias)                  \
@@ -29,11 +28,9 @@
     X(sa_layer_log)                   \
     X(sa_layer_memory_data)           \
     X(sa_layer_mvn)                   \
-    X(sa_layer_permute)               \
     X(sa_layer_power)                 \
     X(sa_layer_prelu)                 \
     X(sa_layer_python)                \
-    X(sa_layer_reduction)             \
     X(sa_layer_scale)                 \
     X(sa_layer_sigmoid)               \
     X(sa_layer_swish)                 \
@@ -73,6 +70,9 @@
     X(sa_layer_crop)             \
     X(sa_layer_flatten)          \
     X(sa_layer_reshape)          \
+    X(sa_layer_permute)          \
+    X(sa_layer_reduction)        \
+    X(sa_layer_argmax)           \
     X(sa_layer_tile)             \
     X(sa_layer_split)            \
     ACCOUNTED_LAYER_TYPES(X)

@@ -1,5 +1,5 @@
-/* For layers whose bottoms are parts of their top (Concat, Tile) or whose tops are parts of their bottom (Slice, Crop). Private to
- * layers/. */
+/* For layers that work along an axis, whose bottoms are parts of their top (Concat, Tile) or whose tops are parts of their bottom
+ * (Slice, Crop). Private to layers/. */
 #ifndef SA_LAYERS_PARTS_H
 #define SA_LAYERS_PARTS_H
 
@@ -19,6 +19,18 @@ static inline void sa_axis_view(const sa_shape *shape, int axis, int32_t nchw[4]
     nchw[2] = (int32_t)sa_shape_span(shape, axis + 1, shape->axes - 1);
     nchw[3] = axis < shape->axes - 1 ? shape->dim[shape->axes - 1] : 1;
     *slot = 1;
+}
+
+/* A view in which `axis` is the channels: the usual one for axis 1, else (outer, axis, inner). */
+static inline void sa_axis_as_channels(const sa_shape *shape, int axis, int32_t nchw[4])
+{
+    int slot;
+    sa_axis_view(shape, axis, nchw, &slot);
+    if (slot == 1) return;
+    nchw[0] = (int32_t)sa_shape_span(shape, 0, axis);
+    nchw[1] = shape->dim[axis];
+    nchw[2] = (int32_t)sa_shape_span(shape, axis + 1, shape->axes - 1);
+    nchw[3] = axis < shape->axes - 1 ? shape->dim[shape->axes - 1] : 1;
 }
 
 /* [begin, begin + size) along `axis` of a value of `shape`, all of the other axes; whole: the view it is a part of. */

@@ -418,6 +418,12 @@ static void compiled_programs(void **state)
     sa_parity_forms(p, cases / 3);
 }
 
+static void shape_ops(void **state)
+{
+    (void)state;
+    sa_parity_shapes(p, cases);
+}
+
 static void find_device(char **argv)
 {
 #ifdef SA_HAVE_CUDA
@@ -442,13 +448,21 @@ int main(int argc, char **argv)
     if (argc > 1) cases = atoi(argv[1]);
     find_device(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(materialize),     cmocka_unit_test(bn_statistics),
-        cmocka_unit_test(bn_reduce),       cmocka_unit_test(pool_forward),
-        cmocka_unit_test(unpool_scatter),  cmocka_unit_test(unpool_gather),
-        cmocka_unit_test(softmax),         cmocka_unit_test(loss),
-        cmocka_unit_test(loss_grad),       cmocka_unit_test(accuracy),
-        cmocka_unit_test(fill_and_update), cmocka_unit_test(compiled_programs),
-        cmocka_unit_test(convolutions),    cmocka_unit_test(a_bad_label_stops_the_update),
+        cmocka_unit_test(materialize),
+        cmocka_unit_test(bn_statistics),
+        cmocka_unit_test(bn_reduce),
+        cmocka_unit_test(pool_forward),
+        cmocka_unit_test(unpool_scatter),
+        cmocka_unit_test(unpool_gather),
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(loss),
+        cmocka_unit_test(loss_grad),
+        cmocka_unit_test(accuracy),
+        cmocka_unit_test(fill_and_update),
+        cmocka_unit_test(compiled_programs),
+        cmocka_unit_test(convolutions),
+        cmocka_unit_test(shape_ops),
+        cmocka_unit_test(a_bad_label_stops_the_update),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

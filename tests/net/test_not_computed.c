@@ -34,8 +34,6 @@ static void plans_are_refused_with_all_reasons(void **state)
          "line 2 'n' (LRN: norm_region: WITHIN_CHANNEL)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "relu_param { negative_slope: 0.1 }") LOSS("r"),
          "line 3 'r' (ReLU: negative_slope)"},
-        {CONV("c", "data", "kernel_size: 1") LAYER("s", "Softmax", "bottom: 'c'", "") LOSS("s"),
-         "line 3 's' (Softmax: its backward pass)"},
         {CONV("c", "data", "kernel_size: 1 } param { name: 'w'") CONV("d", "c", "kernel_size: 1 } param { name: 'w'") LOSS("d"),
          "line 3 'd' (Convolution: shared parameters)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "loss_weight: 0.5"),

@@ -60,6 +60,8 @@ void sa_parity_same_bits(sa_parity *parity, const char *what, sa_op_kind kind, c
                          const size_t *workspace_bytes, int count);
 void sa_parity_print(const sa_parity *parity);
 
+/* Random cases of the ops that sum, rank or reorder along an axis. */
+void sa_parity_shapes(sa_parity *parity, int cases);
 /* `count` random cases of each source program that CUDA compiles into kernels. */
 void sa_parity_forms(sa_parity *parity, int count);
 /* A shape that FFT tiles can do: small planes and large ones, kernels from 3x3 to 16x16, pads up to the kernel's size. */

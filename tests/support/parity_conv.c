@@ -110,7 +110,7 @@ static void add_data_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
 {
     const sa_conv_shape *s = &a->shape;
     a->gather = sa_parity_chance(p, 40);
-    if (!a->gather && sa_source_has_dense_images(&a->x) && sa_parity_chance(p, 50)) {
+    if (!a->gather && sa_source_is_dense_f32(&a->x) && sa_parity_chance(p, 50)) {
         a->dx = a->x.node[0].slab;
     } else if (!a->gather) {
         a->dx = sa_parity_slab(p, SA_F32, n, s->in_channels, s->in_height, s->in_width, false);

@@ -123,6 +123,20 @@ static int add_dense(sa_parity *p, sa_source *source, int n, int c, int h, int w
     return node;
 }
 
+/* The same, of which the slab may be a part of a larger one. */
+static int add_stored(sa_parity *p, sa_source *source, int n, int c, int h, int w)
+{
+    if (!sa_parity_chance(p, 25)) return add_dense(p, source, n, c, h, w, false);
+    sa_part part = {{0}, {n, c, h, w}};
+    for (int i = 0; i < 4; i++) part.begin[i] = sa_parity_chance(p, 40) ? sa_parity_int(p, 0, 2) : 0;
+    int node = add_dense(p, source, n + part.begin[0], c + part.begin[1] + sa_parity_int(p, 0, 1), h + part.begin[2],
+                         w + part.begin[3] + sa_parity_int(p, 0, 1), false);
+    sa_node *made = &source->node[node];
+    made->slab = sa_slab_part(&made->slab, &part);
+    made->channels = c, made->height = h, made->width = w;
+    return node;
+}
+
 void sa_parity_dense(sa_parity *p, sa_source *source, int n, int c, int h, int w, bool float32)
 {
     source->count = 0;
@@ -211,7 +225,7 @@ static int grow(sa_parity *p, sa_source *source, growth g, int c, int h, int w)
                                         SA_NODE_SCALE, SA_NODE_BN_GRAD, SA_NODE_ADD,  SA_NODE_DROPOUT};
     static const sa_node_kind elsewhere[] = {SA_NODE_UNPOOL,    SA_NODE_POOL_GRAD, SA_NODE_CHANNEL_MIX,
                                              SA_NODE_LRN_SCALE, SA_NODE_LRN,       SA_NODE_LRN_GRAD};
-    if (g.nodes < 3) return add_dense(p, source, g.n, c, h, w, false);
+    if (g.nodes < 3) return add_stored(p, source, g.n, c, h, w);
     if (g.nested > 0 && sa_parity_chance(p, 40)) {
         sa_node_kind kind = elsewhere[sa_parity_int(p, 0, 5)];
         if (kind == SA_NODE_UNPOOL || kind == SA_NODE_POOL_GRAD) return grow_window(p, source, g, kind, c, h, w);
@@ -224,6 +238,6 @@ static int grow(sa_parity *p, sa_source *source, growth g, int c, int h, int w)
 void sa_parity_source(sa_parity *p, sa_source *source, int n, int c, int h, int w, int nodes, int nested)
 {
     source->count = 0;
-    if (nodes < 3 || sa_parity_chance(p, 20)) add_dense(p, source, n, c, h, w, false);
+    if (nodes < 3 || sa_parity_chance(p, 20)) add_stored(p, source, n, c, h, w);
     else grow(p, source, (growth){n, nodes, nested}, c, h, w);
 }
