@@ -114,7 +114,7 @@ static sa_source dense_source(float *data, int channels, int height, int width)
 static sa_node *add_node(sa_source *s, sa_node_kind kind, int child, int other)
 {
     sa_node *node = &s->node[s->count++];
-    *node = (sa_node){.kind = kind, .child = {(int8_t)child, (int8_t)other, -1}};
+    *node = (sa_node){.kind = kind, .child = {(int8_t)child, (int8_t)other, -1}, .spread = SA_SPREAD_CHANNELS};
     node->channels = s->node[0].channels;
     node->height = s->node[0].height;
     node->width = s->node[0].width;

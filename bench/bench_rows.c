@@ -86,6 +86,7 @@ static int node(sa_source *source, sa_node_kind kind, int a, int b)
     const sa_node *child = &source->node[a];
     sa_node *added = &source->node[source->count];
     *added = (sa_node){.kind = kind,
+                       .spread = SA_SPREAD_CHANNELS,
                        .child = {(int8_t)a, (int8_t)b, -1},
                        .channels = child->channels,
                        .height = child->height,
@@ -185,7 +186,7 @@ static void add_pooled_gradient(const char *reduce_name, const char *grad_name, 
     int xhat_node = gradient_chain(&chain, with_three);
     double read = FULL + QUARTER + (with_three ? MASK4 : MASK2);
     add_case(reduce_name, SA_OP_BN_REDUCE, read)->args.bn_reduce =
-        (sa_bn_reduce_args){{0, 1, 0, C}, xhat, chain, {.ptr = small}, {.ptr = small + C}};
+        (sa_bn_reduce_args){{0, 1, 0, C}, xhat, chain, SA_SPREAD_CHANNELS, {.ptr = small}, {.ptr = small + C}};
     node(&chain, SA_NODE_BN_GRAD, xhat_node, chain.count - 1);
     add_materialize(grad_name, &chain, x, read + FULL);
 }
@@ -194,8 +195,8 @@ static void add_statistics(const char *name)
 {
     sa_source plain = {0};
     dense_map(&plain, x);
-    add_case(name, SA_OP_BN_STATISTICS, FULL)->args.bn_statistics =
-        (sa_bn_statistics_args){{0, 1, 0, C}, plain, 1e-9f, {.ptr = small}, {.ptr = small + C}, {.ptr = NULL}};
+    add_case(name, SA_OP_BN_STATISTICS, FULL)->args.bn_statistics = (sa_bn_statistics_args){
+        {0, 1, 0, C}, plain, SA_SPREAD_CHANNELS, 1e-9f, false, {.ptr = small}, {.ptr = small + C}, {.ptr = NULL}};
 }
 
 static void add_batch_norm(void)
@@ -205,7 +206,7 @@ static void add_batch_norm(void)
     node(&xhat, SA_NODE_XHAT, dense_map(&xhat, x), -1);
     dense_map(&gradient, dy);
     add_case("bn_reduce, dense dy", SA_OP_BN_REDUCE, 2 * FULL)->args.bn_reduce =
-        (sa_bn_reduce_args){{0, 1, 0, C}, xhat, gradient, {.ptr = small}, {.ptr = small + C}};
+        (sa_bn_reduce_args){{0, 1, 0, C}, xhat, gradient, SA_SPREAD_CHANNELS, {.ptr = small}, {.ptr = small + C}};
     add_pooled_gradient("bn_reduce, dy by pool 2x2 and relu", "bn_grad in place, dy by pool 2x2 and relu", false);
     add_pooled_gradient("bn_reduce, dy by pool 3x3 and relu", "bn_grad in place, dy by pool 3x3 and relu", true);
     int a = node(&bn_grad, SA_NODE_XHAT, dense_map(&bn_grad, x), -1);

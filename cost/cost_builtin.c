@@ -148,6 +148,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_CONV_BACKWARD: return conv_backward_ms(r, &a->conv_backward);
     case SA_OP_MATERIALIZE: return rows_ms(r, &a->materialize.range, &a->materialize.source, NULL, 4);
     case SA_OP_BN_STATISTICS: return rows_ms(r, &a->bn_statistics.range, &a->bn_statistics.x, NULL, 0);
+    case SA_OP_BN_RUNNING: return (double)(a->bn_running.end - a->bn_running.begin) * 24.0 / r->bytes;
+    case SA_OP_BN_STORED: return (double)(a->bn_stored.end - a->bn_stored.begin) * 16.0 / r->bytes;
     case SA_OP_BN_REDUCE: return rows_ms(r, &a->bn_reduce.range, &a->bn_reduce.xhat, &a->bn_reduce.dy, 0);
     case SA_OP_POOL_FORWARD: return rows_ms(r, &a->pool_forward.range, &a->pool_forward.x, NULL, 2);
     case SA_OP_UNPOOL_SCATTER: return rows_ms(r, &a->unpool_scatter.range, &a->unpool_scatter.x, NULL, 24);

@@ -46,6 +46,7 @@ static void add_node(key_text *key, const sa_source *source, int index)
     const sa_node *node = &source->node[index];
     const sa_node_traits *traits = sa_node_traits_of(node->kind);
     add(key, "%s", traits->name);
+    if (node->kind == SA_NODE_MAP || node->kind == SA_NODE_MAP2) add(key, ":%s", sa_map_name(node->number.map.kind));
     if (traits->slab) add(key, ":%s", encoding_name(node->slab.encoding));
     if (traits->reach == SA_REACH_WINDOWS) {
         add(key, ":");
@@ -141,6 +142,7 @@ static void add_unpool_gather(key_text *key, const sa_unpool_gather_args *a)
 static void add_bn_reduce(key_text *key, const sa_bn_reduce_args *a)
 {
     add_range(key, &a->range);
+    if (a->spread.column) add(key, " columns");
     add_source(key, "xhat", &a->xhat);
     add_source(key, "dy", &a->dy);
 }
@@ -190,6 +192,8 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
         add_range(&key, &args->bn_statistics.range);
         add_source(&key, "x", &args->bn_statistics.x);
         break;
+    case SA_OP_BN_RUNNING: add(&key, " c%d", args->bn_running.end - args->bn_running.begin); break;
+    case SA_OP_BN_STORED: add(&key, " c%d", args->bn_stored.end - args->bn_stored.begin); break;
     case SA_OP_BN_REDUCE: add_bn_reduce(&key, &args->bn_reduce); break;
     case SA_OP_POOL_FORWARD: add_pool_forward(&key, &args->pool_forward); break;
     case SA_OP_UNPOOL_SCATTER: add_unpool_scatter(&key, &args->unpool_scatter); break;

@@ -23,10 +23,16 @@ typedef int32_t axis_list[SA_AXES_MAX];
 #define FIELDS_materialize(PLAIN, SOURCE, SLAB, REF)                                                                           \
     PLAIN(sa_range, range) SOURCE(source) SLAB(out, WRITE)
 #define FIELDS_bn_statistics(PLAIN, SOURCE, SLAB, REF)                                                                         \
-    PLAIN(sa_range, range) SOURCE(x) PLAIN(float, eps) REF(mean, WRITE) REF(inv_std, WRITE) REF(var, WRITE)                    \
-    REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+    PLAIN(sa_range, range) SOURCE(x) PLAIN(sa_spread, spread) PLAIN(float, eps) PLAIN(bool, eps_outside) REF(mean, WRITE)      \
+    REF(inv_std, WRITE) REF(var, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
+#define FIELDS_bn_running(PLAIN, SOURCE, SLAB, REF)                                                                            \
+    PLAIN(int32_t, begin) PLAIN(int32_t, end) PLAIN(float, fraction) PLAIN(float, correction) REF(mean, READ) REF(var, READ)   \
+    REF(sum_mean, READ_WRITE) REF(sum_var, READ_WRITE) REF(weight, READ_WRITE)
+#define FIELDS_bn_stored(PLAIN, SOURCE, SLAB, REF)                                                                             \
+    PLAIN(int32_t, begin) PLAIN(int32_t, end) PLAIN(float, eps) REF(sum_mean, READ) REF(sum_var, READ) REF(weight, READ)       \
+    REF(mean, WRITE) REF(inv_std, WRITE)
 #define FIELDS_bn_reduce(PLAIN, SOURCE, SLAB, REF)                                                                             \
-    PLAIN(sa_range, range) SOURCE(xhat) SOURCE(dy) REF(dgamma, WRITE) REF(dbeta, WRITE)                                        \
+    PLAIN(sa_range, range) SOURCE(xhat) SOURCE(dy) PLAIN(sa_spread, spread) REF(dgamma, WRITE) REF(dbeta, WRITE)               \
     REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
 #define FIELDS_pool_forward(PLAIN, SOURCE, SLAB, REF)                                                                          \
     PLAIN(sa_range, range) PLAIN(sa_window, window) SOURCE(x) SLAB(out, WRITE) SLAB(mask, WRITE)

@@ -5,7 +5,7 @@
  * that slab to be read at its own place only: not below LRN_SCALE, LRN_GRAD, CHANNEL_MIX, UNPOOL or POOL_GRAD.
  * Reductions have one fixed order that threads, ranges and algorithms of the same name cannot change:
  *   a row is summed in float64 in 16 lanes (lane l takes x = l, l+16, ...), lanes are then added 0..15 in order;
- *   rows are added in float64 in order of (n, y).                                                  (see row_sum.h) */
+ *   rows are added in float64 in order of (n, c, y).                                               (see row_sum.h) */
 #ifndef SA_KERNELS_OPS_H
 #define SA_KERNELS_OPS_H
 
@@ -102,24 +102,48 @@ typedef struct sa_materialize_args {
     sa_slab out; /* SA_F32 or SA_BF16 */
 } sa_materialize_args;
 
-/* mean_c = sum x / M; var_c = max(0, sum x^2 / M - mean^2), both in float64; inv_std = 1 / sqrt(var + eps) rounded once.
- * var: optional, for the layer's extra tops. Channel range; all images. */
+/* mean = sum x / M; var = max(0, sum x^2 / M - mean^2), both in float64; inv_std = 1 / sqrt(var + eps), or with eps_outside
+ * 1 / (sqrt(var) + eps), rounded once. One element per channel, or as the spread says (column 0), whose groups of rows
+ * (row_groups.h) are the M elements. Each output is optional. Channel range; all images. */
 typedef struct sa_bn_statistics_args {
     sa_range range;
     sa_source x;
+    sa_spread spread;
     float eps;
-    sa_ref mean, inv_std; /* (C) */
-    sa_ref var;           /* (C), optional */
-    sa_ref workspace;     /* reduce_workspace_bytes */
+    bool eps_outside;
+    sa_ref mean, inv_std, var;
+    sa_ref workspace; /* reduce_workspace_bytes */
     size_t workspace_bytes;
 } sa_bn_statistics_args;
 
-/* dgamma_c = sum dy * xhat, dbeta_c = sum dy over n, y, x (both set). Channel range; all images. */
+/* BatchNorm's running sums after a forward pass, of channels [begin, end): sum_mean = mean + fraction * sum_mean, sum_var =
+ * correction * var + fraction * sum_var; and once, with channel 0, weight = 1 + fraction * weight. */
+typedef struct sa_bn_running_args {
+    int32_t begin, end;
+    float fraction, correction;
+    sa_ref mean, var;         /* (C) */
+    sa_ref sum_mean, sum_var; /* (C) */
+    sa_ref weight;            /* float[1] */
+} sa_bn_running_args;
+
+/* mean = sum_mean / weight, inv_std = 1 / sqrt(sum_var / weight + eps), of channels [begin, end); sums are 0 if the weight is. */
+typedef struct sa_bn_stored_args {
+    int32_t begin, end;
+    float eps;
+    sa_ref sum_mean, sum_var; /* (C) */
+    sa_ref weight;            /* float[1] */
+    sa_ref mean, inv_std;     /* (C) */
+} sa_bn_stored_args;
+
+/* dgamma_c = sum dy * xhat, dbeta_c = sum dy over n, y, x (both set, each optional). Per channel, or as the spread says: sums are
+ * over the axes along which it has no step. Without a step along x: sums of rows, as above; with one: float64 sums in order of (n,
+ * c, y) for each x. Channel range; all images. */
 typedef struct sa_bn_reduce_args {
     sa_range range;
     sa_source xhat, dy;
-    sa_ref dgamma, dbeta; /* (C) */
-    sa_ref workspace;     /* reduce_workspace_bytes */
+    sa_spread spread;
+    sa_ref dgamma, dbeta;
+    sa_ref workspace; /* reduce_workspace_bytes */
     size_t workspace_bytes;
 } sa_bn_reduce_args;
 
@@ -308,6 +332,8 @@ typedef struct sa_sgd_update_args {
     X(CONV_BACKWARD, conv_backward)   \
     X(MATERIALIZE, materialize)       \
     X(BN_STATISTICS, bn_statistics)   \
+    X(BN_RUNNING, bn_running)         \
+    X(BN_STORED, bn_stored)           \
     X(BN_REDUCE, bn_reduce)           \
     X(POOL_FORWARD, pool_forward)     \
     X(UNPOOL_SCATTER, unpool_scatter) \

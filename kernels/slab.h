@@ -72,6 +72,19 @@ typedef struct sa_window {
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 } sa_window;
 
+/* Which element of a vector belongs to (n, c, y, x) of a value: image * n + channel * c + row * y + column * x. */
+typedef struct sa_spread {
+    int32_t image, channel, row, column;
+} sa_spread;
+
+/* One element per channel. */
+#define SA_SPREAD_CHANNELS ((sa_spread){.channel = 1})
+
+SA_HOST_DEVICE static inline size_t sa_spread_index(const sa_spread *spread, int n, int c)
+{
+    return (size_t)n * (size_t)spread->image + (size_t)c * (size_t)spread->channel;
+}
+
 SA_HOST_DEVICE static inline size_t sa_encoding_row_bytes(sa_encoding encoding, int32_t width)
 {
     switch (encoding) {

@@ -8,6 +8,7 @@
 #ifndef SA_KERNELS_SOURCE_H
 #define SA_KERNELS_SOURCE_H
 
+#include "kernels/maps.h"
 #include "kernels/slab.h"
 
 #ifdef __cplusplus
@@ -16,7 +17,8 @@ extern "C" {
 
 /* clang-format off */
 /* All arithmetic is float32 in the order written, without contraction to fused multiply-add. a, b, c: children at the
- * same (n, c, y, x) unless stated; v0..v3: the node's vectors, one element per channel. Other names are members of sa_node_numbers.
+ * same (n, c, y, x) unless stated; v0..v3: the node's vectors, one element per channel, or as node.spread says (but of CHANNEL_MIX
+ * and DROPOUT). A factor whose vector is absent is 1. Other names are members of sa_node_numbers.
  *
  *     DENSE        slab (any encoding but masks; SA_F32 masks are plain floats)
  *     XHAT         (a - v0) * v1            v0 mean, v1 inv_std (C)
@@ -38,6 +40,9 @@ extern "C" {
  *     CHANNEL_MIX  sum over k < n, k ascending, of v0[k*C + ch] * a[k]: the gradient that a 1x1 convolution with weight v0 (n, C)
  *                  sends to its input; a has n = channels_read channels
  *     DROPOUT      keep(n,c,y,x) ? a * dropout.factor : 0; see sa_dropout_keep; v0: step state
+ *     SPREAD       v0, as node.spread says, rows and columns too
+ *     MAP          the function map.kind (kernels/maps.h) of a and map.p, q, r; v0, if there is one, stands for p
+ *     MAP2         the same of a and b
  *
  * X(KIND, field, "name", operands, here, vectors, slab, reach, cost, cost_per_channel): everything else that must be known of a
  * node kind. Order is that of sa_node_kind.
@@ -63,7 +68,10 @@ extern "C" {
     X(LRN,         lrn,         "lrn",    2, 2, 0, false, SA_REACH_NONE,     3.0, 0.0)           \
     X(LRN_GRAD,    lrn_grad,    "dlrn",   3, 3, 0, false, SA_REACH_CHANNELS, 5.0, 3.0)           \
     X(CHANNEL_MIX, channel_mix, "mix",    1, 0, 1, false, SA_REACH_CHANNELS, 0.0, 0.3)           \
-    X(DROPOUT,     dropout,     "drop",   1, 1, 1, false, SA_REACH_NONE,     2.0, 0.0)
+    X(DROPOUT,     dropout,     "drop",   1, 1, 1, false, SA_REACH_NONE,     2.0, 0.0)           \
+    X(SPREAD,      spread,      "spread", 0, 0, 1, false, SA_REACH_NONE,     0.2, 0.0)           \
+    X(MAP,         map,         "map",    1, 1, 1, false, SA_REACH_NONE,     1.5, 0.0)           \
+    X(MAP2,        map2,        "map2",   2, 2, 1, false, SA_REACH_NONE,     1.0, 0.0)
 /* clang-format on */
 
 typedef enum sa_node_kind {
@@ -110,6 +118,7 @@ typedef union sa_node_numbers {
         uint64_t seed;
         float ratio, factor; /* factor = 1 / (1 - ratio) */
     } dropout;
+    sa_map map;
 } sa_node_numbers;
 
 enum { SA_SOURCE_NODES_MAX = 14, SA_NODE_CHILDREN = 3, SA_NODE_VECTORS = 4 };
@@ -122,6 +131,7 @@ typedef struct sa_node {
     sa_window window;      /* SA_REACH_WINDOWS */
     int32_t channels_read; /* SA_REACH_CHANNELS */
     sa_ref vector[SA_NODE_VECTORS];
+    sa_spread spread; /* of the vectors; row and column 0 but of SPREAD */
     sa_node_numbers number;
 } sa_node;
 

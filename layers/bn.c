@@ -77,7 +77,9 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
 static sa_status emit_statistics(sa_emitter *e, const sa_layer *layer)
 {
     size_t bytes = (size_t)sa_emit_blob(e, layer->bottom[0])->shape.dim[1] * 4;
-    sa_op_args args = {.bn_statistics = {.range = sa_emit_range(e, layer->bottom[0]), .eps = EPSILON, .var = SA_REF_NONE}};
+    sa_op_args args = {
+        .bn_statistics = {
+            .range = sa_emit_range(e, layer->bottom[0]), .spread = SA_SPREAD_CHANNELS, .eps = EPSILON, .var = SA_REF_NONE}};
     sa_bn_statistics_args *a = &args.bn_statistics;
     SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
     SA_TRY(sa_emit_saved(e, layer, "inv_std", SA_EMIT_SAVED, bytes, &a->inv_std));
@@ -144,7 +146,7 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 
 static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 {
-    sa_op_args args = {.bn_reduce = {.range = sa_emit_range(e, layer->bottom[0])}};
+    sa_op_args args = {.bn_reduce = {.range = sa_emit_range(e, layer->bottom[0]), .spread = SA_SPREAD_CHANNELS}};
     SA_TRY(xhat_source(e, layer, &args.bn_reduce.xhat));
     SA_TRY(sa_emit_grad(e, layer->top[0], &args.bn_reduce.dy));
     args.bn_reduce.dgamma = sa_emit_param_grad(e, layer, 0);

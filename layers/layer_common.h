@@ -18,6 +18,12 @@ static inline size_t sa_blob_bytes(const sa_blob *blob)
     return sa_shape_elements(&blob->shape) * 4;
 }
 
+/* Does the layer overwrite its first bottom? */
+static inline bool sa_is_in_place(const sa_layer *layer, const sa_blob *blobs)
+{
+    return layer->top_count > 0 && blobs[layer->top[0]].previous == layer->bottom[0];
+}
+
 /* Element-wise layers: top 0 takes the shape of bottom 0. */
 static inline sa_status sa_layer_same_shape(sa_layer *layer, sa_blob *blobs)
 {

@@ -6,18 +6,11 @@
 
 /* Their shapes and Caffe's memory are known, ops they have none. */
 #define ACCOUNTED_LAYER_TYPES(X)      \
-    X(sa_layer_absval)                \
     X(sa_layer_axpy)                  \
-    X(sa_layer_batch_norm)            \
-    X(sa_layer_bias)                  \
-    X(sa_layer_bnll)                  \
-    X(sa_layer_clip)                  \
     X(sa_layer_data)                  \
     X(sa_layer_deconvolution)         \
     X(sa_layer_eltwise)               \
-    X(sa_layer_elu)                   \
     X(sa_layer_embed)                 \
-    X(sa_layer_exp)                   \
     X(sa_layer_hdf5_data)             \
     X(sa_layer_hdf5_output)           \
     X(sa_layer_im2col)                \
@@ -25,17 +18,8 @@
     X(sa_layer_image_seg_data)        \
     X(sa_layer_inner_product)         \
     X(sa_layer_interp)                \
-    X(sa_layer_log)                   \
     X(sa_layer_memory_data)           \
-    X(sa_layer_mvn)                   \
-    X(sa_layer_power)                 \
-    X(sa_layer_prelu)                 \
     X(sa_layer_python)                \
-    X(sa_layer_scale)                 \
-    X(sa_layer_sigmoid)               \
-    X(sa_layer_swish)                 \
-    X(sa_layer_tanh)                  \
-    X(sa_layer_threshold)             \
     X(sa_layer_normalize)             \
     X(sa_layer_relu6)                 \
     X(sa_layer_reorg)                 \
@@ -51,9 +35,25 @@
     X(sa_layer_lrn)              \
     X(sa_layer_convolution)      \
     X(sa_layer_bn)               \
+    X(sa_layer_batch_norm)       \
+    X(sa_layer_scale)            \
+    X(sa_layer_bias)             \
+    X(sa_layer_mvn)              \
     X(sa_layer_relu)             \
     X(sa_layer_pooling)          \
     X(sa_layer_upsample)         \
+    X(sa_layer_absval)           \
+    X(sa_layer_bnll)             \
+    X(sa_layer_clip)             \
+    X(sa_layer_elu)              \
+    X(sa_layer_exp)              \
+    X(sa_layer_log)              \
+    X(sa_layer_power)            \
+    X(sa_layer_prelu)            \
+    X(sa_layer_sigmoid)          \
+    X(sa_layer_swish)            \
+    X(sa_layer_tanh)             \
+    X(sa_layer_threshold)        \
     X(sa_layer_dropout)          \
     X(sa_layer_softmax)          \
     X(sa_layer_softmax_loss)     \

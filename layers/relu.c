@@ -1,13 +1,28 @@
-/* ReLU: y = max(x, 0). Backward tests the output, or the input if the output is not stored: the same bits. Caffe: ReLULayer. */
+/* ReLU: y = max(x, 0) + slope * min(x, 0). Backward tests the output, or the input if the output is not stored: the same bits,
+ * unless the slope is below 0, where it is the input. Caffe: ReLULayer. */
 #include "layers/layer_common.h"
 #include "program/emit.h"
+
+static float slope_of(const sa_layer *layer)
+{
+    return ((const sa_relu_param *)layer->config)->negative_slope;
+}
+
+/* The output's sign is not the input's. */
+static bool keeps_bottom(const sa_layer *layer)
+{
+    return slope_of(layer) < 0.0f;
+}
 
 static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
 {
     (void)top;
     sa_node *node;
     SA_TRY(sa_emit_data(e, layer->bottom[0], source));
-    return sa_emit_join(e, layer, source, SA_NODE_RELU, &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node);
+    SA_TRY(sa_emit_join(e, layer, source, slope_of(layer) == 0.0f ? SA_NODE_RELU : SA_NODE_MAP,
+                        &sa_emit_blob(e, layer->top[0])->shape, source, NULL, NULL, &node));
+    if (slope_of(layer) != 0.0f) node->number.map = (sa_map){.kind = SA_MAP_LEAKY, .p = slope_of(layer)};
+    return SA_OK;
 }
 
 /* The blob to test for being above 0. Where a layer that keeps the gate has overwritten the output, its own top does. */
@@ -27,15 +42,12 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     (void)bottom;
     sa_source gate, dy;
     sa_node *node;
-    SA_TRY(sa_emit_data(e, gate_blob(e, layer), &gate));
+    SA_TRY(sa_emit_data(e, keeps_bottom(layer) ? layer->bottom[0] : gate_blob(e, layer), &gate));
     SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
-    return sa_emit_join(e, layer, source, SA_NODE_RELU_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node);
-}
-
-static sa_status setup(sa_layer *layer, sa_blob *blobs)
-{
-    if (((const sa_relu_param *)layer->config)->negative_slope != 0.0f) layer->not_computed = "negative_slope";
-    return sa_layer_same_shape(layer, blobs);
+    SA_TRY(sa_emit_join(e, layer, source, slope_of(layer) == 0.0f ? SA_NODE_RELU_GRAD : SA_NODE_MAP2,
+                        &sa_emit_blob(e, layer->bottom[0])->shape, &gate, &dy, NULL, &node));
+    if (slope_of(layer) != 0.0f) node->number.map = (sa_map){.kind = SA_MAP_LEAKY_GRAD, .p = slope_of(layer)};
+    return SA_OK;
 }
 
 const sa_layer_type sa_layer_relu = {
@@ -55,7 +67,8 @@ const sa_layer_type sa_layer_relu = {
     .reads_top = true,
     .cheap_grad = true,
     .source_nodes = 1,
-    .setup = setup,
+    .keeps_bottom = keeps_bottom,
+    .setup = sa_layer_same_shape,
     .emit_forward = sa_emit_forward_from_source,
     .emit_backward = sa_emit_backward_from_source,
     .top_source = top_source,

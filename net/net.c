@@ -150,6 +150,7 @@ static void take_params(const sa_net_spec *net_spec, const sa_layer_spec *spec, 
     for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
         layer->param[i].lr_mult = spec->param[i].lr_mult;
         layer->param[i].decay_mult = spec->param[i].decay_mult;
+        layer->param[i].given = i < spec->param_count;
         find_owner(net_spec, (int)(spec - net_spec->layer), spec->param[i].name, &layer->param[i]);
         if (layer->param[i].is_shared) layer->not_computed = "shared parameters";
     }

@@ -85,6 +85,14 @@ SA_CHECKED sa_status sa_emit_op(sa_emitter *emitter, const sa_layer *layer, cons
 SA_CHECKED sa_status sa_emit_materialize(sa_emitter *emitter, const sa_layer *layer, const char *what, const sa_source *source,
                                          int blob, sa_slab out);
 
+/* Makes "<layer>.<suffix>", of the shape of bottom 0, of a source; and the source of it. */
+SA_CHECKED sa_status sa_emit_save(sa_emitter *emitter, const sa_layer *layer, const char *suffix, const sa_source *source);
+SA_CHECKED sa_status sa_emit_saved_source(sa_emitter *emitter, const sa_layer *layer, const char *suffix, sa_source *source);
+/* Caffe keeps a copy of what a layer in place overwrites: in its layout makes "<layer>.<suffix>" of bottom 0. */
+SA_CHECKED sa_status sa_emit_keep_bottom(sa_emitter *emitter, const sa_layer *layer, const char *suffix);
+/* That copy if there is one, else bottom 0. */
+SA_CHECKED sa_status sa_emit_kept_bottom(sa_emitter *emitter, const sa_layer *layer, const char *suffix, sa_source *source);
+
 /* emit_forward / emit_backward of layers that are nothing but their top_source / bottom_grad_source: materialise what is stored. */
 sa_status sa_emit_forward_from_source(sa_emitter *emitter, const sa_layer *layer);
 sa_status sa_emit_backward_from_source(sa_emitter *emitter, const sa_layer *layer);

@@ -70,6 +70,45 @@ sa_status sa_emit_backward_from_source(sa_emitter *e, const sa_layer *layer)
     return SA_OK;
 }
 
+static sa_status kept_slab(sa_emitter *e, const sa_layer *layer, const char *suffix, sa_slab *slab)
+{
+    const sa_shape *shape = &e->net->blob[layer->bottom[0]].shape;
+    sa_ref at;
+    SA_TRY(sa_emit_saved(e, layer, suffix, SA_EMIT_SAVED, sa_shape_elements(shape) * 4, &at));
+    *slab = sa_slab_full(at, shape);
+    return SA_OK;
+}
+
+sa_status sa_emit_save(sa_emitter *e, const sa_layer *layer, const char *suffix, const sa_source *source)
+{
+    sa_slab slab;
+    SA_TRY(kept_slab(e, layer, suffix, &slab));
+    return sa_emit_materialize(e, layer, "keep", source, layer->bottom[0], slab);
+}
+
+sa_status sa_emit_saved_source(sa_emitter *e, const sa_layer *layer, const char *suffix, sa_source *source)
+{
+    sa_slab slab;
+    SA_TRY(kept_slab(e, layer, suffix, &slab));
+    sa_source_dense(source, &slab, &e->net->blob[layer->bottom[0]].shape);
+    return SA_OK;
+}
+
+sa_status sa_emit_keep_bottom(sa_emitter *e, const sa_layer *layer, const char *suffix)
+{
+    sa_source source;
+    bool in_place = e->net->blob[layer->top[0]].previous == layer->bottom[0];
+    if (!in_place || !sa_emit_caffe_layout(e) || sa_emit_is_again(e)) return SA_OK;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &source));
+    return sa_emit_save(e, layer, suffix, &source);
+}
+
+sa_status sa_emit_kept_bottom(sa_emitter *e, const sa_layer *layer, const char *suffix, sa_source *source)
+{
+    if (sa_emit_has_saved(e, layer, suffix)) return sa_emit_saved_source(e, layer, suffix, source);
+    return sa_emit_data(e, layer->bottom[0], source);
+}
+
 /* ------------------------------------------------------------------ passes over the layers ------------------------- */
 
 static sa_status forward_layer(sa_emitter *e, int index)

@@ -9,10 +9,12 @@ static void set_plane(sa_node *node, const int32_t nchw[4])
     node->width = nchw[3];
 }
 
-/* Do the node's vectors, one element per channel, keep their meaning? */
-static bool keeps_channels(const sa_node *node, const int32_t nchw[4], int32_t images)
+/* Do the node's vectors keep their meaning? */
+static bool keeps_vectors(const sa_node *node, const int32_t nchw[4], int32_t images)
 {
-    return sa_node_traits_of(node->kind)->vectors == 0 || (node->channels == nchw[1] && images == nchw[0]);
+    bool any = false;
+    for (int k = 0; k < sa_node_traits_of(node->kind)->vectors; k++) any |= node->vector[k].buffer != SA_NO_BUFFER;
+    return !any || (node->channels == nchw[1] && images == nchw[0] && node->spread.row == 0 && node->spread.column == 0);
 }
 
 static bool reshape_node(sa_node *node, const int32_t nchw[4], int32_t images)
@@ -20,7 +22,7 @@ static bool reshape_node(sa_node *node, const int32_t nchw[4], int32_t images)
     if (node->kind == SA_NODE_DENSE && !sa_slab_reshape(&node->slab, nchw)) return false;
     /* DROPOUT numbers the elements of the whole value */
     if (node->kind != SA_NODE_DENSE && node->kind != SA_NODE_DROPOUT &&
-        !(sa_node_is_local(node) && keeps_channels(node, nchw, images)))
+        !(sa_node_is_local(node) && keeps_vectors(node, nchw, images)))
         return false;
     set_plane(node, nchw);
     return true;
@@ -63,11 +65,14 @@ sa_status sa_emit_plain(sa_emitter *e, const sa_layer *layer, const sa_source *s
     return SA_OK;
 }
 
-/* The part of the node's vectors that belongs to channels from `channel` on. */
-static void skip_channels(sa_node *node, int32_t channel)
+/* The part of the node's vectors that belongs to images, channels, rows and columns from `begin` on. */
+static void skip_elements(sa_node *node, const int32_t begin[4])
 {
+    const sa_spread *s = &node->spread;
+    const size_t first =
+        sa_spread_index(s, begin[0], begin[1]) + (size_t)begin[2] * (size_t)s->row + (size_t)begin[3] * (size_t)s->column;
     for (int k = 0; k < sa_node_traits_of(node->kind)->vectors; k++)
-        node->vector[k].offset_bytes += (size_t)channel * sizeof(float);
+        if (node->vector[k].buffer != SA_NO_BUFFER) node->vector[k].offset_bytes += first * sizeof(float);
 }
 
 /* plane: the part takes whole planes, so that nodes that read neighbours in their plane are as good as local. */
@@ -91,7 +96,7 @@ static bool cut_node(sa_node *node, const sa_part *part, bool plane)
         own.size[2] = plane ? node->height : own.size[2];
         own.size[3] = plane ? node->width : own.size[3];
     }
-    skip_channels(node, own.begin[1]);
+    skip_elements(node, own.begin);
     set_plane(node, own.size);
     return true;
 }

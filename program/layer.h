@@ -48,6 +48,7 @@ typedef struct sa_param {
     sa_filler filler;
     float lr_mult, decay_mult;
     bool needs_grad;              /* a gradient is computed and the parameter is updated */
+    bool given;                   /* the file has a `param` for it */
     bool is_shared;               /* a parameter of an earlier layer has the same name and is the one that is stored: */
     int owner_layer, owner_param; /* that one, if is_shared */
 } sa_param;
@@ -69,7 +70,9 @@ typedef struct sa_layer {
     bool test_phase;
     bool caffe_segnet; /* the net is of SegNet's fork of Caffe, whose private buffers and Accuracy differ a little */
     bool needs_backward;
-    sa_window window;      /* of a type that makes_mask; set by setup */
+    sa_window window;    /* of a type that makes_mask; set by setup */
+    bool mixes_channels; /* of a type with channels apart, set by setup: here its sums go over channels, so it works on all at once
+                          */
     bool mixes_few_planes; /* of a type that convolves, set by setup: a 1x1 classifier of few classes, the gradient of whose bottom
                             * is the expression CHANNEL_MIX under every strategy and algorithm, so that its reader may compute it */
     const char *not_computed; /* why segarena has no ops for it ("group 2"), only shapes and Caffe's memory; NULL: it has */
@@ -156,7 +159,7 @@ typedef struct sa_layer_type {
     bool cuts_bottom;    /* each top is a part of bottom 0; see part */
     bool writes_images;  /* its ops write top 0 and the gradients of its bottoms image by image or row by row, wherever images lie:
                           * these may be parts of larger values */
-    bool pointwise;      /* each element of top 0 is a formula of the same element of bottom 0 and of values per channel */
+    bool pointwise;      /* each element of top 0 is a formula of the same element of bottom 0 and of vectors */
     bool channels_apart; /* a channel of its tops needs no other channel of them */
     bool convolves;      /* its ops are convolutions: strategies choose an algorithm, a workspace, the form of the backward pass */
     bool makes_mask;     /* it keeps where each maximum was: in its second top, or in a private mask */
@@ -171,6 +174,8 @@ typedef struct sa_layer_type {
     bool ignores_bottoms;     /* it only takes them off the net's outputs */
     bool ends_scores;         /* it makes probabilities or class numbers of class scores, its bottom 0 */
     bool folds_statistics;    /* it normalises by the batch, or else by statistics folded into parameters 0 (scale) and 1 (shift) */
+    bool keeps_sums;          /* it normalises by the batch, or else by running sums of statistics: parameters 0 (of means), 1 (of
+                               * variances) and 2 (their weight), which every forward pass by the batch adds to */
     bool is_metric;           /* its tops tell how well the net does */
     bool lists_images;        /* an input whose batches come from a list of images; its config is sa_dense_image_config_layer */
     int source_nodes;         /* nodes that its formulas (top_source, bottom_grad_source) put on top of what they read */

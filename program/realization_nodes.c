@@ -31,7 +31,8 @@ static int grad_nodes(const node_counts *c, const sa_layer *layer)
     int count = layer->type->source_nodes;
     for (int i = 0; i < layer->top_count; i++)
         if (c->net->blob[layer->top[i]].needs_grad) count += c->grad[layer->top[i]] + (i > 0 && layer->type->shares_bottom);
-    if (layer->type->reads_top) count += c->data[layer->top[0]] < c->data[layer->bottom[0]] ? 1 : c->data[layer->bottom[0]];
+    if (layer->type->keeps_bottom && layer->type->keeps_bottom(layer)) count += c->data[layer->bottom[0]];
+    else if (layer->type->reads_top) count += c->data[layer->top[0]] < c->data[layer->bottom[0]] ? 1 : c->data[layer->bottom[0]];
     return count;
 }
 

@@ -22,6 +22,7 @@ static void node_init(sa_node *node, sa_node_kind kind, const sa_shape *shape)
     for (int i = 0; i < SA_NODE_CHILDREN; i++) node->child[i] = -1;
     for (int i = 0; i < SA_NODE_VECTORS; i++) node->vector[i] = SA_REF_NONE;
     node->slab.at = SA_REF_NONE;
+    node->spread = SA_SPREAD_CHANNELS;
 }
 
 void sa_source_dense(sa_source *source, const sa_slab *slab, const sa_shape *shape)

@@ -6,6 +6,8 @@
 
 sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args);
 sa_status sa_cpu_bn_statistics(sa_device *device, const sa_bn_statistics_args *args);
+sa_status sa_cpu_bn_running(sa_device *device, const sa_bn_running_args *args);
+sa_status sa_cpu_bn_stored(sa_device *device, const sa_bn_stored_args *args);
 sa_status sa_cpu_bn_reduce(sa_device *device, const sa_bn_reduce_args *args);
 sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *args);
 sa_status sa_cpu_unpool_scatter(sa_device *device, const sa_unpool_scatter_args *args);

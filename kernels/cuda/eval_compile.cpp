@@ -83,6 +83,7 @@ sa_status add_step(compiler *c, int group, const sa_node *node, int kind, const 
     s->data_image = node->slab.image_begin, s->data_channel = node->slab.channel_begin;
     s->window = node->window;
     for (int k = 0; k < SA_NODE_VECTORS; k++) s->vector[k] = (const float *)node->vector[k].ptr;
+    s->spread = node->spread;
     s->channels_read = node->channels_read;
     s->number = node->number;
     for (int k = 0; k < SA_NODE_CHILDREN; k++) d->operand[k] = k < children_here(kind) ? operands[k] : -1;

@@ -38,7 +38,8 @@ struct sa_eval_step {
     int32_t data_height, data_width, data_image, data_channel; /* its plane, its first image and channel */
     uint64_t row_pitch, plane_pitch, image_pitch;              /* bytes */
     sa_window window;
-    const float *vector[SA_NODE_VECTORS]; /* (C) each */
+    const float *vector[SA_NODE_VECTORS]; /* of the spread's sizes, NULL: none */
+    sa_spread spread;
     int32_t channels_read;
     sa_node_numbers number;
 };

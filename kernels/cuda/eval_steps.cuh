@@ -2,7 +2,7 @@
  * step's kind, encoding and window as it finds them in the program, a compiled program (eval_compiled.cuh) as constants.
  *
  * Formulas are those of kernels/source.h in the same order, without contraction (nvcc -fmad=false), so values have the bits of the
- * CPU's, but for powers other than 3/4. Threads do not communicate here: a kernel may call this in divergent code. */
+ * CPU's. Threads do not communicate here: a kernel may call this in divergent code. */
 #ifndef SA_CUDA_EVAL_STEPS_CUH
 #define SA_CUDA_EVAL_STEPS_CUH
 
@@ -68,14 +68,23 @@ __device__ __forceinline__ void sa_step_dense(int encoding, const sa_eval_step &
     }
 }
 
-/* b^-beta */
-__device__ __forceinline__ float sa_negative_power(float b, float beta)
+/* Not inlined: the formulas of all maps would be in every kernel that interprets, and their registers too. */
+static __device__ __noinline__ float sa_map_any(int kind, float a, float b, float p, float q, float r)
 {
-    if (beta == 0.75f) {
-        float root = sqrtf(b);
-        return 1.0f / (root * sqrtf(root));
+    switch ((sa_map_kind)kind) {
+#define SA_MAP_CASE(kind, name, value) \
+    case SA_MAP_##kind: return sa_map_##name(a, b, p, q, r);
+        SA_MAPS(SA_MAP_CASE)
+#undef SA_MAP_CASE
+    case SA_MAP_KINDS: break;
     }
-    return sa_expf(-beta * sa_logf(b));
+    return 0.0f;
+}
+
+/* The element of a step's k-th vector for the places; 1 if it has none. */
+__device__ __forceinline__ float sa_vector_element(const sa_eval_step &s, int k, const sa_lanes &at)
+{
+    return s.vector[k] ? s.vector[k][sa_spread_index(&s.spread, at.n, at.c)] : 1.0f;
 }
 
 /* Does the mask of window (py, px) of the step's slab point at (y, x)? */
@@ -159,23 +168,24 @@ __device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, co
     case SA_NODE_POOL_GRAD:
     case SA_NODE_CHANNEL_MIX: break;
     case SA_NODE_XHAT: {
-        const float mean = s.vector[0][at.c], inv_std = s.vector[1][at.c];
+        const float mean = sa_vector_element(s, 0, at), inv_std = sa_vector_element(s, 1, at);
         SA_EACH_LANE((a[e] - mean) * inv_std);
         break;
     }
     case SA_NODE_AFFINE: {
-        const float gamma = s.vector[0][at.c], beta = s.vector[1][at.c];
+        const float gamma = sa_vector_element(s, 0, at), beta = sa_vector_element(s, 1, at);
         SA_EACH_LANE(gamma * a[e] + beta);
         break;
     }
     case SA_NODE_SCALE: {
-        const float factor = s.vector[0][at.c];
+        const float factor = sa_vector_element(s, 0, at);
         SA_EACH_LANE(factor * a[e]);
         break;
     }
     case SA_NODE_BN_GRAD: {
-        const float factor = s.vector[0][at.c] * s.vector[1][at.c];
-        const float dgamma = s.vector[2][at.c] / s.number.bn_grad.count, dbeta = s.vector[3][at.c] / s.number.bn_grad.count;
+        const float factor = sa_vector_element(s, 0, at) * sa_vector_element(s, 1, at);
+        const float dgamma = sa_vector_element(s, 2, at) / s.number.bn_grad.count;
+        const float dbeta = sa_vector_element(s, 3, at) / s.number.bn_grad.count;
         SA_EACH_LANE(factor * ((b[e] - dbeta) - a[e] * dgamma));
         break;
     }
@@ -187,11 +197,13 @@ __device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, co
         SA_EACH_LANE(s.number.lrn.k + factor * value[e]);
         break;
     }
-    case SA_NODE_LRN: SA_EACH_LANE(a[e] * sa_negative_power(b[e], s.number.lrn.beta)); break;
-    case SA_NODE_KINDS: /* SA_STEP_LRN_TERM */ SA_EACH_LANE(c[e] * a[e] * sa_negative_power(b[e], s.number.lrn.beta) / b[e]); break;
+    case SA_NODE_LRN: SA_EACH_LANE(a[e] * sa_negative_powerf(b[e], s.number.lrn.beta)); break;
+    case SA_NODE_KINDS: /* SA_STEP_LRN_TERM */
+        SA_EACH_LANE(c[e] * a[e] * sa_negative_powerf(b[e], s.number.lrn.beta) / b[e]);
+        break;
     case SA_NODE_LRN_GRAD: {
         const float factor = 2.0f * s.number.lrn.alpha * s.number.lrn.beta / (float)s.channels_read;
-        SA_EACH_LANE(c[e] * sa_negative_power(b[e], s.number.lrn.beta) - factor * a[e] * value[e]);
+        SA_EACH_LANE(c[e] * sa_negative_powerf(b[e], s.number.lrn.beta) - factor * a[e] * value[e]);
         break;
     }
     case SA_NODE_DROPOUT: {
@@ -201,6 +213,17 @@ __device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, co
                                      (first + (uint64_t)at.y[e]) * (uint64_t)s.width + (uint64_t)at.x[e], s.number.dropout.ratio)
                          ? a[e] * s.number.dropout.factor
                          : 0.0f);
+        break;
+    }
+    case SA_NODE_SPREAD: {
+        const float *from = s.vector[0] + sa_spread_index(&s.spread, at.n, at.c);
+        SA_EACH_LANE(at.valid >> e & 1 ? from[(size_t)at.y[e] * s.spread.row + (size_t)at.x[e] * s.spread.column] : 0.0f);
+        break;
+    }
+    case SA_NODE_MAP: /* b is 0 */
+    case SA_NODE_MAP2: {
+        const float p = s.vector[0] ? sa_vector_element(s, 0, at) : s.number.map.p;
+        SA_EACH_LANE(sa_map_any(s.number.map.kind, a[e], b[e], p, s.number.map.q, s.number.map.r));
         break;
     }
     }

@@ -16,10 +16,4 @@ static inline size_t sa_top_bytes(const sa_layer *layer, const sa_blob *blobs, i
     return sa_blob_bytes(&blobs[layer->top[i]]);
 }
 
-/* Does the layer overwrite its first bottom? */
-static inline bool sa_is_in_place(const sa_layer *layer, const sa_blob *blobs)
-{
-    return layer->top_count > 0 && blobs[layer->top[0]].previous == layer->bottom[0];
-}
-
 #endif

@@ -22,6 +22,7 @@ static int chain_end(const sa_net *net, const sa_realizations *r, int first)
 {
     for (int i = 0; i < LEVEL_LAYERS; i++) {
         if (first + i >= net->layer_count || !is_of_level(net->layer[first + i].type, i)) return -1;
+        if (net->layer[first + i].mixes_channels) return -1;
         const sa_layer *layer = &net->layer[first + i];
         if (i > 0 && net->blob[layer->bottom[0]].producer != first + i - 1) return -1;
         if ((i == 1 || i == 2) && (r->blob[layer->top[0]].data != SA_DATA_VIRTUAL || layer->top_count > 1)) return -1;

@@ -91,7 +91,7 @@ test_layer_names()
     local tool=$project/tools/check_layers.sh
     fresh_tree
     file layers/relu.c <<<'const sa_layer_type sa_layer_relu = {.name = "ReLU"};'
-    file layers/accounted/more.c <<<'ELEMENTWISE(sa_layer_sigmoid, "Sigmoid", no_fields);'
+    file layers/accounted/more.c <<<'ACTIVATION(sa_layer_sigmoid, "Sigmoid", no_fields);'
     file net/passes/pass_a.c <<<'bool is(void) { return type->pointwise && !strcmp(field, "relu"); }'
     file net/net_upgrade.c <<<'{"RELU", "ReLU"},'
     expect 'layers: traits and format tables pass' 0 '!.' "$tool" "$work/tree"

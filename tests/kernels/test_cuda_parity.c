@@ -79,6 +79,7 @@ static void materialize(void **state)
         source->node[1] = source->node[0];
         source->node[1].kind = SA_NODE_XHAT, source->node[1].slab.at = SA_REF_NONE;
         source->node[1].child[0] = 0;
+        source->node[1].spread = SA_SPREAD_CHANNELS;
         for (int k = 0; k < 2; k++) source->node[1].vector[k] = sa_parity_vector(p, d.c, 0.5f, 2.0f);
         source->count = 2;
         args.materialize.out = source->node[0].slab;
@@ -99,7 +100,7 @@ static void bn_statistics(void **state)
     for (int i = 0; i < cases; i++) {
         sa_parity_begin(p, "bn_statistics", (uint64_t)i);
         dims d = random_dims();
-        sa_op_args args = {.bn_statistics = {.range = whole(d), .eps = 1e-9f, .var = SA_REF_NONE}};
+        sa_op_args args = {.bn_statistics = {.range = whole(d), .spread = SA_SPREAD_CHANNELS, .eps = 1e-9f, .var = SA_REF_NONE}};
         random_source(&args.bn_statistics.x, d);
         args.bn_statistics.mean = sa_parity_take(p, (size_t)d.c * 4);
         args.bn_statistics.inv_std = sa_parity_take(p, (size_t)d.c * 4);
@@ -125,7 +126,7 @@ static void bn_reduce(void **state)
     for (int i = 0; i < cases; i++) {
         sa_parity_begin(p, "bn_reduce", (uint64_t)i);
         dims d = random_dims();
-        sa_op_args args = {.bn_reduce = {.range = whole(d)}};
+        sa_op_args args = {.bn_reduce = {.range = whole(d), .spread = SA_SPREAD_CHANNELS}};
         sa_parity_source(p, &args.bn_reduce.xhat, d.n, d.c, d.h, d.w, 6, 1);
         sa_parity_source(p, &args.bn_reduce.dy, d.n, d.c, d.h, d.w, 10, 2);
         args.bn_reduce.dgamma = sa_parity_take(p, (size_t)d.c * 4);

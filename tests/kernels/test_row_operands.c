@@ -164,9 +164,11 @@ static void check_gradient(const sa_test_value *x, int gate_steps, const factors
     int stored = sa_test_dense(&dense_dy, &dy_value);
     float *sums[4];
     for (int k = 0; k < 4; k++) sums[k] = sa_test_memory((size_t)x->c * sizeof(float));
-    sa_op_args args = {.bn_reduce = {sa_test_range(x), stored_factor, dense_dy, sa_test_ref(sums[0]), sa_test_ref(sums[1])}};
+    sa_op_args args = {
+        .bn_reduce = {sa_test_range(x), stored_factor, dense_dy, SA_SPREAD_CHANNELS, sa_test_ref(sums[0]), sa_test_ref(sums[1])}};
     run(SA_OP_BN_REDUCE, &args, 2);
-    args = (sa_op_args){.bn_reduce = {sa_test_range(x), factor, dy, sa_test_ref(sums[2]), sa_test_ref(sums[3])}};
+    args =
+        (sa_op_args){.bn_reduce = {sa_test_range(x), factor, dy, SA_SPREAD_CHANNELS, sa_test_ref(sums[2]), sa_test_ref(sums[3])}};
     run(SA_OP_BN_REDUCE, &args, 2);
     sa_assert_same_bits("dgamma", sums[2], sums[0], (size_t)x->c);
     sa_assert_same_bits("dbeta", sums[3], sums[1], (size_t)x->c);

@@ -65,8 +65,8 @@ static void check_virtual_xhat(const sa_test_value *x, const sa_test_value *dy, 
     sa_test_value stored = sa_test_poisoned(x->n, x->c, x->h, x->w);
     sa_op_args args = {.materialize = {sa_test_range(x), tree, sa_test_slab(&stored)}};
     assert_int_equal(run(SA_OP_MATERIALIZE, &args, 1), SA_OK);
-    args =
-        (sa_op_args){.bn_reduce = {sa_test_range(x), dense(&stored), dense(dy), sa_test_ref(vectors[2]), sa_test_ref(vectors[4])}};
+    args = (sa_op_args){.bn_reduce = {sa_test_range(x), dense(&stored), dense(dy), SA_SPREAD_CHANNELS, sa_test_ref(vectors[2]),
+                                      sa_test_ref(vectors[4])}};
     assert_int_equal(run(SA_OP_BN_REDUCE, &args, threads), SA_OK);
     args.bn_reduce.xhat = tree;
     args.bn_reduce.dgamma = sa_test_ref(vectors[3]);
@@ -93,10 +93,11 @@ static void test_bn_reductions(void **state)
         for (int threads = 1; threads <= 3; threads++) {
             float *v[5];
             for (int k = 0; k < 5; k++) v[k] = sa_test_memory((size_t)d[1] * sizeof(float));
-            sa_op_args args = {
-                .bn_statistics = {sa_test_range(&x), dense(&x), 1e-9f, sa_test_ref(v[0]), sa_test_ref(v[1]), sa_test_ref(v[2])}};
+            sa_op_args args = {.bn_statistics = {sa_test_range(&x), dense(&x), SA_SPREAD_CHANNELS, 1e-9f, false, sa_test_ref(v[0]),
+                                                 sa_test_ref(v[1]), sa_test_ref(v[2])}};
             assert_int_equal(run(SA_OP_BN_STATISTICS, &args, threads), SA_OK);
-            args = (sa_op_args){.bn_reduce = {sa_test_range(&x), dense(&x), dense(&dy), sa_test_ref(v[3]), sa_test_ref(v[4])}};
+            args = (sa_op_args){
+                .bn_reduce = {sa_test_range(&x), dense(&x), dense(&dy), SA_SPREAD_CHANNELS, sa_test_ref(v[3]), sa_test_ref(v[4])}};
             assert_int_equal(run(SA_OP_BN_REDUCE, &args, threads), SA_OK);
             for (int i = 0; i < 5 * d[1]; i++) got[i] = v[i % 5][i / 5];
             sa_assert_same_bits("bn", got, want, (size_t)d[1] * 5);
@@ -113,7 +114,8 @@ static void test_bn_statistics_of_constants(void **state)
     for (size_t i = 0; i < sa_test_count(&x); i++) x.data[i] = i < 450 ? 0.1f : 0.0f;
     float mean[2], inv_std[2];
     sa_op_args args = {
-        .bn_statistics = {{0, 1, 0, 2}, dense(&x), 1e-9f, sa_test_ref(mean), sa_test_ref(inv_std), sa_test_ref(NULL)}};
+        .bn_statistics = {
+            {0, 1, 0, 2}, dense(&x), SA_SPREAD_CHANNELS, 1e-9f, false, sa_test_ref(mean), sa_test_ref(inv_std), sa_test_ref(NULL)}};
     assert_int_equal(run(SA_OP_BN_STATISTICS, &args, 2), SA_OK);
     for (int c = 0; c < 2; c++) assert_true(fabsf(inv_std[c] / 31622.777f - 1.0f) < 1e-6f);
     assert_true(mean[0] == 0.1f && mean[1] == 0.0f);

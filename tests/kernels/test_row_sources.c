@@ -38,7 +38,7 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
 
 static float power(float b, float beta)
 {
-    return beta == 0.75f ? 1.0f / (sqrtf(b) * sqrtf(sqrtf(b))) : powf(b, -beta);
+    return beta == 0.75f ? 1.0f / (sqrtf(b) * sqrtf(sqrtf(b))) : sa_expf(-beta * sa_logf(b));
 }
 
 static float spread_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
@@ -93,6 +93,19 @@ static float channel_element(const sa_source *source, const sa_node *node, int n
                      element(source, node->child[0], n, c, y, x) * sum;
 }
 
+static float map_element(const sa_node *node, float a, float b, float p)
+{
+    const float q = node->number.map.q, r = node->number.map.r;
+    switch ((sa_map_kind)node->number.map.kind) {
+#define MAP_CASE(kind, name, value) \
+    case SA_MAP_##kind: return sa_map_##name(a, b, p, q, r);
+        SA_MAPS(MAP_CASE)
+#undef MAP_CASE
+    case SA_MAP_KINDS: break;
+    }
+    return NAN;
+}
+
 static float element(const sa_source *source, int number, int n, int c, int y, int x)
 {
     const sa_node *node = &source->node[number];
@@ -102,7 +115,9 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
     if (local && node->child[0] >= 0) a = element(source, node->child[0], n, c, y, x);
     if (local && node->child[1] >= 0) b = element(source, node->child[1], n, c, y, x);
     for (int k = 0; local && k < SA_NODE_VECTORS; k++)
-        if (node->vector[k].ptr && node->kind != SA_NODE_DROPOUT) v[k] = ((const float *)node->vector[k].ptr)[c];
+        if (node->vector[k].ptr && node->kind != SA_NODE_DROPOUT)
+            v[k] = ((const float *)node->vector[k].ptr)[n * node->spread.image + c * node->spread.channel];
+        else if (k < 2) v[k] = 1.0f;
     switch (node->kind) {
     case SA_NODE_DENSE: return ((const float *)sa_slab_row(&node->slab, n, c, y))[x];
     case SA_NODE_XHAT: return (a - v[0]) * v[1];
@@ -128,6 +143,11 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
                    ? a * node->number.dropout.factor
                    : 0.0f;
     }
+    case SA_NODE_SPREAD:
+        return ((const float *)node->vector[0].ptr)[sa_spread_index(&node->spread, n, c) + (size_t)(y * node->spread.row) +
+                                                    (size_t)(x * node->spread.column)];
+    case SA_NODE_MAP: b = a; /* what a map of one value is given as the second does not matter */ // fall through
+    case SA_NODE_MAP2: return map_element(node, a, b, node->vector[0].ptr ? v[0] : node->number.map.p);
     case SA_NODE_KINDS: break;
     }
     return NAN;

@@ -33,6 +33,10 @@ static const bad_net rows[] = {
     /* types and connections */
     {SA_UNSUPPORTED, LAYER("d", "Convolutoin", FROM("data", "d"), ""),
      "2: layer 'd' (Convolutoin): unknown layer type 'Convolutoin'; did you mean 'Convolution'?"},
+    {SA_INVALID, LAYER("b", "BatchNorm", FROM("data", "b"), "param { lr_mult: 0 } param { }"),
+     "2: layer 'b' (BatchNorm): lr_mult of parameter 1 is 1; the running sums are no weights: it must be 0"},
+    {SA_INVALID, LAYER("c", "Clip", FROM("data", "c"), "clip_param { min: 0 }"),
+     "2: layer 'c' (Clip): clip_param needs 'min' and 'max'"},
     {SA_INVALID, LAYER("s", "Eltwise", FROM("data", "d"), ""), "2: layer 's' (Eltwise): has 1 bottoms, needs 2 to 32"},
     {SA_UNSUPPORTED, LAYER("s", "Split", FROM("data", "d"), ""),
      "2: layer 's' (Split): Splits are put in by themselves where a blob has several readers: leave the layer out and name its "

@@ -70,7 +70,8 @@ static void add_tensor(subject *s, int layer, int param, const sa_shape *shape)
     if (layer >= 0 && shape->axes == 4 && shape->dim[2] * shape->dim[3] * shape->dim[0] > 1) /* a convolution's weight */
         spread = sqrtf(2.0f / (float)(shape->dim[1] * shape->dim[2] * shape->dim[3]));
     else if (layer >= 0) {
-        center = !strcmp(s->net->layer[layer].type->name, "BN") && param == 0;
+        const char *type = s->net->layer[layer].type->name;
+        center = (!strcmp(type, "BN") || !strcmp(type, "Scale")) && param == 0;
         spread = 0.3f;
     }
     for (size_t i = 0; i < count; i++) t->value[i] = center + spread * random_normal(&s->random);
@@ -90,7 +91,8 @@ static void make_subject(uint32_t seed, subject *s)
     s->label_blob = sa_net_blob_index(s->net, "label");
     add_tensor(s, -1, 0, &s->net->blob[s->data_blob].shape);
     for (int l = 0; l < s->net->layer_count; l++)
-        for (int i = 0; i < s->net->layer[l].param_count; i++) add_tensor(s, l, i, &s->net->layer[l].param[i].shape);
+        for (int i = 0; i < s->net->layer[l].param_count; i++) /* running sums are no weights */
+            if (s->net->layer[l].param[i].needs_grad) add_tensor(s, l, i, &s->net->layer[l].param[i].shape);
     size_t labels = sa_shape_elements(&s->net->blob[s->label_blob].shape);
     s->label = malloc(labels * sizeof *s->label);
     assert_non_null(s->label);

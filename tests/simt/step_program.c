@@ -56,6 +56,7 @@ static sa_source normalised(const step *s)
     const sa_ref vectors[3][2] = {{s->mean, s->inv_std}, {s->gamma, s->beta}, {SA_REF_NONE, SA_REF_NONE}};
     for (int i = 0; i < 3; i++) {
         sa_node node = {.kind = kinds[i], .child = {(int8_t)i, -1, -1}, .channels = CHANNELS, .height = H, .width = W};
+        node.spread = SA_SPREAD_CHANNELS;
         node.vector[0] = vectors[i][0], node.vector[1] = vectors[i][1];
         source.node[source.count++] = node;
     }
@@ -127,8 +128,8 @@ static sa_status run_ops(const step *s)
     sa_op_args a = {.conv_forward = {conv_shape, SA_CONV_CUDNN, all, dense(&s->data), s->conv, s->weight, s->bias, s->workspace,
                                      s->conv_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_FORWARD, &a));
-    a = (sa_op_args){
-        .bn_statistics = {all, dense(&s->conv), 1e-9f, s->mean, s->inv_std, SA_REF_NONE, s->workspace, s->reduce_bytes}};
+    a = (sa_op_args){.bn_statistics = {all, dense(&s->conv), SA_SPREAD_CHANNELS, 1e-9f, false, s->mean, s->inv_std, SA_REF_NONE,
+                                       s->workspace, s->reduce_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_BN_STATISTICS, &a));
     a = (sa_op_args){.pool_forward = {all, window, normalised(s), s->pooled, s->mask}};
     SA_TRY(sa_op_run(d, SA_OP_POOL_FORWARD, &a));

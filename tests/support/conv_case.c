@@ -33,6 +33,7 @@ static sa_slab dense_slab(float *data, int images, int channels, int height, int
 static sa_node make_node(sa_node_kind kind, int child, int channels, int height, int width)
 {
     sa_node node = {.kind = kind, .child = {(int8_t)child, -1, -1}, .channels = channels, .height = height, .width = width};
+    node.spread = SA_SPREAD_CHANNELS;
     return node;
 }
 

@@ -14,9 +14,6 @@
 
 enum { ARENA_BYTES = 32 << 20, IN_ARENA = 0, IS_WORKSPACE = 1 };
 
-/* Powers other than 3/4 are expf(-beta * logf(b)) on CUDA and powf on the CPU. */
-static const double inexact_bound = 1e-4;
-
 static void require(sa_status status)
 {
     if (status != SA_OK) fail_msg("%s: %s", sa_status_name(status), sa_error_message());
@@ -59,7 +56,6 @@ void sa_parity_begin(sa_parity *p, const char *name, uint64_t seed)
     p->seed = seed;
     p->used = 0;
     p->output_count = 0;
-    p->inexact = false;
     p->current = 0;
     while (p->current < p->row_count && strcmp(p->row[p->current].name, name) != 0) p->current++;
     if (p->current == p->row_count) p->row[p->row_count++].name = name;
@@ -198,7 +194,7 @@ bool sa_parity_run(sa_parity *p, sa_op_kind kind, const sa_op_args *cpu_args, co
         return false;
     }
     memcpy(p->cuda_first, p->cuda_result, p->used);
-    compare(p, p->inexact && bounds->bound < inexact_bound ? inexact_bound : bounds->bound);
+    compare(p, bounds->bound);
     return true;
 }
 

@@ -112,6 +112,7 @@ static int add_node(sa_source *source, sa_node_kind kind, int c, int h, int w)
     for (int k = 0; k < SA_NODE_CHILDREN; k++) node->child[k] = -1;
     for (int k = 0; k < SA_NODE_VECTORS; k++) node->vector[k] = SA_REF_NONE;
     node->slab.at = SA_REF_NONE;
+    node->spread = SA_SPREAD_CHANNELS;
     return source->count++;
 }
 
@@ -164,7 +165,6 @@ static int grow_lrn(sa_parity *p, sa_source *source, growth g, sa_node_kind kind
 {
     sa_node lrn = {.number.lrn = {sa_parity_float(p, 0.1f, 1.0f), sa_parity_chance(p, 85) ? 0.75f : 0.6f, 1.0f}};
     lrn.channels_read = 2 * sa_parity_int(p, 0, 2) + 1;
-    p->inexact = p->inexact || lrn.number.lrn.beta != 0.75f;
     growth child = {g.n, (g.nodes - 4) / 2, g.nested - 1};
     int a = grow(p, source, child, c, h, w), b = -1, d = -1;
     if (kind != SA_NODE_LRN_SCALE) b = grow_scale(p, source, g, c, h, w, &lrn);
@@ -199,6 +199,13 @@ static int grow_mix(sa_parity *p, sa_source *source, growth g, int c, int h, int
     return node;
 }
 
+/* A vector per channel, image, plane, or one element for all. */
+static sa_spread random_spread(sa_parity *p, int c)
+{
+    const sa_spread spreads[] = {{.channel = 1}, {.image = 1}, {.image = c, .channel = 1}, {0}};
+    return spreads[sa_parity_chance(p, 50) ? 0 : sa_parity_int(p, 1, 3)];
+}
+
 static int grow_here(sa_parity *p, sa_source *source, growth g, sa_node_kind kind, int c, int h, int w)
 {
     bool two = sa_node_traits_of(kind)->operands == 2;
@@ -208,7 +215,17 @@ static int grow_here(sa_parity *p, sa_source *source, growth g, sa_node_kind kin
     sa_node *made = &source->node[node];
     made->child[0] = (int8_t)a, made->child[1] = (int8_t)b;
     int vectors = kind == SA_NODE_DROPOUT ? 0 : sa_node_traits_of(kind)->vectors;
-    for (int k = 0; k < vectors; k++) made->vector[k] = sa_parity_vector(p, c, k == 1 ? 0.2f : -1.0f, 1.5f);
+    if (kind != SA_NODE_DROPOUT) made->spread = random_spread(p, c);
+    for (int k = 0; k < vectors; k++) {
+        if (k < 2 && sa_parity_chance(p, kind == SA_NODE_MAP || kind == SA_NODE_MAP2 ? 50 : 10)) continue; /* absent */
+        made->vector[k] = sa_parity_vector(p, c * g.n, k == 1 ? 0.2f : -1.0f, 1.5f);
+    }
+    if (kind == SA_NODE_MAP || kind == SA_NODE_MAP2) {
+        made->number.map.kind = sa_parity_int(p, 0, SA_MAP_KINDS - 1);
+        made->number.map.p = sa_parity_float(p, -2.0f, 2.0f);
+        made->number.map.q = sa_parity_float(p, -2.0f, 2.0f);
+        made->number.map.r = (float)sa_parity_int(p, -6, 6) / 2;
+    }
     if (kind == SA_NODE_BN_GRAD) made->number.bn_grad.count = (float)(g.n * h * w);
     if (kind != SA_NODE_DROPOUT) return node;
     made->number.dropout.ratio = 0.4f;
@@ -221,8 +238,8 @@ static int grow_here(sa_parity *p, sa_source *source, growth g, sa_node_kind kin
 
 static int grow(sa_parity *p, sa_source *source, growth g, int c, int h, int w)
 {
-    static const sa_node_kind here[] = {SA_NODE_XHAT,  SA_NODE_AFFINE,  SA_NODE_RELU, SA_NODE_RELU_GRAD,
-                                        SA_NODE_SCALE, SA_NODE_BN_GRAD, SA_NODE_ADD,  SA_NODE_DROPOUT};
+    static const sa_node_kind here[] = {SA_NODE_XHAT,    SA_NODE_AFFINE, SA_NODE_RELU,    SA_NODE_RELU_GRAD, SA_NODE_SCALE,
+                                        SA_NODE_BN_GRAD, SA_NODE_ADD,    SA_NODE_DROPOUT, SA_NODE_MAP,       SA_NODE_MAP2};
     static const sa_node_kind elsewhere[] = {SA_NODE_UNPOOL,    SA_NODE_POOL_GRAD, SA_NODE_CHANNEL_MIX,
                                              SA_NODE_LRN_SCALE, SA_NODE_LRN,       SA_NODE_LRN_GRAD};
     if (g.nodes < 3) return add_stored(p, source, g.n, c, h, w);
@@ -232,7 +249,7 @@ static int grow(sa_parity *p, sa_source *source, growth g, int c, int h, int w)
         if (kind == SA_NODE_CHANNEL_MIX) return grow_mix(p, source, g, c, h, w);
         if (g.nodes >= 7 && (kind != SA_NODE_LRN_GRAD || g.nested > 1)) return grow_lrn(p, source, g, kind, c, h, w);
     }
-    return grow_here(p, source, g, here[sa_parity_int(p, 0, 7)], c, h, w);
+    return grow_here(p, source, g, here[sa_parity_int(p, 0, 9)], c, h, w);
 }
 
 void sa_parity_source(sa_parity *p, sa_source *source, int n, int c, int h, int w, int nodes, int nested)

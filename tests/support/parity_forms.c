@@ -19,6 +19,7 @@ static int add_node(sa_source *source, sa_node_kind kind, place at)
     for (int k = 0; k < SA_NODE_CHILDREN; k++) node->child[k] = -1;
     for (int k = 0; k < SA_NODE_VECTORS; k++) node->vector[k] = SA_REF_NONE;
     node->slab.at = SA_REF_NONE;
+    node->spread = SA_SPREAD_CHANNELS;
     return source->count++;
 }
 
@@ -147,7 +148,7 @@ static void reduce_case(sa_parity *p, const char *gradient, uint64_t seed)
     sa_parity_begin(p, "bn_reduce, compiled", seed);
     const place at = random_place(p);
     sa_device *cuda = sa_parity_cuda(p);
-    sa_op_args args = {.bn_reduce = {.range = whole(at)}};
+    sa_op_args args = {.bn_reduce = {.range = whole(at), .spread = SA_SPREAD_CHANNELS}};
     make(p, &args.bn_reduce.dy, gradient, at);
     make(p, &args.bn_reduce.xhat, "xD", at);
     args.bn_reduce.dgamma = sa_parity_take(p, (size_t)at.c * 4);

@@ -19,7 +19,6 @@ struct sa_parity {
     void *device_arena;
     size_t used;
     uint64_t random, seed;
-    bool inexact; /* the case has a power that the devices compute differently */
     struct {
         size_t offset, count; /* bytes, floats */
     } output[SA_PARITY_OUTPUTS];

@@ -104,18 +104,68 @@ static void conv(maker *m, int from)
     layer(m, "Convolution", from, false, b, more);
 }
 
+/* The types of one bottom and one top that change no shape; often: how often they come, of OFTEN times. */
+typedef struct pointwise_type {
+    const char *type, *more;
+    bool in_place;
+    int often;
+} pointwise_type;
+
+static const pointwise_type POINTWISE[] = {
+    {"BN", "", true, 6},
+    {"BN", "bn_param { bn_mode: INFERENCE }", true, 1},
+    {"ReLU", "", true, 10},
+    {"Dropout", "dropout_param { dropout_ratio: 0.3 }", true, 5},
+    {"LRN", "lrn_param { local_size: 3 alpha: 0.5 }", false, 5},
+    {"LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.6 }", false, 1},
+    {"ReLU", "relu_param { negative_slope: 0.2 }", true, 2},
+    {"ReLU", "relu_param { negative_slope: -0.3 }", true, 1},
+    {"PReLU", "", true, 2},
+    {"PReLU", "prelu_param { channel_shared: true filler { value: -0.1 } }", true, 1},
+    {"ELU", "", true, 1},
+    {"ELU", "elu_param { alpha: -0.5 }", true, 1},
+    {"Sigmoid", "", true, 1},
+    {"TanH", "", true, 1},
+    {"AbsVal", "", false, 1},
+    {"BNLL", "", true, 1},
+    {"Clip", "clip_param { min: -1 max: 2 }", true, 1},
+    {"Swish", "swish_param { beta: 1.5 }", true, 1},
+    {"Power", "power_param { power: 2 scale: 0.2 shift: 0.5 }", true, 1},
+    {"Power", "power_param { scale: 0.7 shift: 0.1 }", true, 1},
+    {"Exp", "exp_param { base: 2 scale: 0.1 }", true, 1},
+    {"BatchNorm", "", true, 4},
+    {"BatchNorm", "batch_norm_param { use_global_stats: true eps: 0.5 }", true, 1},
+    {"BatchNorm",
+     "batch_norm_param { moving_average_fraction: 0.9 } param { lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 }", true, 1},
+    {"Scale", "", true, 2},
+    {"Scale", "scale_param { bias_term: true filler { value: 0.8 } }", true, 4},
+    {"Scale", "scale_param { axis: 0 num_axes: 2 bias_term: true }", true, 1},
+    {"Scale", "scale_param { axis: 2 num_axes: -1 bias_term: true }", true, 1},
+    {"Scale", "scale_param { axis: 3 }", true, 1},
+    {"Scale", "scale_param { num_axes: 0 }", true, 1},
+    {"Bias", "bias_param { filler { value: 0.1 } }", true, 1},
+    {"Bias", "bias_param { axis: 1 num_axes: 2 }", true, 1},
+    {"MVN", "mvn_param { eps: 0.01 }", true, 1},
+    {"MVN", "mvn_param { across_channels: true eps: 0.01 }", true, 1},
+    {"MVN", "mvn_param { normalize_variance: false }", true, 1},
+};
+
+static const pointwise_type *pick_pointwise(maker *m)
+{
+    int all = 0, i = 0;
+    for (size_t k = 0; k < sizeof POINTWISE / sizeof POINTWISE[0]; k++) all += POINTWISE[k].often;
+    int which = below(m, all);
+    while (which >= POINTWISE[i].often) which -= POINTWISE[i++].often;
+    return &POINTWISE[i];
+}
+
 /* One to five layers that change no shape. */
 static void pointwise(maker *m, int from)
 {
-    static const char *const TYPE[] = {"BN", "ReLU", "ReLU", "Dropout", "LRN"};
     for (int n = 1 + below(m, 5); n > 0; n--) {
-        int which = below(m, 5);
-        bool in_place = which != 4 && chance(m, 50);
-        const char *more = which == 3                    ? "dropout_param { dropout_ratio: 0.3 }"
-                           : which == 4                  ? "lrn_param { local_size: 3 alpha: 0.5 }"
-                           : which == 0 && chance(m, 15) ? "bn_param { bn_mode: INFERENCE }"
-                                                         : "";
-        layer(m, TYPE[which], from, in_place, m->blob[from], more);
+        const pointwise_type *type = pick_pointwise(m);
+        bool in_place = type->in_place && chance(m, 50);
+        layer(m, type->type, from, in_place, m->blob[from], type->more);
         if (!in_place) from = m->blobs - 1;
         if (m->blobs == BLOBS_MAX) return;
     }

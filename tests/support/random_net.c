@@ -68,15 +68,54 @@ static void conv(maker *m, int outputs, int kernel_h, int kernel_w, int stride)
     m->width = (m->width + 2 * (kernel_w / 2) - kernel_w) / stride + 1;
 }
 
-/* Convolution, then BN, ReLU, Dropout or some of them. */
+/* ReLU, or one of the others. */
+static void activation(maker *m, bool in_place)
+{
+    static const char *const OTHERS[][2] = {{"PReLU", ""},
+                                            {"PReLU", "prelu_param { channel_shared: true }"},
+                                            {"ReLU", "relu_param { negative_slope: 0.2 }"},
+                                            {"ELU", "elu_param { alpha: 0.7 }"},
+                                            {"Sigmoid", ""},
+                                            {"TanH", ""},
+                                            {"BNLL", ""},
+                                            {"Swish", "swish_param { beta: 1.5 }"},
+                                            {"Power", "power_param { power: 2 scale: 0.4 shift: 0.5 }"},
+                                            {"Exp", "exp_param { base: 2 scale: 0.3 }"}};
+    if (chance(m, 50)) {
+        layer(m, "ReLU", in_place, "");
+        return;
+    }
+    const char *const *other = OTHERS[random_below(&m->random, sizeof OTHERS / sizeof OTHERS[0])];
+    layer(m, other[0], in_place, other[1]);
+}
+
+/* SegNet's BN, BVLC's pair for it, or MVN; each in several forms. */
+static void normalise(maker *m, bool in_place)
+{
+    static const char *const SCALES[] = {"scale_param { bias_term: true }", "",
+                                         "scale_param { axis: 0 num_axes: 2 bias_term: true }",
+                                         "scale_param { axis: 2 num_axes: -1 bias_term: true }", "scale_param { num_axes: 0 }"};
+    uint32_t which = random_below(&m->random, 10);
+    if (which < 4) {
+        layer(m, "BN", in_place, chance(m, 15) ? "bn_param { bn_mode: INFERENCE }" : "");
+    } else if (which < 9) {
+        layer(m, "BatchNorm", in_place, chance(m, 15) ? "batch_norm_param { use_global_stats: true eps: 1 }" : "");
+        if (chance(m, 80)) layer(m, "Scale", in_place, SCALES[random_below(&m->random, 5)]);
+        if (chance(m, 20)) layer(m, "Bias", in_place, "");
+    } else {
+        layer(m, "MVN", in_place, chance(m, 30) ? "mvn_param { normalize_variance: false }" : "");
+    }
+}
+
+/* Convolution, then BN, an activation, Dropout or some of them. */
 static void block(maker *m, bool small_kernel)
 {
     static const int KERNELS[] = {3, 5, 7};
     int kernel = small_kernel ? 1 : KERNELS[random_below(&m->random, 3)];
     conv(m, m->channels, kernel, small_kernel || chance(m, 75) ? kernel : 3, 1);
     bool in_place = chance(m, 60);
-    if (chance(m, 70)) layer(m, "BN", in_place, chance(m, 15) ? "bn_param { bn_mode: INFERENCE }" : "");
-    if (chance(m, 60)) layer(m, "ReLU", in_place, "");
+    if (chance(m, 70)) normalise(m, in_place);
+    if (chance(m, 60)) activation(m, in_place);
     if (chance(m, 25)) layer(m, "Dropout", in_place, "dropout_param { dropout_ratio: 0.3 }");
 }
 

@@ -106,7 +106,8 @@ int sa_test_node(sa_source *source, sa_node_kind kind, int a, int b, int c)
                       .child = {(int8_t)a, (int8_t)b, (int8_t)c},
                       .channels = child->channels,
                       .height = child->height,
-                      .width = child->width};
+                      .width = child->width,
+                      .spread = SA_SPREAD_CHANNELS};
     return source->count++;
 }
 

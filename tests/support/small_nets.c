@@ -125,6 +125,18 @@ static const char FROZEN[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16))
                         RELU("relu3", "conv3") UPSAMPLE("up1", "conv3", "pool1_mask", "scale: 2") CONV("d1", "up1", 5, 3, 1)
                             BN("bnd1", "d1") HEAD("d1", 3);
 
+/* BVLC's pair for BN, in place and not, in levels as SegNet's; activations with and without parameters. */
+#define BATCH_NORM(name, blob) LAYER(name, "BatchNorm", "bottom: '" blob "' top: '" blob "'")
+#define SCALE(name, blob) LAYER(name, "Scale", "bottom: '" blob "' top: '" blob "' scale_param { bias_term: true }")
+static const char BATCH_NORMS[] =
+    INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16)) CONV("conv1", "data", 20, 3, 1) BATCH_NORM("bn1", "conv1") SCALE("scale1", "conv1")
+        RELU("relu1", "conv1") POOL("pool1", "conv1", 2, 2) CONV("conv2", "pool1", 6, 3, 1)
+            LAYER("bn2", "BatchNorm", "bottom: 'conv2' top: 'bn2'") LAYER("scale2", "Scale", "bottom: 'bn2' top: 'scale2'")
+                LAYER("act2", "PReLU", "bottom: 'scale2' top: 'act2'") CONV("conv3", "act2", 20, 3, 1) BATCH_NORM("bn3", "conv3")
+                    LAYER("act3", "ELU", "bottom: 'conv3' top: 'conv3'") UPSAMPLE("up1", "conv3", "pool1_mask", "scale: 2")
+                        CONV("d1", "up1", 5, 3, 1) LAYER("mvn", "MVN", "bottom: 'd1' top: 'd1'")
+                            LAYER("actd", "TanH", "bottom: 'd1' top: 'd1'") SCALE("scaled", "d1") HEAD("d1", 3);
+
 #define DEPLOY_INPUT(shape) "input: 'data'\ninput_shape { " shape " }\n"
 #define SOFTMAX(bottom) LAYER("prob", "Softmax", "bottom: '" bottom "' top: 'prob'")
 static const char DEPLOY[] =
@@ -155,6 +167,7 @@ static const sa_small_net NETS[] = {
     {"mask_twice", NULL, MASK_TWICE, false},
     {"out_of_place", NULL, OUT_OF_PLACE, false},
     {"frozen", NULL, FROZEN, false},
+    {"batch_norms", NULL, BATCH_NORMS, false},
     {"deploy", NULL, DEPLOY, true},
     {"deploy_dropout", NULL, DEPLOY_DROPOUT, true},
 };

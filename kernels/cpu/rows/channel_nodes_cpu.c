@@ -4,21 +4,18 @@
 #include "kernels/cpu/rows/source_cpu.h"
 
 #include "core/checked.h"
+#include "kernels/vector_math.h"
 
-#include <math.h>
 #include <string.h>
 
-/* b^-beta */
 static void negative_power(const float *b, float beta, int count, float *out)
 {
     if (beta == 0.75f) {
 #pragma omp simd
-        for (int i = 0; i < count; i++) {
-            float root = sqrtf(b[i]);
-            out[i] = 1.0f / (root * sqrtf(root));
-        }
+        for (int i = 0; i < count; i++) out[i] = sa_negative_powerf(b[i], 0.75f);
     } else {
-        for (int i = 0; i < count; i++) out[i] = powf(b[i], -beta);
+#pragma omp simd
+        for (int i = 0; i < count; i++) out[i] = sa_expf(-beta * sa_logf(b[i]));
     }
 }
 

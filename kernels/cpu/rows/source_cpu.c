@@ -8,9 +8,11 @@
 
 #include <assert.h>
 
-static float vector_element(const sa_node *node, int k, int c)
+/* The element of the node's k-th vector for the piece, 1 if it has none. */
+static float vector_element(const sa_node *node, int k, const sa_cpu_piece *piece)
 {
-    return ((const float *)node->vector[k].ptr)[c];
+    const float *vector = node->vector[k].ptr;
+    return vector ? vector[sa_spread_index(&node->spread, piece->n, piece->c)] : 1.0f;
 }
 
 void sa_cpu_node_dense(const sa_cpu_piece *piece, const sa_node *node, float *out)
@@ -32,14 +34,14 @@ sa_operand sa_cpu_pull_operand(const sa_cpu_piece *piece, int number)
     const sa_node *nodes = piece->source->node;
     sa_operand result = {.steps = SA_STEPS_NONE};
     if (nodes[number].kind == SA_NODE_AFFINE) {
-        result.gamma = vector_element(&nodes[number], 0, piece->c);
-        result.beta = vector_element(&nodes[number], 1, piece->c);
+        result.gamma = vector_element(&nodes[number], 0, piece);
+        result.beta = vector_element(&nodes[number], 1, piece);
         result.steps = SA_STEPS_AFFINE;
         number = nodes[number].child[0];
     }
     if (nodes[number].kind == SA_NODE_XHAT) {
-        result.mean = vector_element(&nodes[number], 0, piece->c);
-        result.inv_std = vector_element(&nodes[number], 1, piece->c);
+        result.mean = vector_element(&nodes[number], 0, piece);
+        result.inv_std = vector_element(&nodes[number], 1, piece);
         result.steps = result.steps == SA_STEPS_AFFINE ? SA_STEPS_BOTH : SA_STEPS_XHAT;
         number = nodes[number].child[0];
     }
@@ -110,7 +112,7 @@ void sa_cpu_node_relu_grad(const sa_cpu_piece *piece, const sa_node *node, float
 void sa_cpu_node_scale(const sa_cpu_piece *piece, const sa_node *node, float *out)
 {
     const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
-    const float scale = vector_element(node, 0, piece->c);
+    const float scale = vector_element(node, 0, piece);
 #pragma omp simd
     for (int i = 0; i < piece->count; i++) out[i] = scale * a[i];
 }
@@ -141,9 +143,9 @@ void sa_cpu_node_bn_grad(const sa_cpu_piece *piece, const sa_node *node, float *
     const sa_operand xhat = sa_cpu_pull_operand(piece, node->child[0]);
     sa_gradient_share(&dy, &xhat);
     const bn_grad_factors factors = {
-        .scale = vector_element(node, 0, piece->c) * vector_element(node, 1, piece->c),
-        .mean_dy = vector_element(node, 3, piece->c) / node->number.bn_grad.count,
-        .mean_product = vector_element(node, 2, piece->c) / node->number.bn_grad.count,
+        .scale = vector_element(node, 0, piece) * vector_element(node, 1, piece),
+        .mean_dy = vector_element(node, 3, piece) / node->number.bn_grad.count,
+        .mean_product = vector_element(node, 2, piece) / node->number.bn_grad.count,
     };
     SA_FOR_STEPS(bn_grad_of_gate, &xhat, &dy, &factors, piece->count, out)
 }
@@ -169,6 +171,41 @@ void sa_cpu_node_dropout(const sa_cpu_piece *piece, const sa_node *node, float *
         float kept = a[i] * factor;
         out[i] = sa_dropout_keep(seed, step, first + (uint64_t)i, ratio) ? kept : 0.0f;
     }
+}
+
+void sa_cpu_node_spread(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const size_t row = (size_t)piece->y * (size_t)node->spread.row, step = (size_t)node->spread.column;
+    const float *from = (const float *)node->vector[0].ptr + sa_spread_index(&node->spread, piece->n, piece->c) + row;
+    for (int i = 0; i < piece->count; i++) out[i] = from[(size_t)(piece->x + i) * step];
+}
+
+/* The loops over the maps, whose functions are compiled into them. */
+static void map_loop(const sa_cpu_piece *piece, const sa_node *node, const float *a, const float *b, float *out)
+{
+    const float p = node->vector[0].ptr ? vector_element(node, 0, piece) : node->number.map.p;
+    const float q = node->number.map.q, r = node->number.map.r;
+    switch ((sa_map_kind)node->number.map.kind) {
+#define MAP_CASE(kind, name, value)                                                                             \
+    case SA_MAP_##kind:                                                                                         \
+        _Pragma("omp simd") for (int i = 0; i < piece->count; i++) out[i] = sa_map_##name(a[i], b[i], p, q, r); \
+        break;
+        SA_MAPS(MAP_CASE)
+#undef MAP_CASE
+    case SA_MAP_KINDS: break;
+    }
+}
+
+void sa_cpu_node_map(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    map_loop(piece, node, a, a, out);
+}
+
+void sa_cpu_node_map2(const sa_cpu_piece *piece, const sa_node *node, float *out)
+{
+    const float *a = sa_cpu_pull_child(piece, node, 0, piece->c);
+    map_loop(piece, node, a, sa_cpu_pull_child(piece, node, 1, piece->c), out);
 }
 
 static sa_cpu_node_function *const node_functions[] = {
