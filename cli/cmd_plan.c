@@ -5,6 +5,7 @@
 #include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/plan_output.h"
+#include "cli/plan_trace.h"
 #include "cli/process_frame.h"
 #include "cli/progress.h"
 #include "cli/shipped_nets.h"
@@ -19,7 +20,7 @@
 #include <stdlib.h>
 
 typedef struct plan_options {
-    const char *net, *strategy, *conv, *csv, *html, *costs;
+    const char *net, *strategy, *conv, *csv, *html, *trace, *costs;
     char net_path[PATH_MAX]; /* of a shipped net */
     bool has_budget, strategy_given;
     size_t budget_bytes;
@@ -27,17 +28,19 @@ typedef struct plan_options {
     sa_cli_net_options options;
 } plan_options;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_BUDGET, KEY_COSTS };
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_TRACE, KEY_BUDGET, KEY_COSTS };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
     {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE; lists the alternatives", 0},
     {"costs", KEY_COSTS, "C", 0,
-     "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
+     "times of --budget and --trace: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
     {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the arena over time, for any browser", 0},
+    {"trace", KEY_TRACE, "FILE", 0, "write the step as a trace: ops with their times, bytes alive per kind, buffers; for Perfetto",
+     0},
     {0},
 };
 
@@ -56,6 +59,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_JSON: o->json = true; return 0;
     case KEY_CSV: o->csv = argument; return 0;
     case KEY_HTML: o->html = argument; return 0;
+    case KEY_TRACE: o->trace = argument; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_BUDGET:
         o->budget_bytes = sa_cli_size(state, "budget", argument);
@@ -70,8 +74,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
-        if (takes_stdout(o->csv) + takes_stdout(o->html) + o->json > 1)
-            argp_error(state, "--csv -, --html - and --json: only one of them can have standard output");
+        if (takes_stdout(o->csv) + takes_stdout(o->html) + takes_stdout(o->trace) + o->json > 1)
+            argp_error(state, "--csv -, --html -, --trace - and --json: only one of them can have standard output");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -111,7 +115,7 @@ static sa_status print_json(const sa_plan_report *report, const budget_result *b
 }
 
 /* Files first. What goes to standard output is alone there. */
-static sa_status output(const plan_options *o, const sa_plan_report *report, const budget_result *budget)
+static sa_status output(const plan_options *o, const sa_plan_report *report, const sa_device *device, const budget_result *budget)
 {
     const sa_layout *layout = report->layout;
     if (o->csv)
@@ -119,7 +123,12 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     if (o->csv) sa_cli_wrote("plan", o->csv, "%zu buffers", layout->program->buffer_count);
     if (o->html) SA_TRY(sa_plan_write_html(o->html, report));
     if (o->html) sa_cli_wrote("plan", o->html, "a page, to be opened in a browser");
-    if (takes_stdout(o->csv) || takes_stdout(o->html)) return SA_OK;
+    if (o->trace) {
+        sa_costs_option costs;
+        SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &costs));
+        SA_TRY(sa_plan_write_trace(o->trace, report, device, costs));
+    }
+    if (takes_stdout(o->csv) || takes_stdout(o->html) || takes_stdout(o->trace)) return SA_OK;
     if (o->json) return print_json(report, budget);
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
@@ -150,7 +159,7 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     if (o->strategy_given) status = sa_preset_note_same("plan", strategy, layout.program, net, device, &options);
     if (status == SA_OK) status = sa_plan_report_create(net, strategy, &layout, &report);
     if (status == SA_OK) {
-        status = output(o, &report, budget);
+        status = output(o, &report, device, budget);
         sa_plan_report_free(&report);
     }
     sa_layout_free(&layout);

@@ -61,6 +61,7 @@ for i in $(seq 200); do echo "b$i,0,3,4"; done >>in.csv
 writers=(
     "plan_csv any plan net.prototxt --csv OUT"
     "plan_html any plan net.prototxt --html OUT"
+    "plan_trace any plan net.prototxt --trace OUT"
     "place any place in.csv --capacity 1KiB --output OUT"
     "snapshot file train solver.prototxt --threads 1 --snapshot OUT"
 )
