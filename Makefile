@@ -74,6 +74,7 @@ PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
 LMDB ?= $(if $(PROTOC_C),$(shell printf '\043include <lmdb.h>\n' | $(CC) -E -x c -o /dev/null - 2>/dev/null && echo 1))
 HAVE_LMDB := $(filter 1,$(LMDB))
 NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c \
+    data/weights/$(if $(PROTOC_C),no_)caffe_blobs.c \
     data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c
 sources = $(filter-out $(NOT_BUILT),$(sort $(foreach depth,*.c */*.c */*/*.c,$(wildcard $(1)/$(depth)))))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
@@ -116,8 +117,9 @@ $(O)/libsa_data.a: $(O)/$(basename $(notdir $(1))).pb-c.o
 endef
 $(foreach p,$(PROTOS),$(eval $(call proto_rule,$(p))))
 CFLAGS_data/weights/caffemodel := -I$(O)
+CFLAGS_data/weights/caffe_blobs := -I$(O)
 CFLAGS_data/lmdb/lmdb_file := -I$(O)
-$(O)/data/weights/caffemodel.o: $(O)/caffe_weights.pb-c.h
+$(O)/data/weights/caffemodel.o $(O)/data/weights/caffe_blobs.o: $(O)/caffe_weights.pb-c.h
 $(O)/data/lmdb/lmdb_file.o: $(O)/datum.pb-c.h
 endif
 

@@ -194,7 +194,7 @@ static sa_status start(bench *b, contender *c)
                  sa_size_format(r->free_bytes, have), advice);
         return SA_OK;
     }
-    SA_TRY(sa_feed_open(b->net, NULL, b->options->seed, &c->feed));
+    SA_TRY(sa_feed_open_any(b->net, NULL, b->options->seed, &c->feed));
     SA_TRY(sa_output_series_create(b->net, &r->series));
     size_t base = sa_process_reset_peak();
     sa_status status = sa_session_create(b->net, &r->strategy, b->device, &options, &c->session);

@@ -14,6 +14,12 @@ enum { LINE_BYTES = 512 };
 /* "labels 0..11 (12 classes seen), 255 is ignored" */
 static void label_text(const sa_data_survey *s, char *text, size_t size)
 {
+    if (s->labels_per_image) {
+        int used = snprintf(text, size, "a class per image, %d..%d", (int)s->label_low, (int)s->label_high);
+        if (s->labels_read < s->entries && used > 0 && (size_t)used < size)
+            snprintf(text + used, size - (size_t)used, " in the first %zu", s->labels_read);
+        return;
+    }
     int low = 256, high = -1, seen = 0;
     char some[64] = "", ignored[64] = "";
     for (int v = 0; v < 256; v++) {

@@ -50,6 +50,8 @@ typedef struct sa_data_survey {
     size_t palette_labels;
     size_t labels_read; /* of how many entries the labels were decoded */
     bool label_seen[256];
+    bool labels_per_image; /* not per pixel: then label_low and label_high are set, and label_seen is not */
+    int32_t label_low, label_high;
 } sa_data_survey;
 
 typedef struct sa_data_source_functions {

@@ -21,5 +21,6 @@ static const size_t sa_image_max_pixels = (size_t)1 << 28;
 
 SA_CHECKED sa_status sa_png_decode(const sa_image_request *request);
 SA_CHECKED sa_status sa_jpeg_decode(const sa_image_request *request);
+SA_CHECKED sa_status sa_bmp_decode(const sa_image_request *request);
 
 #endif

@@ -1,4 +1,5 @@
-/* PNG and JPEG files to pictures, through libpng and libjpeg. Messages name the file: "x.png: cannot open: ...", "'x.png': cause".
+/* PNG, JPEG and BMP files to pictures; through libpng and libjpeg. Messages name the file: "x.png: cannot open: ...", "'x.png':
+ * cause".
  */
 #ifndef SA_DATA_IMAGE_FILE_H
 #define SA_DATA_IMAGE_FILE_H
@@ -24,6 +25,7 @@ typedef enum sa_image_want {
     SA_IMAGE_PLAIN = 0,
     SA_IMAGE_ALPHA = 1, /* keep the fourth channel of an RGBA file */
     SA_IMAGE_DEEP = 2,  /* keep the 16 bits of a grey file */
+    SA_IMAGE_GREY = 4,  /* one channel, in each format's own shades of grey (as OpenCV reads it) */
 } sa_image_want;
 
 /* Reads the head alone. Statuses as below. */
@@ -31,6 +33,10 @@ SA_CHECKED sa_status sa_image_read_info(const char *path, sa_image_info *info);
 
 /* The same of a file in memory; name is for messages. */
 SA_CHECKED sa_status sa_image_bytes_info(const char *name, const void *bytes, size_t count, sa_image_info *info);
+
+/* Like sa_image_read, of a file in memory; BMP is read too. */
+SA_CHECKED sa_status sa_image_bytes_read(const char *name, const void *bytes, size_t count, sa_image_want want,
+                                         sa_picture *picture);
 
 /* An image: grey gives 1 channel, colour and palette 3. Unless wanted, alpha is dropped and 16 bits are cut to the high byte (those
  * of colour files always); fewer than 8 bits are stretched to 0..255; gamma, colour profiles and EXIF orientation are left alone.

@@ -54,7 +54,7 @@ static void read_head(decoder *d)
 static void read_pixels(decoder *d)
 {
     struct jpeg_decompress_struct *j = &d->jpeg;
-    j->out_color_space = j->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    j->out_color_space = j->num_components == 1 || (d->request->want & SA_IMAGE_GREY) ? JCS_GRAYSCALE : JCS_RGB;
     jpeg_start_decompress(j);
     size_t row = (size_t)j->output_width * (size_t)j->output_components;
     d->status = sa_picture_alloc(j->output_components, (int32_t)j->output_height, (int32_t)j->output_width, &d->picture);

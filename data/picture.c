@@ -34,56 +34,79 @@ static void replace(sa_picture *picture, sa_picture resized)
     *picture = resized;
 }
 
-/* Where output index i of an axis reads: between `low` and `high`, `weight` (of WEIGHT_ONE) going to high. */
+/* Where output index i of an axis reads: between `low` and `high`, with weights that OpenCV rounds one by one. */
 typedef struct tap {
-    int32_t low, high, weight;
+    int32_t low, high, before, after; /* weights of WEIGHT_BITS bits */
 } tap;
 
-static tap make_tap(int32_t i, int32_t in, int32_t out)
+/* `clips`: beyond the border the pixel there has all the weight (columns); else only the two places are clipped (rows). */
+static tap make_tap(int32_t i, int32_t in, int32_t out, bool clips)
 {
-    double position = (i + 0.5) * in / out - 0.5;
-    if (position <= 0) return (tap){0, 0, 0};
-    if (position >= in - 1) return (tap){in - 1, in - 1, 0};
-    int32_t low = (int32_t)position;
-    return (tap){low, low + 1, (int32_t)lrint((position - low) * WEIGHT_ONE)};
+    float position = (float)((i + 0.5) * ((double)in / out) - 0.5);
+    int32_t low = (int32_t)floorf(position), last = in - 1;
+    float part = position - (float)low;
+    if (clips && low < 0) low = 0, part = 0;
+    if (clips && low >= last) low = last, part = 0;
+    tap t = {low, low + 1, (int32_t)lrintf((1 - part) * WEIGHT_ONE), (int32_t)lrintf(part * WEIGHT_ONE)};
+    t.low = t.low < 0 ? 0 : t.low > last ? last : t.low;
+    t.high = t.high < 0 ? 0 : t.high > last ? last : t.high;
+    return t;
 }
 
+/* The sums along the row keep WEIGHT_BITS - 4 bits behind the point, those across it two; the last are rounded. */
 static void bilinear_row(const sa_picture *in, tap vertical, const tap *horizontal, int32_t out_width, uint16_t *out)
 {
     size_t channels = (size_t)in->channels, stride = (size_t)in->width * channels;
     const uint16_t *top = in->pixels + (size_t)vertical.low * stride;
     const uint16_t *bottom = in->pixels + (size_t)vertical.high * stride;
-    int32_t down = vertical.weight, up = WEIGHT_ONE - down;
     for (int32_t x = 0; x < out_width; x++) {
-        size_t left = (size_t)horizontal[x].low * channels, right = (size_t)horizontal[x].high * channels;
-        int32_t after = horizontal[x].weight, before = WEIGHT_ONE - after;
+        const tap *h = &horizontal[x];
+        size_t left = (size_t)h->low * channels, right = (size_t)h->high * channels;
         for (size_t c = 0; c < channels; c++) {
-            int32_t upper = top[left + c] * before + top[right + c] * after;
-            int32_t lower = bottom[left + c] * before + bottom[right + c] * after;
-            int64_t sum = (int64_t)upper * up + (int64_t)lower * down;
-            *out++ = (uint16_t)((sum + (1 << (2 * WEIGHT_BITS - 1))) >> (2 * WEIGHT_BITS));
+            int64_t upper = top[left + c] * h->before + top[right + c] * h->after;
+            int64_t lower = bottom[left + c] * h->before + bottom[right + c] * h->after;
+            int64_t sum = ((vertical.before * (upper >> 4)) >> 16) + ((vertical.after * (lower >> 4)) >> 16);
+            *out++ = (uint16_t)((sum + 2) >> 2);
         }
     }
+}
+
+/* Exactly half: the mean of four. */
+static void halve(const sa_picture *in, sa_picture *out)
+{
+    size_t channels = (size_t)in->channels, stride = (size_t)in->width * channels;
+    uint16_t *to = out->pixels;
+    for (int32_t y = 0; y < out->height; y++)
+        for (int32_t x = 0; x < out->width; x++)
+            for (size_t c = 0; c < channels; c++) {
+                const uint16_t *from = in->pixels + 2 * (size_t)y * stride + 2 * (size_t)x * channels + c;
+                *to++ = (uint16_t)((from[0] + from[channels] + from[stride] + from[stride + channels] + 2) >> 2);
+            }
+}
+
+static sa_status interpolate(const sa_picture *in, sa_picture *out)
+{
+    tap *horizontal = malloc(sizeof *horizontal * (size_t)out->width);
+    if (!horizontal) SA_FAIL(SA_NOMEM, "out of memory for resizing to %dx%d", out->height, out->width);
+    for (int32_t x = 0; x < out->width; x++) horizontal[x] = make_tap(x, in->width, out->width, true);
+    for (int32_t y = 0; y < out->height; y++)
+        bilinear_row(in, make_tap(y, in->height, out->height, false), horizontal, out->width,
+                     out->pixels + (size_t)y * (size_t)out->width * (size_t)in->channels);
+    free(horizontal);
+    return SA_OK;
 }
 
 sa_status sa_picture_resize_bilinear(sa_picture *picture, int32_t height, int32_t width)
 {
     if (picture->height == height && picture->width == width) return SA_OK;
     sa_picture resized = {.channels = 0};
+    sa_status status = SA_OK;
     SA_TRY(sa_picture_alloc(picture->channels, height, width, &resized));
-    tap *horizontal = malloc(sizeof *horizontal * (size_t)width);
-    if (!horizontal) {
-        sa_picture_free(&resized);
-        SA_FAIL(SA_NOMEM, "out of memory for resizing to %dx%d", height, width);
-    }
-    for (int32_t x = 0; x < width; x++) horizontal[x] = make_tap(x, picture->width, width);
-    for (int32_t y = 0; y < height; y++) {
-        uint16_t *out = resized.pixels + (size_t)y * (size_t)width * (size_t)picture->channels;
-        bilinear_row(picture, make_tap(y, picture->height, height), horizontal, width, out);
-    }
-    free(horizontal);
-    replace(picture, resized);
-    return SA_OK;
+    if (picture->height == 2 * (int64_t)height && picture->width == 2 * (int64_t)width) halve(picture, &resized);
+    else status = interpolate(picture, &resized);
+    if (status == SA_OK) replace(picture, resized);
+    else sa_picture_free(&resized);
+    return status;
 }
 
 sa_status sa_picture_resize_nearest(sa_picture *picture, int32_t height, int32_t width)

@@ -23,8 +23,9 @@ SA_CHECKED sa_status sa_picture_alloc(int32_t channels, int32_t height, int32_t 
 void sa_picture_free(sa_picture *picture); /* also clears it; NULL and a cleared picture are allowed */
 
 /* Replace the picture by its resized self; nothing happens at equal sizes. On SA_NOMEM the picture is unchanged.
- * Bilinear: pixel centres at half-integers, borders repeated, fixed-point weights of 11 bits as in OpenCV's INTER_LINEAR on 8-bit
- * images; within one level of the exact value. Nearest: source index floor(i * in / out), as OpenCV's INTER_NEAREST. */
+ * Bilinear: pixel centres at half-integers, borders repeated, in the fixed-point arithmetic of OpenCV's INTER_LINEAR on 8-bit
+ * images, to the bit; exactly half in both directions is the mean of four. Nearest: source index floor(i * in / out), as OpenCV's
+ * INTER_NEAREST. */
 SA_CHECKED sa_status sa_picture_resize_bilinear(sa_picture *picture, int32_t height, int32_t width);
 SA_CHECKED sa_status sa_picture_resize_nearest(sa_picture *picture, int32_t height, int32_t width);
 

@@ -93,6 +93,17 @@ static void widen(sa_picture *picture, size_t count)
     }
 }
 
+/* libpng's shades of grey, which it takes with its defaults (png_set_rgb_to_gray): weights of 15 bits, cut off. */
+static void to_grey(sa_picture *picture)
+{
+    if (picture->channels == 1) return;
+    size_t count = (size_t)picture->height * (size_t)picture->width;
+    const uint16_t *in = picture->pixels;
+    for (size_t i = 0; i < count; i++, in += picture->channels)
+        picture->pixels[i] = (uint16_t)((9797u * in[0] + 19234u * in[1] + 3737u * in[2]) >> 15);
+    picture->channels = 1;
+}
+
 static void read_pixels(decoder *d, const sa_image_info *info)
 {
     bool deep = set_transforms(d, info);
@@ -108,6 +119,7 @@ static void read_pixels(decoder *d, const sa_image_info *info)
     png_read_image(d->png, d->rows);
     png_read_end(d->png, NULL); /* the checksums at the end too */
     if (!deep) widen(&d->picture, count);
+    if (d->request->want & SA_IMAGE_GREY) to_grey(&d->picture);
 }
 
 static sa_status decode(decoder *d)

@@ -11,6 +11,11 @@ typedef struct sa_data_layer_config {
     int32_t batch_size, prefetch, crop_size, new_height, new_width;
     bool is_color, force_color, force_gray;
     char mean_file[SA_PARAM_PATH_BYTES];
+    bool shuffle, mirror, in_order; /* in_order: the caller's choice, see sa_net_options.list_in_order */
+    uint32_t rand_skip;
+    float scale;
+    float mean_value[SA_PARAM_MEAN_VALUES_MAX];
+    int32_t mean_value_count;
     /* One image before the crop: as declared (MemoryData) or as found in the data, which the net looks at before setup; 0: not
      * known. */
     int32_t channels, height, width;

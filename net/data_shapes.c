@@ -178,9 +178,12 @@ sa_status sa_net_complete_file_layer(sa_net *net, sa_layer *layer, const sa_net_
     sa_data_layer_config *c = layer->config;
     bool given = take_given(net, layer, options);
     take_declared(layer, options, c);
+    if (options->list && layer->type->data_file == SA_DATA_FILE_IMAGE_LIST)
+        snprintf(c->source, sizeof c->source, "%s", options->list);
+    c->in_order = options->list_in_order;
+    SA_TRY(sa_net_find_data_root(net, c->source, options->data_root));
     bool plane = c->crop_size > 0 || (c->height > 0 && c->width > 0), mean = c->mean_file[0] && c->height == 0;
     if ((given || (plane && c->channels > 0)) && !mean) return SA_OK;
-    SA_TRY(sa_net_find_data_root(net, c->source, options->data_root));
     int32_t height = c->height, width = c->width;
     sa_status status = look(net, layer->type->data_file, c);
     if (status == SA_NOMEM) return status;

@@ -107,6 +107,25 @@ static sa_status open_list(sa_feed *feed, const sa_layer *layer, const char *dat
     return fits ? SA_OK : SA_INVALID;
 }
 
+/* Data and ImageData: an image and its class. */
+static sa_status open_caffe_data(sa_feed *feed, const sa_layer *layer, const char *data_root, uint64_t seed)
+{
+    sa_data_source *source;
+    const sa_shape *data = &feed->net->blob[layer->top[0]].shape;
+    sa_caffe_source_config config = sa_net_caffe_source_config(layer, feed->net->test_phase, data_root, seed);
+    config.batch_size = data->dim[0]; /* --batch may have changed it */
+    sa_status status = sa_caffe_source_open(&config, &source);
+    if (status != SA_OK) return sa_error_prefix(status, "layer '%s'", layer->name);
+    const sa_data_shape *d = &source->shape; /* another than the net was planned with if the data was not there then */
+    bool fits = data->axes == 4 && d->channels == data->dim[1] && d->height == data->dim[2] && d->width == data->dim[3];
+    if (!fits)
+        (void)sa_error_set(SA_INVALID, "layer '%s': its images are %dx%dx%d, the net has %dx%dx%d", layer->name, d->channels,
+                           d->height, d->width, data->dim[1], data->dim[2], data->dim[3]);
+    feed->synthetic = false;
+    SA_TRY(add_stream(feed, source, layer->top[0], layer->top_count > 1 ? layer->top[1] : -1));
+    return fits ? SA_OK : SA_INVALID;
+}
+
 static sa_status open_synthetic(sa_feed *feed, int blob, int32_t classes, uint64_t seed)
 {
     int32_t d[4], label = label_classes(feed->net, blob);
@@ -121,27 +140,43 @@ static sa_status open_synthetic(sa_feed *feed, int blob, int32_t classes, uint64
     return add_stream(feed, source, label ? -1 : blob, label ? blob : -1);
 }
 
-static sa_status open_streams(sa_feed *feed, const char *data_root, uint64_t seed)
+static sa_status open_scenes(sa_feed *feed, const sa_layer *layer, uint64_t seed)
+{
+    int32_t classes = scene_classes(feed->net);
+    for (int i = 0; i < layer->top_count; i++) SA_TRY(open_synthetic(feed, layer->top[i], classes, seed));
+    return SA_OK;
+}
+
+/* `any`: what cannot be read is replaced by scenes. */
+static sa_status open_input(sa_feed *feed, const sa_layer *layer, const char *data_root, uint64_t seed, bool any)
 {
     const sa_net *net = feed->net;
-    int32_t classes = scene_classes(net);
+    bool has_files = layer->type->lists_images || layer->type->data_file != SA_DATA_FILE_NONE;
+    const char *root = data_root ? data_root : net->data_root;
+    if (!has_files || net->shapes_given) return open_scenes(feed, layer, seed);
+    int before = feed->count;
+    sa_status status;
+    if (layer->type->lists_images) status = open_list(feed, layer, root, seed);
+    else if (sa_net_reads_caffe_data(layer)) status = open_caffe_data(feed, layer, root, seed);
+    else
+        status = sa_error_set(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name,
+                              layer->type->name);
+    if (status == SA_OK || !any || status == SA_NOMEM || feed->count > before) return status;
+    sa_error_clear();
+    return open_scenes(feed, layer, seed);
+}
+
+static sa_status open_streams(sa_feed *feed, const char *data_root, uint64_t seed, bool any)
+{
+    const sa_net *net = feed->net;
     SA_TRY(refuse_masks(net));
-    for (int l = 0; l < net->layer_count; l++) {
-        const sa_layer *layer = &net->layer[l];
-        if (!layer->type->is_input) continue;
-        if (layer->type->lists_images && !net->shapes_given) {
-            SA_TRY(open_list(feed, layer, data_root ? data_root : net->data_root, seed));
-        } else if (!layer->type->accounted_only) {
-            for (int i = 0; i < layer->top_count; i++) SA_TRY(open_synthetic(feed, layer->top[i], classes, seed));
-        } else {
-            SA_FAIL(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name, layer->type->name);
-        }
-    }
+    for (int l = 0; l < net->layer_count; l++)
+        if (net->layer[l].type->is_input) SA_TRY(open_input(feed, &net->layer[l], data_root, seed, any));
     if (feed->count == 0) SA_FAIL(SA_UNSUPPORTED, "%s: the net has no input", net->path);
     return SA_OK;
 }
 
-sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed)
+static sa_status open_feed(const sa_net *net, const char *data_root, uint64_t seed, bool any, sa_feed **feed)
 {
     sa_feed *made = calloc(1, sizeof *made);
     if (made) made->stream = calloc((size_t)net->blob_count + 1, sizeof *made->stream);
@@ -151,13 +186,23 @@ sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, 
     }
     made->net = net;
     made->synthetic = true;
-    sa_status status = open_streams(made, data_root, seed);
+    sa_status status = open_streams(made, data_root, seed, any);
     if (status != SA_OK) {
         sa_feed_close(made);
         return status;
     }
     *feed = made;
     return SA_OK;
+}
+
+sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed)
+{
+    return open_feed(net, data_root, seed, false, feed);
+}
+
+sa_status sa_feed_open_any(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed)
+{
+    return open_feed(net, data_root, seed, true, feed);
 }
 
 void sa_feed_close(sa_feed *feed)
@@ -183,7 +228,8 @@ static void label_name(const stream *s, int32_t n, char *text, size_t size)
 static sa_status bad_label(const sa_feed *feed, const stream *s, const sa_layer *layer, const sa_label_rule *rule, size_t at)
 {
     char name[NOTE_BYTES], ignored[64] = "";
-    const int32_t *d = feed->net->blob[s->label_blob].shape.dim;
+    int32_t d[4];
+    sa_shape_nchw(&feed->net->blob[s->label_blob].shape, d);
     size_t plane = (size_t)d[2] * (size_t)d[3], pixel = at % plane;
     label_name(s, (int32_t)(at / plane), name, sizeof name);
     if (rule->has_ignore) snprintf(ignored, sizeof ignored, ", and not its ignore_label %d", rule->ignore_label);

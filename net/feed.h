@@ -1,5 +1,6 @@
-/* The feed: batches for every input of a net. A DenseImageData layer reads its list; tops of Input and DummyData layers get
- * synthetic scenes: labels where a loss or an accuracy reads them, pictures elsewhere, all of one scene. */
+/* The feed: batches for every input of a net. DenseImageData and ImageData layers read their lists, Data layers their LMDB
+ * databases; tops of Input and DummyData layers get synthetic scenes: labels where a loss or an accuracy reads them, pictures
+ * elsewhere, all of one scene. */
 #ifndef SA_NET_FEED_H
 #define SA_NET_FEED_H
 
@@ -12,6 +13,8 @@ typedef struct sa_feed sa_feed;
  * shapes than its lists have gets synthetic scenes. net is borrowed. All lists share the seed: lists of one length are shuffled
  * alike. SA_UNSUPPORTED names an input that nothing here can fill. */
 SA_CHECKED sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed);
+/* The same, but inputs whose files cannot be read get synthetic scenes, as for measuring times. */
+SA_CHECKED sa_status sa_feed_open_any(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed);
 void sa_feed_close(sa_feed *feed); /* NULL is allowed */
 /* Makes the next batch on the host and uploads it. SA_NUMERIC names file and pixel of a label that a loss does not know. */
 SA_CHECKED sa_status sa_feed_next(sa_feed *feed, sa_session *session);

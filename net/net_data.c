@@ -1,6 +1,8 @@
-/* The shape of a DenseImageData layer: from the first line of its list, or from the prototxt alone if the list is not there. */
+/* The sources of data layers, and the shape of a DenseImageData layer: from the first line of its list, or from the prototxt alone
+ * if the list is not there. */
 #include "net/net_data.h"
 #include "data/dense_image.h"
+#include "layers/data_layer.h"
 #include "layers/input.h"
 #include "net/data_shapes.h"
 #include "net/net_parts.h"
@@ -32,6 +34,38 @@ sa_dense_image_config sa_net_dense_image_config(const sa_layer *layer, const cha
     config.scale = c->transform.scale;
     config.seed = seed;
     return config;
+}
+
+bool sa_net_reads_caffe_data(const sa_layer *layer)
+{
+    return layer->type->data_file == SA_DATA_FILE_IMAGE_LIST || layer->type->data_file == SA_DATA_FILE_DATABASE;
+}
+
+sa_caffe_source_config sa_net_caffe_source_config(const sa_layer *layer, bool test_phase, const char *data_root, uint64_t seed)
+{
+    const sa_data_layer_config *c = layer->config;
+    bool is_list = layer->type->data_file == SA_DATA_FILE_IMAGE_LIST;
+    sa_decode_colour of_list = c->is_color ? SA_DECODE_COLOUR : SA_DECODE_GREY;
+    sa_decode_colour of_record = c->force_color ? SA_DECODE_COLOUR : c->force_gray ? SA_DECODE_GREY : SA_DECODE_NATIVE;
+    return (sa_caffe_source_config){.is_list = is_list,
+                                    .source = c->source,
+                                    .root_folder = c->root_folder,
+                                    .data_root = data_root,
+                                    .batch_size = c->batch_size,
+                                    .colour = is_list ? of_list : of_record,
+                                    .new_height = c->new_height,
+                                    .new_width = c->new_width,
+                                    .shuffle = c->shuffle,
+                                    .rand_skip = c->rand_skip,
+                                    .in_order = c->in_order,
+                                    .test_phase = test_phase,
+                                    .mirror = c->mirror,
+                                    .crop_size = c->crop_size,
+                                    .mean_file = c->mean_file,
+                                    .mean_value = c->mean_value,
+                                    .mean_count = c->mean_value_count,
+                                    .scale = c->scale,
+                                    .seed = seed};
 }
 
 /* Looks into the first image of the list. SA_IO: there is no list, or no image of its first line. */

@@ -113,6 +113,7 @@ int sa_net_scores_label(const sa_net *net, sa_label_rule *rule)
         if (layer->type->is_loss) break;
     }
     for (int l = 0; l < net->layer_count && found < 0; l++)
-        if (net->layer[l].type->lists_images) found = net->layer[l].top[1];
+        if (net->layer[l].top_count > 1 && (net->layer[l].type->lists_images || net->layer[l].type->data_file != SA_DATA_FILE_NONE))
+            found = net->layer[l].top[1];
     return found;
 }

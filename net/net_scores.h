@@ -14,7 +14,7 @@ void sa_net_spec_keep_scores(sa_net_spec *spec);
 SA_CHECKED sa_status sa_net_find_scores(sa_net *net);
 
 /* What the scores are compared with: the input whose labels a loss or an accuracy sees beside them, else the second top of a
- * DenseImageData layer. *rule: the loss's, else the accuracy's; classes is always set. -1: the net has no labels. */
+ * data layer. *rule: the loss's, else the accuracy's; classes is always set. -1: the net has no labels. */
 int sa_net_scores_label(const sa_net *net, sa_label_rule *rule);
 
 #endif

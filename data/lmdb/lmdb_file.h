@@ -21,4 +21,16 @@ SA_CHECKED sa_status sa_datum_read_info(const char *name, const void *bytes, siz
  * is no Datum; SA_UNSUPPORTED: this build reads none. */
 SA_CHECKED sa_status sa_lmdb_first_datum(const char *path, sa_datum_info *info);
 
+/* ---- all records ---- */
+
+typedef struct sa_lmdb sa_lmdb;
+
+/* SA_IO, SA_PARSE, SA_UNSUPPORTED as above. *database is owned by the caller. */
+SA_CHECKED sa_status sa_lmdb_open(const char *path, sa_lmdb **database);
+void sa_lmdb_close(sa_lmdb *database);           /* NULL is allowed */
+uint64_t sa_lmdb_count(const sa_lmdb *database); /* of records, at least 1 */
+/* Record `index` in the order of keys; the next one after the last read costs nothing to find, others a walk. *bytes are borrowed
+ * until the next call. */
+SA_CHECKED sa_status sa_lmdb_read(sa_lmdb *database, uint64_t index, const void **bytes, size_t *count);
+
 #endif

@@ -1,5 +1,6 @@
-/* Data layers of which segarena takes the shapes alone. What they read may not be there: shapes then come from the layer's own
- * parameters, or from outside (sa_net_options). Caffe: Data, ImageData, HDF5Data, MemoryData, WindowData, Python; ImageSegData is
+/* Data layers: inputs of the net, whose batches net/feed.c makes of LMDB databases (Data) and of lists (ImageData); of the others
+ * the shapes alone are known. What they read may not be there: shapes then come from the layer's own parameters, or from outside
+ * (sa_net_options). Caffe: Data, ImageData, HDF5Data, MemoryData, WindowData, Python; ImageSegData is
  * of DeepLab's fork. */
 #include "layers/accounted/accounted.h"
 #include "layers/data_layer.h"
@@ -12,8 +13,7 @@
 #define SIZE(member, name) SA_F_RANGE(sa_data_layer_config, member, name, INT32, 0, SA_PARAM_SIZE_MAX)
 #define SOURCE SA_F_STRING(sa_data_layer_config, source, "source")
 #define ROOT_FOLDER SA_F_STRING(sa_data_layer_config, root_folder, "root_folder")
-#define OLD_NAMES \
-    SA_F_IGNORED("scale"), SA_F_IGNORED("mean_file"), SA_F_IGNORED("mirror"), SA_F_IGNORED("crop_size"), SA_F_IGNORED("rand_skip")
+#define OLD_NAMES SA_F_IGNORED("scale"), SA_F_IGNORED("mean_file"), SA_F_IGNORED("mirror"), SA_F_IGNORED("crop_size")
 
 static const sa_enum_name backend_names[] = {SA_ENUM("LEVELDB", SA_DATA_LEVELDB), SA_ENUM("LMDB", SA_DATA_LMDB), SA_ENUM_END};
 
@@ -23,6 +23,7 @@ static const sa_field data_fields[] = {
     SIZE(batch_size, "batch_size"),
     SIZE(prefetch, "prefetch"),
     SA_F_IGNORED("force_encoded_color"),
+    SA_F_IGNORED("rand_skip"), /* Caffe ignores it too */
     OLD_NAMES,
     SA_F_END,
 };
@@ -33,7 +34,8 @@ static const sa_field image_fields[] = {
     SIZE(new_height, "new_height"),
     SIZE(new_width, "new_width"),
     SA_F_SINGLE(sa_data_layer_config, is_color, "is_color", BOOL),
-    SA_F_IGNORED("shuffle"),
+    SA_F_SINGLE(sa_data_layer_config, shuffle, "shuffle", BOOL),
+    SA_F_RANGE(sa_data_layer_config, rand_skip, "rand_skip", UINT32, 0, UINT32_MAX),
     SA_F_IGNORED("label_type"),
     SA_F_IGNORED("ignore_label"),
     OLD_NAMES,
@@ -53,6 +55,7 @@ static const sa_field window_fields[] = {
     SA_F_IGNORED("context_pad"),
     SA_F_IGNORED("crop_mode"),
     SA_F_IGNORED("cache_images"),
+    SA_F_IGNORED("rand_skip"),
     OLD_NAMES,
     SA_F_END,
 };
@@ -64,15 +67,15 @@ static const sa_field transform_fields[] = {
     SA_F_STRING(sa_data_layer_config, mean_file, "mean_file"),
     SA_F_SINGLE(sa_data_layer_config, force_color, "force_color", BOOL),
     SA_F_SINGLE(sa_data_layer_config, force_gray, "force_gray", BOOL),
-    SA_F_IGNORED("scale"),
-    SA_F_IGNORED("mirror"),
-    SA_F_IGNORED("mean_value"),
+    SA_F_SINGLE(sa_data_layer_config, scale, "scale", FLOAT),
+    SA_F_SINGLE(sa_data_layer_config, mirror, "mirror", BOOL),
+    SA_F_REPEATED(sa_data_layer_config, mean_value, mean_value_count, "mean_value", FLOAT),
     SA_F_END,
 };
 
 static void data_init(void *config)
 {
-    *(sa_data_layer_config *)config = (sa_data_layer_config){.is_color = true, .prefetch = 4};
+    *(sa_data_layer_config *)config = (sa_data_layer_config){.is_color = true, .prefetch = 4, .scale = 1};
 }
 
 static bool is_known(const sa_shape *shape)
@@ -191,7 +194,6 @@ static int memory_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_
                                   .grad_tops = SA_LAYER_TOPS_MAX,               \
                                   .is_input = true,                             \
                                   .data_file = (file),                          \
-                                  .accounted_only = true,                       \
                                   .caffe_tops_point_elsewhere = (points),       \
                                   .setup = (set),                               \
                                   .caffe_buffers = (buffers)}

@@ -63,7 +63,7 @@ static void png_damaged(void **state)
         write_bytes("b.png", bytes, length);
         assert_int_equal(sa_image_read("b.png", SA_IMAGE_PLAIN, &picture), SA_PARSE);
         assert_string_equal(sa_error_message(),
-                            length < 8 ? "'b.png': neither a PNG nor a JPEG file" : "'b.png': damaged PNG: the file is truncated");
+                            length < 8 ? "'b.png': not a PNG, JPEG or BMP file" : "'b.png': damaged PNG: the file is truncated");
         assert_int_equal(picture.channels, 77);
     }
     for (size_t i = 8; i < byte_count; i++) {
@@ -198,8 +198,8 @@ static void list_errors(void **state)
         {"\nrgb.png y.png\n", SA_IO, "l.txt:2: y.png: cannot open: No such file or directory"},
         {"rgb.png label.png\nz.png label.png\n", SA_IO, "l.txt:2: z.png: cannot open: No such file or directory"},
         {"folder label.png\n", SA_IO, "l.txt:1: folder: it is a folder; a file is needed"},
-        {"text.png label.png\n", SA_PARSE, "l.txt:1: 'text.png': neither a PNG nor a JPEG file"},
-        {"rgb.png empty.png\n", SA_PARSE, "l.txt:1: 'empty.png': neither a PNG nor a JPEG file"},
+        {"text.png label.png\n", SA_PARSE, "l.txt:1: 'text.png': not a PNG, JPEG or BMP file"},
+        {"rgb.png empty.png\n", SA_PARSE, "l.txt:1: 'empty.png': not a PNG, JPEG or BMP file"},
         {"cut.png label.png\n", SA_PARSE, "l.txt:1: 'cut.png': damaged PNG: the file is truncated"},
         {"crc.png label.png\n", SA_PARSE, "l.txt:1: 'crc.png': damaged PNG: IDAT: CRC error"},
         {"rgb.png rgb.png\n", SA_UNSUPPORTED,

@@ -120,7 +120,7 @@ static void jpeg_damaged(void **state)
     assert_string_equal(sa_error_message(), "'c.jpg': a JPEG of four colours (CMYK); convert it to RGB");
     write_bytes("d.tif", "II*\0abcdefgh", 12);
     assert_int_equal(sa_image_read("d.tif", SA_IMAGE_PLAIN, &picture), SA_PARSE);
-    assert_string_equal(sa_error_message(), "'d.tif': a TIFF file; PNG and JPEG are read (convert it: mogrify -format png)");
+    assert_string_equal(sa_error_message(), "'d.tif': a TIFF file; PNG, JPEG and BMP are read (convert it: mogrify -format png)");
 }
 
 /* ---- PNG of every kind ---- */
@@ -240,7 +240,7 @@ static void every_bad_entry_is_listed(void **state)
         s.problems, "l.txt:2: 'wide.png' is 5x8, but the net's data is 5x7 as in line 1 (give new_height and new_width to "
                     "resize)\n"
                     "l.txt:3: no.png: cannot open: No such file or directory\n"
-                    "l.txt:5: 'text.png': neither a PNG nor a JPEG file\n"
+                    "l.txt:5: 'text.png': not a PNG, JPEG or BMP file\n"
                     "l.txt:6: 'odd.png': label 200 at row 3, column 6 is none of the 3 classes; loss_param { ignore_label: 200 } "
                     "would leave such pixels out\n");
     assert_true(s.cut_images == 1 && !strcmp(s.cut_name, "deep.png") && s.alpha_images == 1 && !strcmp(s.alpha_name, "alpha.png"));
