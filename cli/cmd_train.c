@@ -118,7 +118,8 @@ static const struct argp_option OPTIONS[] = {
     {"steps", KEY_STEPS, "N", 0, "steps in all, resumed ones included (default: the solver's max_iter)", 0},
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"snapshot", KEY_SNAPSHOT, "FILE", 0, "where the state goes after the last step (default: the solver's snapshot_prefix)", 0},
-    {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit", 0},
+    {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit; or a .solverstate of Caffe's SGD with its caffemodel",
+     0},
     {"weights", KEY_WEIGHTS, "FILE", 0,
      "start from these: .caffemodel, .safetensors or .sasnap; layers by name, the rest by fillers", 0},
     {"save-weights", KEY_SAVE_WEIGHTS, "FILE", 0, "write the weights after the last step; the ending tells the format", 0},
@@ -133,7 +134,7 @@ static sa_status check_files(const sa_train_options *o)
     SA_TRY(sa_cli_net_expect(o->solver, "_solver"));
     SA_TRY(sa_file_kind_expect("train", o->solver, SA_FILE_SOLVER));
     if (o->weights) SA_TRY(sa_file_kind_expect("train", o->weights, SA_FILE_WEIGHTS));
-    return o->resume ? sa_file_kind_expect("train", o->resume, SA_FILE_SNAPSHOT) : SA_OK;
+    return o->resume ? sa_file_kind_expect("train", o->resume, SA_FILE_STATE) : SA_OK;
 }
 
 /* What ended the run, in words. */

@@ -15,6 +15,7 @@
     X(test, "test", "run a trained net over its whole list: accuracy and IoU of every class")                       \
     X(predict, "predict", "segment images with a trained net")                                                      \
     X(plot, "plot", "draw the learning curve that `train --log` writes")                                            \
+    X(data, "data", "what is in a list of images: counts, sizes, classes, median-frequency weights, bad entries")   \
     X(weights, "weights", "list the weights of a file, and convert them: .caffemodel, .safetensors, .sasnap")       \
     X(place, "place", "solve a static-allocation instance in CSV")                                                  \
     X(strategies, "strategies", "list presets and switches")

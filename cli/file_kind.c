@@ -221,7 +221,7 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
             "segarena weights %s lists them, segarena train SOLVER.prototxt --weights %s starts from them; the net is a prototxt",
             path, path);
         return;
-    case SA_FILE_SOLVERSTATE: snprintf(text, bytes, "segarena goes on from snapshots of its own only (train --resume)"); return;
+    case SA_FILE_SOLVERSTATE: snprintf(text, bytes, "segarena train SOLVER.prototxt --resume %s goes on from it", path); return;
     case SA_FILE_IMAGE:
     case SA_FILE_NPY:
     case SA_FILE_LIST:
@@ -233,6 +233,7 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
     case SA_FILE_FOLDER: snprintf(text, bytes, "name a file in it"); return;
     case SA_FILE_HDF5: snprintf(text, bytes, "segarena reads none"); return;
     case SA_FILE_WEIGHTS:
+    case SA_FILE_STATE:
     case SA_FILE_UNKNOWN: snprintf(text, bytes, "nothing is known of it"); return;
     }
 }
@@ -240,7 +241,9 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
 static bool is_wanted(sa_file_kind kind, sa_file_kind wanted)
 {
     bool weights = kind == SA_FILE_CAFFEMODEL || kind == SA_FILE_SAFETENSORS || kind == SA_FILE_SNAPSHOT;
-    return kind == wanted || kind == SA_FILE_UNKNOWN || (wanted == SA_FILE_WEIGHTS && weights);
+    bool state = kind == SA_FILE_SNAPSHOT || kind == SA_FILE_SOLVERSTATE;
+    return kind == wanted || kind == SA_FILE_UNKNOWN || (wanted == SA_FILE_WEIGHTS && weights) ||
+           (wanted == SA_FILE_STATE && state);
 }
 
 sa_status sa_file_kind_expect(const char *command, const char *path, sa_file_kind wanted)

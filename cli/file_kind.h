@@ -25,7 +25,8 @@
     X(PLACEMENT, "a placement problem (CSV)")                     \
     X(JSON, "a JSON document")                                    \
     X(PAGE, "an HTML page")                                       \
-    X(WEIGHTS, "a weights file") /* any of CAFFEMODEL, SAFETENSORS, SNAPSHOT; only to be expected */
+    X(WEIGHTS, "a weights file")                                  \
+    X(STATE, "a state to go on from (.sasnap, .solverstate)") /* these two are only to be expected: of several kinds */
 
 typedef enum sa_file_kind {
 #define SA_FILE_KIND_ENUM(name, text) SA_FILE_##name,

@@ -3,12 +3,14 @@
 
 #include "cli/budget_option.h"
 #include "cli/commands.h"
+#include "cli/file_kind.h"
 #include "cli/net_options.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
 #include "cli/session_weights.h"
 #include "cli/strategy_notes.h"
 #include "cli/text_output.h"
+#include "cli/train_caffe_state.h"
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
 #include "cli/train_snapshot.h"
@@ -38,6 +40,7 @@ typedef struct trainer {
     sa_train_snapshots snapshots;
     sa_train_watch watch;
     sa_progress progress;
+    bool from_caffe;     /* resumed from a state of Caffe's, which has no position in the data */
     size_t budget_bytes; /* what tests leave of options->budget_bytes */
     sa_train_result *result;
 } trainer;
@@ -138,7 +141,10 @@ static sa_status open_feed(trainer *t)
 static sa_status read_resume(trainer *t, sa_snapshot_state *from)
 {
     sa_train_result *r = t->result;
-    SA_TRY(sa_train_state_load(t->state, t->options->resume, from));
+    t->from_caffe = sa_file_kind_of(t->options->resume) == SA_FILE_SOLVERSTATE;
+    *from = (sa_snapshot_state){.seed = r->seed};
+    if (t->from_caffe) SA_TRY(sa_train_state_load_caffe(t->state, t->options->resume, &from->step));
+    else SA_TRY(sa_train_state_load(t->state, t->options->resume, from));
     if (from->step >= r->total_steps)
         SA_FAIL(SA_INVALID, "%s: %llu steps are done already; --steps or max_iter, the number of steps in all, is %llu",
                 t->options->resume, (unsigned long long)from->step, (unsigned long long)r->total_steps);
@@ -206,7 +212,7 @@ static sa_status open_trainer(trainer *t)
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
     SA_TRY(sa_train_look_at_data(t->net, t->feed, o->stop, o->progress));
-    if (o->resume) SA_TRY(sa_feed_restore(t->feed, from.position));
+    if (o->resume && !t->from_caffe) SA_TRY(sa_feed_restore(t->feed, from.position));
     t->result->synthetic = sa_feed_is_synthetic(t->feed);
     const char *device = o->device ? o->device : t->solver.solver_mode == SA_SOLVER_CPU ? "cpu" : "auto";
     SA_TRY(sa_device_open(device, o->threads, &t->device));

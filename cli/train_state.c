@@ -1,5 +1,7 @@
 /* Collects the arrays of a net under the names that snapshots give them: "<layer>.<parameter>". */
 #include "cli/train_state.h"
+
+#include "cli/train_state_parts.h"
 #include "net/net.h"
 
 #include <math.h>
@@ -7,27 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where an array belongs. */
-typedef struct place {
-    int layer, param;
-    char name[SA_NAME_MAX + 16];
-} place;
-
-struct sa_train_state {
-    const sa_net *net;
-    size_t count;
-    sa_snapshot_array *array; /* (count) */
-    place *place;             /* (count) */
-    float *values;            /* all parameters, then all momentum */
-    sa_snapshot_state header; /* of what was collected last */
-};
-
 static void add_array(sa_train_state *state, int layer, int param, float *values, float *history)
 {
     const sa_shape *shape = &state->net->layer[layer].param[param].shape;
-    place *p = &state->place[state->count];
+    sa_state_place *p = &state->place[state->count];
     sa_snapshot_array *a = &state->array[state->count++];
-    *p = (place){.layer = layer, .param = param};
+    *p = (sa_state_place){.layer = layer, .param = param};
     snprintf(p->name, sizeof p->name, "%s.%d", state->net->layer[layer].name, param);
     *a = (sa_snapshot_array){
         .name = p->name, .axes = shape->axes, .count = sa_shape_elements(shape), .param = values, .history = history};
@@ -67,7 +54,7 @@ void sa_train_state_destroy(sa_train_state *state)
 }
 
 /* A parameter that is not trained has no momentum in the session; in the file it is 0. */
-static bool has_history(const sa_session *session, const place *p)
+static bool has_history(const sa_session *session, const sa_state_place *p)
 {
     return sa_session_layout(session)->program->param[p->layer][p->param].history >= 0;
 }
@@ -84,7 +71,7 @@ static sa_status check_finite(const sa_snapshot_array *array, uint64_t step)
 sa_status sa_train_state_collect(sa_train_state *state, sa_session *session, const sa_snapshot_state *header)
 {
     for (size_t i = 0; i < state->count; i++) {
-        const place *p = &state->place[i];
+        const sa_state_place *p = &state->place[i];
         SA_TRY(sa_session_get_param(session, p->layer, p->param, state->array[i].param));
         if (has_history(session, p)) SA_TRY(sa_session_get_history(session, p->layer, p->param, state->array[i].history));
         SA_TRY(check_finite(&state->array[i], header->step));
@@ -107,7 +94,7 @@ sa_status sa_train_state_load(sa_train_state *state, const char *path, sa_snapsh
 sa_status sa_train_state_apply(const sa_train_state *state, sa_session *session)
 {
     for (size_t i = 0; i < state->count; i++) {
-        const place *p = &state->place[i];
+        const sa_state_place *p = &state->place[i];
         SA_TRY(sa_session_set_param(session, p->layer, p->param, state->array[i].param));
         if (has_history(session, p)) SA_TRY(sa_session_set_history(session, p->layer, p->param, state->array[i].history));
     }

@@ -147,7 +147,7 @@ static sa_status open_scenes(sa_feed *feed, const sa_layer *layer, uint64_t seed
     return SA_OK;
 }
 
-/* `any`: what cannot be read is replaced by scenes. */
+/* `any`: records, lists of classes and what is never read are replaced by scenes if they are not there. */
 static sa_status open_input(sa_feed *feed, const sa_layer *layer, const char *data_root, uint64_t seed, bool any)
 {
     const sa_net *net = feed->net;
@@ -156,8 +156,8 @@ static sa_status open_input(sa_feed *feed, const sa_layer *layer, const char *da
     if (!has_files || net->shapes_given) return open_scenes(feed, layer, seed);
     int before = feed->count;
     sa_status status;
-    if (layer->type->lists_images) status = open_list(feed, layer, root, seed);
-    else if (sa_net_reads_caffe_data(layer)) status = open_caffe_data(feed, layer, root, seed);
+    if (layer->type->lists_images) return open_list(feed, layer, root, seed);
+    if (sa_net_reads_caffe_data(layer)) status = open_caffe_data(feed, layer, root, seed);
     else
         status = sa_error_set(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name,
                               layer->type->name);

@@ -13,7 +13,7 @@ typedef struct sa_feed sa_feed;
  * shapes than its lists have gets synthetic scenes. net is borrowed. All lists share the seed: lists of one length are shuffled
  * alike. SA_UNSUPPORTED names an input that nothing here can fill. */
 SA_CHECKED sa_status sa_feed_open(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed);
-/* The same, but inputs whose files cannot be read get synthetic scenes, as for measuring times. */
+/* The same, but data layers of Caffe's whose records or lists cannot be read get synthetic scenes, as for measuring times. */
 SA_CHECKED sa_status sa_feed_open_any(const sa_net *net, const char *data_root, uint64_t seed, sa_feed **feed);
 void sa_feed_close(sa_feed *feed); /* NULL is allowed */
 /* Makes the next batch on the host and uploads it. SA_NUMERIC names file and pixel of a label that a loss does not know. */

@@ -1,6 +1,9 @@
-"""One of the two configurations in PyTorch on the CPU: training steps, timed, and the peak of resident memory over the base.
+"""One of the two configurations in PyTorch on the CPU: training steps or forward passes, timed, and the peak of resident memory over
+the base.
 
-    pytorch_nets.py old|new  nchw|channels_last  WARMUP STEPS
+    pytorch_nets.py old|new  nchw|channels_last  WARMUP STEPS  [train|predict]
+
+predict: one image at a time, statistics of batch normalisation as stored, no gradients (eval, inference_mode): class scores.
 
 Prints one line of JSON with the same keys as `segarena bench --json`. It is a yardstick for time and memory: shapes, layers and
 the update are those of nets/*.prototxt, the numbers are not (random labels, PyTorch's own initialisation).
@@ -57,26 +60,35 @@ def peak_resident_bytes():
 
 def main():
     net, layout, warmup, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    predicts = len(sys.argv) > 5 and sys.argv[5] == "predict"
     batch, height, width = SIZES[net]
+    batch = 1 if predicts else batch
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # Debian's build starts with 1
     torch.manual_seed(1)
     torch.ones(8, 8) @ torch.ones(8, 8)  # starts the thread pool: part of the base
     base_bytes = peak_resident_bytes()
 
     order = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    model = Segnet(net == "new").to(memory_format=order).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    model = Segnet(net == "new").to(memory_format=order).train(not predicts)
+    optimizer = None if predicts else torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     data = torch.rand(batch, 4, height, width).to(memory_format=order)
-    label = torch.randint(0, CLASSES, (batch, 384, 512))
+    label = None if predicts else torch.randint(0, CLASSES, (batch, 384, 512))
 
-    wall, cpu, losses = [], [], []
-    for step in range(warmup + steps):
-        wall_begin, cpu_begin = time.perf_counter(), time.process_time()
+    def train_step():
         optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(model(data), label)
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
+        return loss.item()
+
+    @torch.inference_mode()
+    def forward_pass():
+        return model(data).sum().item()
+
+    wall, cpu, losses = [], [], []
+    for step in range(warmup + steps):
+        wall_begin, cpu_begin = time.perf_counter(), time.process_time()
+        losses.append(forward_pass() if predicts else train_step())
         if step >= warmup:
             wall.append((time.perf_counter() - wall_begin) * 1e3)
             cpu.append((time.process_time() - cpu_begin) * 1e3)

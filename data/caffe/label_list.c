@@ -10,6 +10,7 @@ void sa_label_list_free(sa_label_list *list)
 {
     free(list->path);
     free(list->name);
+    free(list->word);
     free(list->label);
     free(list->text);
     memset(list, 0, sizeof *list);
@@ -35,6 +36,7 @@ static void take_line(sa_label_list *list, char *line, size_t length)
     if (length > 0 && line[length - 1] == '\r') line[--length] = '\0';
     char *space = strrchr(line, ' ');
     list->name[list->count] = line;
+    list->word[list->count] = space ? space + 1 : line + length;
     list->label[list->count++] = class_of(space ? space + 1 : line);
     if (space) *space = '\0';
 }
@@ -49,8 +51,10 @@ sa_status sa_label_list_read(const char *path, sa_label_list *list)
     if (status == SA_OK && lines == 0) status = sa_error_set(SA_PARSE, "%s:1: the list is empty", path);
     if (status == SA_OK) {
         made.name = malloc(lines * sizeof *made.name);
+        made.word = malloc(lines * sizeof *made.word);
         made.label = malloc(lines * sizeof *made.label);
-        if (!made.name || !made.label) status = sa_error_set(SA_NOMEM, "no memory for the %zu lines of '%s'", lines, path);
+        if (!made.name || !made.word || !made.label)
+            status = sa_error_set(SA_NOMEM, "no memory for the %zu lines of '%s'", lines, path);
     }
     char *at = made.text, *begin = made.text;
     if (status == SA_OK && length >= 3 && !memcmp(begin, "\xef\xbb\xbf", 3)) at = begin += 3;

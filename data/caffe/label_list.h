@@ -14,6 +14,7 @@ typedef struct sa_label_list {
     char *path; /* for messages */
     size_t count;
     char **name;    /* (count) */
+    char **word;    /* (count): what stands behind the last space; "": no space */
     int32_t *label; /* (count) */
     char *text;     /* the names' storage */
 } sa_label_list;

@@ -83,7 +83,7 @@ for file in "${!kinds[@]}"; do
         expect 1 "^segarena $command: $is" "$command" "$file"
     done
     [ "$file" = solver.prototxt ] || expect 1 "^segarena train: $is" train "$file"
-    [ "$file" = state.sasnap ] || expect 1 "^segarena train: $is" train solver.prototxt --resume "$file"
+    case $file in state.sasnap | s_iter_5.solverstate) ;; *) expect 1 "^segarena train: $is" train solver.prototxt --resume "$file" ;; esac
     case $file in state.sasnap | net.caffemodel | weights.safetensors) ;; *)
         expect 1 "^segarena weights: $is" weights "$file"
         expect 1 "^segarena train: $is" train solver.prototxt --weights "$file"
@@ -94,6 +94,8 @@ done
 expect 1 'its net is "net.prototxt": segarena plan takes that; segarena train solver.prototxt trains' plan solver.prototxt
 expect 1 'segarena plan net.prototxt --csv FILE makes such a problem' place net.prototxt --capacity 1K
 expect 1 'train SOLVER.prototxt --resume state.sasnap' bench state.sasnap
+expect 1 'train SOLVER.prototxt --resume s_iter_5.solverstate' bench s_iter_5.solverstate
+expect 1 "segarena train: s_iter_5.solverstate: not a solver state of Caffe's" train solver.prototxt --resume s_iter_5.solverstate
 expect 1 'segarena weights net.caffemodel lists them' explain net.caffemodel
 expect 1 'not_there: there is no such file, and no shipped net of this name; they are: .*, new, old, ' plan not_there
 expect 1 'not/there: cannot open' plan not/there
