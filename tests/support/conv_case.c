@@ -1,6 +1,8 @@
 /* Convolution test cases: making the data. */
 #include "tests/support/conv_case.h"
 
+#include "kernels/conv_request.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,9 +176,10 @@ void conv_case_make(conv_case *c, const conv_options *o)
     c->gather = o->gather;
     c->y_count = (size_t)c->images * (size_t)s->out_channels * (size_t)s->out_height * (size_t)s->out_width;
     c->dx_count = (size_t)c->images * (size_t)s->in_channels * (size_t)s->in_height * (size_t)s->in_width;
-    c->weight_count = (size_t)s->out_channels * (size_t)s->in_channels * (size_t)s->kernel_h * (size_t)s->kernel_w;
+    c->weight_count = (size_t)s->out_channels * (size_t)sa_conv_group_in(s) * (size_t)s->kernel_h * (size_t)s->kernel_w;
     c->weight = random_values(c, c->weight_count, -1, 1, &state);
     c->bias = random_values(c, (size_t)s->out_channels, -1, 1, &state);
+    c->dx_bias = random_values(c, (size_t)s->in_channels, -1, 1, &state);
     make_x(c, &state);
     c->dy_value = add_dense(c, &c->dy, s->out_channels, s->out_height, s->out_width, &state);
     if (c->virtual_dy) add_normalisation(c, &c->dy, c->dy_value, &state);

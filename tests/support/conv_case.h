@@ -30,7 +30,8 @@ typedef struct conv_case {
     sa_slab mask;
     sa_window window;
     int pooled_height, pooled_width;
-    float *weight, *bias;      /* (Cout, Cin, Kh, Kw), (Cout) */
+    float *weight, *bias;      /* (Cout, Cin / groups, Kh, Kw), (Cout) */
+    float *dx_bias;            /* (Cin), unless dx is gathered */
     float *x_value, *dy_value; /* what the sources stand for: (N, Cin, H, W), (N, Cout, H', W') */
     int32_t *gather_index;     /* (N, Cin, pooled plane): index in the plane, -1 none */
     size_t y_count, dx_count, weight_count;

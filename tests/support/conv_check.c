@@ -1,6 +1,7 @@
 /* Convolution test cases: float64 references and guarded runs. */
 #include "tests/support/conv_case.h"
 
+#include "kernels/conv_request.h"
 #include "kernels/cpu/conv/conv_cpu.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* Adds image n's part of all four results; dx (Cin, H, W) is set. */
+/* Adds image n's part of all four results; dx (Cin, H, W) has its bias. */
 static void reference_image(const conv_case *c, int n, double *y, double *dx, double *dweight, double *dbias)
 {
     const sa_conv_shape *s = &c->shape;
@@ -22,15 +23,16 @@ static void reference_image(const conv_case *c, int n, double *y, double *dx, do
     for (int o = 0; o < s->out_channels; o++)
         for (size_t i = 0; i < plane; i++) y[(size_t)o * plane + i] = c->bias[o], dbias[o] += dy[(size_t)o * plane + i];
     size_t k = 0;
+    const int group_in = sa_conv_group_in(s);
     for (int o = 0; o < s->out_channels; o++)
-        for (int ch = 0; ch < s->in_channels; ch++)
+        for (int ch = o / sa_conv_group_out(s) * group_in, end = ch + group_in; ch < end; ch++)
             for (int u = 0; u < s->kernel_h; u++)
                 for (int v = 0; v < s->kernel_w; v++, k++)
                     for (int i = 0; i < s->out_height; i++) {
-                        int row = i * s->stride_h + u - s->pad_h;
+                        int row = i * s->stride_h + u * s->dilation_h - s->pad_h;
                         if (row < 0 || row >= s->in_height) continue;
                         for (int j = 0; j < s->out_width; j++) {
-                            int column = j * s->stride_w + v - s->pad_w;
+                            int column = j * s->stride_w + v * s->dilation_w - s->pad_w;
                             if (column < 0 || column >= s->in_width) continue;
                             size_t out = (size_t)o * plane + (size_t)(i * s->out_width + j);
                             size_t in = (size_t)ch * in_plane + (size_t)(row * s->in_width + column);
@@ -52,7 +54,8 @@ void conv_reference_make(const conv_case *c, conv_reference *r)
     r->dbias = calloc((size_t)s->out_channels, sizeof(double));
     double *dx = malloc(in * sizeof *dx);
     for (int n = 0; n < c->images; n++) {
-        memset(dx, 0, in * sizeof *dx);
+        for (size_t i = 0; i < in; i++)
+            dx[i] = c->gather == CONV_GATHER_NONE ? c->dx_bias[i / ((size_t)s->in_height * (size_t)s->in_width)] : 0;
         reference_image(c, n, r->y + (size_t)n * out, dx, r->dweight, r->dbias);
         double *target = r->dx + (size_t)n * pooled;
         if (c->gather == CONV_GATHER_NONE) memcpy(target, dx, in * sizeof *dx);
@@ -146,6 +149,7 @@ static void run_backward(const conv_case *c, const conv_run_options *o, sa_devic
         a.gather = c->gather != CONV_GATHER_NONE;
         a.dx = (sa_slab){{.ptr = r->dx}, SA_F32, c->images, s->in_channels, s->in_height, s->in_width, 0, 0};
         if (a.gather) a.dx.height = c->pooled_height, a.dx.width = c->pooled_width;
+        if (!a.gather) a.dx_bias.ptr = c->dx_bias;
         a.mask = c->mask;
         a.window = c->window;
     }

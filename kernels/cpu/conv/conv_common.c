@@ -44,7 +44,7 @@ int sa_conv_crew(const sa_device *device, const sa_conv_shape *s, int images, in
 {
     const double sums_a_ns = 20; /* multiplications and additions of one thread */
     const double outputs = (double)images * out_channels * s->out_height * s->out_width;
-    return sa_cpu_crew(device, outputs * s->in_channels * s->kernel_h * s->kernel_w / sums_a_ns);
+    return sa_cpu_crew(device, outputs * sa_conv_group_in(s) * s->kernel_h * s->kernel_w / sums_a_ns);
 }
 
 void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args)

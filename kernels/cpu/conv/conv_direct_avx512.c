@@ -4,5 +4,6 @@
 #define SA_WIDE_GROUPS 2
 #define SA_WIDE_VECTORS 3
 #define SA_NARROW_VECTORS 6
+#define SA_ONE_VECTORS 8
 #define SA_WEIGHT_COLUMNS 7
 #include "kernels/cpu/conv/conv_direct_template.h"

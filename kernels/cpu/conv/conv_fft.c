@@ -30,8 +30,11 @@ static sa_status start_job(sa_fft_job *j, const sa_device *device, const sa_conv
     j->kernels = kernels();
     j->shape = shape;
     j->workspace = workspace->ptr;
-    j->group_begin = 0;
+    j->group_begin = j->x_first = j->dy_first = 0;
     SA_TRY(sa_fft_plan_make(device, request, &j->plan));
+    if (j->plan.end > request->limit_bytes / sizeof(float))
+        SA_FAIL(SA_CAPACITY, "fft convolution: a part of a group of channels needs %zu bytes of workspace, %zu are there",
+                j->plan.end * sizeof(float), request->limit_bytes);
     j->others = request->pass == SA_CONV_PASS_FORWARD ? request->out_channels_at_once : shape->in_channels;
     j->size = &j->kernels->size[j->plan.size_index];
     return SA_OK;
@@ -41,6 +44,8 @@ static sa_status pass_bytes(const sa_device *device, const sa_conv_request *requ
 {
     sa_conv_request of_pass = *request;
     of_pass.pass = pass;
+    of_pass.shape = sa_fft_group_shape(&request->shape);
+    of_pass.out_channels_at_once = sa_min_int(request->out_channels_at_once, of_pass.shape.out_channels);
     sa_fft_plan plan = {0};
     SA_TRY(sa_fft_plan_make(device, &of_pass, &plan));
     *bytes = plan.end * sizeof(float);
@@ -49,7 +54,8 @@ static sa_status pass_bytes(const sa_device *device, const sa_conv_request *requ
 
 static sa_status workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes)
 {
-    if (request->pass != SA_CONV_PASS_BACKWARD_BOTH || !sa_fft_weights_apart(&request->shape))
+    const sa_conv_shape group = sa_fft_group_shape(&request->shape);
+    if (request->pass != SA_CONV_PASS_BACKWARD_BOTH || !sa_fft_weights_apart(&group))
         return pass_bytes(device, request, request->pass, bytes);
     size_t weight, data;
     SA_TRY(pass_bytes(device, request, SA_CONV_PASS_BACKWARD_WEIGHT, &weight));
@@ -237,20 +243,58 @@ static void run_forward(const sa_fft_job *j, const sa_conv_forward_args *args)
     const sa_fft_plan *p = &j->plan;
     size_t filter = (size_t)args->shape.in_channels * (size_t)args->shape.kernel_h * (size_t)args->shape.kernel_w;
     const float *weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * filter;
-    sa_fft_cut x = {&args->x, 0, args->shape.pad_h, args->shape.pad_w, p->size, false, &p->in, NULL};
+    sa_fft_cut x = {&args->x, j->x_first, args->shape.pad_h, args->shape.pad_w, p->size, false, &p->in, NULL};
     sa_fft_sink y = {&args->y, args->range.channel_begin + j->group_begin, args->bias.ptr, NULL};
     run_spans(j, &args->range, &x, &y, weight, false);
 }
 
-static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
+/* ---- groups of channels: each is a convolution of its own ---- */
+
+static void shift_ref(sa_ref *ref, size_t floats)
 {
-    sa_conv_request request = sa_conv_forward_request(args);
+    if (ref->ptr) ref->ptr = (float *)ref->ptr + floats;
+}
+
+/* Floats of the weights of one group of channels. */
+static size_t group_weights(const sa_conv_shape *group)
+{
+    return (size_t)group->out_channels * (size_t)group->in_channels * (size_t)group->kernel_h * (size_t)group->kernel_w;
+}
+
+/* The part of a range that group number `number` has, as channels of the group. */
+static sa_range range_in_group(const sa_range *range, const sa_conv_shape *group, int number)
+{
+    sa_range part = *range;
+    const int first = number * group->out_channels;
+    part.channel_begin = sa_max_int(range->channel_begin - first, 0);
+    part.channel_end = sa_min_int(range->channel_end - first, group->out_channels);
+    return part;
+}
+
+/* One group's part of an op. Slabs, weights and bias count the group's channels; of the sources, x_first is the first. */
+static sa_status forward_group(const sa_device *device, const sa_conv_forward_args *args, int number)
+{
+    sa_conv_forward_args own = *args;
+    own.shape = sa_fft_group_shape(&args->shape);
+    own.range = range_in_group(&args->range, &own.shape, number);
+    own.y.channel_begin -= number * own.shape.out_channels;
+    shift_ref(&own.weight, (size_t)number * group_weights(&own.shape));
+    shift_ref(&own.bias, (size_t)(number * own.shape.out_channels));
+    sa_conv_request request = sa_conv_forward_request(&own);
     sa_fft_job j;
-    SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
+    SA_TRY(start_job(&j, device, &request, &own.shape, &own.workspace));
+    j.x_first = number * own.shape.in_channels;
     for (; j.group_begin < j.others; j.group_begin += channels_at_once(&j.plan)) {
         const sa_fft_job group = job_of_part(&j, 0);
-        run_forward(&group, args);
+        run_forward(&group, &own);
     }
+    return SA_OK;
+}
+
+static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
+{
+    const int out = sa_conv_group_out(&args->shape), end = (args->range.channel_end - 1) / out + 1;
+    for (int g = args->range.channel_begin / out; g < end; g++) SA_TRY(forward_group(device, args, g));
     return SA_OK;
 }
 
@@ -278,8 +322,8 @@ static sa_fft_cuts backward_cuts(const sa_fft_job *j, const sa_conv_backward_arg
     const sa_conv_shape *s = &args->shape;
     const sa_fft_plan *p = &j->plan;
     int size = s->kernel_h, o0 = args->range.channel_begin;
-    sa_fft_cuts cuts = {{&args->dy, o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, NULL},
-                        {&args->x, j->group_begin, 0, 0, p->step, false, &p->other, NULL}};
+    sa_fft_cuts cuts = {{&args->dy, j->dy_first + o0, size - 1 - s->pad_h, size - 1 - s->pad_w, p->size, false, &p->in, NULL},
+                        {&args->x, j->x_first + j->group_begin, 0, 0, p->step, false, &p->other, NULL}};
     if (!p->windows_of_x) return cuts;
     cuts.dy.pad_h = cuts.dy.pad_w = 0;
     cuts.x.pad_h = s->pad_h, cuts.x.pad_w = s->pad_w;
@@ -290,7 +334,7 @@ static sa_fft_cuts backward_cuts(const sa_fft_job *j, const sa_conv_backward_arg
 
 static sa_fft_sink backward_sink(const sa_fft_job *j, const sa_conv_backward_args *args)
 {
-    return (sa_fft_sink){&args->dx, j->group_begin, NULL, args->gather ? args : NULL};
+    return (sa_fft_sink){&args->dx, j->group_begin, args->dx_bias.ptr, args->gather ? args : NULL};
 }
 
 static void run_data(const sa_fft_job *j, const sa_conv_backward_args *args)
@@ -380,12 +424,15 @@ static void run_gradients(const sa_fft_job *j, const sa_conv_backward_args *args
     }
 }
 
-static sa_status run_backward_pass(const sa_device *device, const sa_conv_backward_args *args, sa_conv_pass pass)
+/* Of one group: args are its own, see backward_group. */
+static sa_status run_backward_pass(const sa_device *device, const sa_conv_backward_args *args, sa_conv_pass pass, int number)
 {
     sa_conv_request request = sa_conv_backward_request(args);
     request.pass = pass;
     sa_fft_job j;
     SA_TRY(start_job(&j, device, &request, &args->shape, &args->workspace));
+    j.x_first = number * args->shape.in_channels;
+    j.dy_first = number * args->shape.out_channels;
     for (; j.group_begin < j.others; j.group_begin += channels_at_once(&j.plan)) {
         if (pass == SA_CONV_PASS_BACKWARD_DATA) run_data(&j, args);
         else run_gradients(&j, args, pass == SA_CONV_PASS_BACKWARD_BOTH);
@@ -393,14 +440,29 @@ static sa_status run_backward_pass(const sa_device *device, const sa_conv_backwa
     return SA_OK;
 }
 
-static sa_status backward(const sa_device *device, const sa_conv_backward_args *args)
+static sa_status backward_group(const sa_device *device, const sa_conv_backward_args *args, int number)
 {
-    sa_conv_pass pass = sa_conv_backward_request(args).pass;
-    if (pass == SA_CONV_PASS_BACKWARD_BOTH && sa_fft_weights_apart(&args->shape)) {
-        SA_TRY(run_backward_pass(device, args, SA_CONV_PASS_BACKWARD_WEIGHT));
+    sa_conv_backward_args own = *args;
+    own.shape = sa_fft_group_shape(&args->shape);
+    own.range = range_in_group(&args->range, &own.shape, number);
+    own.dx.channel_begin -= number * own.shape.in_channels;
+    own.mask.channel_begin -= number * own.shape.in_channels;
+    shift_ref(&own.weight, (size_t)number * group_weights(&own.shape));
+    shift_ref(&own.dweight, (size_t)number * group_weights(&own.shape));
+    shift_ref(&own.dx_bias, (size_t)(number * own.shape.in_channels));
+    sa_conv_pass pass = sa_conv_backward_request(&own).pass;
+    if (pass == SA_CONV_PASS_BACKWARD_BOTH && sa_fft_weights_apart(&own.shape)) {
+        SA_TRY(run_backward_pass(device, &own, SA_CONV_PASS_BACKWARD_WEIGHT, number));
         pass = SA_CONV_PASS_BACKWARD_DATA;
     }
-    if (args->dx.at.ptr || args->dweight.ptr) SA_TRY(run_backward_pass(device, args, pass));
+    return run_backward_pass(device, &own, pass, number);
+}
+
+static sa_status backward(const sa_device *device, const sa_conv_backward_args *args)
+{
+    const int out = sa_conv_group_out(&args->shape), end = (args->range.channel_end - 1) / out + 1;
+    for (int g = args->range.channel_begin / out; (args->dx.at.ptr || args->dweight.ptr) && g < end; g++)
+        SA_TRY(backward_group(device, args, g));
     if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
     return SA_OK;
 }

@@ -22,6 +22,8 @@ static sa_status check(const sa_conv_shape *s)
 {
     if (s->stride_h != 1 || s->stride_w != 1)
         SA_FAIL(SA_UNSUPPORTED, "fft convolution: stride %dx%d, only 1x1 is possible", s->stride_h, s->stride_w);
+    if (s->dilation_h != 1 || s->dilation_w != 1)
+        SA_FAIL(SA_UNSUPPORTED, "fft convolution: dilation %dx%d, only 1x1 is possible", s->dilation_h, s->dilation_w);
     if (s->kernel_h != s->kernel_w || s->kernel_h % 2 == 0 || s->kernel_h < 3 || s->kernel_h > SA_FFT_KERNEL_MAX)
         SA_FAIL(SA_UNSUPPORTED, "fft convolution: kernel %dx%d, only odd squares from 3x3 to %dx%d are possible", s->kernel_h,
                 s->kernel_w, SA_FFT_KERNEL_MAX, SA_FFT_KERNEL_MAX);
@@ -152,6 +154,15 @@ static void plan_strips(sa_fft_plan *p, const sa_conv_request *r, int threads)
     p->end = p->thread_at + (size_t)p->workers * p->thread_pitch;
 }
 
+sa_conv_shape sa_fft_group_shape(const sa_conv_shape *shape)
+{
+    sa_conv_shape group = *shape;
+    group.in_channels = sa_conv_group_in(shape);
+    group.out_channels = sa_conv_group_out(shape);
+    group.groups = 1;
+    return group;
+}
+
 sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa_fft_plan *plan)
 {
     const sa_conv_shape *s = &r->shape;
@@ -178,8 +189,9 @@ sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *r, sa
 }
 
 /* Costs in multiply-adds of the direct convolution, for one output pixel; the factors are measured (bench/NOTES.md). */
-bool sa_conv_fft_is_faster(const sa_conv_shape *s)
+bool sa_conv_fft_is_faster(const sa_conv_shape *shape)
 {
+    const sa_conv_shape of_group = sa_fft_group_shape(shape), *s = &of_group;
     enum { TRANSFORM = 60, PRODUCT = 2, FILTER = 36 };
     sa_fft_plan p = {0};
     if (check(s) != SA_OK) return false;

@@ -68,7 +68,10 @@ static inline int sa_fft_divide_up(int value, int by)
     return (value + by - 1) / by;
 }
 
-/* SA_UNSUPPORTED if the shape has strides, or a kernel that is not square, odd and 3..11. */
+/* One group of channels as a convolution of its own: what a plan is of. */
+sa_conv_shape sa_fft_group_shape(const sa_conv_shape *shape);
+
+/* For a shape of one group. SA_UNSUPPORTED if it has strides or dilation, or a kernel that is not square, odd and 3..11. */
 sa_status sa_fft_plan_make(const sa_device *device, const sa_conv_request *request, sa_fft_plan *plan);
 
 #endif

@@ -14,6 +14,7 @@ typedef struct sa_fft_job {
     const sa_conv_shape *shape;
     float *workspace;
     int others, group_begin; /* channels of the other side in all; first of this group, or of this part of it */
+    int x_first, dy_first;   /* the first channels of x and of y or dy that the op's group of channels has */
 } sa_fft_job;
 
 /* A thread among those that share some work. */

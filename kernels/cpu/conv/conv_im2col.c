@@ -1,4 +1,5 @@
-/* Convolution as Caffe does it: the column matrix of one image, (Cin*Kh*Kw) x (H'*W'), and OpenBLAS SGEMM.
+/* Convolution as Caffe does it: the column matrix of one image, (Cin*Kh*Kw) x (H'*W'), and OpenBLAS SGEMM, one per group of
+ * channels.
  *
  * OpenBLAS runs single-threaded inside OpenMP threads on blocks of columns whose limits depend on the shape alone. Which product
  * a column is in does therefore not depend on the number of threads, nor do its bits. Never divide rows: in which order a row is
@@ -71,11 +72,11 @@ static void spread_row(const sa_conv_shape *s, int y, int x, int count, const fl
 {
     size_t plane = (size_t)s->out_height * (size_t)s->out_width;
     for (int u = 0; u < s->kernel_h; u++) {
-        int top = y + s->pad_h - u, i = top / s->stride_h;
+        int top = y + s->pad_h - u * s->dilation_h, i = top / s->stride_h;
         if (top < 0 || top % s->stride_h != 0 || i >= s->out_height) continue;
         for (int v = 0; v < s->kernel_w; v++) {
             float *target = column + (size_t)(u * s->kernel_w + v) * plane + (size_t)i * (size_t)s->out_width;
-            int left = x + s->pad_w - v; /* column `x` is read by output left / stride */
+            int left = x + s->pad_w - v * s->dilation_w; /* column `x` is read by output left / stride */
             int begin = left <= 0 ? 0 : (left + s->stride_w - 1) / s->stride_w;
             int last = left + count - 1;
             int end = last < 0 ? 0 : sa_min_int(last / s->stride_w + 1, s->out_width);
@@ -93,9 +94,9 @@ static void clear_border(const sa_conv_shape *s, float *column)
     for (int u = 0; u < s->kernel_h; u++)
         for (int v = 0; v < s->kernel_w; v++)
             for (int i = 0; i < s->out_height; i++, column += s->out_width) {
-                int y = i * s->stride_h + u - s->pad_h;
-                int begin = (sa_max_int(s->pad_w - v, 0) + s->stride_w - 1) / s->stride_w;
-                int last = s->in_width - 1 + s->pad_w - v;
+                int y = i * s->stride_h + u * s->dilation_h - s->pad_h, shift = s->pad_w - v * s->dilation_w;
+                int begin = (sa_max_int(shift, 0) + s->stride_w - 1) / s->stride_w;
+                int last = s->in_width - 1 + shift;
                 int end = last < 0 ? 0 : sa_min_int(last / s->stride_w + 1, s->out_width);
                 if (y < 0 || y >= s->in_height || end <= begin) begin = end = 0;
                 for (int j = 0; j < begin; j++) column[j] = 0;
@@ -135,58 +136,92 @@ static int image_crew(const sa_device *device, const sa_conv_shape *s, const sa_
     return sa_conv_crew(device, s, 1, sa_range_channels(range));
 }
 
-/* y = weight * column + bias for `count` columns from p on. */
-static void multiply_block(const sa_conv_forward_args *args, const float *column, int n, int p, int count)
+/* One group's part of a range of output channels, and where its products are. */
+typedef struct group_part {
+    int o_begin, o_end;    /* output channels */
+    int depth;             /* Cin / groups * Kh * Kw */
+    size_t column, weight; /* floats before its rows of the column matrix, and before its weights of o_begin */
+} group_part;
+
+/* Groups [*first, *end) have channels in the range. */
+static void groups_of(const sa_conv_shape *s, const sa_range *range, int *first, int *end)
+{
+    const int out = sa_conv_group_out(s);
+    *first = range->channel_begin / out;
+    *end = (range->channel_end - 1) / out + 1;
+}
+
+static group_part part_of(const sa_conv_shape *s, const sa_range *range, int group)
+{
+    const int out = sa_conv_group_out(s);
+    group_part part = {.depth = sa_conv_group_in(s) * s->kernel_h * s->kernel_w};
+    part.o_begin = sa_max_int(range->channel_begin, group * out);
+    part.o_end = sa_min_int(range->channel_end, (group + 1) * out);
+    part.column = (size_t)group * (size_t)part.depth * (size_t)s->out_height * (size_t)s->out_width;
+    part.weight = (size_t)part.o_begin * (size_t)part.depth;
+    return part;
+}
+
+/* y = weight * column + bias for one group and `count` columns from p on. */
+static void multiply_block(const sa_conv_forward_args *args, const float *column, int n, int group, int p, int count)
 {
     const sa_conv_shape *s = &args->shape;
-    int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w, o0 = args->range.channel_begin;
-    const float *weight = (const float *)args->weight.ptr + (size_t)o0 * (size_t)depth, *bias = args->bias.ptr;
-    float *y = (float *)sa_slab_row(&args->y, n, o0, 0) + p;
-    sa_product_run(&(sa_product){.rows = sa_range_channels(&args->range),
+    const group_part g = part_of(s, &args->range, group);
+    const int plane = s->out_height * s->out_width;
+    const float *bias = args->bias.ptr;
+    float *y = (float *)sa_slab_row(&args->y, n, g.o_begin, 0) + p;
+    sa_product_run(&(sa_product){.rows = g.o_end - g.o_begin,
                                  .columns = count,
-                                 .depth = depth,
-                                 .a = weight,
-                                 .a_pitch = depth,
-                                 .b = column + p,
+                                 .depth = g.depth,
+                                 .a = (const float *)args->weight.ptr + g.weight,
+                                 .a_pitch = g.depth,
+                                 .b = column + g.column + p,
                                  .b_pitch = plane,
                                  .c = y,
                                  .c_pitch = plane});
-    for (int o = o0; bias && o < args->range.channel_end; o++, y += plane)
+    for (int o = g.o_begin; bias && o < g.o_end; o++, y += plane)
         for (int i = 0; i < count; i++) y[i] += bias[o];
 }
 
 static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
 {
     const sa_conv_shape *s = &args->shape;
-    int plane = s->out_height * s->out_width;
+    int plane = s->out_height * s->out_width, first, end;
+    groups_of(s, &args->range, &first, &end);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
         const float *column = column_of(device, s, &args->x, n, args->workspace.ptr);
-#pragma omp parallel for num_threads(image_crew(device, s, &args->range)) schedule(static)
-        for (int b = 0; b < column_blocks(plane); b++) multiply_block(args, column, n, b * COLUMN_BLOCK, columns_of(b, plane));
+#pragma omp parallel for collapse(2) num_threads(image_crew(device, s, &args->range)) schedule(static)
+        for (int g = first; g < end; g++)
+            for (int b = 0; b < column_blocks(plane); b++)
+                multiply_block(args, column, n, g, b * COLUMN_BLOCK, columns_of(b, plane));
     }
     return SA_OK;
 }
 
+/* dy: of the range's channels. */
 static void weight_gradient(const sa_device *device, const sa_conv_backward_args *args, const float *dy, const float *column,
                             bool add)
 {
     const sa_conv_shape *s = &args->shape;
-    int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w;
+    int plane = s->out_height * s->out_width, depth = sa_conv_group_in(s) * s->kernel_h * s->kernel_w, first, end;
     int block = depth < SMALL_WEIGHT_ROW ? SMALL_WEIGHT_BLOCK : WEIGHT_BLOCK;
-    float *dweight = (float *)args->dweight.ptr + (size_t)args->range.channel_begin * (size_t)depth;
-#pragma omp parallel for num_threads(image_crew(device, s, &args->range)) schedule(static)
-    for (int q = 0; q < depth; q += block)
-        sa_product_run(&(sa_product){.rows = sa_range_channels(&args->range),
-                                     .columns = sa_min_int(depth - q, block),
-                                     .depth = plane,
-                                     .a = dy,
-                                     .a_pitch = plane,
-                                     .b = column + (size_t)q * (size_t)plane,
-                                     .b_pitch = plane,
-                                     .b_transposed = true,
-                                     .add = add,
-                                     .c = dweight + q,
-                                     .c_pitch = depth});
+    groups_of(s, &args->range, &first, &end);
+#pragma omp parallel for collapse(2) num_threads(image_crew(device, s, &args->range)) schedule(static)
+    for (int group = first; group < end; group++)
+        for (int q = 0; q < depth; q += block) {
+            const group_part g = part_of(s, &args->range, group);
+            sa_product_run(&(sa_product){.rows = g.o_end - g.o_begin,
+                                         .columns = sa_min_int(depth - q, block),
+                                         .depth = plane,
+                                         .a = dy + (size_t)(g.o_begin - args->range.channel_begin) * (size_t)plane,
+                                         .a_pitch = plane,
+                                         .b = column + g.column + (size_t)q * (size_t)plane,
+                                         .b_pitch = plane,
+                                         .b_transposed = true,
+                                         .add = add,
+                                         .c = (float *)args->dweight.ptr + g.weight + q,
+                                         .c_pitch = depth});
+        }
 }
 
 /* dx row y of one channel = sum of the column entries that were copied from it. */
@@ -195,11 +230,11 @@ static void collect_row(const sa_conv_shape *s, const float *column, int y, floa
     size_t plane = (size_t)s->out_height * (size_t)s->out_width;
     memset(row, 0, (size_t)s->in_width * sizeof *row);
     for (int u = 0; u < s->kernel_h; u++) {
-        int top = y + s->pad_h - u, i = top / s->stride_h;
+        int top = y + s->pad_h - u * s->dilation_h, i = top / s->stride_h;
         if (top < 0 || top % s->stride_h != 0 || i >= s->out_height) continue;
         for (int v = 0; v < s->kernel_w; v++) {
             const float *from = column + (size_t)(u * s->kernel_w + v) * plane + (size_t)i * (size_t)s->out_width;
-            int shift = v - s->pad_w, begin = shift >= 0 ? 0 : (-shift + s->stride_w - 1) / s->stride_w;
+            int shift = v * s->dilation_w - s->pad_w, begin = shift >= 0 ? 0 : (-shift + s->stride_w - 1) / s->stride_w;
             int last = s->in_width - 1 - shift, end = last < 0 ? 0 : sa_min_int(last / s->stride_w + 1, s->out_width);
             float *to = row + shift;
             if (s->stride_w == 1)
@@ -210,33 +245,50 @@ static void collect_row(const sa_conv_shape *s, const float *column, int y, floa
     }
 }
 
+/* column = weight^T * dy for one group and block of columns. */
+static void spread_block(const sa_conv_backward_args *args, const float *dy, int group, int block, float *column)
+{
+    const sa_conv_shape *s = &args->shape;
+    const group_part g = part_of(s, &(sa_range){.channel_end = s->out_channels}, group);
+    const int plane = s->out_height * s->out_width;
+    sa_product_run(&(sa_product){.rows = g.depth,
+                                 .columns = columns_of(block, plane),
+                                 .depth = g.o_end - g.o_begin,
+                                 .a = (const float *)args->weight.ptr + g.weight,
+                                 .a_pitch = g.depth,
+                                 .a_transposed = true,
+                                 .b = dy + (size_t)g.o_begin * (size_t)plane + block * COLUMN_BLOCK,
+                                 .b_pitch = plane,
+                                 .c = column + g.column + block * COLUMN_BLOCK,
+                                 .c_pitch = plane});
+}
+
+/* Row y of channel c of dx, which the product has set already if there are no columns. */
+static void finish_row(const sa_conv_backward_args *args, const float *column, int c, int y, float *row)
+{
+    const sa_conv_shape *s = &args->shape;
+    const size_t channel = (size_t)s->kernel_h * (size_t)s->kernel_w * (size_t)s->out_height * (size_t)s->out_width;
+    const float *bias = args->dx_bias.ptr;
+    if (!is_plain_1x1(s)) collect_row(s, column + (size_t)c * channel, y, row);
+    for (int x = 0; bias && x < s->in_width; x++) row[x] += bias[c];
+}
+
 /* dx (Cin, H, W) of one image from dy (Cout, H'*W'). */
 static void data_gradient(const sa_device *device, const sa_conv_backward_args *args, const float *dy, float *column, float *dx)
 {
     const sa_conv_shape *s = &args->shape;
-    int plane = s->out_height * s->out_width, depth = s->in_channels * s->kernel_h * s->kernel_w;
+    const int plane = s->out_height * s->out_width;
     float *product = is_plain_1x1(s) ? dx : column;
 #pragma omp parallel num_threads(image_crew(device, s, &args->range))
     {
-#pragma omp for schedule(static)
-        for (int b = 0; b < column_blocks(plane); b++)
-            sa_product_run(&(sa_product){.rows = depth,
-                                         .columns = columns_of(b, plane),
-                                         .depth = s->out_channels,
-                                         .a = args->weight.ptr,
-                                         .a_pitch = depth,
-                                         .a_transposed = true,
-                                         .b = dy + b * COLUMN_BLOCK,
-                                         .b_pitch = plane,
-                                         .c = product + b * COLUMN_BLOCK,
-                                         .c_pitch = plane});
-        if (product != dx) {
-            size_t channel = (size_t)s->kernel_h * (size_t)s->kernel_w * (size_t)plane;
+#pragma omp for collapse(2) schedule(static)
+        for (int g = 0; g < s->groups; g++)
+            for (int b = 0; b < column_blocks(plane); b++) spread_block(args, dy, g, b, product);
+        if (product != dx || args->dx_bias.ptr) {
 #pragma omp for collapse(2) schedule(static)
             for (int c = 0; c < s->in_channels; c++)
                 for (int y = 0; y < s->in_height; y++)
-                    collect_row(s, column + (size_t)c * channel, y,
-                                dx + ((size_t)c * (size_t)s->in_height + (size_t)y) * (size_t)s->in_width);
+                    finish_row(args, column, c, y, dx + ((size_t)c * (size_t)s->in_height + (size_t)y) * (size_t)s->in_width);
         }
     }
 }
