@@ -18,8 +18,8 @@ typedef int32_t axis_list[SA_AXES_MAX];
     PLAIN(sa_conv_shape, shape) PLAIN(sa_conv_algorithm, algorithm) PLAIN(sa_range, range) SOURCE(x) SOURCE(dy)                \
     SLAB(dx, WRITE) PLAIN(bool, gather) PLAIN(bool, accumulate) SLAB(mask, args->gather ? READ : NONE)                         \
     PLAIN(sa_window, window) REF(weight, READ) REF(dweight, args->accumulate ? READ_WRITE : WRITE)                             \
-    REF(dbias, args->accumulate ? READ_WRITE : WRITE) REF(dx_bias, READ) REF(workspace, WRITE)                                 \
-    PLAIN(size_t, workspace_bytes)
+    REF(dbias, args->accumulate ? READ_WRITE : WRITE) REF(dx_bias, READ)                                                       \
+    REF(dx_dbias, args->accumulate ? READ_WRITE : WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
 #define FIELDS_materialize(PLAIN, SOURCE, SLAB, REF)                                                                           \
     PLAIN(sa_range, range) SOURCE(source) SLAB(out, WRITE)
 #define FIELDS_bn_statistics(PLAIN, SOURCE, SLAB, REF)                                                                         \

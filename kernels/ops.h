@@ -89,6 +89,7 @@ typedef struct sa_conv_backward_args {
     sa_ref dweight;   /* the same shape */
     sa_ref dbias;     /* (Cout) */
     sa_ref dx_bias;   /* (Cin); absent: none. For a Deconvolution, whose forward pass is a convolution's dx. Not with gather */
+    sa_ref dx_dbias;  /* (Cin): the gradient of that bias, the sums of x. Set or added to, as dbias */
     sa_ref workspace;
     size_t workspace_bytes;
 } sa_conv_backward_args;

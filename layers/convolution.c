@@ -1,86 +1,60 @@
-/* Convolution (cross-correlation). Groups and dilation are known in shape and memory alone. Which algorithm runs, and how much
- * workspace it gets, is the strategy's choice. Caffe: ConvolutionLayer (im2col + SGEMM). */
+/* Convolution (cross-correlation), with groups, dilation, and several bottoms that share the weights. Which algorithm runs, and how
+ * much workspace it gets, is the strategy's choice. Caffe: ConvolutionLayer (im2col + SGEMM). */
 #include "layers/convolution.h"
-#include "layers/layer_common.h"
+
 #include "program/emit.h"
 
 #include <string.h>
 
+#include "layers/convolution_config.h"
+
 enum { MIX_CHANNELS_MAX = 16 }; /* with more, the mix costs more than a matrix product */
 
-typedef struct conv_config {
-    sa_conv_param param;    /* first: the field table fills it */
-    sa_window_param window; /* this and the next resolved by setup */
-    int32_t dilation_h, dilation_w;
-} conv_config;
-
-static void config_init(void *config)
-{
-    sa_conv_param_init(&((conv_config *)config)->param);
-}
-
-static sa_status check_channels(const sa_conv_param *p, int32_t in_channels)
-{
-    if (p->num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
-    if (in_channels % p->group || p->num_output % p->group)
-        SA_FAIL(SA_INVALID, "%d input and %d output channels cannot be divided into %d groups", in_channels, p->num_output,
-                p->group);
-    return SA_OK;
-}
-
-static bool mixes_few_planes(const conv_config *config)
+static bool mixes_few_planes(const sa_conv_config *config)
 {
     const sa_window_param *p = &config->window;
     bool pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_h == 0 && p->pad_w == 0;
-    return pointwise && config->param.num_output <= MIX_CHANNELS_MAX;
+    return pointwise && config->param.group == 1 && config->param.num_output <= MIX_CHANNELS_MAX;
 }
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)
 {
-    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    conv_config *config = layer->config;
-    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &config->window));
-    sa_conv_param_dilation(&config->param, &config->dilation_h, &config->dilation_w);
+    const sa_conv_config *config = layer->config;
     const sa_window_param *p = &config->window;
-    sa_shape shape = blobs[layer->bottom[0]].shape;
-    int32_t in_channels = shape.dim[1];
-    SA_TRY(check_channels(&config->param, in_channels));
+    SA_TRY(sa_conv_config_resolve(layer, blobs));
+    const sa_shape shape = blobs[layer->bottom[0]].shape;
     int64_t height = sa_conv_out_size(shape.dim[2], p->kernel_h, p->stride_h, p->pad_h, config->dilation_h);
     int64_t width = sa_conv_out_size(shape.dim[3], p->kernel_w, p->stride_w, p->pad_w, config->dilation_w);
     if (height < 1 || width < 1)
         SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", p->kernel_h, p->kernel_w,
                 blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], p->pad_h, p->pad_w);
-    blobs[layer->top[0]].shape = (sa_shape){4, {shape.dim[0], config->param.num_output, (int32_t)height, (int32_t)width}};
-    layer->param_count = config->param.bias_term ? 2 : 1;
-    layer->param[0].shape = (sa_shape){4, {config->param.num_output, in_channels / config->param.group, p->kernel_h, p->kernel_w}};
-    layer->param[0].filler = config->param.weight_filler;
-    layer->param[1].shape = (sa_shape){1, {config->param.num_output, 0, 0, 0}};
-    layer->param[1].filler = config->param.bias_filler;
+    for (int i = 0; i < layer->top_count; i++)
+        blobs[layer->top[i]].shape = (sa_shape){4, {shape.dim[0], config->param.num_output, (int32_t)height, (int32_t)width}};
+    sa_conv_set_params(layer, config->param.num_output, shape.dim[1] / config->param.group);
     layer->mixes_few_planes = mixes_few_planes(config);
-    if (config->param.group > 1) layer->not_computed = "convolutions in groups";
-    if (config->dilation_h > 1 || config->dilation_w > 1) layer->not_computed = "dilated convolutions";
     return SA_OK;
 }
 
 sa_conv_shape sa_convolution_shape(const sa_layer *convolution, const int32_t in[4], const int32_t out[4])
 {
-    const conv_config *config = convolution->config;
+    const sa_conv_config *config = convolution->config;
     const sa_window_param *p = &config->window;
-    return (sa_conv_shape){in[1],
-                           in[2],
-                           in[3],
-                           out[1],
-                           out[2],
-                           out[3],
-                           p->kernel_h,
-                           p->kernel_w,
-                           p->stride_h,
-                           p->stride_w,
-                           p->pad_h,
-                           p->pad_w,
-                           config->dilation_h,
-                           config->dilation_w,
-                           config->param.group};
+    const int32_t *from = convolution->type->transposes ? out : in, *to = convolution->type->transposes ? in : out;
+    return (sa_conv_shape){.in_channels = from[1],
+                           .in_height = from[2],
+                           .in_width = from[3],
+                           .out_channels = to[1],
+                           .out_height = to[2],
+                           .out_width = to[3],
+                           .kernel_h = p->kernel_h,
+                           .kernel_w = p->kernel_w,
+                           .stride_h = p->stride_h,
+                           .stride_w = p->stride_w,
+                           .pad_h = p->pad_h,
+                           .pad_w = p->pad_w,
+                           .dilation_h = config->dilation_h,
+                           .dilation_w = config->dilation_w,
+                           .groups = config->param.group};
 }
 
 static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
@@ -88,19 +62,14 @@ static sa_conv_shape conv_shape(const sa_layer *layer, const sa_blob *blobs)
     return sa_convolution_shape(layer, blobs[layer->bottom[0]].shape.dim, blobs[layer->top[0]].shape.dim);
 }
 
-static sa_ref optional_bias(sa_emitter *e, const sa_layer *layer)
+static sa_status emit_top(sa_emitter *e, const sa_layer *layer, int i)
 {
-    return layer->param_count > 1 ? sa_emit_param(e, layer, 1) : SA_REF_NONE;
-}
-
-static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
-{
-    sa_op_args args = {.conv_forward = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}};
+    sa_op_args args = {.conv_forward = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[i])}};
     sa_conv_forward_args *a = &args.conv_forward;
-    SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
-    SA_TRY(sa_emit_data_out(e, layer->top[0], &a->y));
+    SA_TRY(sa_emit_data(e, layer->bottom[i], &a->x));
+    SA_TRY(sa_emit_data_out(e, layer->top[i], &a->y));
     a->weight = sa_emit_param(e, layer, 0);
-    a->bias = optional_bias(e, layer);
+    a->bias = sa_conv_optional_bias(e, layer);
     sa_conv_request request = {.shape = a->shape,
                                .pass = SA_CONV_PASS_FORWARD,
                                .virtual_x = !sa_source_has_dense_images(&a->x),
@@ -108,6 +77,13 @@ static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
     SA_TRY(sa_emit_conv_workspace(e, layer, &request, &a->workspace, &a->workspace_bytes));
     a->algorithm = request.algorithm;
     return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_CONV_FORWARD, &args);
+}
+
+static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
+{
+    const int tops = sa_emit_is_again(e) ? 1 : layer->top_count; /* no other is ever dropped */
+    for (int i = 0; i < tops; i++) SA_TRY(emit_top(e, layer, i));
+    return SA_OK;
 }
 
 static sa_status emit_pass(sa_emitter *e, const sa_layer *layer, sa_conv_pass pass, const char *what, sa_conv_backward_args *a)
@@ -155,21 +131,22 @@ static sa_status emit_data_by_image(sa_emitter *e, const sa_layer *layer, const 
     return SA_OK;
 }
 
-/* The gradients of the parameters and, if want_dx, of the bottom. */
-static sa_status emit_gradients(sa_emitter *e, const sa_layer *layer, bool want_dx)
+/* What bottom i adds to the gradients of the parameters and, if want_dx, its own. */
+static sa_status emit_gradients(sa_emitter *e, const sa_layer *layer, int i, bool want_dx)
 {
-    bool want_dweight = layer->param[0].needs_grad || (layer->param_count > 1 && layer->param[1].needs_grad);
+    bool want_dweight = sa_conv_wants_dweight(layer);
     if (!want_dx && !want_dweight) return SA_OK;
-    sa_conv_backward_args base = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[0])}, both;
+    sa_conv_backward_args base = {.shape = conv_shape(layer, sa_emit_blobs(e)), .range = sa_emit_range(e, layer->top[i])}, both;
     sa_grad_sink sink;
     sa_source x = {.count = 0};
-    base.dx.at = base.mask.at = base.dweight = base.dbias = base.dx_bias = SA_REF_NONE;
-    SA_TRY(sa_emit_grad(e, layer->top[0], &base.dy));
-    if (want_dweight) SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
-    if (want_dx) SA_TRY(sa_emit_grad_sink(e, layer->bottom[0], &sink));
+    base.dx.at = base.mask.at = base.dweight = base.dbias = base.dx_bias = base.dx_dbias = SA_REF_NONE;
+    SA_TRY(sa_emit_grad(e, layer->top[i], &base.dy));
+    if (want_dweight) SA_TRY(sa_emit_data(e, layer->bottom[i], &x));
+    if (want_dx) SA_TRY(sa_emit_grad_sink(e, layer->bottom[i], &sink));
     base.weight = sa_emit_param(e, layer, 0);
     both = base;
     if (want_dweight) set_weight_part(e, layer, &x, &both);
+    both.accumulate = i > 0;
     if (!want_dx) return emit_pass(e, layer, SA_CONV_PASS_BACKWARD_WEIGHT, "backward", &both);
     sa_conv_backward_form form = sa_emit_conv_backward_form(e, layer);
     if (want_dweight && form == SA_CONV_BACKWARD_FUSED) {
@@ -186,11 +163,10 @@ static sa_status emit_gradients(sa_emitter *e, const sa_layer *layer, bool want_
 /* A 1x1 convolution to few channels sends back a mix of few planes: cheaper to recompute than to store. */
 static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bottom, sa_source *source)
 {
-    (void)bottom;
     sa_node *node;
-    SA_TRY(sa_emit_grad(e, layer->top[0], source));
-    SA_TRY(
-        sa_emit_join(e, layer, source, SA_NODE_CHANNEL_MIX, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
+    SA_TRY(sa_emit_grad(e, layer->top[bottom], source));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_CHANNEL_MIX, &sa_emit_blob(e, layer->bottom[bottom])->shape, source, NULL, NULL,
+                        &node));
     node->channels_read = layer->param[0].shape.dim[0];
     node->vector[0] = sa_emit_param(e, layer, 0);
     return SA_OK;
@@ -198,9 +174,9 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 
 static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 {
-    bool want_dx = sa_emit_grad_is_wanted(e, layer->bottom[0]), mixes = layer->mixes_few_planes;
-    SA_TRY(emit_gradients(e, layer, want_dx && !mixes));
-    return mixes ? sa_emit_backward_from_source(e, layer) : SA_OK;
+    for (int i = 0; i < layer->bottom_count; i++)
+        SA_TRY(emit_gradients(e, layer, i, sa_emit_grad_is_wanted(e, layer->bottom[i]) && !layer->mixes_few_planes));
+    return layer->mixes_few_planes ? sa_emit_backward_from_source(e, layer) : SA_OK;
 }
 
 /* A 1x1 convolution needs no columns, but its backward pass touches them: before it asks whether its bottom needs a gradient in
@@ -230,14 +206,14 @@ const sa_layer_type sa_layer_convolution = {
     .name = "Convolution",
     .config_field = "convolution_param",
     .config_table = sa_conv_fields,
-    .config_bytes = sizeof(conv_config),
-    .config_init = config_init,
+    .config_bytes = sizeof(sa_conv_config),
+    .config_init = sa_conv_config_init,
     .min_bottoms = 1,
-    .max_bottoms = 1,
+    .max_bottoms = SA_LAYER_BOTTOMS_MAX,
     .min_tops = 1,
-    .max_tops = 1,
-    .grad_bottoms = 1,
-    .grad_tops = 1,
+    .max_tops = SA_LAYER_TOPS_MAX,
+    .grad_bottoms = SA_LAYER_BOTTOMS_MAX,
+    .grad_tops = SA_LAYER_TOPS_MAX,
     .channels_apart = true,
     .convolves = true,
     .keeps_top = true,
@@ -257,7 +233,7 @@ const sa_layer_type sa_layer_convolution = {
 static sa_status depthwise_setup(sa_layer *layer, sa_blob *blobs)
 {
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    ((conv_config *)layer->config)->param.group = blobs[layer->bottom[0]].shape.dim[1];
+    ((sa_conv_config *)layer->config)->param.group = blobs[layer->bottom[0]].shape.dim[1];
     return setup(layer, blobs);
 }
 
@@ -275,19 +251,26 @@ static int depthwise_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caf
         .name = (text),                              \
         .config_field = "convolution_param",         \
         .config_table = sa_conv_fields,              \
-        .config_bytes = sizeof(conv_config),         \
-        .config_init = config_init,                  \
+        .config_bytes = sizeof(sa_conv_config),      \
+        .config_init = sa_conv_config_init,          \
         .min_bottoms = 1,                            \
         .max_bottoms = 1,                            \
         .min_tops = 1,                               \
         .max_tops = 1,                               \
         .grad_bottoms = 1,                           \
         .grad_tops = 1,                              \
-        .accounted_only = true,                      \
+        .channels_apart = true,                      \
+        .convolves = true,                           \
+        .keeps_top = true,                           \
+        .reads_bottom = true,                        \
+        .source_nodes = 1,                           \
         .caffe_all_top_diffs = true,                 \
         .setup = depthwise_setup,                    \
         .caffe_touched_diffs = sa_caffe_touches_all, \
         .caffe_buffers = depthwise_buffers,          \
+        .emit_forward = emit_forward,                \
+        .emit_backward = emit_backward,              \
+        .bottom_grad_source = bottom_grad_source,    \
     }
 DEPTHWISE(sa_layer_depthwise_convolution, "DepthwiseConvolution");
 DEPTHWISE(sa_layer_convolution_depthwise, "ConvolutionDepthwise");

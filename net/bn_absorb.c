@@ -89,7 +89,7 @@ static sa_proto_message *absorber(const sa_proto_message *root, size_t at)
     const char *bottom = text_of(bn, "bottom");
     int maker = maker_of(root, at, bottom);
     const sa_layer_type *type = maker < 0 ? NULL : type_of(&root->field[maker]);
-    if (!type || !type->convolves || shares_params(root->field[maker].message)) return NULL;
+    if (!type || !type->convolves || type->transposes || shares_params(root->field[maker].message)) return NULL;
     bool in_place = has_text(bn, "top", bottom);
     return has_other_reader(root, (size_t)maker, at, bottom, in_place) ? NULL : root->field[maker].message;
 }

@@ -162,6 +162,7 @@ typedef struct sa_layer_type {
     bool pointwise;      /* each element of top 0 is a formula of the same element of bottom 0 and of vectors */
     bool channels_apart; /* a channel of its tops needs no other channel of them */
     bool convolves;      /* its ops are convolutions: strategies choose an algorithm, a workspace, the form of the backward pass */
+    bool transposes;     /* of a type that convolves: its forward pass is a convolution's data gradient, and the reverse */
     bool makes_mask;     /* it keeps where each maximum was: in its second top, or in a private mask */
     int mask_bottom;     /* the bottom that is a mask, 0: none is */
     bool keeps_top;      /* an op makes top 0, and the backward pass doesn't read it: it may be dropped or narrowed */

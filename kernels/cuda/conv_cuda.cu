@@ -106,15 +106,21 @@ sa_status sa_conv_add_bias(sa_cuda_device *device, const sa_conv_forward_args *a
 }
 
 /* Image by image, as the sum of each is rounded to float32 before they are added. */
-sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_args *args)
+static sa_status bias_sums(sa_cuda_device *device, const sa_conv_backward_args *args, const sa_source *source, int begin, int end,
+                           const sa_ref *sums)
 {
-    for (int n = args->range.image_begin; args->dbias.ptr && n < args->range.image_end; n++) {
-        const sa_range range = {n, n + 1, args->range.channel_begin, args->range.channel_end};
+    for (int n = args->range.image_begin; sums->ptr && n < args->range.image_end; n++) {
+        const sa_range range = {n, n + 1, begin, end};
         const bool add = args->accumulate || n > args->range.image_begin;
-        SA_TRY(sa_cuda_channel_sums(device, &range, &args->dy, (float *)args->dbias.ptr, add, &args->workspace,
-                                    args->workspace_bytes));
+        SA_TRY(sa_cuda_channel_sums(device, &range, source, (float *)sums->ptr, add, &args->workspace, args->workspace_bytes));
     }
     return SA_OK;
+}
+
+sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_args *args)
+{
+    SA_TRY(bias_sums(device, args, &args->dy, args->range.channel_begin, args->range.channel_end, &args->dbias));
+    return bias_sums(device, args, &args->x, 0, args->shape.in_channels, &args->dx_dbias);
 }
 
 /* ------------------------------------------------------------------ entry points ------------------------------------ */
@@ -153,6 +159,7 @@ sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *
     SA_TRY(sa_cuda_plan_check_shape(&args->shape));
     SA_TRY(sa_conv_check_range(&args->shape, &args->range, data));
     if (data || weight) SA_TRY(check_workspace(device, &request, &args->workspace));
+    if (args->dx_bias.ptr) SA_FAIL(SA_UNSUPPORTED, "cuda convolution: a data gradient with a bias (Deconvolution)");
     SA_TRY(sa_conv_bias_gradient(sa_cuda(device), args));
     if (!data && !weight) return SA_OK;
     return methods[args->algorithm]->backward(sa_cuda(device), args, &request);

@@ -1,89 +1,6 @@
-/* Deconvolution, InnerProduct, Embed, Im2col: products with weights, and the columns of one. Caffe: the layers of these names. */
+/* InnerProduct, Embed, Im2col: products with weights, and the columns of one. Caffe: the layers of these names. */
 #include "layers/accounted/accounted.h"
-
-/* ---- Deconvolution: the transpose of a convolution ---- */
-
-typedef struct deconv_config {
-    sa_conv_param param;    /* first: the field table fills it */
-    sa_window_param window; /* this and the next resolved by setup */
-    int32_t dilation_h, dilation_w;
-} deconv_config;
-
-static void conv_init(void *config)
-{
-    sa_conv_param_init(&((deconv_config *)config)->param);
-}
-
-static sa_status resolve(deconv_config *config)
-{
-    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &config->window));
-    sa_conv_param_dilation(&config->param, &config->dilation_h, &config->dilation_w);
-    return SA_OK;
-}
-
-/* H' = s (H - 1) + e - 2 p */
-static int64_t grown_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation)
-{
-    return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad;
-}
-
-static sa_status deconv_setup(sa_layer *layer, sa_blob *blobs)
-{
-    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    deconv_config *config = layer->config;
-    const sa_conv_param *p = &config->param;
-    const sa_window_param *w = &config->window;
-    sa_shape shape = blobs[layer->bottom[0]].shape;
-    SA_TRY(resolve(config));
-    if (p->num_output < 1) SA_FAIL(SA_INVALID, "num_output is missing");
-    if (shape.dim[1] % p->group || p->num_output % p->group)
-        SA_FAIL(SA_INVALID, "%d input and %d output channels cannot be divided into %d groups", shape.dim[1], p->num_output,
-                p->group);
-    int64_t height = grown_size(shape.dim[2], w->kernel_h, w->stride_h, w->pad_h, config->dilation_h);
-    int64_t width = grown_size(shape.dim[3], w->kernel_w, w->stride_w, w->pad_w, config->dilation_w);
-    if (height < 1 || width < 1 || height > INT32_MAX || width > INT32_MAX)
-        SA_FAIL(SA_INVALID, "a %dx%d plane becomes %lldx%lld", shape.dim[2], shape.dim[3], (long long)height, (long long)width);
-    layer->param_count = p->bias_term ? 2 : 1;
-    layer->param[0].shape = (sa_shape){4, {shape.dim[1], p->num_output / p->group, w->kernel_h, w->kernel_w}};
-    layer->param[0].filler = p->weight_filler;
-    layer->param[1].shape = (sa_shape){1, {p->num_output}};
-    layer->param[1].filler = p->bias_filler;
-    for (int i = 0; i < layer->top_count; i++)
-        blobs[layer->top[i]].shape = (sa_shape){4, {shape.dim[0], p->num_output, (int32_t)height, (int32_t)width}};
-    return SA_OK;
-}
-
-static int deconv_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
-{
-    const deconv_config *config = layer->config;
-    const sa_shape *bottom = &blobs[layer->bottom[0]].shape, *top = &blobs[layer->top[0]].shape;
-    size_t kernel = (size_t)config->window.kernel_h * (size_t)config->window.kernel_w;
-    size_t column = (size_t)top->dim[1] * kernel * sa_shape_span(bottom, 2, 4) * 4;
-    int count = sa_caffe_conv_shapes(list);
-    list[count++] = sa_both("col_buffer_", SA_CAFFE_COLUMNS, column);
-    if (layer->param_count > 1)
-        list[count++] = sa_both("bias_multiplier_", SA_CAFFE_BIAS_MULTIPLIERS, sa_shape_span(top, 2, 4) * 4);
-    return count;
-}
-
-const sa_layer_type sa_layer_deconvolution = {
-    .name = "Deconvolution",
-    .config_field = "convolution_param",
-    .config_table = sa_conv_fields,
-    .config_bytes = sizeof(deconv_config),
-    .config_init = conv_init,
-    .min_bottoms = 1,
-    .max_bottoms = 1,
-    .min_tops = 1,
-    .max_tops = 1,
-    .grad_bottoms = 1,
-    .grad_tops = 1,
-    .accounted_only = true,
-    .caffe_all_top_diffs = true,
-    .setup = deconv_setup,
-    .caffe_touched_diffs = sa_caffe_touches_all,
-    .caffe_buffers = deconv_buffers,
-};
+#include "layers/convolution_config.h"
 
 /* ---- InnerProduct ---- */
 
@@ -227,10 +144,11 @@ const sa_layer_type sa_layer_embed = {
 static sa_status im2col_setup(sa_layer *layer, sa_blob *blobs)
 {
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    deconv_config *config = layer->config;
+    sa_conv_config *config = layer->config;
     const sa_window_param *w = &config->window;
     sa_shape shape = blobs[layer->bottom[0]].shape;
-    SA_TRY(resolve(config));
+    SA_TRY(sa_window_param_resolve(&config->param.kernel, &config->param.stride, &config->param.pad, &config->window));
+    sa_conv_param_dilation(&config->param, &config->dilation_h, &config->dilation_w);
     int64_t channels = (int64_t)shape.dim[1] * w->kernel_h * w->kernel_w;
     int64_t height = sa_conv_out_size(shape.dim[2], w->kernel_h, w->stride_h, w->pad_h, config->dilation_h);
     int64_t width = sa_conv_out_size(shape.dim[3], w->kernel_w, w->stride_w, w->pad_w, config->dilation_w);
@@ -244,8 +162,8 @@ const sa_layer_type sa_layer_im2col = {
     .name = "Im2col",
     .config_field = "convolution_param",
     .config_table = sa_conv_fields,
-    .config_bytes = sizeof(deconv_config),
-    .config_init = conv_init,
+    .config_bytes = sizeof(sa_conv_config),
+    .config_init = sa_conv_config_init,
     .min_bottoms = 1,
     .max_bottoms = 1,
     .min_tops = 1,

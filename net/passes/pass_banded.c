@@ -36,7 +36,8 @@ void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizati
 {
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (!layer->type->convolves || net->blob[layer->bottom[0]].needs_grad || r->caffe_layout) continue;
+        if (!layer->type->convolves || layer->type->transposes || layer->bottom_count > 1) continue;
+        if (net->blob[layer->bottom[0]].needs_grad || r->caffe_layout) continue;
         if (r->layer[l].algorithm == SA_CONV_IM2COL) continue;
         int end = chain_end(net, r, l);
         const int32_t *weight = layer->param[0].shape.dim;

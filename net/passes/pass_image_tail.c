@@ -9,7 +9,7 @@
 /* The Upsample below a convolution if its gradient is gathered and can move into the room of the convolution's dy; else NULL. */
 static const sa_layer *tail_upsample(const sa_net *net, const sa_realizations *r, const sa_layer *layer)
 {
-    if (!layer->type->convolves || r->blob[layer->bottom[0]].grad != SA_GRAD_GATHERED) return NULL;
+    if (!layer->type->convolves || layer->bottom_count > 1 || r->blob[layer->bottom[0]].grad != SA_GRAD_GATHERED) return NULL;
     int top = layer->top[0];
     if (net->blob[top].shape.dim[0] < 2 || r->blob[top].data != SA_DATA_STORED || r->blob[top].grad != SA_GRAD_IN_DATA ||
         r->blob[top].again)

@@ -20,6 +20,7 @@ void sa_pass_virtual_upsample(const sa_strategy *strategy, const sa_net *net, sa
         const sa_layer *reader = sa_blob_reader(net, top);
         if (!reader) continue;
         r->blob[top].data = SA_DATA_VIRTUAL;
-        if (reader->type->convolves && !reader->mixes_few_planes && net->blob[top].needs_grad) r->blob[top].grad = SA_GRAD_GATHERED;
+        if (reader->type->convolves && !reader->type->transposes && !reader->mixes_few_planes && net->blob[top].needs_grad)
+            r->blob[top].grad = SA_GRAD_GATHERED;
     }
 }

@@ -166,9 +166,10 @@ static void test_visit_refs(void **state)
     args.conv_backward.dbias = buffer(7);
     args.conv_backward.workspace = buffer(8);
     args.conv_backward.dx_bias = buffer(9);
-    assert_visits(SA_OP_CONV_BACKWARD, &args, "1r 2r 3w 5r 6w 7w 9r 8w");
+    args.conv_backward.dx_dbias = buffer(10);
+    assert_visits(SA_OP_CONV_BACKWARD, &args, "1r 2r 3w 5r 6w 7w 9r 10w 8w");
     args.conv_backward.gather = args.conv_backward.accumulate = true;
-    assert_visits(SA_OP_CONV_BACKWARD, &args, "1r 2r 3w 4r 5r 6rw 7rw 9r 8w");
+    assert_visits(SA_OP_CONV_BACKWARD, &args, "1r 2r 3w 4r 5r 6rw 7rw 9r 10rw 8w");
     /* a tree: x, XHAT(3, 4), POOL_GRAD(mask 5) of 2, BN_GRAD(6..9); unused slabs and vectors, here buffer 0, are not visited */
     args = (sa_op_args){.materialize = {.source = dense(1), .out.at = buffer(10)}};
     sa_source *source = &args.materialize.source;

@@ -81,6 +81,7 @@ static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
             s.in_width += 70;
         }
         s.kernel_h = s.kernel_w = kernels[random_int(6)];
+        const bool plain = s.kernel_h == 1 && random_int(2) == 0; /* but for a dilation, which changes nothing */
         s.stride_h = s.stride_w = s.dilation_h = s.dilation_w = s.groups = 1;
         s.pad_h = random_int(s.kernel_h);
         s.pad_w = random_int(s.kernel_w);
@@ -94,6 +95,7 @@ static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
             s.dilation_w = 1 + random_int(2) * random_int(5);
             s.pad_h = random_int(s.dilation_h * s.kernel_h + 2);
             s.pad_w = random_int(s.dilation_w * s.kernel_w + 2);
+            if (plain) s.kernel_w = s.stride_h = s.stride_w = 1, s.pad_h = s.pad_w = 0;
         }
         if (random_int(3) == 0) set_groups(&s);
         int64_t height = s.in_height + 2 * s.pad_h - sa_conv_extent(s.kernel_h, s.dilation_h);

@@ -170,7 +170,7 @@ static void try_net(tally *t, uint32_t seed)
         try_strategy(t, seed, net, name, k == 0, &baseline);
     }
     sa_net_free(net);
-    if (t->failures > failures && getenv("SHOW_NETS")) print_error("%s\n", text);
+    if (t->failures > failures && getenv("SHOW_NETS")) fprintf(stderr, "%s\n", text);
 }
 
 static void test_random_nets(void **state)

@@ -24,8 +24,6 @@ static void plans_are_refused_with_all_reasons(void **state)
     static const struct {
         const char *net, *message;
     } ROWS[] = {
-        {CONV("c", "data", "kernel_size: 3 pad: 1 group: 2") LOSS("c"), "line 2 'c' (Convolution: convolutions in groups)"},
-        {CONV("c", "data", "kernel_size: 3 pad: 2 dilation: 2") LOSS("c"), "line 2 'c' (Convolution: dilated convolutions)"},
         {CONV("c", "data", "kernel_size: 1")
              LAYER("p", "Pooling", "bottom: 'c'", "pooling_param { pool: AVE kernel_size: 3 stride: 1 pad: 1 }") LOSS("p"),
          "line 3 'p' (Pooling: pool: AVE)"},

@@ -156,6 +156,7 @@ static sa_status run_ops(const step *s)
                                        .dweight = s->dweight,
                                        .dbias = SA_REF_NONE,
                                        .dx_bias = SA_REF_NONE,
+                                       .dx_dbias = SA_REF_NONE,
                                        .workspace = s->workspace,
                                        .workspace_bytes = s->workspace_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_BACKWARD, &a));

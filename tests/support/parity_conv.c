@@ -145,7 +145,7 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     sa_op_args args = {
         .conv_backward = {.shape = s, .algorithm = SA_CONV_IM2COL, .range = random_range(p, n, s.out_channels, data)}};
     sa_conv_backward_args *a = &args.conv_backward;
-    a->dx.at = a->mask.at = a->dweight = a->dbias = a->dx_bias = SA_REF_NONE;
+    a->dx.at = a->mask.at = a->dweight = a->dbias = a->dx_bias = a->dx_dbias = SA_REF_NONE;
     sa_parity_source(p, &a->dy, n, s.out_channels, s.out_height, s.out_width, 8, 2);
     a->weight = sa_parity_vector(p, s.out_channels * s.in_channels * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
     if (weight) add_weight_gradient(p, a, n);

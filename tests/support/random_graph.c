@@ -92,15 +92,17 @@ static int pick(maker *m)
 static void conv(maker *m, int from)
 {
     blob b = m->blob[from];
-    int kernel = chance(m, 40) ? 1 : 3, stride = chance(m, 10) ? 2 : 1, pad = kernel / 2;
-    char more[240];
-    b.channels = 1 + below(m, 5);
+    int kernel = chance(m, 40) ? 1 : 3, stride = chance(m, 10) ? 2 : 1, dilation = chance(m, 15) ? 2 : 1;
+    int pad = dilation * (kernel / 2), group = chance(m, 20) ? b.channels : 1;
+    char more[280];
+    b.channels = group > 1 ? group * (1 + below(m, 2)) : 1 + below(m, 5);
     snprintf(more, sizeof more,
-             "%sconvolution_param { num_output: %d kernel_size: %d pad: %d stride: %d%s weight_filler { type: 'xavier' } }",
-             chance(m, 8) ? "param { lr_mult: 0 } " : "", b.channels, kernel, pad, stride,
+             "%sconvolution_param { num_output: %d kernel_size: %d pad: %d stride: %d group: %d dilation: %d%s "
+             "weight_filler { type: 'xavier' } }",
+             chance(m, 8) ? "param { lr_mult: 0 } " : "", b.channels, kernel, pad, stride, group, dilation,
              chance(m, 20) ? " bias_term: false" : "");
-    b.height = (b.height + 2 * pad - kernel) / stride + 1;
-    b.width = (b.width + 2 * pad - kernel) / stride + 1;
+    b.height = (b.height + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+    b.width = (b.width + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
     layer(m, "Convolution", from, false, b, more);
 }
 
@@ -157,6 +159,20 @@ static const pointwise_type *pick_pointwise(maker *m)
     int which = below(m, all);
     while (which >= POINTWISE[i].often) which -= POINTWISE[i++].often;
     return &POINTWISE[i];
+}
+
+static void deconv(maker *m, int from)
+{
+    blob b = m->blob[from];
+    int stride = b.height < 20 && chance(m, 50) ? 2 : 1, kernel = stride + 1 + below(m, 2), pad = below(m, 2);
+    int group = chance(m, 30) ? b.channels : 1;
+    char more[240];
+    b.channels = group * (1 + below(m, group > 1 ? 2 : 4));
+    snprintf(more, sizeof more, "convolution_param { num_output: %d kernel_size: %d pad: %d stride: %d group: %d%s }", b.channels,
+             kernel, pad, stride, group, chance(m, 30) ? " bias_term: false" : "");
+    b.height = stride * (b.height - 1) + kernel - 2 * pad;
+    b.width = stride * (b.width - 1) + kernel - 2 * pad;
+    if (b.height > 0 && b.width > 0) layer(m, "Deconvolution", from, false, b, more);
 }
 
 /* One to five layers that change no shape. */
@@ -257,7 +273,8 @@ static void losses(maker *m)
 static void step(maker *m)
 {
     int which = below(m, 100);
-    if (which < 30) conv(m, pick(m));
+    if (which < 27) conv(m, pick(m));
+    else if (which < 33) deconv(m, pick(m));
     else if (which < 65) pointwise(m, pick(m));
     else if (which < 80) pool(m, pick(m));
     else upsample(m);

@@ -107,12 +107,27 @@ static void normalise(maker *m, bool in_place)
     }
 }
 
+/* A layer of the same size: a convolution in groups or with dilation, or a Deconvolution. */
+static void neighbours(maker *m)
+{
+    static const char *const FORM[][2] = {{"Convolution", "dilation: 2 pad: 2"},
+                                          {"Convolution", "pad: 1 group: %d"},
+                                          {"Deconvolution", "pad: 1"},
+                                          {"Deconvolution", "pad: 2 dilation: 2 group: %d"}};
+    int which = (int)random_below(&m->random, 4);
+    char form[64], more[160];
+    snprintf(form, sizeof form, FORM[which][1], m->channels); /* NOLINT: formats of this file */
+    snprintf(more, sizeof more, "convolution_param { num_output: %d kernel_size: 3 %s }", m->channels, form);
+    layer(m, FORM[which][0], false, more);
+}
+
 /* Convolution, then BN, an activation, Dropout or some of them. */
 static void block(maker *m, bool small_kernel)
 {
     static const int KERNELS[] = {3, 5, 7};
     int kernel = small_kernel ? 1 : KERNELS[random_below(&m->random, 3)];
     conv(m, m->channels, kernel, small_kernel || chance(m, 75) ? kernel : 3, 1);
+    if (chance(m, 15)) neighbours(m);
     bool in_place = chance(m, 60);
     if (chance(m, 70)) normalise(m, in_place);
     if (chance(m, 60)) activation(m, in_place);

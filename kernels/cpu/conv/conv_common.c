@@ -47,22 +47,30 @@ int sa_conv_crew(const sa_device *device, const sa_conv_shape *s, int images, in
     return sa_cpu_crew(device, outputs * sa_conv_group_in(s) * s->kernel_h * s->kernel_w / sums_a_ns);
 }
 
-void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args)
+/* sum_c of every channel of the range; accumulate: added to. */
+static void channel_sums(const sa_device *device, const sa_source *source, const sa_range *range, bool accumulate, float *sums)
 {
-    float *dbias = args->dbias.ptr;
-    const double elements = sa_range_elements(&args->range, args->shape.out_height, args->shape.out_width);
-#pragma omp parallel num_threads(sa_cpu_crew(device, sa_cpu_source_ns(&args->dy, elements)))
+    const int height = sa_source_root(source)->height, width = sa_source_root(source)->width;
+    const double elements = sa_range_elements(range, height, width);
+#pragma omp parallel num_threads(sa_cpu_crew(device, sa_cpu_source_ns(source, elements)))
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
 #pragma omp for schedule(static)
-        for (int o = args->range.channel_begin; o < args->range.channel_end; o++) {
-            float total = args->accumulate ? dbias[o] : 0;
-            for (int n = args->range.image_begin; n < args->range.image_end; n++) {
+        for (int c = range->channel_begin; c < range->channel_end; c++) {
+            float total = accumulate ? sums[c] : 0;
+            for (int n = range->image_begin; n < range->image_end; n++) {
                 double sum = 0;
-                for (int y = 0; y < args->shape.out_height; y++) sum += row_sum(&args->dy, n, o, y, args->shape.out_width, scratch);
+                for (int y = 0; y < height; y++) sum += row_sum(source, n, c, y, width, scratch);
                 total += (float)sum;
             }
-            dbias[o] = total;
+            sums[c] = total;
         }
     }
+}
+
+void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args)
+{
+    const sa_range all = {args->range.image_begin, args->range.image_end, 0, args->shape.in_channels};
+    if (args->dbias.ptr) channel_sums(device, &args->dy, &args->range, args->accumulate, args->dbias.ptr);
+    if (args->dx_dbias.ptr) channel_sums(device, &args->x, &all, args->accumulate, args->dx_dbias.ptr);
 }

@@ -32,7 +32,7 @@ static inline int sa_conv_range_crew(const sa_device *device, const sa_conv_shap
     return sa_conv_crew(device, shape, sa_range_images(range), sa_range_channels(range));
 }
 
-/* dbias over args->range: for each image the rows' float64 sums in order, rounded, then added in float32. */
+/* dbias over args->range and dx_dbias: for each image the rows' float64 sums in order, rounded, then added in float32. */
 void sa_conv_bias_gradient(const sa_device *device, const sa_conv_backward_args *args);
 
 /* Part of a plane of dx: rows [y, y + rows), columns [x, x + columns) of channel c of image n. */

@@ -168,7 +168,6 @@ static void run_strip(const sa_direct_pass *p, const target *t, const strip_work
 static void run_pass(int threads, const sa_direct_pass *p, const target *t, const sa_range *images, const float *weight,
                      float *workspace)
 {
-    const bool waits = t->gather || (p->flat && p->row_pitch != (size_t)p->x.size);
     int first, end;
     sa_direct_groups(p, &first, &end);
     const int groups = end - first;
@@ -179,7 +178,7 @@ static void run_pass(int threads, const sa_direct_pass *p, const target *t, cons
     {
         _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
         float *room = workspace + (size_t)omp_get_thread_num() * p->thread_pitch;
-        strip_work w = {.workspace = workspace, .strip = room + p->strip_at, .wait = waits ? room + p->out_at : NULL};
+        strip_work w = {.workspace = workspace, .strip = room + p->strip_at, .wait = p->waits ? room + p->out_at : NULL};
         pack_weights(p, weight, workspace);
         for (int item; sa_work_share_take(&share, &item);) {
             w.group = first + item % groups;
@@ -213,7 +212,7 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
         run_pass(sa_conv_range_crew(device, &args->shape, &args->range), &p, &t, &args->range, args->weight.ptr,
                  args->workspace.ptr);
     }
-    if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
+    sa_conv_bias_gradient(device, args);
     return SA_OK;
 }
 

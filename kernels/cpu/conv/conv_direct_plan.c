@@ -142,11 +142,11 @@ static void plan_range(sa_direct_pass *p, int groups, int channels)
 static void plan_own(sa_direct_pass *p, int threads, bool staged)
 {
     plan_strip(p, OWN_STRIP_BYTES, p->in <= FEW_CHANNELS ? FEW_CHANNELS_ROWS : STRIP_ROWS_MAX);
-    bool wait = staged || (p->flat && p->row_pitch != (size_t)p->x.size);
+    p->waits = staged || (p->flat && (p->row_pitch != (size_t)p->x.size || p->y.step != 1));
     p->weight_at = table_floats(p);
     p->strip_at = p->weight_at + sa_direct_round_up((size_t)p->groups_most * sa_direct_group_weights(p), SA_DIRECT_PIXELS);
     p->out_at = p->strip_at + strip_floats(p);
-    p->thread_pitch = p->out_at - p->strip_at + (wait ? (size_t)p->out_most * p->out_channel_pitch : 0);
+    p->thread_pitch = p->out_at - p->strip_at + (p->waits ? (size_t)p->out_most * p->out_channel_pitch : 0);
     p->end = p->strip_at + (size_t)threads * p->thread_pitch;
 }
 

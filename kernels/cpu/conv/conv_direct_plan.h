@@ -33,6 +33,7 @@ typedef struct sa_direct_pass {
     int strips;                     /* strips of a plane, those of all row classes (axis y.step) alike */
     int strip_rows, taps;           /* staged rows; Kh*Kw */
     int split;                      /* a staged row is so many parts: part f has columns f, f + split, ... */
+    bool waits;                     /* rows of the output go through the workspace */
     bool flat;                      /* rows of a strip go through the kernels as one long row, with gaps where they end */
     size_t part_pitch, row_pitch, channel_pitch; /* of the strip, in floats */
     size_t out_row_pitch;                        /* of rows of the output that wait in the workspace, or of dy */

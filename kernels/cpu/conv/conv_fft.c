@@ -463,7 +463,7 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
     const int out = sa_conv_group_out(&args->shape), end = (args->range.channel_end - 1) / out + 1;
     for (int g = args->range.channel_begin / out; (args->dx.at.ptr || args->dweight.ptr) && g < end; g++)
         SA_TRY(backward_group(device, args, g));
-    if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
+    sa_conv_bias_gradient(device, args);
     return SA_OK;
 }
 

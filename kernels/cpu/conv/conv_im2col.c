@@ -340,7 +340,7 @@ static sa_status backward(const sa_device *device, const sa_conv_backward_args *
         data_gradient(device, args, dy, column, dx);
         if (args->gather) gather_image(device, args, n, dx);
     }
-    if (args->dbias.ptr) sa_conv_bias_gradient(device, args);
+    sa_conv_bias_gradient(device, args);
     return SA_OK;
 }
 
