@@ -127,7 +127,6 @@ static void block(maker *m, bool small_kernel)
     static const int KERNELS[] = {3, 5, 7};
     int kernel = small_kernel ? 1 : KERNELS[random_below(&m->random, 3)];
     conv(m, m->channels, kernel, small_kernel || chance(m, 75) ? kernel : 3, 1);
-    if (chance(m, 30)) neighbours(m);
     bool in_place = chance(m, 60);
     if (chance(m, 70)) normalise(m, in_place);
     if (chance(m, 60)) activation(m, in_place);
@@ -164,6 +163,7 @@ static void segnet(maker *m)
 static void chain(maker *m)
 {
     conv(m, m->channels, 3, 3, 2);
+    neighbours(m);
     if (chance(m, 50)) layer(m, "BN", true, "");
     block(m, true);
     bool halves = chance(m, 50);
