@@ -1,6 +1,7 @@
 /* BN statistics: see bn_stats_run.h. */
 #include "cli/bn_stats_run.h"
 
+#include "cli/output_names.h"
 #include "cli/progress.h"
 #include "cli/train_data.h"
 #include "core/output_file.h"
@@ -25,9 +26,12 @@ static sa_status open_all(collector *c)
     const sa_bn_stats_options *o = c->options;
     sa_net_options net = sa_forward_net_options(&o->forward);
     sa_weights_format format;
+    const sa_cli_output written[] = {{"--save-weights", o->save_weights, SA_FILE_WEIGHTS},
+                                     {"--save-net", o->save_net, SA_FILE_NET}};
+    SA_TRY(sa_cli_outputs_check(written, 2));
     SA_TRY(sa_weights_format_of(o->save_weights, &format));
-    SA_TRY(sa_output_file_check(o->save_weights, 0));
-    if (o->save_net) SA_TRY(sa_output_file_check(o->save_net, 0));
+    if (o->save_net && sa_cli_same_file(o->save_net, o->forward.path))
+        SA_FAIL(SA_INVALID, "--save-net %s: it would replace the net that it is made of", o->save_net);
     net.train_data = true;
     net.bn = SA_BN_BATCH;
     net.list = o->list;

@@ -3,11 +3,17 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/text_output.h"
+#include "core/output_file.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
 enum { KEY_LIST = 256, KEY_SAVE_WEIGHTS, KEY_SAVE_NET, KEY_ABSORB, KEY_JSON = 'j' };
+
+static bool takes_stdout(const sa_bn_stats_options *o)
+{
+    return o->save_net && sa_output_file_is_stdout(o->save_net);
+}
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -27,6 +33,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         sa_forward_check_options(state, &o->forward);
         if (!o->save_weights) argp_error(state, "--save-weights FILE is needed: where the folded weights go");
         if (o->absorb && !o->save_net) argp_error(state, "--absorb: --save-net FILE is needed too, for the net loses layers");
+        if (o->json && takes_stdout(o)) argp_error(state, "--json and --save-net -: both want standard output");
         if (o->forward.bn == SA_BN_STORED) argp_error(state, "--bn stored: statistics are those of batches");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -94,7 +101,9 @@ int sa_cmd_bn_stats(int argc, char **argv)
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     if (sa_bn_stats_run(&options, &result) != SA_OK) return sa_cli_fail("bn-stats");
     sa_status status = SA_OK;
+    sa_cli_wrote("bn-stats", options.save_weights, "folded weights");
+    if (options.save_net) sa_cli_wrote("bn-stats", options.save_net, "the net for them");
     if (options.json) status = print_json(&options, &result);
-    else print_text(&options, &result);
+    else if (!takes_stdout(&options)) print_text(&options, &result);
     return status == SA_OK ? 0 : sa_cli_fail("bn-stats");
 }

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
+#include "cli/output_names.h"
 #include "cli/progress.h"
 #include "cli/text_output.h"
 
@@ -142,7 +143,9 @@ static sa_status place(const place_arguments *arguments)
     double start = sa_clock_seconds(), deadline = start + arguments->timeout_seconds;
     size_t count;
     sa_plan plan = {0};
+    const sa_cli_output written = {"--output", arguments->output, SA_FILE_PLACEMENT};
     SA_TRY(sa_file_kind_expect("place", arguments->instance, SA_FILE_PLACEMENT));
+    SA_TRY(sa_cli_outputs_check(&written, 1));
     SA_TRY(sa_plan_csv_read_until(arguments->instance, deadline, &buffers, &count, NULL));
     sa_progress progress;
     sa_progress_wait(&progress, stderr, "segarena place: placing");

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/net_options.h"
 #include "cli/option_values.h"
+#include "cli/output_names.h"
 #include "cli/plan_output.h"
 #include "cli/plan_trace.h"
 #include "cli/process_frame.h"
@@ -191,6 +192,9 @@ static sa_status run(const plan_options *o)
     sa_net *net = NULL;
     sa_strategy strategy;
     budget_result budget = {0};
+    const sa_cli_output outputs[] = {
+        {"--csv", o->csv, SA_FILE_PLACEMENT}, {"--html", o->html, SA_FILE_PAGE}, {"--trace", o->trace, SA_FILE_JSON}};
+    SA_TRY(sa_cli_outputs_check(outputs, 3));
     /* The device is asked for workspace sizes; only --costs measure runs anything. */
     SA_TRY(sa_cli_net_open("plan", o->net, &o->options, NULL, &device, &net));
     sa_status status = choose_strategy(o, net, device, &strategy, &budget);

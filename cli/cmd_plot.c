@@ -1,6 +1,7 @@
 /* `segarena plot LOG.csv --output FILE.svg`: the picture of a learning curve, also while the training that writes it runs. */
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/output_names.h"
 #include "core/output_file.h"
 #include "report/curve.h"
 
@@ -53,6 +54,9 @@ static sa_status plot(const options *o)
 {
     sa_curve curve;
     double best = -1;
+    const sa_cli_output written = {"--output", o->output, SA_FILE_UNKNOWN};
+    if (sa_cli_same_file(o->log, o->output)) SA_FAIL(SA_INVALID, "%s: the picture would replace the curve", o->output);
+    SA_TRY(sa_cli_outputs_check(&written, 1));
     SA_TRY(sa_curve_read(o->log, &curve));
     const char *slash = strrchr(o->log, '/');
     sa_status status = o->best ? find_best(&curve, o->best, &best) : SA_OK;

@@ -186,6 +186,7 @@ int sa_cmd_test(int argc, char **argv)
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     if (sa_test_run(&options, &result) != SA_OK) return sa_cli_fail("test");
     note_stray(&result.confusion);
+    if (options.confusion) sa_cli_wrote("test", options.confusion, "a matrix of %d classes", (int)result.confusion.classes);
     bool matrix_on_stdout = options.confusion && sa_output_file_is_stdout(options.confusion);
     sa_status status = options.json ? print_json(&options, &result) : matrix_on_stdout ? SA_OK : print_text(&options, &result);
     sa_test_result_free(&result);

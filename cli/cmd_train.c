@@ -69,6 +69,11 @@ static void catch_signals(const sa_train_result *result)
     }
 }
 
+static bool takes_stdout(const sa_train_options *o)
+{
+    return (o->log_file && sa_output_file_is_stdout(o->log_file)) || (o->plot && sa_output_file_is_stdout(o->plot));
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     sa_train_options *o = state->input;
@@ -96,8 +101,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->solver) argp_error(state, "a solver is needed: SOLVER.prototxt");
         if (o->weights && o->resume) argp_error(state, "--weights and --resume: a resumed run has its parameters already");
-        if (o->json && ((o->log_file && sa_output_file_is_stdout(o->log_file)) || (o->plot && sa_output_file_is_stdout(o->plot))))
-            argp_error(state, "--json takes standard output for itself: --log and --plot need files");
+        if (o->json && takes_stdout(o)) argp_error(state, "--json takes standard output for itself: --log and --plot need files");
         if (o->strategy && o->budget_bytes > 0) argp_error(state, "--strategy and --budget: one or the other");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
@@ -149,6 +153,13 @@ static const char *stop_text(int signal_number)
     }
 }
 
+static void say_written(const sa_train_options *o, const sa_train_result *r)
+{
+    if (r->curve_problem[0]) return;
+    if (o->log_file) sa_cli_wrote("train", o->log_file, "%zu steps", r->record_count);
+    if (o->plot) sa_cli_wrote("train", o->plot, "the learning curve, to be opened in a browser");
+}
+
 int sa_cmd_train(int argc, char **argv)
 {
     static const struct argp ARGP = {
@@ -162,14 +173,16 @@ int sa_cmd_train(int argc, char **argv)
     sa_train_options options = {.conv = "auto", .progress = stderr, .stop = &stop_signal};
     sa_train_result result;
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
-    options.log = options.json ? stderr : stdout;
+    bool alone = options.json || takes_stdout(&options); /* on standard output */
+    options.log = alone ? stderr : stdout;
     memset(&result, 0, sizeof result);
     resumed_from = options.resume;
     catch_signals(&result);
     if (check_files(&options) != SA_OK || sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
     sa_cli_note("train", result.note);
     if (options.json) sa_train_print_json(stdout, &options, &result);
-    else sa_train_print_summary(stdout, &result);
+    else sa_train_print_summary(alone ? stderr : stdout, &result);
+    say_written(&options, &result);
     if (result.stopped)
         sa_text_say(stderr, 0, "segarena train: %s after step %llu of %llu; %s%s", stop_text((int)stop_signal),
                     (unsigned long long)result.last_step, (unsigned long long)result.total_steps,

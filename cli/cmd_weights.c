@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/file_kind.h"
+#include "cli/output_names.h"
 #include "cli/text_output.h"
 #include "core/size_text.h"
 #include "data/weights/weights.h"
@@ -140,6 +141,8 @@ static sa_status run(const weights_options *o)
 {
     sa_weights_format format;
     sa_weights *weights = NULL;
+    const sa_cli_output written = {"--convert", o->convert, SA_FILE_WEIGHTS};
+    SA_TRY(sa_cli_outputs_check(&written, 1));
     if (o->convert) SA_TRY(sa_weights_format_of(o->convert, &format));
     SA_TRY(sa_file_kind_expect("weights", o->file, SA_FILE_WEIGHTS));
     SA_TRY(sa_weights_read(o->file, &weights));

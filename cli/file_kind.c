@@ -238,7 +238,7 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
     }
 }
 
-static bool is_wanted(sa_file_kind kind, sa_file_kind wanted)
+bool sa_file_kind_is(sa_file_kind kind, sa_file_kind wanted)
 {
     bool weights = kind == SA_FILE_CAFFEMODEL || kind == SA_FILE_SAFETENSORS || kind == SA_FILE_SNAPSHOT;
     bool state = kind == SA_FILE_SNAPSHOT || kind == SA_FILE_SOLVERSTATE;
@@ -250,7 +250,7 @@ sa_status sa_file_kind_expect(const char *command, const char *path, sa_file_kin
 {
     char advice[1536];
     sa_file_kind kind = sa_file_kind_of(path);
-    if (is_wanted(kind, wanted)) return SA_OK;
+    if (sa_file_kind_is(kind, wanted)) return SA_OK;
     advise(command, path, kind, advice, sizeof advice);
     SA_FAIL(SA_INVALID, "%s is %s, not %s; %s", path, sa_file_kind_name(kind), sa_file_kind_name(wanted), advice);
 }

@@ -5,6 +5,8 @@
 
 #include "core/status.h"
 
+#include <stdbool.h>
+
 /* X(NAME, "what it is") */
 #define SA_FILE_KINDS(X)                                          \
     X(UNKNOWN, "a file of no known kind")                         \
@@ -37,6 +39,9 @@ typedef enum sa_file_kind {
 /* UNKNOWN also for what cannot be read; nothing but regular files and folders is opened. */
 sa_file_kind sa_file_kind_of(const char *path);
 const char *sa_file_kind_name(sa_file_kind kind); /* "a net (prototxt)" */
+
+/* Whether a kind will do where another is wanted: the same, one of WEIGHTS' three, or UNKNOWN, of which nothing bad is known. */
+bool sa_file_kind_is(sa_file_kind kind, sa_file_kind wanted);
 
 /* SA_INVALID if the file is known to be of another kind than `wanted`: "PATH is a solver file; ...", with the command for it. Files
  * of no known kind pass: their reader says what is wrong with them. command: "plan". */

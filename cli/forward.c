@@ -72,6 +72,7 @@ sa_status sa_forward_open(const char *command, const sa_forward_options *options
 {
     *forward = (sa_forward){.command = command, .options = options, .current = -1};
     SA_TRY(sa_file_kind_expect(command, options->path, SA_FILE_NET));
+    SA_TRY(sa_file_kind_expect(command, options->weights, SA_FILE_WEIGHTS));
     SA_TRY(sa_strategy_parse(options->strategy, &forward->strategy));
     SA_TRY(sa_conv_option_parse(options->conv, &forward->strategy.conv));
     return sa_device_open(options->net.device, options->net.threads, &forward->device);

@@ -1,6 +1,8 @@
 /* The images of a prediction: see predict_images.h. */
 #include "cli/predict_images.h"
 
+#include "cli/file_kind.h"
+
 #include "core/name_map.h"
 #include "data/net_image.h"
 
@@ -42,7 +44,8 @@ static sa_status take_list(sa_predict_images *images, const sa_predict_options *
     char *path = sa_path_join(root, o->list);
     sa_list_file list;
     if (!path) SA_FAIL(SA_NOMEM, "out of memory for a path");
-    sa_status status = sa_list_file_read_images(path, &list);
+    sa_status status = sa_file_kind_expect("predict", path, SA_FILE_LIST);
+    if (status == SA_OK) status = sa_list_file_read_images(path, &list);
     free(path);
     SA_TRY(status);
     status = take(images, root, list.name, list.count, list.names_per_line);

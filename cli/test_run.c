@@ -2,6 +2,7 @@
 #include "cli/test_run.h"
 
 #include "cli/evaluation.h"
+#include "cli/output_names.h"
 #include "cli/progress.h"
 #include "cli/train_data.h"
 #include "core/clock.h"
@@ -87,7 +88,9 @@ static sa_status open_all(tester *t)
 {
     sa_test_result *r = t->result;
     const sa_test_options *o = t->options;
-    if (o->confusion) SA_TRY(sa_output_file_check(o->confusion, 0));
+    const sa_cli_output written = {"--confusion", o->confusion, SA_FILE_UNKNOWN};
+    SA_TRY(sa_cli_outputs_check(&written, 1));
+    if (o->list) SA_TRY(sa_file_kind_expect("test", o->list, SA_FILE_LIST));
     SA_TRY(sa_forward_open("test", &o->forward, &t->forward));
     SA_TRY(open_whole(t));
     SA_TRY(sa_train_look_at_data(net_of(t, 0), t->feed, NULL, o->progress));

@@ -26,12 +26,6 @@ bool sa_train_curve_name(const sa_step_outputs *outputs, int output, char name[S
 
 /* ---- opening ---- */
 
-sa_status sa_train_curve_check(const sa_train_options *o)
-{
-    if (o->log_file && !sa_output_file_is_stdout(o->log_file)) SA_TRY(sa_output_file_check(o->log_file, 0));
-    return o->plot && !sa_output_file_is_stdout(o->plot) ? sa_output_file_check(o->plot, 0) : SA_OK;
-}
-
 static sa_status add_columns(const sa_step_outputs *outputs, const sa_train_tests *tests, sa_curve *curve)
 {
     char name[SA_CURVE_NAME_BYTES];
@@ -83,8 +77,7 @@ static sa_status open_log(sa_train_curve *c, uint64_t first_step)
     struct stat found;
     bool is_there = !sa_output_file_is_stdout(path) && stat(path, &found) == 0 && S_ISREG(found.st_mode);
     if (c->options->resume && is_there && found.st_size > 0) SA_TRY(take_earlier(c, first_step));
-    c->log = sa_output_file_is_stdout(path) ? stdout : fopen(path, "w");
-    if (!c->log) SA_FAIL(SA_IO, "%s: cannot write: %s", path, strerror(errno));
+    SA_TRY(sa_output_growing_open(path, &c->log));
     SA_TRY(write_line(c, sa_curve_header(&c->curve)));
     for (size_t r = 0; r < c->curve.row_count; r++) SA_TRY(write_line(c, sa_curve_row(&c->curve, r)));
     return SA_OK;
@@ -101,7 +94,7 @@ sa_status sa_train_curve_open(const sa_train_options *options, const sa_step_out
 
 void sa_train_curve_close(sa_train_curve *curve)
 {
-    if (curve->log && curve->log != stdout) fclose(curve->log);
+    if (curve->log && curve->log != stdout && curve->log != stderr) fclose(curve->log);
     sa_curve_free(&curve->curve);
     memset(curve, 0, sizeof *curve);
 }
@@ -129,17 +122,23 @@ sa_status sa_train_curve_add(sa_train_curve *c, uint64_t step, const sa_train_re
     if (!c->log) return SA_OK;
     sa_status status = write_line(c, sa_curve_row(&c->curve, c->curve.row_count - 1));
     if (status == SA_OK) return SA_OK;
-    if (c->log != stdout) fclose(c->log);
+    if (c->log != stdout && c->log != stderr) fclose(c->log);
     c->log = NULL;
     return status;
 }
 
-sa_status sa_train_curve_plot(sa_train_curve *c, const char *title, double best_step, bool now)
+static bool is_stream(const char *path)
+{
+    struct stat found;
+    return sa_output_file_is_stdout(path) || (stat(path, &found) == 0 && !S_ISREG(found.st_mode));
+}
+
+sa_status sa_train_curve_plot(sa_train_curve *c, const char *title, double best_step, sa_plot_time when)
 {
     uint64_t time_ns = sa_clock_ns();
     if (!c->options->plot || c->curve.row_count == 0) return SA_OK;
-    if (!now && (sa_output_file_is_stdout(c->options->plot) || time_ns - c->plotted_ns < PLOT_EVERY_S * 1000000000ull))
-        return SA_OK;
+    if (when == SA_PLOT_IF_DUE && time_ns - c->plotted_ns < PLOT_EVERY_S * 1000000000ull) return SA_OK;
+    if (when != SA_PLOT_LAST && is_stream(c->options->plot)) return SA_OK;
     c->plotted_ns = time_ns;
     char *text = sa_curve_svg(&c->curve, title, best_step);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the picture of the learning curve");

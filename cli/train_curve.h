@@ -16,8 +16,6 @@ typedef struct sa_train_curve {
     uint64_t plotted_ns;
 } sa_train_curve;
 
-/* Before the first step: SA_IO if a file could not be written now. */
-SA_CHECKED sa_status sa_train_curve_check(const sa_train_options *options);
 /* SA_INVALID: the log of the run that is resumed has other columns. */
 SA_CHECKED sa_status sa_train_curve_open(const sa_train_options *options, const sa_step_outputs *outputs,
                                          const sa_train_tests *tests, uint64_t first_step, sa_train_curve *curve);
@@ -26,8 +24,11 @@ void sa_train_curve_close(sa_train_curve *curve);
  * it is closed then, and later rows go to the picture alone. */
 SA_CHECKED sa_status sa_train_curve_add(sa_train_curve *curve, uint64_t step, const sa_train_record *record,
                                         const sa_step_outputs *outputs, const sa_train_tests *tests);
-/* Writes the picture: now, or, without `now`, once a minute. best_step: of the best test; negative: none. */
-SA_CHECKED sa_status sa_train_curve_plot(sa_train_curve *curve, const char *title, double best_step, bool now);
+/* When the picture is written: if a minute has passed, at once, or at once for the last time. Onto a stream it goes once, at the
+ * last. */
+typedef enum sa_plot_time { SA_PLOT_IF_DUE, SA_PLOT_NOW, SA_PLOT_LAST } sa_plot_time;
+/* Writes the picture. best_step: of the best test; negative: none. */
+SA_CHECKED sa_status sa_train_curve_plot(sa_train_curve *curve, const char *title, double best_step, sa_plot_time when);
 
 /* What a figure of a step is called in a curve: each accuracy and, if there are several, each loss. False: it is not in it. */
 bool sa_train_curve_name(const sa_step_outputs *outputs, int output, char name[SA_CURVE_NAME_BYTES]);

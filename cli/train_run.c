@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/net_options.h"
+#include "cli/output_names.h"
 #include "cli/preset_plan.h"
 #include "cli/progress.h"
 #include "cli/session_weights.h"
@@ -174,6 +175,15 @@ static sa_status open_session(trainer *t)
     return SA_OK;
 }
 
+static sa_status check_outputs(const sa_train_options *o)
+{
+    const sa_cli_output outputs[] = {{"--snapshot", o->snapshot, SA_FILE_SNAPSHOT},
+                                     {"--save-weights", o->save_weights, SA_FILE_WEIGHTS},
+                                     {"--log", o->log_file, SA_FILE_UNKNOWN},
+                                     {"--plot", o->plot, SA_FILE_UNKNOWN}};
+    return sa_cli_outputs_check(outputs, sizeof outputs / sizeof outputs[0]);
+}
+
 /* Where the weights are to go is looked at before the first step. */
 static sa_status check_weights_place(const trainer *t)
 {
@@ -205,8 +215,8 @@ static sa_status open_trainer(trainer *t)
     sa_costs_option costs;
     SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
+    SA_TRY(check_outputs(o));
     if (o->save_weights) SA_TRY(check_weights_place(t));
-    SA_TRY(sa_train_curve_check(o));
     SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
     SA_TRY(sa_train_state_create(t->net, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));

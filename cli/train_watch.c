@@ -19,11 +19,11 @@ static void note_problem(sa_train_watch *w)
     sa_text_say(w->options->progress, 0, "segarena train: %s; training goes on", r->curve_problem);
 }
 
-static void plot(sa_train_watch *w, bool now)
+static void plot(sa_train_watch *w, sa_plot_time when)
 {
     const sa_train_result *r = w->result;
     double best = r->has_best ? (double)r->best_step : -1;
-    if (sa_train_curve_plot(&w->curve, r->net, best, now) != SA_OK) note_problem(w);
+    if (sa_train_curve_plot(&w->curve, r->net, best, when) != SA_OK) note_problem(w);
 }
 
 static void add_row(sa_train_watch *w, bool tested)
@@ -107,14 +107,14 @@ sa_status sa_train_watch_step(sa_train_watch *w)
     bool tested = false;
     SA_TRY(test(w, &tested));
     add_row(w, tested);
-    plot(w, tested);
+    plot(w, tested ? SA_PLOT_NOW : SA_PLOT_IF_DUE);
     return SA_OK;
 }
 
 void sa_train_watch_end(sa_train_watch *w)
 {
     if (w->tests) w->result->test_measured_bytes = sa_train_tests_measured_bytes(w->tests);
-    plot(w, true);
+    plot(w, SA_PLOT_LAST);
 }
 
 void sa_train_watch_close(sa_train_watch *w)

@@ -90,6 +90,20 @@ sa_status sa_output_file_open(const char *path, sa_output_file **file)
     return SA_OK;
 }
 
+sa_status sa_output_growing_open(const char *path, FILE **stream)
+{
+    sa_output_file opened = {.path = (char *)path};
+    SA_TRY(sa_output_target_find(path, &opened.target));
+    int cause = 0;
+    if (opened.target.standard) opened.stream = opened.target.standard;
+    else if (opened.target.in_place) cause = open_in_place(&opened);
+    else if (!(opened.stream = fopen(path, "w"))) cause = errno;
+    sa_output_target_release(&opened.target);
+    if (cause) SA_FAIL(SA_IO, "%s: cannot write: %s", path, cause == ENXIO ? "a FIFO that nobody reads" : strerror(cause));
+    *stream = opened.stream;
+    return SA_OK;
+}
+
 sa_status sa_output_file_write(sa_output_file *file, const void *bytes, size_t byte_count)
 {
     if (byte_count == 0 || fwrite(bytes, 1, byte_count, file->stream) == byte_count) return SA_OK;
@@ -160,12 +174,18 @@ static sa_status check_room(const char *path, const sa_output_target *target, si
     return SA_OK;
 }
 
-sa_status sa_output_file_check(const char *path, size_t byte_count)
+/* With `stream` NULL, a stream will not do. */
+static sa_status check_target(const char *path, size_t byte_count, bool *stream)
 {
     sa_output_target target;
     sa_temporary_file trial;
     SA_TRY(sa_output_target_find(path, &target));
-    if (target.folder < 0) SA_FAIL(SA_IO, "%s: cannot write: it is a stream, and a regular file is needed", path);
+    if (stream) *stream = target.folder < 0;
+    if (target.folder < 0 && !stream) SA_FAIL(SA_IO, "%s: cannot write: it is a stream, and a regular file is needed", path);
+    if (target.folder < 0) {
+        sa_output_target_release(&target);
+        return SA_OK;
+    }
     sa_status status = check_room(path, &target, byte_count);
     int cause = status == SA_OK ? sa_temporary_file_create(target.folder, target.name, 0600, &trial) : 0;
     if (cause) status = sa_error_set(SA_IO, "%s: cannot write: %s", path, strerror(cause));
@@ -175,6 +195,16 @@ sa_status sa_output_file_check(const char *path, size_t byte_count)
     }
     sa_output_target_release(&target);
     return status;
+}
+
+sa_status sa_output_file_check(const char *path, size_t byte_count)
+{
+    return check_target(path, byte_count, NULL);
+}
+
+sa_status sa_output_file_check_place(const char *path, bool *stream)
+{
+    return check_target(path, 0, stream);
 }
 
 bool sa_output_file_is_stdout(const char *path)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 typedef struct sa_output_file sa_output_file;
 
@@ -26,9 +27,15 @@ void sa_output_file_abandon(sa_output_file *file);
 /* All of the above for bytes that are there. */
 SA_CHECKED sa_status sa_output_file_put(const char *path, const void *bytes, size_t byte_count);
 
+/* For what others watch as it grows, a log: a regular file is emptied and written to in its place. *stream is stdout or stderr where
+ * the path is that, which stays open; else the caller's. SA_IO as for sa_output_file_open. */
+SA_CHECKED sa_status sa_output_growing_open(const char *path, FILE **stream);
+
 /* Whether a regular file of byte_count bytes could be written to path now; nothing changes. SA_IO: not so, with the cause: a folder
  * is missing or read-only, the name is empty or too long, it is a FIFO, a device or a folder, the disk or a limit is too small. */
 SA_CHECKED sa_status sa_output_file_check(const char *path, size_t byte_count);
+/* The same where a stream will do, too: *stream says that it is one, of which nothing is known before it is opened. */
+SA_CHECKED sa_status sa_output_file_check_place(const char *path, bool *stream);
 /* Whether bytes for path end up in standard output. */
 bool sa_output_file_is_stdout(const char *path);
 

@@ -87,6 +87,14 @@ for file in "${!kinds[@]}"; do
     case $file in state.sasnap | net.caffemodel | weights.safetensors) ;; *)
         expect 1 "^segarena weights: $is" weights "$file"
         expect 1 "^segarena train: $is" train solver.prototxt --weights "$file"
+        expect 1 "^segarena test: $is" test net.prototxt --weights "$file"
+        expect 1 "^segarena predict: $is" predict net.prototxt --weights "$file" x.png --output folder
+        expect 1 "^segarena bn-stats: $is" bn-stats net.prototxt --weights "$file" --save-weights x.sasnap
+        ;;
+    esac
+    [ "$file" = net.prototxt ] || expect 1 "^segarena test: $is" test "$file" --weights x.sasnap
+    case $file in list.txt | folder | lmdb | leveldb) ;; *)
+        expect 1 "^segarena predict: $is" predict net.prototxt --weights state.sasnap --list "$file" --output folder
         ;;
     esac
     [ "$file" = problem.csv ] || expect 1 "^segarena place: $is" place "$file" --capacity 1K

@@ -57,19 +57,39 @@ echo "$solver" >solver.prototxt
 printf 'id,lower,upper,size\n' >in.csv
 for i in $(seq 200); do echo "b$i,0,3,4"; done >>in.csv
 
-# Commands with an output option: a name, whether only regular files make sense, then the command; OUT is the path.
+# A trained net with a list of images, for the commands that need one.
+base64 -d >i.png <<'PNG'
+iVBORw0KGgoAAAANSUhEUgAAADAAAAAgCAAAAABxv6TAAAAAIUlEQVR4nGNgQAOMBAC6+lENoxqGswYmAmBUw6iGYawBACcBBgENTD9WAAAAAElFTkSuQmCC
+PNG
+for i in 0 1 2 3; do echo "i.png i.png"; done >list.txt
+sed -e '/DummyData/,/dummy_data_param/d' -e "s/^name.*/&\nlayer { name: 'data' type: 'DenseImageData' top: 'data' top: 'label'\n  dense_image_data_param { source: 'list.txt' batch_size: 2 } }/" \
+    -e 's/num_output: 3/num_output: 8/' net.prototxt >listed.prototxt
+sed 's/net.prototxt/listed.prototxt/' solver.prototxt >lister.prototxt
+run ./segarena train lister.prototxt --threads 1 --save-weights in.safetensors --log curve.csv
+check "a net is trained for the commands that need one" $rc "$output"
+
+# Commands with an output option: a name, what else than regular files makes sense (any, file: nothing, live: any, and the file grows
+# line by line), the ending that names must have (-: none), then the command; OUT is the path.
 writers=(
-    "plan_csv any plan net.prototxt --csv OUT"
-    "plan_html any plan net.prototxt --html OUT"
-    "plan_trace any plan net.prototxt --trace OUT"
-    "place any place in.csv --capacity 1KiB --output OUT"
-    "snapshot file train solver.prototxt --threads 1 --snapshot OUT"
+    "plan_csv any - plan net.prototxt --csv OUT"
+    "plan_html any - plan net.prototxt --html OUT"
+    "plan_trace any - plan net.prototxt --trace OUT"
+    "place any - place in.csv --capacity 1KiB --output OUT"
+    "snapshot file - train solver.prototxt --threads 1 --snapshot OUT"
+    "save_weights file .safetensors train solver.prototxt --threads 1 --save-weights OUT"
+    "log live - train solver.prototxt --threads 1 --log OUT"
+    "train_plot any - train solver.prototxt --threads 1 --plot OUT"
+    "plot any - plot curve.csv --output OUT"
+    "confusion any - test listed.prototxt --threads 1 --weights in.safetensors --confusion OUT"
+    "folded any .caffemodel bn-stats listed.prototxt --threads 1 --weights in.safetensors --save-weights OUT"
+    "save_net any - bn-stats listed.prototxt --threads 1 --weights in.safetensors --save-weights made.safetensors --save-net OUT"
+    "convert any .sasnap weights in.safetensors --convert OUT"
 )
 write_to() # writer, path
 {
     local words
     read -ra words <<<"$1"
-    run timeout 60 "${user[@]}" ./segarena "${words[@]:2:${#words[@]}-3}" "$2"
+    run timeout 60 "${user[@]}" ./segarena "${words[@]:3:${#words[@]}-4}" "$2"
 }
 user=()
 
@@ -79,33 +99,36 @@ onto_files() # writer, its name
 {
     local name=$2 target=$2.dir
     mkdir -m 777 "$target" "$target/far"
-    write_to "$1" "$target/file"
-    check "$name: a file" $((rc != 0 || ! $(stat -c %s "$target/file" || echo 0) > 0)) "$rc $output"
-    grep -q "wrote $target/file" <<<"$output"
+    [ -z "$ending" ] || mkdir "$target/far$ending"
+    write_to "$1" "$target/file$ending"
+    check "$name: a file" $((rc != 0 || ! $(stat -c %s "$target/file$ending" || echo 0) > 0)) "$rc $output"
+    grep -q "wrote $target/file$ending" <<<"$output"
     check "$name: says what it wrote" $? "$output"
-    chmod 604 "$target/file"
-    write_to "$1" "$target/file"
-    check "$name: the mode is kept" $((rc != 0 || $(stat -c %a "$target/file") != 604)) "$(stat -c %a "$target/file")"
-    ln -s far/real "$target/link"
-    write_to "$1" "$target/link" # dangling
-    [ $rc = 0 ] && [ -L "$target/link" ] && [ -f "$target/far/real" ]
+    chmod 604 "$target/file$ending"
+    write_to "$1" "$target/file$ending"
+    check "$name: the mode is kept" $((rc != 0 || $(stat -c %a "$target/file$ending") != 604)) "$(stat -c %a "$target/file$ending")"
+    ln -s "far/real$ending" "$target/link$ending"
+    write_to "$1" "$target/link$ending" # dangling
+    [ $rc = 0 ] && [ -L "$target/link$ending" ] && [ -f "$target/far/real$ending" ]
     check "$name: a dangling link" $? "$rc $output"
-    echo old >"$target/far/real"
-    write_to "$1" "$target/link"
-    [ $rc = 0 ] && [ -L "$target/link" ] && ! grep -qx old "$target/far/real"
+    echo old >"$target/far/real$ending"
+    write_to "$1" "$target/link$ending"
+    [ $rc = 0 ] && [ -L "$target/link$ending" ] && ! grep -qx old "$target/far/real$ending"
     check "$name: a link" $? "$rc $output"
 }
 
 onto_streams() # writer, its name, any|file
 {
     local name=$2 target=$2.dir
-    mkfifo "$target/fifo"
-    if [ "$3" = any ]; then
-        timeout 20 cat "$target/fifo" >"$target/read" &
+    mkfifo "$target/fifo$ending"
+    if [ "$3" != file ]; then
+        timeout 20 cat "$target/fifo$ending" >"$target/read" &
         local reader=$!
-        write_to "$1" "$target/fifo"
+        write_to "$1" "$target/fifo$ending"
         wait $reader
         check "$name: a FIFO" $((rc != 0 || ! $(stat -c %s "$target/read") > 0)) "$rc $output"
+    fi
+    if [ "$3" != file ] && [ -z "$ending" ]; then
         write_to "$1" /dev/null
         check "$name: a device" $((rc != 0)) "$rc $output"
         write_to "$1" /dev/full
@@ -116,26 +139,28 @@ onto_streams() # writer, its name, any|file
         check "$name: a process substitution" $((rc != 0 || ! $(stat -c %s "$target/substituted") > 0)) "$rc $output"
         # shellcheck disable=SC2086
         set -- $1
-        shift 2
+        shift 3
         ./segarena "${@/OUT/-}" >"$target/dash" 2>"$target/errors"
         cmp -s "$target/dash" "$target/read"
         check "$name: - is standard output, and alone there" $? "$(head -c 300 "$target/dash")"
-    else
-        write_to "$1" "$target/fifo"
+    fi
+    if [ "$3" = file ]; then
+        write_to "$1" "$target/fifo$ending"
         grep -q 'a regular file is needed' <<<"$output"
         check "$name: a FIFO is refused" $(($? != 0 || rc != 1)) "$rc $output"
     fi
-    [ -p "$target/fifo" ] && [ -c /dev/full ] && [ -c /dev/null ]
-    check "$name: FIFO and devices are still there" $? "$(ls -l "$target/fifo" /dev/full)"
+    [ -p "$target/fifo$ending" ] && [ -c /dev/full ] && [ -c /dev/null ]
+    check "$name: FIFO and devices are still there" $? "$(ls -l "$target/fifo$ending" /dev/full)"
 }
 
 onto_bad_places() # writer, its name
 {
     local name=$2 target=$2.dir row long
     long=$(printf 'n%.0s' $(seq 300))
-    echo kept >"$target/protected" && chmod 444 "$target/protected"
-    for row in "|the name of an output file is empty" "$target/far|it is a folder" "missing/x|its folder missing: No such file" \
-        "$target/file/x|Not a directory" "$long|File name too long"; do
+    echo kept >"$target/protected$ending" && chmod 444 "$target/protected$ending"
+    for row in "|the name of an output file is empty" "$target/far$ending|it is a folder" \
+        "missing/x$ending|its folder missing: No such file" "$target/file$ending/x$ending|Not a directory" \
+        "$long$ending|File name too long"; do
         write_to "$1" "${row%%|*}"
         grep -q "${row#*|}" <<<"$output"
         check "$name: ${row#*|}" $(($? != 0 || rc != 1)) "$rc $output"
@@ -145,10 +170,10 @@ onto_bad_places() # writer, its name
     if [ "$(id -u)" = 0 ]; then user=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi
     if "${user[@]}" test -x segarena 2>/dev/null; then
         mkdir -m 555 "$target/read-only"
-        write_to "$1" "$target/read-only/x"
+        write_to "$1" "$target/read-only/x$ending"
         check "$name: a read-only folder" $((rc != 1)) "$rc $output"
-        write_to "$1" "$target/protected"
-        grep -qx kept "$target/protected"
+        write_to "$1" "$target/protected$ending"
+        grep -qx kept "$target/protected$ending"
         check "$name: a write-protected file" $(($? != 0 || rc != 1)) "$rc $output"
     else
         skip "$name: a read-only folder" "root, and no setpriv to become another user"
@@ -159,22 +184,57 @@ onto_bad_places() # writer, its name
 onto_a_full_disk() # writer, its name
 {
     local target=$2.dir
-    echo old >"$target/kept"
-    user=(prlimit --fsize=500:500)
-    write_to "$1" "$target/kept"
+    echo old >"$target/kept$ending"
+    user=(prlimit --fsize=100:100)
+    write_to "$1" "$target/kept$ending"
     user=()
-    [ $rc = 1 ] && grep -q 'kept: cannot write: ' <<<"$output" && grep -qx old "$target/kept"
+    [ $rc = 1 ] && grep -q "kept$ending: cannot write: " <<<"$output" && grep -qx old "$target/kept$ending"
     check "$2: a full disk" $? "$rc $output"
 }
 
 for writer in "${writers[@]}"; do
-    read -r name kind command <<<"$writer"
+    read -r name kind ending command <<<"$writer"
+    ending=${ending#-}
     onto_files "$writer" "$name"
     onto_streams "$writer" "$name" "$kind"
     onto_bad_places "$writer" "$name"
-    onto_a_full_disk "$writer" "$name"
+    [ "$kind" = live ] || onto_a_full_disk "$writer" "$name"
 done
 check "no temporary file is left" $(($(leftovers) != 0)) "$(find . -name '*.tmp-*')"
+
+# ---- what somebody has is not replaced by what is of another kind, nor one output by the other ----
+
+mkdir own && cp net.prototxt solver.prototxt listed.prototxt list.txt i.png in.csv in.safetensors own/
+chmod 666 own/*
+refuse() # pattern, command...: status 1, the pattern, and own/ as it was
+{
+    run timeout 60 ./segarena "${@:2}"
+    local changed
+    changed=$(cd own && for file in *; do cmp "$file" "../$file"; done 2>&1)
+    [ $rc = 1 ] && [ -z "$changed" ] && grep -qE -- "$1" <<<"$output"
+    check "refused: ${*:2}" $? "$rc $changed $output"
+}
+is() { echo "own/$1 is $2, which $3 would replace: remove it first, or give another name"; }
+trained=(listed.prototxt --weights in.safetensors)
+refuse "$(is net.prototxt '.*' --csv)" plan own/net.prototxt --csv own/net.prototxt
+refuse "$(is list.txt 'an image list' --html)" plan net.prototxt --html own/list.txt
+refuse "$(is net.prototxt '.*' --output)" place in.csv --capacity 1KiB --output own/net.prototxt
+refuse "$(is solver.prototxt '.*' --snapshot)" train solver.prototxt --snapshot own/solver.prototxt
+refuse "$(is in.safetensors 'weights.*' --snapshot)" train solver.prototxt --snapshot own/in.safetensors
+refuse "$(is i.png 'an image' --log)" train solver.prototxt --log own/i.png
+refuse "$(is list.txt 'an image list' --plot)" train solver.prototxt --plot own/list.txt
+refuse "$(is in.csv '.*' --confusion)" test "${trained[@]}" --confusion own/in.csv
+refuse "$(is in.csv '.*' --save-net)" bn-stats "${trained[@]}" --save-weights made.safetensors --save-net own/in.csv
+refuse 'it would replace the net that it is made of' bn-stats own/listed.prototxt --data-root . --weights in.safetensors \
+    --save-weights made.safetensors --save-net own/../own/listed.prototxt
+refuse "$(is i.png 'an image' --output)" plot curve.csv --output own/i.png
+refuse 'the picture would replace the curve' plot curve.csv --output ./curve.csv
+refuse '--csv and --html both go to new.csv' plan net.prototxt --csv ./new.csv --html new.csv
+refuse '--snapshot and --save-weights both go to' train solver.prototxt --snapshot one.sasnap --save-weights ./one.sasnap
+refuse '--log and --plot both go to' train solver.prototxt --log new --plot own/../new
+run ./segarena train solver.prototxt --threads 1 --snapshot again.sasnap
+run ./segarena train solver.prototxt --threads 1 --resume again.sasnap --snapshot again.sasnap --steps 4
+check "a training goes on in its own snapshot" $rc "$output"
 
 # ---- measured costs ----
 
