@@ -27,8 +27,8 @@ void sa_output_file_abandon(sa_output_file *file);
 /* All of the above for bytes that are there. */
 SA_CHECKED sa_status sa_output_file_put(const char *path, const void *bytes, size_t byte_count);
 
-/* For what others watch as it grows, a log: a regular file is emptied and written to in its place. *stream is stdout or stderr where
- * the path is that, which stays open; else the caller's. SA_IO as for sa_output_file_open. */
+/* For what others watch as it grows, a log: a regular file is emptied and written to in its place. *stream is stdout or stderr
+ * where the path is that, which stays open; else the caller's. SA_IO as for sa_output_file_open. */
 SA_CHECKED sa_status sa_output_growing_open(const char *path, FILE **stream);
 
 /* Whether a regular file of byte_count bytes could be written to path now; nothing changes. SA_IO: not so, with the cause: a folder
