@@ -75,8 +75,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_INPUT: parse_input(state, argument, o); return 0;
     case KEY_PHASE:
         o->phase_given = true;
-        o->test_phase = !strcasecmp(argument, "test");
-        if (!o->test_phase && strcasecmp(argument, "train") != 0) argp_error(state, "--phase %s: train or test", argument);
+        o->predicts = !strcasecmp(argument, "predict");
+        o->test_phase = o->predicts || !strcasecmp(argument, "test");
+        if (!o->test_phase && strcasecmp(argument, "train") != 0) argp_error(state, "--phase %s: train, test or predict", argument);
         return 0;
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
     case KEY_TREAT: parse_treat(state, argument, o); return 0;
@@ -90,7 +91,9 @@ static const struct argp_option OPTIONS[] = {
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
     {"size", KEY_SIZE, "HxW", 0, "replaces the size of the images; labels follow", 0},
     {"input", KEY_INPUT, "NAME=N,C,H,W", 0, "replaces the shape of one input (repeatable)", 0},
-    {"phase", KEY_PHASE, "P", 0, "train (default) or test: the net of that phase; test is a forward pass alone", 0},
+    {"phase", KEY_PHASE, "P", 0,
+     "train (default), test (a forward pass alone) or predict (of that, what makes the class scores, with stored BN statistics)",
+     0},
     {"data-root", KEY_DATA_ROOT, "DIR", 0,
      "folder that the names in the net's lists are relative to (default: the working directory, else the net's folder)", 0},
     {"treat", KEY_TREAT, "TYPE=HOW", 0,
@@ -118,6 +121,8 @@ static sa_net_options load_options(const sa_cli_net_options *o)
     return (sa_net_options){.state = o->test_phase ? NULL : o->state,
                             .test_phase = o->test_phase,
                             .forward_only = o->test_phase,
+                            .scores = o->predicts ? SA_SCORES_ALONE : SA_SCORES_INSIDE,
+                            .bn = o->predicts ? SA_BN_STORED : SA_BN_AS_FILE,
                             .batch = o->batch,
                             .data_root = o->data_root,
                             .height = o->height,

@@ -20,6 +20,7 @@ typedef struct sa_cli_net_options {
     int input_count;
     bool phase_given;
     bool test_phase; /* the TEST phase, which has a forward pass alone */
+    bool predicts;   /* ... and of it what makes the class scores, BN layers by what is stored: as `predict --bn stored` runs it */
     sa_treated_type treat[SA_CLI_TREATED_MAX];
     int treat_count;
     sa_unsupported_list *unsupported;  /* not an option: NULL, or where to put what cannot be taken */

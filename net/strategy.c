@@ -307,6 +307,13 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
     return SA_OK;
 }
 
+/* Where nothing goes backward a band is made once and costs no time: whoever could have bands has them. */
+static bool runs(const sa_strategy *strategy, sa_switch which, const sa_net *net)
+{
+    bool could = sa_strategy_has(strategy, SA_SWITCH_FUSE) && sa_strategy_has(strategy, SA_SWITCH_LEAN);
+    return sa_strategy_has(strategy, which) || (which == SA_SWITCH_BANDED && could && !sa_net_trains(net));
+}
+
 sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *realizations)
 {
     static const struct {
@@ -334,7 +341,7 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
     r.early_update = sa_strategy_has(strategy, SA_SWITCH_EARLY_UPDATE);
     sa_status status = choose_convolutions(strategy, net, device, &r);
     for (size_t i = 0; i < sizeof PASSES / sizeof PASSES[0] && status == SA_OK; i++)
-        if (sa_strategy_has(strategy, PASSES[i].which)) PASSES[i].pass(strategy, net, &r);
+        if (runs(strategy, PASSES[i].which, net)) PASSES[i].pass(strategy, net, &r);
     if (status == SA_OK) status = sa_realizations_settle(net, &r);
     if (status != SA_OK) {
         sa_realizations_free(&r);

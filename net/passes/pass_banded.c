@@ -7,7 +7,7 @@
  * many rows it has. */
 #include "net/passes/passes.h"
 
-enum { CHEAP_IN_CHANNELS = 8, LEVEL_LAYERS = 4 };
+enum { CHEAP_IN_CHANNELS = 8, LEVEL_LAYERS = 4, FORWARD_BAND_CHANNELS = 16 };
 
 /* Is the layer the i-th of a level: a convolution, a normalisation, an activation, a pooling? */
 static bool is_of_level(const sa_layer_type *type, int i)
@@ -34,6 +34,8 @@ static int chain_end(const sa_net *net, const sa_realizations *r, int first)
 
 void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
+    int32_t channels = sa_strategy_has(strategy, SA_SWITCH_BANDED) ? strategy->band_channels : FORWARD_BAND_CHANNELS;
+    if (!sa_net_trains(net) && channels > FORWARD_BAND_CHANNELS) channels = FORWARD_BAND_CHANNELS;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!layer->type->convolves || layer->type->transposes || layer->bottom_count > 1) continue;
@@ -41,8 +43,8 @@ void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizati
         if (r->layer[l].algorithm == SA_CONV_IM2COL) continue;
         int end = chain_end(net, r, l);
         const int32_t *weight = layer->param[0].shape.dim;
-        if (end < 0 || weight[1] > CHEAP_IN_CHANNELS || weight[0] <= strategy->band_channels) continue;
-        r->layer[l].band_channels = strategy->band_channels;
+        if (end < 0 || weight[1] > CHEAP_IN_CHANNELS || weight[0] <= channels) continue;
+        r->layer[l].band_channels = channels;
         r->layer[l].band_end = end;
     }
 }

@@ -2,6 +2,7 @@
  * and nets/new.prototxt are the bytes below, which README.md and docs/memory.md print too. */
 #include "net/net.h"
 #include "net/session.h"
+#include "report/caffe_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -275,6 +276,44 @@ static void the_documents_print_what_is_planned(void **state)
     sa_net_free(new);
 }
 
+/* ------------------------------------------------------------------ forward passes ------------------------------- */
+
+static size_t forward_bytes(const char *path, const sa_net_options *options, const char *name, size_t *caffe_bytes)
+{
+    const sa_program_options program = {.training = false};
+    sa_strategy strategy;
+    sa_layout layout;
+    sa_net *net;
+    sa_caffe_memory caffe;
+    bool ok = sa_net_load(path, options, &net) == SA_OK && sa_strategy_parse(name, &strategy) == SA_OK &&
+              sa_layout_create(net, &strategy, device, &program, &layout) == SA_OK &&
+              sa_caffe_memory_create(net, NULL, &caffe) == SA_OK;
+    if (!ok) fail_msg("%s, %s: %s", path, name, sa_error_message());
+    size_t peak = layout.plan.peak_bytes;
+    *caffe_bytes = caffe.gpu_total_bytes;
+    sa_caffe_memory_free(&caffe);
+    sa_layout_free(&layout);
+    sa_net_free(net);
+    return peak;
+}
+
+/* One image, class scores, stored statistics: bands that cost nothing where nothing goes backward. README.md has these bytes. And
+ * Caffe's own layout of a TEST net is Caffe's: its 1x1 convolutions have no columns then. */
+static void forward_passes(void **state)
+{
+    const sa_net_options predicts = {
+        .test_phase = true, .forward_only = true, .scores = SA_SCORES_ALONE, .bn = SA_BN_STORED, .batch = 1};
+    const sa_net_options tests = {.test_phase = true, .forward_only = true};
+    size_t caffe;
+    (void)state;
+    assert_int_equal(forward_bytes("nets/old.prototxt", &predicts, "fastest", &caffe), 95400192);
+    assert_int_equal(forward_bytes("nets/new.prototxt", &predicts, "fastest", &caffe), 133166080);
+    size_t ours = forward_bytes("nets/old.prototxt", &tests, "caffe", &caffe);
+    assert_in_range(ours, caffe, caffe + 65536);
+    ours = forward_bytes("nets/new.prototxt", &tests, "caffe", &caffe);
+    assert_in_range(ours, caffe, caffe + 65536);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_mask_is_made_when_it_is_needed),
         cmocka_unit_test(two_part_backward_is_for_the_peak),
         cmocka_unit_test(the_documents_print_what_is_planned),
+        cmocka_unit_test(forward_passes),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -36,6 +36,8 @@ static sa_status plan_layout(const sa_conv_request *r, layout *result)
     ok = ok && sa_size_mul((size_t)s->in_height, (size_t)s->in_width, &in_plane);
     ok = ok && sa_size_mul((size_t)s->kernel_h, (size_t)s->kernel_w, &kernel);
     ok = ok && sa_size_mul(kernel, (size_t)s->in_channels, &kernel) && sa_size_mul(kernel, out_plane, &l.column);
+    /* the image itself is the matrix: see column_of */
+    if (is_plain_1x1(s) && r->pass == SA_CONV_PASS_FORWARD && !r->virtual_x) l.column = 0;
     if (r->virtual_dy) ok = ok && sa_size_mul(out_plane, (size_t)r->out_channels_at_once, &l.dy);
     if (r->gather_dx) ok = ok && sa_size_mul(in_plane, (size_t)s->in_channels, &l.dx);
     ok = ok && sa_size_add(l.column, l.dy, &l.total) && sa_size_add(l.total, l.dx, &l.total);
