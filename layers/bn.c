@@ -183,6 +183,7 @@ const sa_layer_type sa_layer_bn = {
     .grad_tops = 1,
     .in_place = true,
     .segnet_fork = true,
+    .writes_images = true,
     .pointwise = true,
     .channels_apart = true,
     .reads_bottom = true,

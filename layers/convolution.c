@@ -215,6 +215,7 @@ const sa_layer_type sa_layer_convolution = {
     .grad_bottoms = SA_LAYER_BOTTOMS_MAX,
     .grad_tops = SA_LAYER_TOPS_MAX,
     .channels_apart = true,
+    .writes_images = true,
     .convolves = true,
     .keeps_top = true,
     .reads_bottom = true,

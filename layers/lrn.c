@@ -108,6 +108,7 @@ const sa_layer_type sa_layer_lrn = {
     .max_tops = 1,
     .grad_bottoms = 1,
     .grad_tops = 1,
+    .writes_images = true,
     .reads_bottom = true,
     .cheap_again = true,
     .source_nodes = 1,

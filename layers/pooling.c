@@ -113,6 +113,7 @@ const sa_layer_type sa_layer_pooling = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .channels_apart = true,
+    .writes_images = true,
     .makes_mask = true,
     .keeps_top = true,
     .cheap_grad = true,

@@ -14,6 +14,8 @@
     X(COMPACT_MASKS, "compact-masks", true, "pooling masks of 2 bits (2x2 windows) or 4 bits (3x3) instead of float indices")      \
     X(NO_IM2COL, "no-im2col", true, "--conv auto means direct and FFT-tile convolution instead of column matrices")                \
     X(VIRTUAL_UPSAMPLE, "virtual-upsample", true, "the convolution that reads the zero-filled map gathers it: it is never stored") \
+    X(PLACEMENT, "placement", true,                                                                                                \
+      "what Concat joins is written where the joined value has it; Slice and Crop are read in place, and so are gradients")        \
     X(INPLACE_GRAD, "inplace-grad", true,                                                                                          \
       "dx of BN and of convolutions overwrites x, the loss gradient its scores; the classifier's dx is virtual")                   \
     X(RELRN, "relrn", true, "LRN normalises the input again instead of keeping it: saves if the input is smaller (uint8-input)")   \

@@ -195,6 +195,28 @@ static bool same_place(const sa_emitter *e, const sa_value_slot *victim, int vic
     return !memcmp(was, is, sizeof is) || sa_slab_reshape(slab, is);
 }
 
+/* Is the blob's data in a part of what `whole` joins, or of what that is a part of? */
+static bool is_inside(const sa_emitter *e, int blob, int whole)
+{
+    for (;;) {
+        const sa_blob_choice *choice = &e->realizations->blob[sa_realizations_base(e->net, e->realizations, blob)];
+        if (choice->data != SA_DATA_PLACED) return false;
+        blob = e->net->layer[choice->joint].top[0];
+        if (blob == whole) return true;
+    }
+}
+
+/* A value that was joined is overwritten: its parts are as well. */
+static void lose_parts(sa_emitter *e, int whole, int32_t taken_by)
+{
+    if (!e->net->layer[e->net->blob[whole].producer].type->joins_bottoms) return;
+    for (int b = 0; b < whole; b++) {
+        if (!e->data[b].present || !is_inside(e, b, whole)) continue;
+        e->data[b].present = false;
+        e->data[b].taken_by = taken_by;
+    }
+}
+
 /* The data or gradient of a blob goes where the value of another slot is; if nothing is there, it gets a buffer. */
 static sa_status take_place(sa_emitter *e, sa_value_slot *victim, int victim_blob, int blob, slab_role role, sa_value_slot *slot)
 {
@@ -206,6 +228,7 @@ static sa_status take_place(sa_emitter *e, sa_value_slot *victim, int victim_blo
     slot->slab.at.value = grad ? sa_value_of_grad(blob) : sa_value_of_data(blob);
     victim->present = false;
     victim->taken_by = slot->slab.at.value;
+    if (victim == &e->data[victim_blob]) lose_parts(e, victim_blob, victim->taken_by);
     return SA_OK;
 }
 

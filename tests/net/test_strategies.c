@@ -27,6 +27,8 @@ static const char *const ALONE[] = {
     "caffe+compact-masks",
     "caffe+no-im2col",
     "caffe+virtual-upsample",
+    "caffe+placement",
+    "caffe+lean+fuse+placement",
     "caffe+lean+inplace-grad",
     "caffe+lean+fuse+banded=1",
     "caffe+lean+fuse+banded=3",

@@ -243,6 +243,100 @@ static void upsample(maker *m)
     }
 }
 
+static bool fits_beside(const blob *a, const blob *b, int axis)
+{
+    bool channels = axis == 1 || a->channels == b->channels, height = axis == 2 || a->height == b->height;
+    return channels && height && (axis == 3 || a->width == b->width) && b->readers < READERS_MAX;
+}
+
+/* Up to four blobs side by side; one may be there twice. */
+static void concat(maker *m, int from)
+{
+    int axis = chance(m, 75) ? 1 : 2 + below(m, 2), count = 1;
+    char more[160] = "";
+    blob made = m->blob[from];
+    for (int i = m->blobs - 1; i >= 0 && count < 4; i--) {
+        blob *b = &m->blob[i];
+        if (!fits_beside(&m->blob[from], b, axis) || chance(m, 40)) continue;
+        if (i == from && b->readers + 1 >= READERS_MAX) continue;
+        if (made.channels > 24) break;
+        snprintf(more + strlen(more), sizeof more - strlen(more), "bottom: '%s' ", b->name);
+        made.channels += axis == 1 ? b->channels : 0;
+        made.height += axis == 2 ? b->height : 0;
+        made.width += axis == 3 ? b->width : 0;
+        b->readers++;
+        count++;
+    }
+    snprintf(more + strlen(more), sizeof more - strlen(more), "concat_param { axis: %d }", axis);
+    layer(m, "Concat", from, false, made, more);
+}
+
+static void slice(maker *m, int from)
+{
+    blob *bottom = &m->blob[from], made[2] = {*bottom, *bottom};
+    int axis = chance(m, 70) ? 1 : 2 + below(m, 2), number = m->layers++;
+    int size = axis == 1 ? bottom->channels : axis == 2 ? bottom->height : bottom->width;
+    if (size < 2 || m->blobs + 2 > BLOBS_MAX) return;
+    int point = 1 + below(m, size - 1);
+    for (int i = 0; i < 2; i++) {
+        int part = i ? size - point : point;
+        if (axis == 1) made[i].channels = part;
+        if (axis == 2) made[i].height = part;
+        if (axis == 3) made[i].width = part;
+        made[i].readers = 0;
+        snprintf(made[i].name, sizeof made[i].name, "b%d_%d", number, i);
+        m->blob[m->blobs++] = made[i];
+    }
+    put(m, "layer { name: 'Slice%d' type: 'Slice' bottom: '%s' top: '%s' top: '%s' slice_param { axis: %d slice_point: %d } }\n",
+        number, bottom->name, made[0].name, made[1].name, axis, point);
+    bottom->readers++;
+}
+
+/* To the size of another blob. */
+static void crop(maker *m, int from)
+{
+    for (int i = m->blobs - 1; i >= 0; i--) {
+        blob b = m->blob[from], *size = &m->blob[i];
+        char more[160];
+        if (i == from || size->height > b.height || size->width > b.width || size->readers == READERS_MAX || chance(m, 30))
+            continue;
+        snprintf(more, sizeof more, "bottom: '%s' crop_param { axis: 2 offset: %d offset: %d }", size->name,
+                 below(m, b.height - size->height + 1), below(m, b.width - size->width + 1));
+        size->readers++;
+        b.height = size->height;
+        b.width = size->width;
+        layer(m, "Crop", from, false, b, more);
+        return;
+    }
+}
+
+/* The same elements with other axes, in another order, several times, or made to sum to 1. */
+static void reorder(maker *m, int from)
+{
+    blob b = m->blob[from];
+    char more[160];
+    switch (below(m, 4)) {
+    case 0:
+        snprintf(more, sizeof more, "reshape_param { shape { dim: 0 dim: %d dim: -1 dim: %d } }", b.height, b.width);
+        b.channels = m->blob[from].height;
+        b.height = m->blob[from].channels;
+        layer(m, "Reshape", from, false, b, more);
+        break;
+    case 1:
+        b.channels = m->blob[from].width;
+        b.height = m->blob[from].channels;
+        b.width = m->blob[from].height;
+        layer(m, "Permute", from, false, b, "permute_param { order: 0 order: 3 order: 1 order: 2 }");
+        break;
+    case 2:
+        if (b.channels > 8) return;
+        b.channels *= 2;
+        layer(m, "Tile", from, false, b, "tile_param { tiles: 2 }");
+        break;
+    default: snprintf(more, sizeof more, "softmax_param { axis: %d }", 1 + below(m, 3)); layer(m, "Softmax", from, false, b, more);
+    }
+}
+
 /* A loss, or two of one label, and accuracies of what the loss reads. */
 static void losses(maker *m)
 {
@@ -273,11 +367,15 @@ static void losses(maker *m)
 static void step(maker *m)
 {
     int which = below(m, 100);
-    if (which < 27) conv(m, pick(m));
-    else if (which < 33) deconv(m, pick(m));
-    else if (which < 65) pointwise(m, pick(m));
-    else if (which < 80) pool(m, pick(m));
-    else upsample(m);
+    if (which < 24) conv(m, pick(m));
+    else if (which < 29) deconv(m, pick(m));
+    else if (which < 56) pointwise(m, pick(m));
+    else if (which < 67) pool(m, pick(m));
+    else if (which < 77) upsample(m);
+    else if (which < 87) concat(m, pick(m));
+    else if (which < 93) slice(m, pick(m));
+    else if (which < 96) crop(m, pick(m));
+    else reorder(m, pick(m));
 }
 
 void random_graph_make(uint32_t seed, char *text, size_t size)
