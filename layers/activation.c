@@ -67,6 +67,7 @@ static bool keeps_bottom(const sa_layer *layer)
         .grad_bottoms = 1,                                                                    \
         .grad_tops = 1,                                                                       \
         .in_place = (may_be_in_place),                                                        \
+        .writes_images = true,                                                                \
         .pointwise = true,                                                                    \
         .channels_apart = true,                                                               \
         .reads_top = (from_top),                                                              \
@@ -266,6 +267,7 @@ const sa_layer_type sa_layer_threshold = {
     .min_tops = 1,
     .max_tops = 1,
     .in_place = true,
+    .writes_images = true,
     .pointwise = true,
     .channels_apart = true,
     .source_nodes = 1,

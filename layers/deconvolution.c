@@ -144,6 +144,7 @@ const sa_layer_type sa_layer_deconvolution = {
     .setup = setup,
     .caffe_touched_diffs = sa_caffe_touches_all,
     .caffe_buffers = caffe_buffers,
+    .writes_images = true,
     .emit_forward = emit_forward,
     .emit_backward = emit_backward,
 };

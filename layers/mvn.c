@@ -177,6 +177,7 @@ const sa_layer_type sa_layer_mvn = {
     .grad_bottoms = 1,
     .grad_tops = 1,
     .in_place = true,
+    .writes_images = true,
     .pointwise = true,
     .channels_apart = true,
     .reads_bottom = true,
