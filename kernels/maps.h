@@ -1,9 +1,9 @@
 /* Maps: the functions of one or two values that the nodes MAP and MAP2 (kernels/source.h) compute, element by element.
  *
  * One row is all that a new activation needs below its layer: X(KIND, name, value). The value is an expression of a and b, the
- * operands (b is 0 of MAP), and p, q, r, the node's numbers. The same text is compiled for both devices, and the functions in it
- * (kernels/vector_math.h) are the project's own, so that both compute the same bits. Rows called x_GRAD are the derivative of x
- * times b, of a as the row says. Formulas: Caffe's layers of these names. */
+ * operands (both are the one of MAP), and p, q, r, the node's numbers. The same text is compiled for both devices, and the
+ * functions in it (kernels/vector_math.h) are the project's own, so that both compute the same bits. Rows called x_GRAD are the
+ * derivative of x times b, of a as the row says. Formulas: Caffe's layers of these names. */
 #ifndef SA_KERNELS_MAPS_H
 #define SA_KERNELS_MAPS_H
 

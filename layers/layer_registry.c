@@ -9,7 +9,6 @@
     X(sa_layer_axpy)                  \
     X(sa_layer_data)                  \
     X(sa_layer_deconvolution)         \
-    X(sa_layer_eltwise)               \
     X(sa_layer_embed)                 \
     X(sa_layer_hdf5_data)             \
     X(sa_layer_hdf5_output)           \
@@ -54,6 +53,7 @@
     X(sa_layer_swish)            \
     X(sa_layer_tanh)             \
     X(sa_layer_threshold)        \
+    X(sa_layer_eltwise)          \
     X(sa_layer_dropout)          \
     X(sa_layer_softmax)          \
     X(sa_layer_softmax_loss)     \

@@ -73,6 +73,7 @@ static sa_status find_vector(sa_layer *layer, const sa_blob *blobs)
     }
     p->spread = spread_of(shape, p->begin, count);
     layer->mixes_channels = p->spread.channel == 0;
+    layer->reads_siblings = layer->bottom_count > 1;
     return SA_OK;
 }
 

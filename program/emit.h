@@ -96,6 +96,7 @@ SA_CHECKED sa_status sa_emit_kept_bottom(sa_emitter *emitter, const sa_layer *la
 /* emit_forward / emit_backward of layers that are nothing but their top_source / bottom_grad_source: materialise what is stored. */
 sa_status sa_emit_forward_from_source(sa_emitter *emitter, const sa_layer *layer);
 sa_status sa_emit_backward_from_source(sa_emitter *emitter, const sa_layer *layer);
+sa_status sa_emit_backward_of_bottom(sa_emitter *emitter, const sa_layer *layer, int bottom);
 
 /* --- building sources --- */
 sa_slab sa_slab_full(sa_ref at, const sa_shape *shape); /* float32, the whole value */

@@ -57,16 +57,19 @@ sa_status sa_emit_forward_from_source(sa_emitter *e, const sa_layer *layer)
     return SA_OK;
 }
 
+sa_status sa_emit_backward_of_bottom(sa_emitter *e, const sa_layer *layer, int bottom)
+{
+    sa_source source;
+    sa_slab out;
+    if (!sa_emit_grad_is_wanted(e, layer->bottom[bottom])) return SA_OK;
+    SA_TRY(layer->type->bottom_grad_source(e, layer, bottom, &source));
+    SA_TRY(sa_emit_grad_out(e, layer->bottom[bottom], &out));
+    return sa_emit_materialize(e, layer, "backward", &source, layer->bottom[bottom], out);
+}
+
 sa_status sa_emit_backward_from_source(sa_emitter *e, const sa_layer *layer)
 {
-    for (int i = 0; i < layer->bottom_count; i++) {
-        sa_source source;
-        sa_slab out;
-        if (!sa_emit_grad_is_wanted(e, layer->bottom[i])) continue;
-        SA_TRY(layer->type->bottom_grad_source(e, layer, i, &source));
-        SA_TRY(sa_emit_grad_out(e, layer->bottom[i], &out));
-        SA_TRY(sa_emit_materialize(e, layer, "backward", &source, layer->bottom[i], out));
-    }
+    for (int i = 0; i < layer->bottom_count; i++) SA_TRY(sa_emit_backward_of_bottom(e, layer, i));
     return SA_OK;
 }
 

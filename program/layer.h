@@ -71,6 +71,9 @@ typedef struct sa_layer {
     bool caffe_segnet; /* the net is of SegNet's fork of Caffe, whose private buffers and Accuracy differ a little */
     bool needs_backward;
     sa_window window;    /* of a type that makes_mask; set by setup */
+    bool reads_siblings; /* set by setup: the gradient of a bottom reads other bottoms, so it is made in the layer's own backward
+                          * pass: later, what these are made by may have been updated */
+    int source_nodes;    /* like the type's, where it depends on the layer; set by setup, 0: the type's */
     bool mixes_channels; /* of a type with channels apart, set by setup: here its sums go over channels, so it works on all at once
                           */
     bool mixes_few_planes; /* of a type that convolves, set by setup: a 1x1 classifier of few classes, the gradient of whose bottom
@@ -160,6 +163,8 @@ typedef struct sa_layer_type {
     bool writes_images;  /* its ops write top 0 and the gradients of its bottoms image by image or row by row, wherever images lie:
                           * these may be parts of larger values */
     bool pointwise;      /* each element of top 0 is a formula of the same element of bottom 0 and of vectors */
+    bool merges_bottoms; /* each element of top 0 is a formula of the same element of every bottom; so is each bottom's gradient,
+                          * with that of top 0 */
     bool channels_apart; /* a channel of its tops needs no other channel of them */
     bool convolves;      /* its ops are convolutions: strategies choose an algorithm, a workspace, the form of the backward pass */
     bool transposes;     /* of a type that convolves: its forward pass is a convolution's data gradient, and the reverse */
@@ -169,11 +174,12 @@ typedef struct sa_layer_type {
     bool reads_top;      /* the backward pass tests whether top 0 is above 0, or bottom 0: the same */
     bool keeps_gate;     /* top 0 is above 0 where bottom 0 is and a gradient passes */
     bool reads_bottom;   /* the backward pass reads bottom 0; in Caffe's layout perhaps a private copy */
-    bool grad_over_bottom;    /* the gradient of bottom 0 may overwrite it, if there is no private copy */
-    bool cheap_grad;          /* the gradient of bottom 0 is a formula of that of top 0 and of what is kept anyway */
-    bool cheap_again;         /* top 0 is a formula of few channels: cheaper to compute again than to keep */
-    bool ignores_bottoms;     /* it only takes them off the net's outputs */
-    bool ends_scores;         /* it makes probabilities or class numbers of class scores, its bottom 0 */
+    bool grad_over_bottom; /* the gradient of bottom 0 may overwrite it, if there is no private copy */
+    bool cheap_grad;      /* the gradient of bottom 0 (of every one, if it merges them) is a formula of that of top 0 and of what is
+                           * kept anyway */
+    bool cheap_again;     /* top 0 is a formula of few channels: cheaper to compute again than to keep */
+    bool ignores_bottoms; /* it only takes them off the net's outputs */
+    bool ends_scores;     /* it makes probabilities or class numbers of class scores, its bottom 0 */
     bool folds_statistics;    /* it normalises by the batch, or else by statistics folded into parameters 0 (scale) and 1 (shift) */
     bool keeps_sums;          /* it normalises by the batch, or else by running sums of statistics: parameters 0 (of means), 1 (of
                                * variances) and 2 (their weight), which every forward pass by the batch adds to */
@@ -216,6 +222,18 @@ typedef struct sa_layer_type {
     sa_status (*top_source)(struct sa_emitter *emitter, const sa_layer *layer, int top, sa_source *source);
     sa_status (*bottom_grad_source)(struct sa_emitter *emitter, const sa_layer *layer, int bottom, sa_source *source);
 } sa_layer_type;
+
+/* Nodes that its formulas put on top of what they read. */
+static inline int sa_layer_source_nodes(const sa_layer *layer)
+{
+    return layer->source_nodes ? layer->source_nodes : layer->type->source_nodes;
+}
+
+/* Bottoms that its formulas read, from the first on. */
+static inline int sa_layer_formula_bottoms(const sa_layer *layer)
+{
+    return layer->type->merges_bottoms ? layer->bottom_count : layer->bottom_count > 0;
+}
 
 /* ---- layer_queries.c; layers, blobs: the net's tables ---- */
 

@@ -11,6 +11,14 @@ typedef struct node_counts {
     int *data, *grad; /* (blob_count): nodes of the source that reads it */
 } node_counts;
 
+/* Of what a formula reads. */
+static int bottom_nodes(const node_counts *c, const sa_layer *layer)
+{
+    int count = 0;
+    for (int i = 0; i < sa_layer_formula_bottoms(layer); i++) count += c->data[layer->bottom[i]];
+    return count;
+}
+
 static void count_data(node_counts *c, const sa_layer *layer)
 {
     for (int i = 0; i < layer->top_count; i++) {
@@ -18,7 +26,7 @@ static void count_data(node_counts *c, const sa_layer *layer)
         int *count = &c->data[layer->top[i]];
         *count = 1;
         if (choice->data != SA_DATA_VIRTUAL) continue;
-        *count = c->data[layer->bottom[0]] + layer->type->source_nodes;
+        *count = sa_layer_source_nodes(layer) + bottom_nodes(c, layer);
         if (*count <= SA_SOURCE_NODES_MAX) continue;
         sa_realizations_store_data(c->net, c->realizations, layer->top[i]);
         *count = 1;
@@ -28,10 +36,10 @@ static void count_data(node_counts *c, const sa_layer *layer)
 /* The gradient of a layer's bottom, whose reader `layer` is. */
 static int grad_nodes(const node_counts *c, const sa_layer *layer)
 {
-    int count = layer->type->source_nodes;
+    int count = sa_layer_source_nodes(layer);
     for (int i = 0; i < layer->top_count; i++)
         if (c->net->blob[layer->top[i]].needs_grad) count += c->grad[layer->top[i]] + (i > 0 && layer->type->shares_bottom);
-    if (layer->type->keeps_bottom && layer->type->keeps_bottom(layer)) count += c->data[layer->bottom[0]];
+    if (layer->type->keeps_bottom && layer->type->keeps_bottom(layer)) count += bottom_nodes(c, layer);
     else if (layer->type->reads_top) count += c->data[layer->top[0]] < c->data[layer->bottom[0]] ? 1 : c->data[layer->bottom[0]];
     return count;
 }

@@ -220,10 +220,11 @@ __device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, co
         SA_EACH_LANE(at.valid >> e & 1 ? from[(size_t)at.y[e] * s.spread.row + (size_t)at.x[e] * s.spread.column] : 0.0f);
         break;
     }
-    case SA_NODE_MAP: /* b is 0 */
+    case SA_NODE_MAP:
     case SA_NODE_MAP2: {
         const float p = s.vector[0] ? sa_vector_element(s, 0, at) : s.number.map.p;
-        SA_EACH_LANE(sa_map_any(s.number.map.kind, a[e], b[e], p, s.number.map.q, s.number.map.r));
+        const bool two = kind == SA_NODE_MAP2;
+        SA_EACH_LANE(sa_map_any(s.number.map.kind, a[e], two ? b[e] : a[e], p, s.number.map.q, s.number.map.r));
         break;
     }
     }

@@ -5,7 +5,10 @@
 /* Is what a virtual value is computed from stored and kept until the backward pass? */
 static bool source_is_kept(const sa_net *net, const sa_realizations *r, int blob)
 {
-    while (r->blob[blob].data == SA_DATA_VIRTUAL) blob = sa_blob_maker(net, blob)->bottom[0];
+    while (r->blob[blob].data == SA_DATA_VIRTUAL) {
+        if (sa_blob_maker(net, blob)->type->merges_bottoms) return false;
+        blob = sa_blob_maker(net, blob)->bottom[0];
+    }
     bool banded = r->layer[net->blob[blob].producer].band_channels > 0;
     return r->blob[blob].data == SA_DATA_STORED && net->blob[blob].needs_grad && !banded && !r->blob[blob].again;
 }

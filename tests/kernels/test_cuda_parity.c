@@ -88,6 +88,33 @@ static void materialize(void **state)
     }
 }
 
+/* Each function of kernels/maps.h, with its number p from a vector or not. */
+static void maps(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4 * SA_MAP_KINDS; i++) {
+        sa_parity_begin(p, "materialize, maps", (uint64_t)i);
+        dims d = random_dims();
+        sa_op_args args = {.materialize = {.range = whole(d)}};
+        sa_source *source = &args.materialize.source, other;
+        sa_parity_dense(p, source, d.n, d.c, d.h, d.w, true);
+        sa_parity_dense(p, &other, d.n, d.c, d.h, d.w, true);
+        sa_node *node = &source->node[2];
+        source->node[1] = other.node[0];
+        *node = source->node[0];
+        node->kind = i % 2 ? SA_NODE_MAP2 : SA_NODE_MAP;
+        node->slab.at = SA_REF_NONE;
+        node->child[0] = 0, node->child[1] = i % 2 ? 1 : -1;
+        node->number.map = (sa_map){i / 4, sa_parity_float(p, -2.0f, 2.0f), 3.0f, 1.5f};
+        node->spread = (sa_spread){.image = d.c, .channel = 1};
+        if (i % 4 > 1) node->vector[0] = sa_parity_vector(p, d.n * d.c, 0.5f, 2.0f);
+        source->count = 3;
+        args.materialize.out = sa_parity_slab(p, SA_F32, d.n, d.c, d.h, d.w, false);
+        sa_parity_output_slab(p, &args.materialize.out);
+        run_same(SA_OP_MATERIALIZE, &args, 0);
+    }
+}
+
 static size_t reduce_bytes(dims d, int channels)
 {
     sa_device *cuda = sa_parity_cuda(p);
@@ -450,6 +477,7 @@ int main(int argc, char **argv)
     find_device(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(materialize),
+        cmocka_unit_test(maps),
         cmocka_unit_test(bn_statistics),
         cmocka_unit_test(bn_reduce),
         cmocka_unit_test(pool_forward),

@@ -206,6 +206,15 @@ static sa_spread random_spread(sa_parity *p, int c)
     return spreads[sa_parity_chance(p, 50) ? 0 : sa_parity_int(p, 1, 3)];
 }
 
+/* Of the maps those that keep values small, since convolutions are compared by their size. */
+static sa_map random_map(sa_parity *p)
+{
+    static const int kinds[] = {SA_MAP_LEAKY,  SA_MAP_LEAKY_GRAD, SA_MAP_NOT_ABOVE, SA_MAP_SIGMOID,    SA_MAP_TANH,
+                                SA_MAP_ABS,    SA_MAP_BNLL,       SA_MAP_CLIP,      SA_MAP_SWISH,      SA_MAP_STEP,
+                                SA_MAP_LINEAR, SA_MAP_DIFFERENCE, SA_MAP_LARGER,    SA_MAP_PASS_FROM_0};
+    return (sa_map){kinds[sa_parity_int(p, 0, 13)], sa_parity_float(p, -2.0f, 2.0f), sa_parity_float(p, -2.0f, 2.0f), 0.0f};
+}
+
 static int grow_here(sa_parity *p, sa_source *source, growth g, sa_node_kind kind, int c, int h, int w)
 {
     bool two = sa_node_traits_of(kind)->operands == 2;
@@ -221,10 +230,7 @@ static int grow_here(sa_parity *p, sa_source *source, growth g, sa_node_kind kin
         made->vector[k] = sa_parity_vector(p, c * g.n, k == 1 ? 0.2f : -1.0f, 1.5f);
     }
     if (kind == SA_NODE_MAP || kind == SA_NODE_MAP2) {
-        made->number.map.kind = sa_parity_int(p, 0, SA_MAP_KINDS - 1);
-        made->number.map.p = sa_parity_float(p, -2.0f, 2.0f);
-        made->number.map.q = sa_parity_float(p, -2.0f, 2.0f);
-        made->number.map.r = (float)sa_parity_int(p, -6, 6) / 2;
+        made->number.map = random_map(p);
     }
     if (kind == SA_NODE_BN_GRAD) made->number.bn_grad.count = (float)(g.n * h * w);
     if (kind != SA_NODE_DROPOUT) return node;

@@ -337,6 +337,41 @@ static void reorder(maker *m, int from)
     }
 }
 
+static bool same_size(const blob *a, const blob *b)
+{
+    return a->channels == b->channels && a->height == b->height && a->width == b->width;
+}
+
+/* Of two to four blobs of one size; a blob may be there twice. Where there is no other, a convolution makes one. */
+static void eltwise(maker *m, int from)
+{
+    static const char *const OPERATIONS[] = {"", "", "eltwise_param { operation: SUM coeff: 1 coeff: -0.5 }",
+                                             "eltwise_param { operation: PROD }", "eltwise_param { operation: MAX }"};
+    const int operation = below(m, 5), wanted = operation == 2 ? 1 : 1 + below(m, 3);
+    char more[240] = "";
+    size_t length = 0;
+    if (m->blob[from].readers > READERS_MAX - 3) return;
+    if (chance(m, 60)) {
+        blob b = m->blob[from];
+        char text[160];
+        snprintf(text, sizeof text, "convolution_param { num_output: %d kernel_size: 3 pad: 1 weight_filler { type: 'xavier' } }",
+                 b.channels);
+        layer(m, "Convolution", from, false, b, text);
+    }
+    for (int n = 0, i = m->blobs - 1; n < wanted && i >= 0; i--) {
+        if (!same_size(&m->blob[i], &m->blob[from]) || m->blob[i].readers > READERS_MAX - 2 || (i > 0 && chance(m, 30))) continue;
+        length += (size_t)snprintf(more + length, sizeof more - length, "bottom: '%s' ", m->blob[i].name);
+        m->blob[i].readers++;
+        n++;
+        if (n < wanted && chance(m, 10)) i++;
+    }
+    if (length == 0) return;
+    int given = 1;
+    for (const char *at = more; (at = strstr(at, "bottom")); at++) given++;
+    snprintf(more + length, sizeof more - length, "%s", operation == 2 && given != 2 ? "" : OPERATIONS[operation]);
+    layer(m, "Eltwise", from, false, m->blob[from], more);
+}
+
 /* A loss, or two of one label, and accuracies of what the loss reads. */
 static void losses(maker *m)
 {
@@ -367,14 +402,15 @@ static void losses(maker *m)
 static void step(maker *m)
 {
     int which = below(m, 100);
-    if (which < 24) conv(m, pick(m));
-    else if (which < 29) deconv(m, pick(m));
-    else if (which < 56) pointwise(m, pick(m));
-    else if (which < 67) pool(m, pick(m));
-    else if (which < 77) upsample(m);
-    else if (which < 87) concat(m, pick(m));
-    else if (which < 93) slice(m, pick(m));
-    else if (which < 96) crop(m, pick(m));
+    if (which < 22) conv(m, pick(m));
+    else if (which < 26) deconv(m, pick(m));
+    else if (which < 50) pointwise(m, pick(m));
+    else if (which < 58) eltwise(m, pick(m));
+    else if (which < 68) pool(m, pick(m));
+    else if (which < 78) upsample(m);
+    else if (which < 88) concat(m, pick(m));
+    else if (which < 94) slice(m, pick(m));
+    else if (which < 97) crop(m, pick(m));
     else reorder(m, pick(m));
 }
 

@@ -133,6 +133,18 @@ static void block(maker *m, bool small_kernel)
     if (chance(m, 25)) layer(m, "Dropout", in_place, "dropout_param { dropout_ratio: 0.3 }");
 }
 
+/* The latest blob and a convolution of it, as one. */
+static void merge(maker *m)
+{
+    static const char *const OPERATIONS[] = {"", "coeff: [0.7, -1.2]", "operation: PROD", "operation: PROD stable_prod_grad: false",
+                                             "operation: MAX"};
+    char before[32], more[160];
+    memcpy(before, m->blob, sizeof before);
+    conv(m, m->channels, 3, 3, 1);
+    snprintf(more, sizeof more, "bottom: '%s' eltwise_param { %s }", before, OPERATIONS[random_below(&m->random, 5)]);
+    layer(m, "Eltwise", false, more);
+}
+
 /* Pools with masks and unpools by them. A plane of odd height comes back by pad_out_h. */
 static void segnet(maker *m)
 {
@@ -140,6 +152,7 @@ static void segnet(maker *m)
     for (int l = 0; l < levels; l++) {
         char more[120];
         block(m, false);
+        if (chance(m, 30)) merge(m);
         heights[l] = m->height;
         snprintf(more, sizeof more, "top: 'mask%d' pooling_param { kernel_size: 2 stride: 2 }", l);
         layer(m, "Pooling", false, more);

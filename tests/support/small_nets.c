@@ -137,6 +137,19 @@ static const char BATCH_NORMS[] =
                         CONV("d1", "up1", 5, 3, 1) LAYER("mvn", "MVN", "bottom: 'd1' top: 'd1'")
                             LAYER("actd", "TanH", "bottom: 'd1' top: 'd1'") SCALE("scaled", "d1") HEAD("d1", 3);
 
+/* Blocks of a residual net, with and without a convolution on the short way; a sum of three, a product and a maximum. */
+#define SUM(name, a, b) LAYER(name, "Eltwise", "bottom: '" a "' bottom: '" b "' top: '" name "'")
+static const char RESIDUAL[] = INPUT(DIM(2, 3, 12, 16), DIM(2, 1, 12, 16)) CONV("c0", "data", 6, 3, 1) BATCH_NORM("bn0", "c0")
+    SCALE("s0", "c0") RELU("r0", "c0") CONV("c1", "c0", 6, 3, 1) BATCH_NORM("bn1", "c1") SCALE("s1", "c1") SUM("sum1", "c0", "c1")
+        RELU("r1", "sum1") CONV("c2", "sum1", 5, 3, 1) BATCH_NORM("bn2", "c2") SCALE("s2", "c2") CONV("short", "sum1", 5, 1, 0)
+            SUM("sum2", "short", "c2") RELU("r2", "sum2") CONV("a", "sum2", 5, 3, 1) CONV("b", "sum2", 5, 1, 0)
+                LAYER("sum3", "Eltwise", "bottom: 'a' bottom: 'b' bottom: 'sum2' top: 'sum3' eltwise_param { coeff: [1, 0.5, 1] }")
+                    CONV("d", "sum3", 5, 3, 1)
+                        LAYER("prod", "Eltwise", "bottom: 'd' bottom: 'sum3' top: 'prod' eltwise_param { operation: PROD }")
+                            CONV("f", "prod", 5, 1, 0) CONV("g", "prod", 5, 1, 0)
+                                LAYER("max", "Eltwise", "bottom: 'f' bottom: 'g' top: 'max' eltwise_param { operation: MAX }")
+                                    HEAD("max", 3);
+
 #define DEPLOY_INPUT(shape) "input: 'data'\ninput_shape { " shape " }\n"
 #define SOFTMAX(bottom) LAYER("prob", "Softmax", "bottom: '" bottom "' top: 'prob'")
 static const char DEPLOY[] =
@@ -168,6 +181,7 @@ static const sa_small_net NETS[] = {
     {"out_of_place", NULL, OUT_OF_PLACE, false},
     {"frozen", NULL, FROZEN, false},
     {"batch_norms", NULL, BATCH_NORMS, false},
+    {"residual", NULL, RESIDUAL, false},
     {"deploy", NULL, DEPLOY, true},
     {"deploy_dropout", NULL, DEPLOY_DROPOUT, true},
 };
