@@ -8,7 +8,7 @@ int sa_net_input_origin(const sa_net *net, int blob)
     while (true) {
         const sa_layer *maker = &net->layer[net->blob[blob].producer];
         if (maker->type->is_input) return blob;
-        if (maker->bottom_count != 1 || maker->param_count > 0) return -1;
+        if ((maker->bottom_count != 1 && !maker->type->cuts_bottom) || maker->param_count > 0) return -1;
         blob = maker->bottom[0];
     }
 }

@@ -8,7 +8,8 @@ static bool is_label(const sa_net *net, int blob)
 {
     const sa_layer *reader = sa_blob_reader(net, blob);
     if (!reader) return false;
-    if (!reader->type->shares_bottom)
+    if (reader->type->cuts_bottom && net->blob[blob].consumer_bottom > 0) return false; /* only its size is read */
+    if (!reader->type->shares_bottom && !reader->type->cuts_bottom)
         return reader->type->is_loss || reader->type->is_metric || net->blob[blob].consumer_bottom == 1;
     for (int i = 0; i < reader->top_count; i++)
         if (is_label(net, reader->top[i])) return true;
