@@ -23,7 +23,7 @@ enum { SA_CLASSES_MAX = 128 };
 typedef enum sa_conv_algorithm {
     SA_CONV_IM2COL, /* column matrix of one image + SGEMM, Caffe's way (CUDA: cuBLAS) */
     SA_CONV_DIRECT, /* no column matrix */
-    SA_CONV_FFT,    /* FFT tiles; stride 1, odd kernel 3..11 */
+    SA_CONV_FFT,    /* FFT tiles; stride 1, odd kernel 3..11 (CUDA: any from 3 to 16) */
     SA_CONV_CUDNN,  /* CUDA alone: cuDNN picks under the workspace limit */
     SA_CONV_ALGORITHMS
 } sa_conv_algorithm;

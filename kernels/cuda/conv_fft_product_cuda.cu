@@ -7,18 +7,20 @@
 #include "kernels/cuda/conv_fft.cuh"
 #include "kernels/cuda/launch.cuh"
 
-/* Shapes of a block: rows x columns of c. */
-template <int WARPS, int PAIRS> struct sa_fft_block_shape {
+/* Shapes of a block: rows x columns of c; BLOCKS share a multiprocessor's registers. */
+template <int WARPS, int PAIRS, int BLOCKS> struct sa_fft_block_shape {
     static constexpr int warps = WARPS, pairs = PAIRS, threads = 32 * WARPS, rows = 16 * WARPS, columns = 16 * PAIRS;
     static constexpr int row_pitch = rows + 4; /* float2: stores of 2 steps by 8 rows meet all banks once */
     static constexpr int b_loads = (SA_CUDA_FFT_DEPTH * columns / 2 + threads - 1) / threads;
-    typedef sa_block<32 * WARPS, 16 / WARPS> block; /* 128 registers a thread */
+    typedef sa_block<32 * WARPS, BLOCKS> block;
 };
-struct sa_fft_wide : sa_fft_block_shape<4, 4> { /* 64 x 64 */
+struct sa_fft_wide : sa_fft_block_shape<4, 4, 4> { /* 64 x 64 */
 };
-struct sa_fft_low : sa_fft_block_shape<1, 2> { /* 16 x 32 */
+struct sa_fft_middle : sa_fft_block_shape<2, 4, 6> { /* 32 x 64 */
 };
-struct sa_fft_narrow : sa_fft_block_shape<4, 1> { /* 64 x 16 */
+struct sa_fft_low : sa_fft_block_shape<1, 2, 16> { /* 16 x 32 */
+};
+struct sa_fft_narrow : sa_fft_block_shape<4, 1, 4> { /* 64 x 16 */
 };
 
 /* Two neighbours, in one access of 16 bytes. */
@@ -174,9 +176,11 @@ template <class S> SA_KERNEL(sa_fft_correlate_kernel, sa_fft_product_block<S>, c
     multiply_block<S, false>(p);
 }
 SIMT_KERNEL(sa_fft_apply_kernel<sa_fft_wide>)
+SIMT_KERNEL(sa_fft_apply_kernel<sa_fft_middle>)
 SIMT_KERNEL(sa_fft_apply_kernel<sa_fft_low>)
 SIMT_KERNEL(sa_fft_apply_kernel<sa_fft_narrow>)
 SIMT_KERNEL(sa_fft_correlate_kernel<sa_fft_wide>)
+SIMT_KERNEL(sa_fft_correlate_kernel<sa_fft_middle>)
 SIMT_KERNEL(sa_fft_correlate_kernel<sa_fft_low>)
 SIMT_KERNEL(sa_fft_correlate_kernel<sa_fft_narrow>)
 
@@ -188,11 +192,18 @@ template <class S, class K> static sa_status launch(sa_cuda_device *device, K ke
     return SA_OK;
 }
 
+/* Whether blocks of 32 rows leave less idle than blocks of 64. */
+static bool fits_middle(const sa_fft_product *p)
+{
+    return (p->rows - 1) / sa_fft_middle::rows % 2 == 0;
+}
+
 sa_status sa_fft_apply(sa_cuda_device *device, const sa_fft_product *p, int frequencies)
 {
     if (p->rows <= sa_fft_low::rows) return launch<sa_fft_low>(device, sa_fft_apply_kernel<sa_fft_low>, p, frequencies);
     if (p->columns <= sa_fft_narrow::columns)
         return launch<sa_fft_narrow>(device, sa_fft_apply_kernel<sa_fft_narrow>, p, frequencies);
+    if (fits_middle(p)) return launch<sa_fft_middle>(device, sa_fft_apply_kernel<sa_fft_middle>, p, frequencies);
     return launch<sa_fft_wide>(device, sa_fft_apply_kernel<sa_fft_wide>, p, frequencies);
 }
 
@@ -201,5 +212,6 @@ sa_status sa_fft_correlate(sa_cuda_device *device, const sa_fft_product *p, int 
     if (p->rows <= sa_fft_low::rows) return launch<sa_fft_low>(device, sa_fft_correlate_kernel<sa_fft_low>, p, frequencies);
     if (p->columns <= sa_fft_narrow::columns)
         return launch<sa_fft_narrow>(device, sa_fft_correlate_kernel<sa_fft_narrow>, p, frequencies);
+    if (fits_middle(p)) return launch<sa_fft_middle>(device, sa_fft_correlate_kernel<sa_fft_middle>, p, frequencies);
     return launch<sa_fft_wide>(device, sa_fft_correlate_kernel<sa_fft_wide>, p, frequencies);
 }

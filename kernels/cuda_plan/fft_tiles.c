@@ -12,8 +12,9 @@ enum {
     GROUP_MIN = 8,          /* other channels at once, if memory is short */
     CHUNK_STEP = 8,         /* tiles at once are a multiple, or all */
     CHUNK_GOOD = 16,        /* rather smaller groups than fewer tiles */
-    CHUNK_WIDE = 16,        /* the most tiles at once are a multiple: rows of a product's smallest block */
-    CHUNK_BYTES = 34 << 20, /* their spectra: about what stays in a large card's second level cache */
+    CHUNK_ROWS = 32,        /* or of this, if so many fit: rows of a product's smaller block; */
+    CHUNK_WIDE = 64,        /* the most are a multiple of those of the larger one */
+    CHUNK_BYTES = 36 << 20, /* their spectra: about what stays in a large card's second level cache */
     APART_MOST = 4,         /* input channels of weight gradients by windows of x */
     SMALL_KERNEL = 12,      /* rows and columns that leave tiles of 16 x 16 some output */
 };
@@ -92,11 +93,12 @@ static int choose_size(const sa_conv_shape *s)
 bool sa_cuda_fft_is_faster(const sa_conv_shape *s)
 {
     /* In multiply-adds of the other method. A product of complex numbers is four. To transform, write and read a number takes
-     * as long as about 200: 16 bytes at 20 flop a byte, and the transform. */
-    enum { PRODUCT = 4, NUMBER = 200 };
+     * as long as about 100: 16 bytes of the second level cache at 5 flop a byte, and the transform. Kernels of few taps gain too
+     * little for the workspace that spectra need. */
+    enum { PRODUCT = 4, NUMBER = 100, TAPS_MIN = 16 };
     const bool possible = check(s) == SA_OK;
     sa_error_clear();
-    if (!possible) return false;
+    if (!possible || s->kernel_h * s->kernel_w < TAPS_MIN) return false;
     const int size = choose_size(s);
     const double products = (double)s->in_channels * s->out_channels * frequencies_of(size) * output_tiles(s, size);
     const double taps = (double)s->in_channels * s->out_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
@@ -120,15 +122,16 @@ static void plan_tiles(const sa_conv_shape *s, bool of_y, sa_cuda_fft_plan *p)
 /* The largest useful number of tiles at once, and in *chunk how many of the `fit` that fit, in rounds of about equal length. */
 static size_t choose_chunk(const sa_cuda_fft_plan *p, size_t tile_bytes, size_t fit, int *chunk)
 {
-    const size_t tiles = (size_t)p->tiles, cached = round_up(CHUNK_BYTES / tile_bytes + 1, CHUNK_WIDE);
-    const size_t most = min_size(cached, tiles);
+    const size_t tiles = (size_t)p->tiles, blocks = CHUNK_BYTES / tile_bytes / CHUNK_WIDE;
+    const size_t most = min_size(blocks ? blocks * CHUNK_WIDE : CHUNK_WIDE, tiles);
     fit = min_size(fit, most);
     if (fit == tiles) {
         *chunk = p->tiles;
         return most;
     }
     fit = fit < CHUNK_STEP ? CHUNK_STEP : fit / CHUNK_STEP * CHUNK_STEP;
-    *chunk = (int)min_size(round_up(divide_up(tiles, divide_up(tiles, fit)), CHUNK_STEP), tiles);
+    const size_t even = divide_up(tiles, divide_up(tiles, fit)), rows = round_up(even, CHUNK_ROWS);
+    *chunk = (int)min_size(rows <= fit ? rows : round_up(even, CHUNK_STEP), tiles);
     return most;
 }
 
@@ -139,6 +142,12 @@ static bool add_part(size_t a, size_t b, size_t c, size_t *at, size_t *total)
     *at = *total;
     return sa_size_mul(a, b, &bytes) && sa_size_mul(bytes, c, &bytes) && sa_size_mul(bytes, COMPLEX_BYTES, &bytes) &&
            sa_size_align(bytes, ALIGNMENT, &bytes) && sa_size_add(*total, bytes, total);
+}
+
+/* Bytes of the spectra of `tiles` tiles on one side, padded. */
+static size_t chunk_bytes(size_t numbers, size_t tiles)
+{
+    return round_up(numbers * tiles * COMPLEX_BYTES, ALIGNMENT);
 }
 
 /* The workspace for `group` other channels at once. *good: smaller groups would not serve better. False on overflow. */
@@ -153,8 +162,9 @@ static bool plan_group(sa_cuda_fft_plan *p, const sa_conv_request *r, int group,
     size_t total = 0;
     if (!add_part(filters ? f : 0, in, other, &p->filter_at, &total)) return false;
     if (!add_part(gradients ? f : 0, in, other, &p->gradient_at, &total)) return false;
-    const size_t fixed = total + 2 * ALIGNMENT; /* both parts that follow are padded */
-    const size_t fit = r->limit_bytes > fixed ? (r->limit_bytes - fixed) / tile_bytes : 0;
+    const size_t left = r->limit_bytes > total ? r->limit_bytes - total : 0;
+    size_t fit = left / tile_bytes;
+    if (fit > 0 && chunk_bytes(f * in, fit) + chunk_bytes(f * other, fit) > left) fit--; /* for the padding */
     const size_t most = choose_chunk(p, tile_bytes, fit, &p->chunk), chunk = (size_t)p->chunk;
     if (!add_part(f, in, chunk, &p->in_at, &total) || !add_part(f, other, chunk, &p->other_at, &total)) return false;
     p->bytes = total;

@@ -55,14 +55,23 @@ else
     echo '[  FAILED  ] bench: one allocation, one recording and the same bits for four strategies'
     tail -n 40 "$log"
 fi
+fft_traffic() # net, size, table
+{
+    SA_SIMT_TRAFFIC=$3 SA_SIMT_KERNELS='' tests/simt/traffic "$build/segarena" bench "$1" --input "data=1,4,$2" --input "label=1,1,$2" \
+        --device cuda --conv fft --strategy fastest --warmup 0 --steps 1
+}
 # Kernels that use memory as well as they can, counted: kernel, memory, the most units per request over those at best.
 traffic_is_as_good_as_it_was()
 {
     local table=build/tests/simt/traffic.txt
+    sed 's/num_output: 8/num_output: 24/' tests/golden/tiny_old/net.prototxt >"$table.prototxt" # products in blocks of each shape
     SA_SIMT_TRAFFIC=$table.direct SA_SIMT_KERNELS='' tests/simt/traffic "$build/segarena" bench tests/golden/tiny_old/net.prototxt \
         --device cuda --conv direct --strategy fastest --warmup 0 --steps 1 || return 1
     SA_SIMT_TRAFFIC=$table SA_SIMT_KERNELS='' tests/simt/traffic "$build/tests/step_program" no-graph 1 || return 1
-    grep '^sa_direct' "$table.direct" >>"$table"
+    fft_traffic tests/golden/tiny_old/net.prototxt 48,72 "$table.fft32" && fft_traffic "$table.prototxt" 40,56 "$table.fft16" || return 1
+    grep -h '^sa_direct' "$table.direct" >>"$table"
+    grep -hE '^sa_fft_[a-z]+32_kernel' "$table.fft32" >>"$table"
+    grep -hE '^sa_fft_([a-z]+16|apply|correlate)_kernel' "$table.fft16" >>"$table"
     awk '
     NR == FNR { most[$1 " " $2] = $3; next }
     $4 == "global:" || $4 == "shared:" {
@@ -86,6 +95,38 @@ sa_row_sums_kernel<sa_dense> global 1.5
 sa_loss_rows_kernel<sa_dense,sa_dense> global 1.01
 sa_direct_kernel<sa_dense> shared 1.01
 sa_direct_weight_kernel<sa_dense,sa_dense> shared 1.2
+sa_fft_in16_kernel<sa_dense> global 1.2
+sa_fft_in16_kernel<sa_dense> shared 1.01
+sa_fft_in16_kernel<sa_unpool> global 1.5
+sa_fft_in16_kernel<sa_unpool> shared 1.01
+sa_fft_in32_kernel<sa_dense> global 1.05
+sa_fft_in32_kernel<sa_dense> shared 1.01
+sa_fft_in32_kernel<sa_unpool_bn> global 1.5
+sa_fft_in32_kernel<sa_unpool_bn> shared 1.01
+sa_fft_filter16_kernel global 1.05
+sa_fft_filter16_kernel shared 1.05
+sa_fft_filter32_kernel global 1.02
+sa_fft_filter32_kernel shared 1.03
+sa_fft_apply_kernel<sa_fft_low> global 1.01
+sa_fft_apply_kernel<sa_fft_low> shared 1.01
+sa_fft_apply_kernel<sa_fft_middle> global 1.01
+sa_fft_apply_kernel<sa_fft_middle> shared 1.01
+sa_fft_correlate_kernel<sa_fft_middle> global 1.01
+sa_fft_correlate_kernel<sa_fft_middle> shared 1.01
+sa_fft_correlate_kernel<sa_fft_narrow> global 1.01
+sa_fft_correlate_kernel<sa_fft_narrow> shared 1.01
+sa_fft_out16_kernel<sa_fft_plain_sink> global 1.15
+sa_fft_out16_kernel<sa_fft_plain_sink> shared 1.01
+sa_fft_out16_kernel<sa_fft_gather_sink> global 1.2
+sa_fft_out16_kernel<sa_fft_gather_sink> shared 1.1
+sa_fft_out32_kernel<sa_fft_plain_sink> global 1.01
+sa_fft_out32_kernel<sa_fft_plain_sink> shared 1.01
+sa_fft_out32_kernel<sa_fft_gather_sink> global 1.2
+sa_fft_out32_kernel<sa_fft_gather_sink> shared 1.1
+sa_fft_taps16_kernel global 1.05
+sa_fft_taps16_kernel shared 1.08
+sa_fft_taps32_kernel global 1.02
+sa_fft_taps32_kernel shared 1.04
 END
 }
 if traffic_is_as_good_as_it_was >"$log" 2>&1; then
