@@ -45,7 +45,7 @@ SA_CONV_INLINE complex_vec twiddle(complex_vec a, const int k)
     if (k % 32 == 8) return times_minus_i(a);
     if (k % 32 == 16) return (complex_vec){-a.re, -a.im};
     vec c = vec_all(cosine[k % 32]), s = vec_all(-cosine[(k + 24) % 32]);
-    return (complex_vec){a.re * c - a.im * s, a.re * s + a.im * c};
+    return (complex_vec){vec_fma(a.re, c, -(a.im * s)), vec_fma(a.re, s, a.im * c)};
 }
 
 /* In natural order, in place. */
@@ -58,17 +58,24 @@ SA_CONV_INLINE void transform4(complex_vec *a, complex_vec *b, complex_vec *c, c
     *d = subtract(t, v);
 }
 
+SA_CONV_INLINE complex_vec add_part(complex_vec a, complex_vec b, const float factor)
+{
+    const vec h = vec_all(factor);
+    return (complex_vec){vec_fma(b.re, h, a.re), vec_fma(b.im, h, a.im)};
+}
+
 SA_CONV_INLINE void transform8(complex_vec *x)
 {
     complex_vec a[4] = {x[0], x[2], x[4], x[6]}, b[4] = {x[1], x[3], x[5], x[7]};
     transform4(a, a + 1, a + 2, a + 3);
     transform4(b, b + 1, b + 2, b + 3);
-    const vec h = vec_all(0.70710678f);
-    b[1] = (complex_vec){(b[1].re + b[1].im) * h, (b[1].im - b[1].re) * h};
+    b[1] = (complex_vec){b[1].re + b[1].im, b[1].im - b[1].re};
     b[2] = times_minus_i(b[2]);
-    b[3] = (complex_vec){(b[3].im - b[3].re) * h, -(b[3].re + b[3].im) * h};
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++) x[k] = add(a[k], b[k]), x[k + 4] = subtract(a[k], b[k]);
+    b[3] = (complex_vec){b[3].im - b[3].re, -(b[3].re + b[3].im)};
+    x[0] = add(a[0], b[0]), x[4] = subtract(a[0], b[0]);
+    x[2] = add(a[2], b[2]), x[6] = subtract(a[2], b[2]);
+    x[1] = add_part(a[1], b[1], 0.70710678f), x[5] = add_part(a[1], b[1], -0.70710678f);
+    x[3] = add_part(a[3], b[3], 0.70710678f), x[7] = add_part(a[3], b[3], -0.70710678f);
 }
 
 #define SA_T 16
@@ -153,13 +160,13 @@ SA_CONV_INLINE void add_step(const sa_fft_product *p, tile_sums *s, const float 
         vec a_re = vec_broadcast(a + (size_t)r * p->a_row), a_im = vec_broadcast(a + (size_t)r * p->a_row + p->a_imaginary);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
-            s->plain[r][v] += a_re * difference[v];
-            s->crossed[r][v] += a_im * sum[v];
+            s->plain[r][v] = vec_fma(a_re, difference[v], s->plain[r][v]);
+            s->crossed[r][v] = vec_fma(a_im, sum[v], s->crossed[r][v]);
         }
         /* no earlier, so that it takes the register of a_re: there is no 33rd one */
         vec a_both = conjugate ? a_re - a_im : a_re + a_im;
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) s->both[r][v] += a_both * b[v];
+        for (int v = 0; v < vectors; v++) s->both[r][v] = vec_fma(a_both, b[v], s->both[r][v]);
     }
 }
 
