@@ -18,6 +18,8 @@
       "what Concat joins is written where the joined value has it; Slice and Crop are read in place, and so are gradients")        \
     X(INPLACE_GRAD, "inplace-grad", true,                                                                                          \
       "dx of BN and of convolutions overwrites x, the loss gradient its scores; the classifier's dx is virtual")                   \
+    X(SUMS_IN_PLACE, "sums-in-place", true,                                                                                        \
+      "a sum (of a blob's gradients from several readers, of an Eltwise) goes into the buffer of one of its terms")                \
     X(RELRN, "relrn", true, "LRN normalises the input again instead of keeping it: saves if the input is smaller (uint8-input)")   \
     X(BANDED, "banded", true, "a first level with few input channels runs for a few output channels at a time, never stored")      \
     X(REPOOL, "repool", true,                                                                                                      \

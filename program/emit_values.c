@@ -315,7 +315,7 @@ sa_status sa_emit_data_out(sa_emitter *e, int blob, sa_slab *slab)
 {
     const sa_blob *b = &e->net->blob[blob];
     sa_value_slot *slot = &e->data[blob];
-    const int below = e->net->layer[b->producer].bottom[0];
+    const int below = e->net->layer[b->producer].bottom[e->realizations->blob[blob].over_bottom];
     if (e->realizations->blob[blob].data == SA_DATA_ALIASED) SA_TRY(take_place(e, &e->data[below], below, blob, ROLE_DATA, slot));
     else if (!is_present(e, slot, blob) && !slot->reserved) SA_TRY(make_data_slab(e, blob));
     slot->present = slot->allocated = true;
@@ -426,7 +426,7 @@ sa_status sa_emit_grad_out(sa_emitter *e, int blob, sa_slab *slab)
     if (choice == SA_GRAD_IN_TOP || choice == SA_GRAD_IN_DATA) {
         const bool over_data = choice == SA_GRAD_IN_DATA;
         const int victim = over_data ? sa_blob_behind_splits(e->net->layer, e->net->blob, blob) /* has the data of a Split's top */
-                                     : e->net->layer[b->consumer].top[0];
+                                     : e->net->layer[b->consumer].top[e->realizations->blob[blob].over_top];
         SA_TRY(take_place(e, over_data ? &e->data[victim] : &e->grad[victim], victim, blob, ROLE_GRAD, slot));
     } else if (!is_present(e, slot, blob) && !slot->reserved) {
         SA_TRY(make_grad_slab(e, blob));

@@ -29,7 +29,7 @@ int sa_realizations_base(const sa_net *net, const sa_realizations *r, int blob)
         const sa_layer *maker = &net->layer[net->blob[blob].producer];
         if (!(maker->type->shares_bottom && r->blob[blob].data == SA_DATA_VIRTUAL) && r->blob[blob].data != SA_DATA_ALIASED)
             return blob;
-        blob = maker->bottom[0];
+        blob = maker->bottom[r->blob[blob].data == SA_DATA_ALIASED ? r->blob[blob].over_bottom : 0];
     }
 }
 
@@ -91,10 +91,10 @@ sa_status sa_realizations_settle(const sa_net *net, sa_realizations *r)
     for (int b = net->blob_count - 1; b >= 0; b--) {
         const sa_blob *blob = &net->blob[b];
         const sa_layer *maker = &net->layer[blob->producer];
-        if (r->blob[b].data == SA_DATA_ALIASED && r->blob[maker->bottom[0]].data == SA_DATA_VIRTUAL)
+        if (r->blob[b].data == SA_DATA_ALIASED && r->blob[maker->bottom[r->blob[b].over_bottom]].data == SA_DATA_VIRTUAL)
             r->blob[b].data = SA_DATA_STORED;
         if (blob->consumer < 0 || r->blob[b].grad != SA_GRAD_IN_TOP) continue;
-        if (r->blob[net->layer[blob->consumer].top[0]].grad == SA_GRAD_VIRTUAL) r->blob[b].grad = SA_GRAD_STORED;
+        if (r->blob[net->layer[blob->consumer].top[r->blob[b].over_top]].grad == SA_GRAD_VIRTUAL) r->blob[b].grad = SA_GRAD_STORED;
     }
     return SA_OK;
 }

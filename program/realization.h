@@ -11,14 +11,14 @@
 
 typedef enum sa_data_realization {
     SA_DATA_STORED,
-    SA_DATA_ALIASED, /* in the buffer of its layer's bottom 0, which it overwrites */
+    SA_DATA_ALIASED, /* in the buffer of its layer's bottom `over_bottom`, which it overwrites */
     SA_DATA_VIRTUAL, /* its layer's top_source */
     SA_DATA_PLACED,  /* in its part of the top of a layer that joins it with others */
 } sa_data_realization;
 
 typedef enum sa_grad_realization {
     SA_GRAD_STORED,
-    SA_GRAD_IN_TOP,   /* overwrites the gradient of the reader's top 0 (layers that work in place) */
+    SA_GRAD_IN_TOP,   /* overwrites the gradient of the reader's top `over_top` */
     SA_GRAD_IN_DATA,  /* overwrites the blob's own data */
     SA_GRAD_VIRTUAL,  /* the reader's bottom_grad_source */
     SA_GRAD_IN_TAIL,  /* of an Upsample's bottom: written image by image into the room that the images of the convolution's dy leave
@@ -32,6 +32,8 @@ typedef struct sa_blob_choice {
     sa_encoding encoding; /* of stored data; SA_BF16: its layer writes float32 into a buffer that is narrowed and then gone */
     bool again;           /* dropped after the forward pass and computed again in the backward pass */
     sa_grad_realization grad;
+    int over_bottom;         /* SA_DATA_ALIASED: which of its layer's bottoms it overwrites */
+    int over_top;            /* SA_GRAD_IN_TOP: of which of its reader's tops it overwrites the gradient */
     size_t head_bytes;       /* room in front of the stored data, for SA_GRAD_IN_TAIL */
     int joint, joint_bottom; /* SA_DATA_PLACED: the layer, and as which bottom */
 } sa_blob_choice;

@@ -314,6 +314,32 @@ static void forward_passes(void **state)
     assert_in_range(ours, caffe, caffe + 65536);
 }
 
+/* Two convolutions of one value, added, twice over: both sums, and the sum of the gradients in between, need no buffer of their
+ * own. */
+static void sums_take_the_place_of_a_term(void **state)
+{
+    (void)state;
+#define CONV(name, bottom)                                                                                                  \
+    "layer { name: '" name "' type: 'Convolution' bottom: '" bottom "' top: '" name "' convolution_param { num_output: 16 " \
+    "kernel_size: 3 pad: 1 } }\n"
+#define SUM(name, a, b) "layer { name: '" name "' type: 'Eltwise' bottom: '" a "' bottom: '" b "' top: '" name "' }\n"
+    static const char TEXT[] = "input: 'data' input: 'label' input_dim: [4, 3, 64, 64, 4, 1, 64, 64]\n" CONV("a", "data")
+        CONV("b", "data") SUM("e", "a", "b") CONV("c", "e") CONV("d", "e")
+            SUM("f", "c", "d") "layer { name: 'scores' type: 'Convolution' bottom: 'f' top: 'scores' convolution_param { "
+                               "num_output: 3 kernel_size: 1 } }\n"
+                               "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'scores' bottom: 'label' top: 'loss' }\n";
+#undef CONV
+#undef SUM
+    const size_t map = 4 * 16 * 64 * 64 * 4;
+    sa_proto_document *document;
+    sa_net *net;
+    assert_int_equal(sa_proto_parse_text("sums", TEXT, strlen(TEXT), &document), SA_OK);
+    assert_int_equal(sa_net_from_document(document, NULL, &net), SA_OK);
+    assert_true(plan_bytes(net, "smallest") <= plan_bytes(net, "smallest-sums-in-place") - map * 3 / 4);
+    sa_net_free(net);
+    sa_proto_free(document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test(dx_of_a_convolution_takes_the_place_of_x),
         cmocka_unit_test(a_mask_is_made_when_it_is_needed),
         cmocka_unit_test(two_part_backward_is_for_the_peak),
+        cmocka_unit_test(sums_take_the_place_of_a_term),
         cmocka_unit_test(the_documents_print_what_is_planned),
         cmocka_unit_test(forward_passes),
     };

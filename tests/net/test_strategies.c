@@ -30,6 +30,8 @@ static const char *const ALONE[] = {
     "caffe+placement",
     "caffe+lean+fuse+placement",
     "caffe+lean+inplace-grad",
+    "caffe+sums-in-place",
+    "caffe+lean+fuse+sums-in-place",
     "caffe+lean+fuse+banded=1",
     "caffe+lean+fuse+banded=3",
     "caffe+lean+fuse+banded=5",
