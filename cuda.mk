@@ -124,10 +124,13 @@ lint-spills: $(CUDA_OBJECTS)
 	@tools/cuda_resources.sh check $(B)
 
 GPU_BANDWIDTH ?= 1000
-cuda-report: ## CUDA: registers, shared memory and floor time of every kernel (GPU_BANDWIDTH=GB/s)
+# An H100 SXM: GB/s and float32 TFLOP/s.
+GPU_CARD ?= 3350:67
+cuda-report: ## CUDA: registers, shared memory, floor time of every kernel; a step of both nets by counting (GPU_BANDWIDTH=GB/s, GPU_CARD=GB/s:TFLOP/s)
 	$(for_all_archs) cuda-report-here
-cuda-report-here: $(CUDA_OBJECTS)
+cuda-report-here: $(CUDA_OBJECTS) $(B)/bench_card
 	@tools/cuda_resources.sh report $(B) $(GPU_BANDWIDTH)
+	@for net in new old; do $(B)/bench_card --card $(GPU_CARD) nets/$$net.prototxt fastest smallest; done
 
 gpu-test: setup-test ## CUDA: every suite on this machine's card; JSON
 	$(again) all $(B)/tests/test_cuda_parity $(B)/tests/test_golden $(B)/tests/step_program
