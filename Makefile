@@ -197,7 +197,7 @@ $(B)/segarena: $(O)/cli/main.o $(ARCHIVES) $(CUDA_ARCHIVE)
 	$(link_cuda)
 
 # What an installation has beside the programs, from their help; made here, so that `make install` only copies.
-$(SHARE_FILE): tools/make_share.sh tools/make_docs.sh README.md LICENSE bench/NOTES.md $(wildcard docs/*.md nets/*.prototxt) $(B)/segarena
+$(SHARE_FILE): tools/make_share.sh tools/make_docs.sh README.md LICENSE bench/NOTES.md $(wildcard docs/*.md docs/*.png docs/*.svg nets/*.prototxt) $(B)/segarena
 	@rm -rf $(B)/share
 	@tools/make_share.sh $(B)/segarena $(B)/share
 	@tools/make_docs.sh $(B)/share/doc

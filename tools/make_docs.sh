@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copies the documents as an installation has them: the same folders, and links only to what is installed. A link to source code
+# Copies the documents and their pictures as an installation has them: the same folders, and links only to what is installed. A link to source code
 # becomes its text.
 #
 #   tools/make_docs.sh OUT      OUT/README.md, OUT/docs/*.md, ...; OUT/nets is where the installation links its nets to
@@ -7,7 +7,10 @@ set -eu
 out=${1:?usage: make_docs.sh OUT}
 cd "$(dirname "$0")/.."
 mapfile -t documents < <(printf '%s\n' README.md LICENSE docs/*.md bench/NOTES.md)
-installed=$(printf '%s\n' "${documents[@]}" nets/*.prototxt | tr '\n' ' ')
+pictures=(docs/*.png docs/*.svg)
+mkdir -p "$out/docs"
+cp "${pictures[@]}" "$out/docs/"
+installed=$(printf '%s\n' "${documents[@]}" "${pictures[@]}" nets/*.prototxt | tr '\n' ' ')
 for document in "${documents[@]}"; do
     mkdir -p "$out/$(dirname "$document")"
     awk -v folder="$(dirname "$document")" -v installed="$installed" '
