@@ -73,8 +73,15 @@ PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
 # LMDB databases need liblmdb besides: LMDB=0 leaves it out.
 LMDB ?= $(if $(PROTOC_C),$(shell printf '\043include <lmdb.h>\n' | $(CC) -E -x c -o /dev/null - 2>/dev/null && echo 1))
 HAVE_LMDB := $(filter 1,$(LMDB))
+# Weights in HDF5 need libhdf5, found by pkg-config and tried: HDF5=0 leaves it out.
+HDF5_LIBS := $(shell pkg-config --libs hdf5 2>/dev/null)
+HDF5_CFLAGS := $(shell pkg-config --cflags hdf5 2>/dev/null)
+HDF5_TRIAL = printf '\043include <hdf5.h>\nint main(void) { return H5open(); }\n' | $(CC) $(HDF5_CFLAGS) -x c -o /dev/null - $(HDF5_LIBS) 2>/dev/null
+HDF5 ?= $(if $(HDF5_LIBS),$(shell $(HDF5_TRIAL) && echo 1))
+HAVE_HDF5 := $(filter 1,$(HDF5))
 NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c \
     data/weights/$(if $(PROTOC_C),no_)caffe_blobs.c \
+    data/weights/$(if $(HAVE_HDF5),no_)hdf5_weights.c \
     data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c
 sources = $(filter-out $(NOT_BUILT),$(sort $(foreach depth,*.c */*.c */*/*.c,$(wildcard $(1)/$(depth)))))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
@@ -102,6 +109,11 @@ $(O)/libsa_$(1).a: $$(patsubst %.c,$(O)/%.o,$$(call sources,$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 $(CUDA_ARCHIVE): $(CUDA_OBJECTS) $(CUDA_FILE)
+
+ifneq ($(HAVE_HDF5),)
+LDLIBS += $(HDF5_LIBS)
+CFLAGS_data/weights/hdf5_weights := $(HDF5_CFLAGS)
+endif
 
 # Messages of Caffe's binary files: data/FOLDER/NAME.proto becomes NAME.pb-c.c and .h among the objects.
 ifneq ($(PROTOC_C),)

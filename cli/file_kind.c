@@ -231,7 +231,9 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
     case SA_FILE_PAGE: snprintf(text, bytes, "segarena writes such files (--json, --html) and reads none"); return;
     case SA_FILE_ARCHIVE: snprintf(text, bytes, "unpack it first"); return;
     case SA_FILE_FOLDER: snprintf(text, bytes, "name a file in it"); return;
-    case SA_FILE_HDF5: snprintf(text, bytes, "segarena reads none"); return;
+    case SA_FILE_HDF5:
+        snprintf(text, bytes, "of such files segarena reads weights of Caffe's: segarena weights %s lists them", path);
+        return;
     case SA_FILE_WEIGHTS:
     case SA_FILE_STATE:
     case SA_FILE_UNKNOWN: snprintf(text, bytes, "nothing is known of it"); return;
@@ -240,7 +242,7 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
 
 bool sa_file_kind_is(sa_file_kind kind, sa_file_kind wanted)
 {
-    bool weights = kind == SA_FILE_CAFFEMODEL || kind == SA_FILE_SAFETENSORS || kind == SA_FILE_SNAPSHOT;
+    bool weights = kind == SA_FILE_CAFFEMODEL || kind == SA_FILE_SAFETENSORS || kind == SA_FILE_SNAPSHOT || kind == SA_FILE_HDF5;
     bool state = kind == SA_FILE_SNAPSHOT || kind == SA_FILE_SOLVERSTATE;
     return kind == wanted || kind == SA_FILE_UNKNOWN || (wanted == SA_FILE_WEIGHTS && weights) ||
            (wanted == SA_FILE_STATE && state);

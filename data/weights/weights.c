@@ -18,6 +18,7 @@ static const struct {
     [SA_WEIGHTS_CAFFEMODEL] = {"caffemodel", sa_weights_parse_caffemodel, sa_weights_write_caffemodel},
     [SA_WEIGHTS_SAFETENSORS] = {"safetensors", sa_weights_parse_safetensors, sa_weights_write_safetensors},
     [SA_WEIGHTS_SNAPSHOT] = {"sasnap", sa_weights_parse_snapshot, sa_weights_write_snapshot},
+    [SA_WEIGHTS_HDF5] = {"caffemodel.h5", sa_weights_parse_hdf5, NULL},
 };
 enum { FORMAT_COUNT = sizeof FORMATS / sizeof FORMATS[0] };
 
@@ -30,7 +31,7 @@ sa_status sa_weights_format_of(const char *path, sa_weights_format *format)
 {
     const char *dot = strrchr(path, '.');
     for (int i = 0; dot && i < FORMAT_COUNT; i++)
-        if (!strcmp(dot + 1, FORMATS[i].name)) {
+        if (FORMATS[i].write && !strcmp(dot + 1, FORMATS[i].name)) {
             *format = (sa_weights_format)i;
             return SA_OK;
         }
@@ -155,8 +156,7 @@ static const char *foreign(const char *bytes, size_t byte_count)
         const char *magic;
         size_t length;
         const char *what;
-    } KINDS[] = {{"\x89HDF\r\n\x1a\n", 8, "an HDF5 file: save the weights in Caffe with snapshot_format: BINARYPROTO"},
-                 {"\x89PNG\r\n\x1a\n", 8, "a PNG image"},
+    } KINDS[] = {{"\x89PNG\r\n\x1a\n", 8, "a PNG image"},
                  {"\xff\xd8\xff", 3, "a JPEG image"},
                  {"PK\x03\x04", 4, "a ZIP archive, as PyTorch writes: save its state_dict as .safetensors"},
                  {"\x1f\x8b", 2, "a gzip file: unpack it first"}};
@@ -169,6 +169,7 @@ static sa_weights_format format_of_content(const char *bytes, size_t byte_count)
 {
     uint64_t header;
     if (byte_count >= 8 && !memcmp(bytes, "SAsnap\r\n", 8)) return SA_WEIGHTS_SNAPSHOT;
+    if (byte_count >= 8 && !memcmp(bytes, "\x89HDF\r\n\x1a\n", 8)) return SA_WEIGHTS_HDF5;
     if (byte_count < 9) return SA_WEIGHTS_CAFFEMODEL;
     memcpy(&header, bytes, sizeof header);
     return header <= byte_count - 8 && bytes[8] == '{' ? SA_WEIGHTS_SAFETENSORS : SA_WEIGHTS_CAFFEMODEL;

@@ -1,4 +1,5 @@
-/* Trained weights by layer, whatever file they come from: Caffe's .caffemodel (new, V1 and V0 layers), .safetensors, .sasnap.
+/* Trained weights by layer, whatever file they come from: Caffe's .caffemodel (new, V1 and V0 layers)
+ * and .caffemodel.h5, .safetensors, .sasnap.
  *
  * A file is recognised by its content, and written in the format of its name's ending. Values are float32 and keep their bits;
  * double precision is rounded. Files are untrusted: every size is checked against the file's before memory is taken. */
@@ -29,7 +30,12 @@ typedef struct sa_weight_layer {
     sa_weight_blob *blob; /* owned */
 } sa_weight_layer;
 
-typedef enum sa_weights_format { SA_WEIGHTS_CAFFEMODEL, SA_WEIGHTS_SAFETENSORS, SA_WEIGHTS_SNAPSHOT } sa_weights_format;
+typedef enum sa_weights_format {
+    SA_WEIGHTS_CAFFEMODEL,
+    SA_WEIGHTS_SAFETENSORS,
+    SA_WEIGHTS_SNAPSHOT,
+    SA_WEIGHTS_HDF5, /* is only read */
+} sa_weights_format;
 
 typedef struct sa_weights {
     sa_weights_format format; /* of the file it was read from */
@@ -45,9 +51,9 @@ SA_CHECKED sa_status sa_weights_read(const char *path, sa_weights **weights);
 SA_CHECKED sa_status sa_weights_write(const char *path, const sa_weights *weights);
 void sa_weights_free(sa_weights *weights); /* NULL is allowed */
 
-/* "caffemodel", "safetensors", "sasnap" */
+/* "caffemodel", "safetensors", "sasnap", "caffemodel.h5" */
 const char *sa_weights_format_name(sa_weights_format format);
-/* By the ending of a name. SA_INVALID: none of the three. */
+/* By the ending of a name. SA_INVALID: none of the three that are written. */
 SA_CHECKED sa_status sa_weights_format_of(const char *path, sa_weights_format *format);
 
 /* ---- building ---- */

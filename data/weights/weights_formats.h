@@ -8,6 +8,7 @@
 SA_CHECKED sa_status sa_weights_parse_caffemodel(const char *path, const char *bytes, size_t byte_count, sa_weights *weights);
 SA_CHECKED sa_status sa_weights_parse_safetensors(const char *path, const char *bytes, size_t byte_count, sa_weights *weights);
 SA_CHECKED sa_status sa_weights_parse_snapshot(const char *path, const char *bytes, size_t byte_count, sa_weights *weights);
+SA_CHECKED sa_status sa_weights_parse_hdf5(const char *path, const char *bytes, size_t byte_count, sa_weights *weights);
 
 SA_CHECKED sa_status sa_weights_write_caffemodel(const char *path, const sa_weights *weights);
 SA_CHECKED sa_status sa_weights_write_safetensors(const char *path, const sa_weights *weights);

@@ -84,7 +84,7 @@ for file in "${!kinds[@]}"; do
     done
     [ "$file" = solver.prototxt ] || expect 1 "^segarena train: $is" train "$file"
     case $file in state.sasnap | s_iter_5.solverstate) ;; *) expect 1 "^segarena train: $is" train solver.prototxt --resume "$file" ;; esac
-    case $file in state.sasnap | net.caffemodel | weights.safetensors) ;; *)
+    case $file in state.sasnap | net.caffemodel | weights.safetensors | net.h5) ;; *)
         expect 1 "^segarena weights: $is" weights "$file"
         expect 1 "^segarena train: $is" train solver.prototxt --weights "$file"
         expect 1 "^segarena test: $is" test net.prototxt --weights "$file"
@@ -102,6 +102,7 @@ done
 expect 1 'its net is "net.prototxt": segarena plan takes that; segarena train solver.prototxt trains' plan solver.prototxt
 expect 1 'segarena plan net.prototxt --csv FILE makes such a problem' place net.prototxt --capacity 1K
 expect 1 'train SOLVER.prototxt --resume state.sasnap' bench state.sasnap
+expect 1 'net.h5: an? .*HDF5 file' weights net.h5
 expect 1 'train SOLVER.prototxt --resume s_iter_5.solverstate' bench s_iter_5.solverstate
 expect 1 "segarena train: s_iter_5.solverstate: not a solver state of Caffe's" train solver.prototxt --resume s_iter_5.solverstate
 expect 1 'segarena weights net.caffemodel lists them' explain net.caffemodel
