@@ -307,15 +307,17 @@ static void add_update(void)
 {
     static sa_step_state step = {.rate = 1e-6f};
     const size_t count = 1419203;
-    add_case("sgd_update of 1.4 million", SA_OP_SGD_UPDATE, (double)count * 24e-6)->args.sgd_update =
-        (sa_sgd_update_args){{.ptr = memory(count, -1.0f, 1.0f)},
-                             {.ptr = memory(count, -1.0f, 1.0f)},
-                             {.ptr = memory(count, -1.0f, 1.0f)},
-                             {.ptr = &step},
-                             count,
-                             1.0f,
-                             0.0005f,
-                             0.9f};
+    add_case("update of 1.4 million", SA_OP_UPDATE, (double)count * 24e-6)->args.update =
+        (sa_update_args){{.momentum = 0.9f},
+                         {.ptr = memory(count, -1.0f, 1.0f)},
+                         {.ptr = memory(count, -1.0f, 1.0f)},
+                         {.ptr = memory(count, -1.0f, 1.0f)},
+                         SA_REF_NONE,
+                         {.ptr = &step},
+                         SA_REF_NONE,
+                         count,
+                         1.0f,
+                         0.0005f};
     add_case("fill", SA_OP_FILL, FULL)->args.fill = (sa_fill_args){{.ptr = out}, plane_floats, 0.0f};
 }
 

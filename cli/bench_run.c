@@ -40,9 +40,10 @@ typedef struct bench {
 
 static sa_session_options session_options(const bench *b)
 {
-    return (sa_session_options){.program = {.training = sa_net_trains(b->net), .momentum = MOMENTUM, .weight_decay = WEIGHT_DECAY},
-                                .time_ops = b->options->ops,
-                                .seed = b->options->seed};
+    return (sa_session_options){
+        .program = {.training = sa_net_trains(b->net), .rule.momentum = MOMENTUM, .weight_decay = WEIGHT_DECAY},
+        .time_ops = b->options->ops,
+        .seed = b->options->seed};
 }
 
 /* On a device that records, a step is timed once it is a replay. With --ops nothing is recorded. */

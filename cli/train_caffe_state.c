@@ -28,9 +28,7 @@ static sa_status take_parameters(sa_train_state *state, const sa_net_weights *ma
 {
     for (size_t i = 0; i < state->count; i++) {
         const sa_state_place *p = &state->place[i];
-        const sa_param *param = &state->net->layer[p->layer].param[p->param];
-        int layer = param->is_shared ? param->owner_layer : p->layer, index = param->is_shared ? param->owner_param : p->param;
-        const sa_weight_blob *blob = match->blob[layer][index];
+        const sa_weight_blob *blob = match->blob[p->layer][p->param];
         if (!blob) SA_FAIL(SA_INVALID, "%s: it lacks the parameters of layer '%s'", model, state->net->layer[p->layer].name);
         memcpy(state->array[i].param, blob->values, state->array[i].count * sizeof(float));
     }
@@ -58,26 +56,24 @@ static bool same_shape(const sa_weight_blob *blob, const sa_snapshot_array *arra
     return same;
 }
 
-/* One blob per parameter that is stored, in order of the net; a sharer has its owner's. */
+/* As many blobs per history as parameters are stored, in order of the net; those of a second history come behind the first's. */
 static sa_status take_history(sa_train_state *state, const sa_solverstate *from, const char *path)
 {
-    size_t owners = 0, next = 0;
-    for (size_t i = 0; i < state->count; i++)
-        owners += !state->net->layer[state->place[i].layer].param[state->place[i].param].is_shared;
-    if (from->history_count != owners)
-        SA_FAIL(SA_INVALID, "%s: it has the history of %zu parameters, the net has %zu%s", path, from->history_count, owners,
-                from->history_count == 2 * owners ? ": it is of a solver with two histories (Adam, AdaDelta); SGD is needed" : "");
-    for (size_t i = 0; i < state->count; i++) {
-        sa_snapshot_array *array = &state->array[i];
-        const sa_state_place *p = &state->place[i];
-        if (state->net->layer[p->layer].param[p->param].is_shared) continue;
-        const sa_weight_blob *blob = &from->history[next++];
+    const size_t histories = (size_t)sa_update_histories(state->solver);
+    if (from->history_count != histories * state->count)
+        SA_FAIL(SA_INVALID, "%s: it has %zu histories, %zu parameters with %zu each have %zu%s", path, from->history_count,
+                state->count, histories, histories * state->count,
+                from->history_count == 2 * state->count ? ": it is of a solver with two histories (Adam, AdaDelta)" : "");
+    for (size_t i = 0; i < from->history_count; i++) {
+        const sa_snapshot_array *array = &state->array[i % state->count];
+        const sa_state_place *p = &state->place[i % state->count];
+        const sa_weight_blob *blob = &from->history[i];
         char theirs[SA_WEIGHT_SHAPE_TEXT_BYTES], ours[SA_SHAPE_TEXT_BYTES];
         if (!same_shape(blob, array))
-            SA_FAIL(SA_INVALID, "%s: history %zu is %s, parameter '%s' of the net is %s", path, next - 1,
+            SA_FAIL(SA_INVALID, "%s: history %zu is %s, parameter '%s' of the net is %s", path, i,
                     sa_weight_shape_text(blob, theirs), array->name,
                     sa_shape_text(&state->net->layer[p->layer].param[p->param].shape, ours));
-        memcpy(array->history, blob->values, array->count * sizeof(float));
+        memcpy(i < state->count ? array->history : array->history2, blob->values, array->count * sizeof(float));
     }
     return SA_OK;
 }

@@ -109,7 +109,7 @@ void sa_train_find_divergence(sa_session *session, const sa_feed *feed, const sa
     sa_session_set_probe(session, look_at_op, &s);
     sa_session_set_forward_check(session, stop_here, NULL);
     sa_status status = sa_feed_repeat(feed, session);
-    if (status == SA_OK) status = sa_session_run(session, 0.0f, (uint32_t)(step - 1), NULL);
+    if (status == SA_OK) status = sa_session_run_pass(session, 0.0f, (uint32_t)(step - 1), 0, NULL);
     sa_session_set_probe(session, NULL, NULL);
     if (!s.found) {
         snprintf(text, SA_DIVERGENCE_BYTES, "no stored value but the loss is affected");

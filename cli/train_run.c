@@ -83,10 +83,9 @@ static sa_status read_solver(trainer *t)
 
 static sa_program_options program_options(const trainer *t)
 {
-    return (sa_program_options){.training = true,
-                                .momentum = t->solver.momentum,
-                                .weight_decay = t->solver.weight_decay,
-                                .arena_limit_bytes = t->budget_bytes};
+    sa_program_options options = sa_solver_program_options(&t->solver);
+    options.arena_limit_bytes = t->budget_bytes;
+    return options;
 }
 
 /* A name that is wrong is told before anything is read. */
@@ -218,7 +217,7 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(check_outputs(o));
     if (o->save_weights) SA_TRY(check_weights_place(t));
     SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
-    SA_TRY(sa_train_state_create(t->net, &t->state));
+    SA_TRY(sa_train_state_create(t->net, (sa_update_kind)t->solver.type, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
     SA_TRY(sa_train_look_at_data(t->net, t->feed, o->stop, o->progress));
@@ -293,25 +292,35 @@ static void note_batch(trainer *t)
     sa_text_say(t->options->progress, 0, "segarena train: step %llu: %s", (unsigned long long)t->result->last_step + 1, note);
 }
 
-static sa_status run_step(trainer *t)
+/* A pass over a batch of its own; a step has iter_size of them. */
+static sa_status run_pass(trainer *t, int pass, sa_train_record *record)
 {
-    sa_train_result *r = t->result;
-    uint32_t index = (uint32_t)r->last_step;
-    sa_train_record record = {.rate = sa_solver_rate(&t->solver, index)};
+    const sa_step_outputs *outputs = &t->result->series.outputs;
     uint64_t begin = sa_clock_ns();
     SA_TRY(sa_feed_next(t->feed, t->session));
     note_batch(t);
     uint64_t fed = sa_clock_ns();
-    sa_status status = sa_session_run(t->session, record.rate, index, NULL);
+    sa_status status = sa_session_run_pass(t->session, record->rate, (uint32_t)t->result->last_step, pass, NULL);
     sa_cli_note("train", t->device->note);
     t->device->note[0] = '\0';
-    const sa_step_outputs *outputs = &r->series.outputs;
-    if (status == SA_NUMERIC && !isfinite(sa_step_outputs_loss(outputs))) return diverged(t, &record);
-    SA_TRY(status);
+    if (status == SA_NUMERIC && !isfinite(sa_step_outputs_loss(outputs))) return diverged(t, record);
+    record->data_ms += 1e-6 * (double)(fed - begin);
+    record->step_ms += 1e-6 * (double)(sa_clock_ns() - fed);
+    return status;
+}
+
+/* Losses and accuracies of a step are the means over its passes. */
+static sa_status run_step(trainer *t)
+{
+    sa_train_result *r = t->result;
+    sa_step_outputs *outputs = &r->series.outputs;
+    sa_train_record record = {.rate = sa_solver_rate(&t->solver, (uint32_t)r->last_step)};
+    for (int pass = 0; pass < t->solver.iter_size; pass++) {
+        SA_TRY(run_pass(t, pass, &record));
+        sa_step_outputs_mean(outputs, pass, t->solver.iter_size);
+    }
     record.loss = sa_step_outputs_loss(outputs);
     record.accuracy = sa_step_outputs_accuracy(outputs);
-    record.data_ms = 1e-6 * (double)(fed - begin);
-    record.step_ms = 1e-6 * (double)(sa_clock_ns() - fed);
     r->last_step++;
     SA_TRY(sa_output_series_add(&r->series));
     return add_record(r, &record);

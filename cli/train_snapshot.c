@@ -30,7 +30,7 @@ sa_status sa_train_snapshots_check(const sa_train_options *options, const sa_sol
                                    size_t parameter_count)
 {
     char path[PATH_BYTES];
-    size_t bytes = 2 * sizeof(float) * parameter_count;
+    size_t bytes = (1 + (size_t)sa_update_histories((sa_update_kind)solver->type)) * sizeof(float) * parameter_count;
     if (solver->snapshot > 0 && !solver->snapshot_prefix[0])
         SA_FAIL(SA_INVALID, "%s: 'snapshot: %d' needs a 'snapshot_prefix', the beginning of the files' names", options->solver,
                 (int)solver->snapshot);
@@ -186,7 +186,7 @@ uint64_t sa_train_snapshots_step(const sa_train_snapshots *s, const char *path, 
 {
     sa_train_state *read = NULL;
     sa_snapshot_state header = {.step = otherwise};
-    sa_status status = sa_train_state_create(sa_session_net(s->session), &read);
+    sa_status status = sa_train_state_create(sa_session_net(s->session), (sa_update_kind)s->solver->type, &read);
     if (status == SA_OK) status = sa_train_state_load(read, path, &header);
     sa_train_state_destroy(read);
     if (status == SA_OK) return header.step;

@@ -7,8 +7,8 @@
 
 typedef struct sa_train_state sa_train_state;
 
-/* Room for all parameters of net and their momentum. net is borrowed. */
-SA_CHECKED sa_status sa_train_state_create(const sa_net *net, sa_train_state **state);
+/* Room for all parameters of net and the solver's histories. net is borrowed. */
+SA_CHECKED sa_status sa_train_state_create(const sa_net *net, sa_update_kind solver, sa_train_state **state);
 void sa_train_state_destroy(sa_train_state *state); /* NULL is allowed */
 
 /* Session to host. header: step, seed and data position; the net's name is filled in. SA_NUMERIC names a parameter that is not

@@ -15,7 +15,8 @@ struct sa_train_state {
     size_t count;
     sa_snapshot_array *array; /* (count) */
     sa_state_place *place;    /* (count) */
-    float *values;            /* all parameters, then all momentum */
+    float *values;            /* all parameters, then all of the solver's histories, one after the other */
+    sa_update_kind solver;
     sa_snapshot_state header; /* of what was collected last */
 };
 

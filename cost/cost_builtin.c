@@ -165,7 +165,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_LOSS_GRAD: return classification_ms(r, &a->loss_grad.scores);
     case SA_OP_ACCURACY: return classification_ms(r, &a->accuracy.scores);
     case SA_OP_FILL: return (double)a->fill.count * 4.0 / r->bytes;
-    case SA_OP_SGD_UPDATE: return (double)a->sgd_update.count * 24.0 / r->bytes;
+    case SA_OP_UPDATE: return (double)a->update.count * (16.0 + 8.0 * sa_update_histories(a->update.rule.kind)) / r->bytes;
+    case SA_OP_SQUARE_SUM: return (double)a->square_sum.count * 4.0 / r->bytes;
     case SA_OP_KINDS: break;
     }
     return 0;

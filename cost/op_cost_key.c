@@ -213,7 +213,8 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
     case SA_OP_LOSS_GRAD: add_loss(&key, &args->loss_grad.scores, args->loss_grad.is_prob); break;
     case SA_OP_ACCURACY: add_loss(&key, &args->accuracy.scores, false); break;
     case SA_OP_FILL: add(&key, " %zu", args->fill.count); break;
-    case SA_OP_SGD_UPDATE: add(&key, " %zu", args->sgd_update.count); break;
+    case SA_OP_UPDATE: add(&key, " %zu by %d", args->update.count, (int)args->update.rule.kind); break;
+    case SA_OP_SQUARE_SUM: add(&key, " %zu", args->square_sum.count); break;
     case SA_OP_KINDS: break;
     }
 }

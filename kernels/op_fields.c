@@ -63,9 +63,13 @@ typedef int32_t axis_list[SA_AXES_MAX];
     PLAIN(size_t, workspace_bytes)
 #define FIELDS_fill(PLAIN, SOURCE, SLAB, REF)                                                                                  \
     REF(target, WRITE) PLAIN(size_t, count) PLAIN(float, value)
-#define FIELDS_sgd_update(PLAIN, SOURCE, SLAB, REF)                                                                            \
-    REF(param, READ_WRITE) REF(grad, READ_WRITE) REF(history, READ_WRITE) REF(step_state, READ) PLAIN(size_t, count)           \
-    PLAIN(float, lr_mult) PLAIN(float, decay) PLAIN(float, momentum)
+#define FIELDS_update(PLAIN, SOURCE, SLAB, REF)                                                                                \
+    PLAIN(sa_update_rule, rule) REF(param, READ_WRITE) REF(grad, READ_WRITE) REF(history, READ_WRITE)                          \
+    REF(history2, READ_WRITE) REF(step_state, READ) REF(squares, READ) PLAIN(size_t, count) PLAIN(float, lr_mult)              \
+    PLAIN(float, decay)
+#define FIELDS_square_sum(PLAIN, SOURCE, SLAB, REF)                                                                            \
+    REF(values, READ) PLAIN(size_t, count) PLAIN(bool, add) REF(sum, args->add ? READ_WRITE : WRITE) REF(workspace, WRITE)     \
+    PLAIN(size_t, workspace_bytes)
 /* clang-format on */
 
 /* ---- the compile-time check ---- */

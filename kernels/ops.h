@@ -319,13 +319,68 @@ typedef struct sa_fill_args {
     float value;
 } sa_fill_args;
 
-/* g += weight_decay*decay_mult*w; h = momentum*h + rate*lr_mult*g; w -= h; grad = h (as Caffe leaves it). rate: step state. */
-typedef struct sa_sgd_update_args {
+/* The rules by which solvers change a parameter. g is the gradient, h and k are the parameter's histories (0 before the first
+ * step), mu = momentum, r = rate * lr_mult. All in float32, element by element, in the order written:
+ *
+ *     g * clip / norm if clip > 0 and norm = sqrt(sum over all parameters of g^2) > clip;  g * (1 / passes) if passes > 1;
+ *     g + decay * w, or with l1  g + decay * sign(w)
+ *
+ *     SGD       h = mu*h + r*g                        u = h
+ *     NESTEROV  h' = mu*h + r*g                       u = (1+mu)*h' - mu*h
+ *     ADAGRAD   h = h + g*g                           u = r * (g / (sqrt(h) + delta))
+ *     RMSPROP   h = rho*h + (1-rho)*(g*g)             u = r * (g / (sqrt(h) + delta))
+ *     ADADELTA  h = mu*h + (1-mu)*(g*g)               v = g * sqrt((k + delta) / (h + delta));  k = mu*k + (1-mu)*(v*v);  u = r * v
+ *     ADAM      h = mu*h + (1-mu)*g                   k = mu2*k + (1-mu2)*(g*g);  u = r * correction * (h / (sqrt(k) + delta))
+ *
+ *     w = w - u. The gradient's buffer keeps u, as Caffe leaves it; or 0, where passes are added up in it. */
+typedef enum sa_update_kind {
+    SA_UPDATE_SGD,
+    SA_UPDATE_NESTEROV,
+    SA_UPDATE_ADAGRAD,
+    SA_UPDATE_RMSPROP,
+    SA_UPDATE_ADADELTA,
+    SA_UPDATE_ADAM
+} sa_update_kind;
+
+typedef struct sa_update_rule {
+    sa_update_kind kind;
+    bool l1;
+    float momentum, momentum2, rms_decay, delta;
+    float clip;     /* 0: gradients are not clipped */
+    int32_t passes; /* forward and backward passes that a step's gradient is the sum of; 0 and 1: one */
+} sa_update_rule;
+
+SA_HOST_DEVICE static inline int sa_update_histories(sa_update_kind kind)
+{
+    return kind == SA_UPDATE_ADADELTA || kind == SA_UPDATE_ADAM ? 2 : 1;
+}
+
+typedef struct sa_update_args {
+    sa_update_rule rule;
     sa_ref param, grad, history; /* (count) */
+    sa_ref history2;             /* (count), of rules with two */
     sa_ref step_state;
+    sa_ref squares; /* double[1]: the sum of all gradients' squares, if rule.clip > 0 */
     size_t count;
-    float lr_mult, decay, momentum; /* decay = weight_decay * decay_mult */
-} sa_sgd_update_args;
+    float lr_mult, decay; /* decay = weight_decay * decay_mult */
+} sa_update_args;
+
+/* sum = (add ? sum : 0) + the sum of squares of `count` floats, in float64: rows of SA_SQUARE_ROW floats, each in 16 lanes, in
+ * order. */
+enum { SA_SQUARE_ROW = 4096 };
+typedef struct sa_square_sum_args {
+    sa_ref values; /* (count) */
+    size_t count;
+    bool add;
+    sa_ref sum;       /* double[1] */
+    sa_ref workspace; /* double per row */
+    size_t workspace_bytes;
+} sa_square_sum_args;
+
+static inline size_t sa_square_sum_workspace_bytes(size_t count)
+{
+    return (count + SA_SQUARE_ROW - 1) / SA_SQUARE_ROW * sizeof(double);
+}
 
 /* X(KIND, field): the op kinds. Order is the order of sa_kernels and of sa_op_kind. */
 #define SA_OPS(X)                     \
@@ -348,7 +403,8 @@ typedef struct sa_sgd_update_args {
     X(LOSS_GRAD, loss_grad)           \
     X(ACCURACY, accuracy)             \
     X(FILL, fill)                     \
-    X(SGD_UPDATE, sgd_update)
+    X(UPDATE, update)                 \
+    X(SQUARE_SUM, square_sum)
 
 typedef enum sa_op_kind {
 #define SA_OP_ENUM(kind, field) SA_OP_##kind,

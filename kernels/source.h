@@ -177,9 +177,10 @@ static inline bool sa_source_has_dense_images(const sa_source *source)
 
 /* Lives in a SCALAR buffer that is uploaded before each step, so that a recorded step can be replayed unchanged. */
 typedef struct sa_step_state {
-    float rate;    /* learning rate of this step */
-    uint32_t step; /* number of this step */
-    uint32_t unused[2];
+    float rate;       /* learning rate of this step */
+    uint32_t step;    /* number of this forward pass: of the step, unless steps have several */
+    float correction; /* of Adam's rates: sqrt(1 - mu2^t) / (1 - mu^t) in step t = 1, 2, ... */
+    uint32_t unused;
 } sa_step_state;
 
 /* Dropout's keep decision: a counter-based hash of (seed, step, element number), the same on every device. */

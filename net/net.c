@@ -132,27 +132,16 @@ static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer
     return spec->top_count == 0 && layer->type->is_loss ? add_loss_top(net, layer) : SA_OK;
 }
 
-/* A parameter of an earlier layer with the same name is the one that is stored. Layers are those of the file here. Caffe:
- * Net::AppendParam. */
-static void find_owner(const sa_net_spec *spec, int layer, const char *name, sa_param *param)
-{
-    for (int l = 0; name[0] && l < layer && !param->is_shared; l++)
-        for (int i = 0; i < spec->layer[l].param_count && !param->is_shared; i++) {
-            if (strcmp(spec->layer[l].param[i].name, name) != 0) continue;
-            param->is_shared = true;
-            param->owner_layer = l;
-            param->owner_param = i;
-        }
-}
-
-static void take_params(const sa_net_spec *net_spec, const sa_layer_spec *spec, sa_layer *layer)
+static sa_status take_params(sa_net *net, const sa_net_spec *net_spec, const sa_layer_spec *spec, sa_layer *layer)
 {
     for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
         layer->param[i].lr_mult = spec->param[i].lr_mult;
         layer->param[i].decay_mult = spec->param[i].decay_mult;
         layer->param[i].given = i < spec->param_count;
-        find_owner(net_spec, (int)(spec - net_spec->layer), spec->param[i].name, &layer->param[i]);
-        if (layer->param[i].is_shared) layer->not_computed = "shared parameters";
+        layer->param[i].lr_given = spec->param[i].lr_given;
+        layer->param[i].decay_given = spec->param[i].decay_given;
+        layer->param[i].permissive = spec->param[i].permissive;
+        SA_TRY(sa_net_share_param(net, net_spec, spec, i));
     }
     layer->loss_weight_given = spec->loss_weight_count > 0;
     layer->loss_weight = spec->loss_weight_count ? spec->loss_weight[0] : layer->type->is_loss ? 1.0f : 0.0f;
@@ -160,6 +149,7 @@ static void take_params(const sa_net_spec *net_spec, const sa_layer_spec *spec, 
     for (int i = 0; i < spec->propagate_down_count; i++)
         if (!spec->propagate_down[i]) layer->cut_bottoms |= 1u << i;
     if (layer->type->accounted_only) layer->not_computed = layer->type->treated ? layer->type->treated : "the type";
+    return SA_OK;
 }
 
 /* Caffe takes layers of one name, and such without; here the second of a name gets "#2" behind it, so that each can be told. */
@@ -187,8 +177,7 @@ static sa_status build_layer(sa_net *net, const sa_proto_document *document, con
     if (options->bn != SA_BN_AS_FILE && type->choose_statistics)
         type->choose_statistics(layer->config, options->bn == SA_BN_STORED);
     SA_TRY(connect(net, spec, layer));
-    take_params(net_spec, spec, layer);
-    return SA_OK;
+    return take_params(net, net_spec, spec, layer);
 }
 
 /* "path:line: layer 'x' (Type): " in front of a message that lacks it */
@@ -265,7 +254,7 @@ static sa_status set_up_layer(sa_net *net, sa_layer *layer, const sa_net_options
     if (layer->type->check) SA_TRY(layer->type->check(layer, net->layer, net->blob));
     for (int i = 0; i < layer->top_count; i++) SA_TRY(sa_shape_count(&net->blob[layer->top[i]].shape, &count));
     for (int i = 0; i < layer->param_count; i++) SA_TRY(sa_shape_count(&layer->param[i].shape, &count));
-    return SA_OK;
+    return sa_net_check_shared(net, layer);
 }
 
 /* The shape of an input is not known, which is the error that is set: of the others that follow too, so that all are asked for at
@@ -314,6 +303,7 @@ static sa_status build(sa_net *net, const sa_proto_document *document, const sa_
         sa_status status = build_layer(net, document, spec, &spec->layer[i], options);
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
+    sa_net_settle_shared(net);
     for (int i = 0; i < net->layer_count; i++) segnet |= options->fork == SA_CAFFE_BY_LAYERS && net->layer[i].type->segnet_fork;
     for (int i = 0; i < net->layer_count; i++) net->layer[i].caffe_segnet = segnet;
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);

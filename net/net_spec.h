@@ -50,6 +50,8 @@ typedef struct sa_rule_spec {
 typedef struct sa_param_spec {
     char name[SA_SPEC_NAME_BYTES]; /* for sharing; "": none */
     float lr_mult, decay_mult;     /* 1 unless given */
+    bool lr_given, decay_given;
+    int32_t permissive; /* share_mode: the shapes of shared parameters may differ, their counts may not */
 } sa_param_spec;
 
 typedef struct sa_layer_spec {

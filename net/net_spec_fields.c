@@ -35,9 +35,9 @@ static const sa_enum_name share_mode_names[] = {SA_ENUM("STRICT", 0), SA_ENUM("P
 
 static const sa_field param_fields[] = {
     SA_F_STRING(sa_param_spec, name, "name"),
-    SA_F_SINGLE(sa_param_spec, lr_mult, "lr_mult", FLOAT),
-    SA_F_SINGLE(sa_param_spec, decay_mult, "decay_mult", FLOAT),
-    SA_F_ENUM_CHECKED("share_mode", share_mode_names),
+    SA_F_GIVEN(sa_param_spec, lr_mult, lr_given, "lr_mult", FLOAT),
+    SA_F_GIVEN(sa_param_spec, decay_mult, decay_given, "decay_mult", FLOAT),
+    SA_F_ENUM(sa_param_spec, permissive, "share_mode", share_mode_names),
     SA_F_END,
 };
 

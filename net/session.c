@@ -7,6 +7,7 @@
 #include "data/random.h"
 #include "net/session_params.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -51,6 +52,14 @@ static sa_status fill_param(sa_session *s, int layer, int i, float *host)
     return sa_session_set_param(s, layer, i, host);
 }
 
+/* buffer: a number, or -1 */
+static sa_status clear(sa_session *s, int buffer)
+{
+    if (buffer < 0) return SA_OK;
+    return s->device->functions->fill(s->device, sa_arena_pointer(s->arena, (size_t)buffer), 0,
+                                      s->layout.program->buffer[buffer].size_bytes);
+}
+
 static sa_status fill_params(sa_session *s)
 {
     size_t largest = 1;
@@ -65,10 +74,11 @@ static sa_status fill_params(sa_session *s)
     for (int l = 0; l < s->net->layer_count && status == SA_OK; l++)
         for (int i = 0; i < s->net->layer[l].param_count && status == SA_OK; i++) {
             const sa_param_buffers *b = &s->layout.program->param[l][i];
-            status = fill_param(s, l, i, host);
-            if (status != SA_OK || b->history < 0) continue;
-            status = s->device->functions->fill(s->device, sa_arena_pointer(s->arena, (size_t)b->history), 0,
-                                                s->layout.program->buffer[b->history].size_bytes);
+            if (!s->net->layer[l].param[i].is_shared) status = fill_param(s, l, i, host);
+            if (status == SA_OK) status = clear(s, b->history[0]);
+            if (status == SA_OK) status = clear(s, b->history[1]);
+            if (status == SA_OK && b->total >= 0 && s->layout.program->buffer[b->total].kind == SA_BUFFER_HISTORY)
+                status = clear(s, b->total);
         }
     free(host);
     return status;
@@ -312,9 +322,9 @@ sa_status sa_session_set_param(sa_session *s, int layer, int param, const float 
     return upload(s, s->layout.program->param[layer][param].param, host);
 }
 
-sa_status sa_session_set_history(sa_session *s, int layer, int param, const float *host)
+sa_status sa_session_set_history(sa_session *s, int layer, int param, int which, const float *host)
 {
-    return upload(s, s->layout.program->param[layer][param].history, host);
+    return upload(s, s->layout.program->param[layer][param].history[which], host);
 }
 
 sa_status sa_session_get_param(sa_session *s, int layer, int param, float *host)
@@ -322,9 +332,9 @@ sa_status sa_session_get_param(sa_session *s, int layer, int param, float *host)
     return sa_session_get_buffer(s, s->layout.program->param[layer][param].param, host);
 }
 
-sa_status sa_session_get_history(sa_session *s, int layer, int param, float *host)
+sa_status sa_session_get_history(sa_session *s, int layer, int param, int which, float *host)
 {
-    return sa_session_get_buffer(s, s->layout.program->param[layer][param].history, host);
+    return sa_session_get_buffer(s, s->layout.program->param[layer][param].history[which], host);
 }
 
 sa_status sa_session_get_output(sa_session *s, int blob, float *host)
@@ -340,9 +350,9 @@ sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
     uint64_t h = SA_HASH_START;
     for (int l = 0; l < s->net->layer_count; l++)
         for (int i = 0; i < s->net->layer[l].param_count; i++) {
-            const int buffers[2] = {p->param[l][i].param, p->param[l][i].history};
-            for (int k = 0; k < 2; k++) {
-                if (buffers[k] < 0) continue;
+            const int buffers[3] = {p->param[l][i].param, p->param[l][i].history[0], p->param[l][i].history[1]};
+            for (int k = 0; k < 3; k++) {
+                if (buffers[k] < 0 || s->net->layer[l].param[i].is_shared) continue;
                 void *host = malloc(p->buffer[buffers[k]].size_bytes);
                 if (!host) SA_FAIL(SA_NOMEM, "no host memory for %zu bytes", p->buffer[buffers[k]].size_bytes);
                 sa_status status = sa_session_get_buffer(s, buffers[k], host);
@@ -404,13 +414,13 @@ static sa_status check_forward(sa_session *s)
 }
 
 /* Op by op, so that phases can be timed; a device that replays a recorded step gives one time for all of it. */
-static sa_status run_phases(sa_session *s, sa_step_times *times)
+static sa_status run_phases(sa_session *s, bool update, sa_step_times *times)
 {
     const sa_program *p = s->layout.program;
     uint64_t mark = 0, now = 0;
     size_t i = 0;
     if (times) SA_TRY(s->device->functions->time_ns(s->device, &mark));
-    for (int phase = 0; phase < SA_STEP_PHASES; phase++) {
+    for (int phase = 0; phase < (update ? SA_STEP_PHASES : SA_STEP_UPDATE); phase++) {
         for (; i < p->phase_end[phase]; i++) SA_TRY(run_op(s, i));
         if (phase == SA_STEP_FORWARD && times) SA_TRY(check_forward(s));
         if (!times) continue;
@@ -427,7 +437,7 @@ static sa_status run_bracketed(sa_session *s, int *again)
     int replay = 0;
     *again = 0;
     SA_TRY(s->device->functions->begin_step(s->device, &replay));
-    sa_status status = replay ? SA_OK : run_phases(s, NULL);
+    sa_status status = replay ? SA_OK : run_phases(s, true, NULL);
     sa_status ended = s->device->functions->end_step(s->device, again);
     if (*again) return SA_OK;
     SA_TRY(status);
@@ -456,21 +466,39 @@ static sa_status check_fed(const sa_session *s)
     return SA_OK;
 }
 
-sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times *times)
+/* Of a step 1, 2, ... */
+static float adam_correction(const sa_update_rule *rule, double step)
 {
+    if (rule->kind != SA_UPDATE_ADAM) return 1.0f;
+    return (float)(sqrt(1.0 - pow((double)rule->momentum2, step)) / (1.0 - pow((double)rule->momentum, step)));
+}
+
+sa_status sa_session_run_pass(sa_session *s, float rate, uint32_t step, int pass, sa_step_times *times)
+{
+    const sa_update_rule *rule = &s->options.program.rule;
+    const int passes = rule->passes > 1 ? rule->passes : 1;
     sa_step_times measured = {{0}, 0};
-    sa_step_state state = {.rate = rate, .step = step};
+    sa_step_state state = {.rate = rate, .step = step * (uint32_t)passes + (uint32_t)pass};
+    state.correction = adam_correction(rule, (double)step + 1.0);
     SA_TRY(open_step(s));
     SA_TRY(check_fed(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
     uint64_t cpu = sa_cpu_clock_ns();
     atomic_store_explicit(&s->ops_done, 0, memory_order_relaxed);
-    bool recorded = s->device->records_steps && !s->op_ns && !s->probe && !s->options.debug;
-    SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, &measured));
+    bool recorded = s->device->records_steps && !s->op_ns && !s->probe && !s->options.debug && passes == 1;
+    SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, pass + 1 == passes, &measured));
     SA_TRY(s->device->functions->sync(s->device));
     if (recorded) SA_TRY(check_forward(s));
     measured.cpu_ms = (double)(sa_cpu_clock_ns() - cpu) * 1e-6;
     s->finished = true;
     if (times) *times = measured;
     return SA_OK;
+}
+
+sa_status sa_session_run(sa_session *s, float rate, uint32_t step, sa_step_times *times)
+{
+    if (s->options.program.rule.passes > 1)
+        SA_FAIL(SA_INVALID, "a step of net '%s' has %d passes, each with inputs of its own", s->net->name,
+                (int)s->options.program.rule.passes);
+    return sa_session_run_pass(s, rate, step, 0, times);
 }

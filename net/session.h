@@ -33,7 +33,7 @@ typedef struct sa_session_options {
     uint64_t seed; /* of the fillers */
 } sa_session_options;
 
-/* Takes the arena (the one device allocation), fills parameters by their fillers and momentum with 0. net and device are borrowed
+/* Takes the arena (the one device allocation), fills parameters by their fillers and histories with 0. net and device are borrowed
  * for the session's life. SA_NOMEM names the arena's size. */
 SA_CHECKED sa_status sa_session_create(const sa_net *net, const sa_strategy *strategy, sa_device *device,
                                        const sa_session_options *options, sa_session **session);
@@ -59,9 +59,9 @@ const sa_ledger *sa_session_ledger(const sa_session *session);
 SA_CHECKED sa_status sa_session_set_input(sa_session *session, int blob, const float *host);
 SA_CHECKED sa_status sa_session_set_seed_gradient(sa_session *session, int blob, const float *host);
 SA_CHECKED sa_status sa_session_set_param(sa_session *session, int layer, int param, const float *host);
-SA_CHECKED sa_status sa_session_set_history(sa_session *session, int layer, int param, const float *host);
+SA_CHECKED sa_status sa_session_set_history(sa_session *session, int layer, int param, int which, const float *host);
 SA_CHECKED sa_status sa_session_get_param(sa_session *session, int layer, int param, float *host);
-SA_CHECKED sa_status sa_session_get_history(sa_session *session, int layer, int param, float *host);
+SA_CHECKED sa_status sa_session_get_history(sa_session *session, int layer, int param, int which, float *host);
 /* A blob that no layer reads (loss, accuracy), after a step. */
 SA_CHECKED sa_status sa_session_get_output(sa_session *session, int blob, float *host);
 
@@ -80,14 +80,16 @@ size_t sa_session_ops_done(sa_session *session);
 typedef struct sa_step_times {
     double ms[SA_STEP_PHASES], cpu_ms; /* wall time a phase, CPU time of the process over the step */
 } sa_step_times;
-/* Runs one step with this learning rate and step number. times may be NULL. */
+/* Runs one step with this learning rate and step number, from 0 on. times may be NULL. */
 SA_CHECKED sa_status sa_session_run(sa_session *session, float rate, uint32_t step, sa_step_times *times);
+/* Runs pass 0, 1, ... of a step whose rule has several, each with inputs of its own; the last one updates the parameters. */
+SA_CHECKED sa_status sa_session_run_pass(sa_session *session, float rate, uint32_t step, int pass, sa_step_times *times);
 /* Nanoseconds of op `op` summed over all steps so far (time_ops). */
 uint64_t sa_session_op_ns(const sa_session *session, size_t op);
 /* The same, of the process's CPU time: all its threads. */
 uint64_t sa_session_op_cpu_ns(const sa_session *session, size_t op);
 
-/* FNV-1a over all parameters and all momentum, in order of layers. */
+/* FNV-1a over all parameters and all histories of the solver, in order of layers. */
 SA_CHECKED sa_status sa_session_state_hash(sa_session *session, uint64_t *hash);
 
 #endif

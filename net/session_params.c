@@ -12,7 +12,7 @@ sa_status sa_session_check_same_params(const sa_net *a, const sa_net *b)
             same = sa_shape_elements(&a->layer[l].param[i].shape) == sa_shape_elements(&b->layer[l].param[i].shape);
     }
     if (!same) SA_FAIL(SA_INVALID, "net '%s' has other parameters in this form: they cannot be taken over", a->name);
-    if (sa_net_trains(a) || sa_net_trains(b)) SA_FAIL(SA_INVALID, "net '%s' trains: its momentum would be lost", a->name);
+    if (sa_net_trains(a) || sa_net_trains(b)) SA_FAIL(SA_INVALID, "net '%s' trains: its histories would be lost", a->name);
     return SA_OK;
 }
 

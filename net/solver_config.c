@@ -77,15 +77,11 @@ static const sa_field solver_fields[] = {
     SA_F_ENUM(solver_file, config.type, "solver_type", old_type_names),
     SA_F_CHOICE(solver_file, config.type, "type", sa_solver_type_names),
     SA_F_ENUM_CHECKED("snapshot_format", format_names),
-    SA_F_ONLY("iter_size", INT32, 1,
-              "SegNet's BN would learn from the last part of a batch only; set the net's batch size instead"),
-    {.name = "clip_gradients",
-     .type = SA_FIELD_FLOAT,
-     .bounded = true,
-     .low = -FLT_MAX,
-     .high = -FLT_MIN,
-     .note = "gradient clipping is not implemented; a negative value turns it off",
-     .discarded = true},
+    SA_F_RANGE(solver_file, config.iter_size, "iter_size", INT32, 1, 65536),
+    SA_F_SINGLE(solver_file, config.clip_gradients, "clip_gradients", FLOAT),
+    SA_F_RANGE(solver_file, config.delta, "delta", FLOAT, 0, FLT_MAX),
+    SA_F_RANGE(solver_file, config.rms_decay, "rms_decay", FLOAT, 0, 1),
+    SA_F_RANGE(solver_file, config.momentum2, "momentum2", FLOAT, 0, 1),
     SA_F_REFUSED("net_param", separate_file),
     SA_F_REFUSED("train_net_param", separate_file),
     SA_F_MESSAGE(solver_file, config.train_state, "train_state", sa_state_fields),
@@ -101,9 +97,6 @@ static const sa_field solver_fields[] = {
     SA_F_IGNORED("device_id"),
     SA_F_IGNORED("debug_info"),
     SA_F_IGNORED("layer_wise_reduce"),
-    SA_F_IGNORED("delta"), /* this and the next two belong to other solver types */
-    SA_F_IGNORED("rms_decay"),
-    SA_F_IGNORED("momentum2"),
     SA_F_END,
 };
 
@@ -194,19 +187,15 @@ static sa_status check_rates(const sa_proto_document *document, solver_file *fil
     return SA_OK;
 }
 
-/* What no op of ours does yet. */
-static sa_status check_trains_here(const sa_proto_document *document, const solver_file *file)
+/* Caffe: AdaGradSolver, RMSPropSolver, SGDSolver::ClipGradients. */
+static sa_status check_update(const sa_proto_document *document, const solver_file *file)
 {
-    static const char *const FIELDS[] = {"type", "solver_type", "regularization_type"};
-    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
-        const sa_proto_field *field = sa_proto_find(&document->root, FIELDS[i]);
-        bool regularization = i == 2;
-        if (!field || (regularization ? !file->l1_decay : file->config.type == SA_SOLVER_SGD)) continue;
-        return sa_proto_error(document, field->line, SA_UNSUPPORTED, "solver", "'%s: %.64s' is not supported: %s", FIELDS[i],
-                              field->text,
-                              regularization ? "only L2 weight decay is implemented" : "only SGD with momentum is implemented");
-    }
-    return SA_OK;
+    const int32_t type = file->config.type;
+    if (file->config.clip_gradients == 0.0f)
+        SOLVER_FAIL(document, "clip_gradients",
+                    "'clip_gradients: 0' would make every gradient 0; a negative value turns clipping off");
+    if ((type != SA_SOLVER_ADAGRAD && type != SA_SOLVER_RMSPROP) || file->config.momentum == 0.0f) return SA_OK;
+    SOLVER_FAIL(document, "momentum", "type \"%s\" has no momentum: leave 'momentum' out", sa_solver_type_names[type].name);
 }
 
 /* The table without what training refuses. */
@@ -223,6 +212,11 @@ static sa_status decode(const sa_proto_document *document, const sa_field *table
 {
     *file = (solver_file){.lr_policy = NO_POLICY,
                           .config = {.average_loss = 1,
+                                     .iter_size = 1,
+                                     .clip_gradients = -1,
+                                     .delta = 1e-8f,
+                                     .rms_decay = 0.99f,
+                                     .momentum2 = 0.999f,
                                      .snapshot_after_train = true,
                                      .random_seed = -1,
                                      .solver_mode = SA_SOLVER_GPU,
@@ -236,7 +230,7 @@ sa_status sa_solver_config_read(const sa_proto_document *document, sa_solver_con
 {
     solver_file file;
     SA_TRY(decode(document, solver_fields, &file));
-    SA_TRY(check_trains_here(document, &file));
+    SA_TRY(check_update(document, &file));
     SA_TRY(check_rates(document, &file));
     SA_TRY(take_test_nets(document, &file));
     if (file.config.test_net_count > 0 && file.config.test_interval < 1)
@@ -300,6 +294,20 @@ sa_status sa_solver_config_load(const char *path, sa_solver_config *config)
 sa_status sa_solver_config_load_any(const char *path, sa_solver_config *config)
 {
     return load(path, sa_solver_config_read_any, config);
+}
+
+sa_program_options sa_solver_program_options(const sa_solver_config *config)
+{
+    return (sa_program_options){.training = true,
+                                .rule = {.kind = (sa_update_kind)config->type,
+                                         .l1 = config->l1_decay,
+                                         .momentum = config->momentum,
+                                         .momentum2 = config->momentum2,
+                                         .rms_decay = config->rms_decay,
+                                         .delta = config->delta,
+                                         .clip = config->clip_gradients > 0.0f ? config->clip_gradients : 0.0f,
+                                         .passes = config->iter_size},
+                                .weight_decay = config->weight_decay};
 }
 
 static int steps_passed(const sa_solver_config *config, uint32_t step)

@@ -1,9 +1,10 @@
-/* Caffe's solver files as plain data, and the learning rate they describe. Training takes SGD only; the update itself is an op of
- * the program. What Caffe would take for any of its solvers is accounted from the same config. */
+/* Caffe's solver files as plain data, and the learning rate they describe. The update itself is an op of the
+ * program. What Caffe would take for any of its solvers is accounted from the same config. */
 #ifndef SA_NET_SOLVER_CONFIG_H
 #define SA_NET_SOLVER_CONFIG_H
 
 #include "net/net_spec.h"
+#include "program/program.h"
 
 enum { SA_SOLVER_PATH_BYTES = 1024, SA_SOLVER_STEPVALUES_MAX = 64, SA_SOLVER_TEST_NETS_MAX = 8 };
 
@@ -18,12 +19,12 @@ typedef enum sa_lr_policy {
 } sa_lr_policy;
 
 typedef enum sa_solver_type {
-    SA_SOLVER_SGD,
-    SA_SOLVER_NESTEROV,
-    SA_SOLVER_ADAGRAD,
-    SA_SOLVER_RMSPROP,
-    SA_SOLVER_ADADELTA,
-    SA_SOLVER_ADAM
+    SA_SOLVER_SGD = SA_UPDATE_SGD,
+    SA_SOLVER_NESTEROV = SA_UPDATE_NESTEROV,
+    SA_SOLVER_ADAGRAD = SA_UPDATE_ADAGRAD,
+    SA_SOLVER_RMSPROP = SA_UPDATE_RMSPROP,
+    SA_SOLVER_ADADELTA = SA_UPDATE_ADADELTA,
+    SA_SOLVER_ADAM = SA_UPDATE_ADAM
 } sa_solver_type;
 
 /* A net that is tested on the way. */
@@ -48,10 +49,13 @@ typedef struct sa_solver_config {
     int32_t type;  /* sa_solver_type */
     bool l1_decay; /* regularization_type: "L1" */
     float momentum, weight_decay;
-    int32_t max_iter;     /* 0: not given */
-    int32_t display;      /* steps between progress lines; 0: none */
-    int32_t average_loss; /* losses averaged for display */
-    int32_t snapshot;     /* steps between snapshots; 0: none on the way */
+    float momentum2, rms_decay, delta; /* of Adam; of RMSProp; of the adaptive ones */
+    float clip_gradients;              /* the norm that gradients are cut to; not above 0: none */
+    int32_t iter_size;                 /* passes, each with a batch of its own, in a step */
+    int32_t max_iter;                  /* 0: not given */
+    int32_t display;                   /* steps between progress lines; 0: none */
+    int32_t average_loss;              /* losses averaged for display */
+    int32_t snapshot;                  /* steps between snapshots; 0: none on the way */
     char snapshot_prefix[SA_SOLVER_PATH_BYTES];
     bool snapshot_after_train;
     int64_t random_seed;      /* negative: not given */
@@ -72,6 +76,9 @@ SA_CHECKED sa_status sa_solver_config_read_any(const sa_proto_document *document
  * SA_IO if one is in neither. */
 SA_CHECKED sa_status sa_solver_config_load(const char *path, sa_solver_config *config);
 SA_CHECKED sa_status sa_solver_config_load_any(const char *path, sa_solver_config *config);
+
+/* What a program needs of it. */
+sa_program_options sa_solver_program_options(const sa_solver_config *config);
 
 /* The learning rate of step 0, 1, ..., in the float32 arithmetic of Caffe's SGDSolver::GetLearningRate. `poly` stays at 0 from
  * max_iter on. */

@@ -32,7 +32,8 @@ sa_status sa_step_outputs_create(const sa_net *net, sa_step_outputs *outputs)
         }
     }
     made.value = calloc(made.value_count + 1, sizeof *made.value);
-    if (!made.value) {
+    made.sum = calloc(made.value_count + 1, sizeof *made.sum);
+    if (!made.value || !made.sum) {
         sa_step_outputs_free(&made);
         SA_FAIL(SA_NOMEM, "no memory for the outputs of net '%s'", net->name);
     }
@@ -44,6 +45,7 @@ void sa_step_outputs_free(sa_step_outputs *outputs)
 {
     free(outputs->output);
     free(outputs->value);
+    free(outputs->sum);
     memset(outputs, 0, sizeof *outputs);
 }
 
@@ -65,6 +67,14 @@ sa_status sa_step_outputs_read(sa_step_outputs *outputs, sa_session *session)
     for (int i = 0; i < outputs->count; i++)
         SA_TRY(sa_session_get_output(session, outputs->output[i].blob, outputs->value + outputs->output[i].begin));
     return SA_OK;
+}
+
+void sa_step_outputs_mean(sa_step_outputs *outputs, int pass, int passes)
+{
+    for (size_t i = 0; i < outputs->value_count && passes > 1; i++) {
+        outputs->sum[i] = (pass > 0 ? outputs->sum[i] : 0.0) + (double)outputs->value[i];
+        if (pass + 1 == passes) outputs->value[i] = (float)(outputs->sum[i] / passes);
+    }
 }
 
 float sa_step_outputs_loss(const sa_step_outputs *outputs)

@@ -36,6 +36,7 @@ struct sa_emitter {
     int *band_start;      /* (layer_count): the first layer of the band that ends with a layer, -1: none does */
     sa_name_map names;    /* of buffers */
     int shared_workspace; /* buffer number or -1 */
+    int squares;          /* of the gradients' squares, by which they are clipped: buffer number or -1 */
     size_t conv_count;    /* convolution ops so far */
     sa_step_phase phase;
     bool again;               /* inside the recomputation of a value */

@@ -51,6 +51,9 @@ typedef struct sa_param {
     bool given;                   /* the file has a `param` for it */
     bool is_shared;               /* a parameter of an earlier layer has the same name and is the one that is stored: */
     int owner_layer, owner_param; /* that one, if is_shared */
+    bool has_sharers;             /* later layers use this one */
+    bool lr_given, decay_given;   /* lr_mult, decay_mult are the file's */
+    bool permissive;              /* shared with another shape of as many values */
 } sa_param;
 
 struct sa_layer_type;

@@ -106,6 +106,19 @@ static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa
     return SA_OK;
 }
 
+/* Caffe-SegNet's BN sets its gradients where other layers add to them; ours would not be those of Caffe. */
+static sa_status check_passes(const sa_net *net, const sa_program_options *options)
+{
+    if (options->rule.passes <= 1) return SA_OK;
+    for (int l = 0; l < net->layer_count; l++)
+        if (net->layer[l].type->segnet_fork && net->layer[l].needs_backward && net->layer[l].param_count > 0)
+            SA_FAIL(SA_UNSUPPORTED,
+                    "%s:%d: layer '%s' (%s): with iter_size %d SegNet's BN would learn from the last part of a batch only; set the "
+                    "net's batch size instead",
+                    net->path, net->layer[l].line, net->layer[l].name, net->layer[l].type->name, (int)options->rule.passes);
+    return SA_OK;
+}
+
 /* Each repetition stores at least one more value, so there is an end. */
 sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, const sa_device *device,
                             const sa_program_options *options, sa_program **program)
@@ -115,6 +128,7 @@ sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, co
     if (!options->training && sa_net_trains(net))
         SA_FAIL(SA_INVALID, "%s: a forward pass of a net that trains keeps what only a backward pass reads: load it forward_only",
                 net->path);
+    SA_TRY(check_passes(net, options));
     while (must_repeat) {
         sa_program_free(p);
         p = NULL;

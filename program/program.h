@@ -18,8 +18,12 @@ typedef struct sa_op {
     sa_op_args args;
 } sa_op;
 
+/* Buffer numbers; -1: none. Layers that share a parameter have the same `param` and `total`; the histories are its owner's. */
 typedef struct sa_param_buffers {
-    int param, grad, history; /* buffer numbers; -1: none */
+    int param;
+    int grad;  /* what the layer's ops make */
+    int total; /* what the update takes: grad, or the sum of it over the layers that share the parameter and the passes of a step */
+    int history[2];
 } sa_param_buffers;
 
 typedef struct sa_program {
@@ -40,7 +44,8 @@ typedef struct sa_program {
 typedef struct sa_program_options {
     bool training; /* backward and update too; of a net that has something to train it must be set (see sa_net_options.forward_only)
                     */
-    float momentum, weight_decay;
+    sa_update_rule rule;
+    float weight_decay;
     size_t arena_limit_bytes; /* SA_CAPACITY if no placement within so many bytes is found; 0: no limit */
 } sa_program_options;
 

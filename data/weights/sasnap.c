@@ -45,8 +45,8 @@ static sa_status fill(const char *path, const sa_weights *weights, sa_snapshot_a
             sa_weight_blob *blob = &weights->layer[l].blob[i];
             sa_snapshot_array *a = &array[next];
             snprintf(names[next], SA_SNAPSHOT_NAME_BYTES, "%.200s.%zu", weights->layer[l].name, i);
-            if (blob->axes < 1 || blob->axes > 4)
-                SA_FAIL(SA_INVALID, "%s: '%s' has %d axes; a snapshot holds 1 to 4", path, names[next], blob->axes);
+            if (blob->axes < 0 || blob->axes > 4)
+                SA_FAIL(SA_INVALID, "%s: '%s' has %d axes; a snapshot holds 0 to 4", path, names[next], blob->axes);
             *a = (sa_snapshot_array){
                 .name = names[next], .axes = blob->axes, .count = blob->count, .param = blob->values, .history = zeros};
             for (int32_t k = 0; k < blob->axes; k++) a->shape[k] = blob->dim[k] <= INT32_MAX ? (int32_t)blob->dim[k] : -1;

@@ -1,5 +1,7 @@
 /* The solver's update and the fill on CUDA: flat passes over memory, four floats a thread where the addresses allow. */
 #include "kernels/cuda/eval_launch.cuh"
+#include "kernels/cuda/row_reduce.cuh"
+#include "kernels/update_math.h"
 
 typedef sa_block<256> sa_update_block;
 
@@ -12,47 +14,69 @@ SA_KERNEL(sa_fill_kernel, sa_update_block, float *__restrict__ target, size_t co
     for (size_t i = quads * 4 + first; i < count; i += step) target[i] = value;
 }
 
-struct sa_update_factors {
-    float rate, decay, momentum;
+struct sa_update_pointers {
+    float *param, *grad, *h, *k; /* (count); k NULL: the rule has one history */
 };
 
-/* g += decay * w; h = momentum * h + rate * g; w -= h; the gradient buffer keeps h. */
-static __device__ __forceinline__ void update_one(const sa_update_factors &f, float &param, float &grad, float &history)
-{
-    float g = grad + f.decay * param;
-    float h = f.momentum * history + f.rate * g;
-    history = h;
-    param = param - h;
-    grad = h;
-}
-
-/* A step in which a kernel found something wrong leaves parameters and momentum as they were. */
-SA_KERNEL(sa_sgd_update_kernel, sa_update_block, float *__restrict__ param, float *__restrict__ grad, float *__restrict__ history,
-          const sa_step_state *__restrict__ state, size_t count, float lr_mult, float decay, float momentum,
+/* A step in which a kernel found something wrong leaves parameters and histories as they were. */
+SA_KERNEL(sa_update_kernel, sa_update_block, sa_update_pointers at, const sa_step_state *__restrict__ state,
+          const double *__restrict__ squares, size_t count, float lr_mult, float decay, sa_update_rule rule,
           const volatile sa_cuda_fault *fault)
 {
     __shared__ int stop; /* one look a block: the word is in host memory */
     if (threadIdx.x == 0) stop = fault->kind != SA_CUDA_FAULT_NONE;
     __syncthreads();
     if (stop) return;
-    const sa_update_factors factors = {state->rate * lr_mult, decay, momentum};
+    const sa_update_factors f = sa_update_factors_of(&rule, state, lr_mult, decay, squares ? *squares : 0.0);
+    const bool clear = rule.passes > 1, both = at.k != NULL;
     size_t step = (size_t)gridDim.x * blockDim.x;
     size_t first = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    size_t quads = (((size_t)param | (size_t)grad | (size_t)history) & 15) == 0 ? count / 4 : 0;
+    size_t quads = (((size_t)at.param | (size_t)at.grad | (size_t)at.h | (size_t)at.k) & 15) == 0 ? count / 4 : 0;
     for (size_t i = first; i < quads; i += step) {
-        float4 p = ((const float4 *)param)[i], g = ((const float4 *)grad)[i], h = ((const float4 *)history)[i];
-        update_one(factors, p.x, g.x, h.x);
-        update_one(factors, p.y, g.y, h.y);
-        update_one(factors, p.z, g.z, h.z);
-        update_one(factors, p.w, g.w, h.w);
-        ((float4 *)param)[i] = p;
-        ((float4 *)grad)[i] = g;
-        ((float4 *)history)[i] = h;
+        float4 p = ((const float4 *)at.param)[i], g = ((const float4 *)at.grad)[i], h = ((const float4 *)at.h)[i], k = {};
+        if (both) k = ((const float4 *)at.k)[i];
+        sa_update_one(rule.kind, rule.l1, clear, &f, &p.x, &g.x, &h.x, &k.x);
+        sa_update_one(rule.kind, rule.l1, clear, &f, &p.y, &g.y, &h.y, &k.y);
+        sa_update_one(rule.kind, rule.l1, clear, &f, &p.z, &g.z, &h.z, &k.z);
+        sa_update_one(rule.kind, rule.l1, clear, &f, &p.w, &g.w, &h.w, &k.w);
+        ((float4 *)at.param)[i] = p;
+        ((float4 *)at.grad)[i] = g;
+        ((float4 *)at.h)[i] = h;
+        if (both) ((float4 *)at.k)[i] = k;
     }
-    for (size_t i = quads * 4 + first; i < count; i += step) update_one(factors, param[i], grad[i], history[i]);
+    for (size_t i = quads * 4 + first; i < count; i += step) {
+        float none = 0.0f;
+        sa_update_one(rule.kind, rule.l1, clear, &f, &at.param[i], &at.grad[i], &at.h[i], both ? &at.k[i] : &none);
+    }
 }
+
+/* Half a warp per row, as in row_reduce.cuh. */
+SA_KERNEL(sa_square_rows_kernel, sa_eval_block, const float *__restrict__ values, size_t count, unsigned rows,
+          double *__restrict__ row_sums)
+{
+    const unsigned lane = threadIdx.x % SA_ROW_LANES, part = threadIdx.x / SA_ROW_LANES;
+    for (unsigned first = blockIdx.x * SA_ROWS_AT_ONCE; first < rows; first += gridDim.x * SA_ROWS_AT_ONCE) {
+        const size_t begin = (size_t)(first + part) * SA_SQUARE_ROW;
+        const size_t end = begin + SA_SQUARE_ROW < count ? begin + SA_SQUARE_ROW : count;
+        double sum = 0.0;
+        for (size_t i = begin + lane; i < end; i += SA_ROW_LANES) sum = sum + (double)values[i] * (double)values[i];
+        sum = sa_add_lanes(sum);
+        if (first + part < rows && lane == 0) row_sums[first + part] = sum;
+    }
+}
+
+SA_KERNEL(sa_square_finish_kernel, sa_update_block, const double *__restrict__ row_sums, unsigned rows, bool add,
+          double *__restrict__ result)
+{
+    if (threadIdx.x != 0 || blockIdx.x != 0) return;
+    double sum = add ? *result : 0.0;
+    for (unsigned row = 0; row < rows; row++) sum = sum + row_sums[row];
+    *result = sum;
+}
+SIMT_KERNEL(sa_square_rows_kernel)
+SIMT_KERNEL(sa_square_finish_kernel)
 SIMT_KERNEL(sa_fill_kernel)
-SIMT_KERNEL(sa_sgd_update_kernel)
+SIMT_KERNEL(sa_update_kernel)
 
 /* All kernels are compiled for the same cards: one stands for all. */
 cudaError_t sa_cuda_find_code(void)
@@ -69,12 +93,27 @@ sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
     return SA_OK;
 }
 
-sa_status sa_cuda_sgd_update(sa_device *device, const sa_sgd_update_args *args)
+sa_status sa_cuda_update(sa_device *device, const sa_update_args *args)
 {
     if (args->count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_sgd_update_kernel, sa_blocks_for(args->count / 4, sa_update_block::threads), 0,
-                          sa_cuda(device)->stream, (float *)args->param.ptr, (float *)args->grad.ptr, (float *)args->history.ptr,
-                          (const sa_step_state *)args->step_state.ptr, args->count, args->lr_mult, args->decay, args->momentum,
-                          sa_cuda(device)->fault_device));
+    const sa_update_pointers at = {(float *)args->param.ptr, (float *)args->grad.ptr, (float *)args->history.ptr,
+                                   sa_update_histories(args->rule.kind) > 1 ? (float *)args->history2.ptr : NULL};
+    SA_CUDA_TRY(sa_launch(sa_update_kernel, sa_blocks_for(args->count / 4, sa_update_block::threads), 0, sa_cuda(device)->stream,
+                          at, (const sa_step_state *)args->step_state.ptr, (const double *)args->squares.ptr, args->count,
+                          args->lr_mult, args->decay, args->rule, sa_cuda(device)->fault_device));
+    return SA_OK;
+}
+
+sa_status sa_cuda_square_sum(sa_device *device, const sa_square_sum_args *args)
+{
+    const size_t rows = (args->count + SA_SQUARE_ROW - 1) / SA_SQUARE_ROW;
+    double *row_sums = (double *)args->workspace.ptr;
+    if (args->workspace_bytes < rows * sizeof *row_sums)
+        SA_FAIL(SA_CAPACITY, "square_sum: a workspace of %zu bytes for %zu rows", args->workspace_bytes, rows);
+    if (rows > 0)
+        SA_CUDA_TRY(sa_launch(sa_square_rows_kernel, sa_blocks_for(rows, SA_ROWS_AT_ONCE), 0, sa_cuda(device)->stream,
+                              (const float *)args->values.ptr, args->count, (unsigned)rows, row_sums));
+    SA_CUDA_TRY(sa_launch(sa_square_finish_kernel, 1, 0, sa_cuda(device)->stream, row_sums, (unsigned)rows, args->add,
+                          (double *)args->sum.ptr));
     return SA_OK;
 }

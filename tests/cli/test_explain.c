@@ -135,7 +135,7 @@ static void arena_of_the_caffe_strategy_has_the_same_rows(void **state)
     assert_int_equal(sa_strategy_parse("caffe", &strategy), SA_OK);
     strategy.conv = SA_CONV_OPTION_IM2COL;
     for (int c = 0; c < CONFIGURATIONS; c++) {
-        const sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 5e-4f};
+        const sa_program_options options = {.training = true, .rule.momentum = 0.9f, .weight_decay = 5e-4f};
         sa_net *net = load(PATH[c]);
         sa_layout layout;
         size_t sum[ROWS] = {0}, other = 0;

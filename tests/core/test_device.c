@@ -154,8 +154,17 @@ static sa_source dense(int32_t number)
 static void test_visit_refs(void **state)
 {
     (void)state;
-    sa_op_args args = {.sgd_update = {buffer(1), buffer(2), buffer(3), buffer(4), 10, 1, 1, 1}};
-    assert_visits(SA_OP_SGD_UPDATE, &args, "1rw 2rw 3rw 4r");
+    sa_op_args args = {.update = {{.kind = SA_UPDATE_SGD},
+                                  buffer(1),
+                                  buffer(2),
+                                  buffer(3),
+                                  buffer(SA_NO_BUFFER),
+                                  buffer(4),
+                                  buffer(SA_NO_BUFFER),
+                                  10,
+                                  1,
+                                  1}};
+    assert_visits(SA_OP_UPDATE, &args, "1rw 2rw 3rw 4r");
     args = (sa_op_args){.pool_forward = {.x = dense(5), .out.at = buffer(6), .mask.at = buffer(SA_NO_BUFFER)}};
     assert_visits(SA_OP_POOL_FORWARD, &args, "5r 6w");
     args = (sa_op_args){.fill = {.target = buffer(0)}};
@@ -200,7 +209,7 @@ static void test_binding_and_names(void **state)
     assert_null(args.accuracy.per_class.ptr);
     assert_ptr_equal(args.accuracy.workspace.ptr, &args);
     assert_string_equal(sa_op_kind_name(SA_OP_CONV_FORWARD), "conv_forward");
-    assert_string_equal(sa_op_kind_name(SA_OP_SGD_UPDATE), "sgd_update");
+    assert_string_equal(sa_op_kind_name(SA_OP_UPDATE), "update");
     assert_string_equal(sa_op_kind_name(SA_OP_KINDS), "unknown");
 }
 

@@ -86,7 +86,7 @@ traffic_is_as_good_as_it_was()
         if (seen != wanted) { print "kernels counted: " seen + 0 " of " wanted; bad = 1 }
         exit bad
     }' - "$table" <<'END'
-sa_sgd_update_kernel global 1.01
+sa_update_kernel global 1.01
 sa_add_bias_kernel global 1.01
 sa_loss_finish_kernel shared 1.01
 sa_channel_finish_kernel shared 1.01

@@ -357,17 +357,42 @@ static void fill_and_update(void **state)
         sa_parity_output(p, args.fill.target, (size_t)count);
         run_same(SA_OP_FILL, &args, 0);
 
-        sa_parity_begin(p, "sgd_update", (uint64_t)i);
-        args = (sa_op_args){.sgd_update = {.count = (size_t)count, .lr_mult = 2.0f, .decay = 0.0005f, .momentum = 0.9f}};
-        sa_ref *refs[] = {&args.sgd_update.param, &args.sgd_update.grad, &args.sgd_update.history};
-        for (int k = 0; k < 3; k++) {
-            *refs[k] = sa_parity_vector(p, count + 1, -1.0f, 1.0f);
+        sa_parity_begin(p, "update", (uint64_t)i);
+        args = (sa_op_args){.update = {.rule = {.kind = (sa_update_kind)(i % 6),
+                                                .l1 = sa_parity_chance(p, 30),
+                                                .momentum = 0.9f,
+                                                .momentum2 = 0.99f,
+                                                .rms_decay = 0.95f,
+                                                .delta = 1e-4f,
+                                                .clip = sa_parity_chance(p, 50) ? 1.5f : 0.0f,
+                                                .passes = sa_parity_int(p, 0, 3)},
+                                       .history2 = SA_REF_NONE,
+                                       .squares = SA_REF_NONE,
+                                       .count = (size_t)count,
+                                       .lr_mult = 2.0f,
+                                       .decay = 0.0005f}};
+        sa_ref *refs[] = {&args.update.param, &args.update.grad, &args.update.history, &args.update.history2};
+        if (args.update.rule.clip > 0.0f) {
+            args.update.squares = sa_parity_take(p, sizeof(double));
+            *(double *)args.update.squares.ptr = 7.5;
+        }
+        for (int k = 0; k < 2 + sa_update_histories(args.update.rule.kind); k++) {
+            *refs[k] = sa_parity_vector(p, count + 1, k < 2 ? -1.0f : 0.0f, 1.0f);
             if (i % 3 == 2) refs[k]->ptr = (float *)refs[k]->ptr + 1; /* not aligned */
             sa_parity_output(p, *refs[k], (size_t)count);
         }
-        args.sgd_update.step_state = sa_parity_take(p, sizeof(sa_step_state));
-        *(sa_step_state *)args.sgd_update.step_state.ptr = (sa_step_state){.rate = 0.01f, .step = 3};
-        run_same(SA_OP_SGD_UPDATE, &args, 0);
+        args.update.step_state = sa_parity_take(p, sizeof(sa_step_state));
+        *(sa_step_state *)args.update.step_state.ptr = (sa_step_state){.rate = 0.01f, .step = 3, .correction = 0.7f};
+        run_same(SA_OP_UPDATE, &args, 0);
+
+        sa_parity_begin(p, "square_sum", (uint64_t)i);
+        args = (sa_op_args){.square_sum = {.count = (size_t)count * 3, .add = sa_parity_chance(p, 50)}};
+        args.square_sum.values = sa_parity_vector(p, count * 3, -1.0f, 1.0f);
+        args.square_sum.sum = sa_parity_vector(p, 2, 1.0f, 2.0f);
+        args.square_sum.workspace = sa_parity_workspace();
+        args.square_sum.workspace_bytes = sa_square_sum_workspace_bytes(args.square_sum.count);
+        sa_parity_output(p, args.square_sum.sum, 2);
+        run_same(SA_OP_SQUARE_SUM, &args, args.square_sum.workspace_bytes);
     }
 }
 
@@ -395,19 +420,20 @@ static void a_bad_label_stops_the_update(void **state)
     loss.scores.node[0].channels = loss.scores.node[0].slab.channels = 2;
     loss.scores.node[0].slab.at.ptr = memory + 32;
     loss.loss.ptr = memory + 512, loss.divisor.ptr = memory + 513, loss.workspace.ptr = memory + 576;
-    const sa_sgd_update_args update = {.param.ptr = memory + 64,
-                                       .grad.ptr = memory + 256,
-                                       .history.ptr = memory + 320,
-                                       .step_state.ptr = memory + 128,
-                                       .count = 3,
-                                       .lr_mult = 1.0f};
+    const sa_update_args update = {.rule.kind = SA_UPDATE_SGD,
+                                   .param.ptr = memory + 64,
+                                   .grad.ptr = memory + 256,
+                                   .history.ptr = memory + 320,
+                                   .step_state.ptr = memory + 128,
+                                   .count = 3,
+                                   .lr_mult = 1.0f};
     assert_int_equal(cuda->kernels->loss(cuda, &loss), SA_OK);
-    assert_int_equal(cuda->kernels->sgd_update(cuda, &update), SA_OK);
+    assert_int_equal(cuda->kernels->update(cuda, &update), SA_OK);
     assert_int_equal(f->sync(cuda), SA_NUMERIC);
     assert_non_null(strstr(sa_error_message(), "the label of pixel (n 0, y 0, x 0) is outside the classes"));
     assert_int_equal(f->download(cuda, after, memory + 64, sizeof after), SA_OK);
     assert_memory_equal(after, before, sizeof before);
-    assert_int_equal(cuda->kernels->sgd_update(cuda, &update), SA_OK); /* the next step is a new one */
+    assert_int_equal(cuda->kernels->update(cuda, &update), SA_OK); /* the next step is a new one */
     assert_int_equal(f->download(cuda, after, memory + 64, sizeof after), SA_OK);
     assert_true(after[0] == before[0] - 0.125f);
     sa_device_close(cuda);

@@ -458,10 +458,16 @@ static void test_update_and_fill(void **state)
             want[1][i] = want[2][i] = h;
         }
         sa_step_state step = {.rate = 0.1f, .step = 3};
-        sa_op_args args = {.sgd_update = {sa_test_ref(v[0]), sa_test_ref(v[1]), sa_test_ref(v[2]), sa_test_ref(&step),
-                                          (size_t)count, 0.3f, 0.0005f, 0.9f}};
-        assert_int_equal(run(SA_OP_SGD_UPDATE, &args, 3), SA_OK);
-        for (int i = 0; i < 3; i++) sa_assert_same_bits("sgd_update", v[i], want[i], (size_t)count);
+        sa_op_args args = {.update = {.rule = {.momentum = 0.9f},
+                                      .param = sa_test_ref(v[0]),
+                                      .grad = sa_test_ref(v[1]),
+                                      .history = sa_test_ref(v[2]),
+                                      .step_state = sa_test_ref(&step),
+                                      .count = (size_t)count,
+                                      .lr_mult = 0.3f,
+                                      .decay = 0.0005f}};
+        assert_int_equal(run(SA_OP_UPDATE, &args, 3), SA_OK);
+        for (int i = 0; i < 3; i++) sa_assert_same_bits("update", v[i], want[i], (size_t)count);
         args = (sa_op_args){.fill = {sa_test_ref(v[0]), (size_t)count - 1, 1.5f}};
         float last = v[0][count - 1];
         assert_int_equal(run(SA_OP_FILL, &args, 2), SA_OK);

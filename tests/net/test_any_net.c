@@ -43,7 +43,7 @@ static sa_status load(uint32_t seed, char *text, sa_net **net)
 /* Program check, plan and plan check, as sa_layout_create does, with a planner that does not search. */
 static sa_status plan(const sa_net *net, const sa_strategy *strategy)
 {
-    const sa_program_options options = {.training = true, .momentum = 0.9f};
+    const sa_program_options options = {.training = true, .rule.momentum = 0.9f};
     const sa_plan_options greedy = {.planner = SA_PLANNER_GREEDY};
     sa_program *program;
     sa_plan made;
@@ -98,7 +98,7 @@ static sa_status run_session(const sa_net *net, sa_session *session, outcome *o)
 
 static sa_status run(const sa_net *net, const sa_strategy *strategy, outcome *o)
 {
-    const sa_session_options options = {.program = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f}, .seed = 3};
+    const sa_session_options options = {.program = {.training = true, .rule.momentum = 0.9f, .weight_decay = 0.0005f}, .seed = 3};
     sa_session *session;
     SA_TRY(sa_session_create(net, strategy, device, &options, &session));
     sa_status status = run_session(net, session, o);

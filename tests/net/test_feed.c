@@ -46,7 +46,7 @@ static run run_open(const char *text, const char *preset)
 {
     run r = {.net = net_of(text)};
     sa_strategy strategy;
-    sa_session_options options = {.program = {.training = true, .momentum = 0.9f}, .seed = 1};
+    sa_session_options options = {.program = {.training = true, .rule.momentum = 0.9f}, .seed = 1};
     assert_ok(sa_strategy_parse(preset, &strategy));
     assert_ok(sa_conv_option_parse("direct", &strategy.conv));
     assert_ok(sa_device_open("cpu", 1, &r.device));

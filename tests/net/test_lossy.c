@@ -52,7 +52,7 @@ static sa_step_run run(const sa_small_net *small, const sa_net *net, const char 
 
 static size_t plan_bytes(const char *path, const char *name)
 {
-    sa_program_options options = {.training = true, .momentum = 0.9f};
+    sa_program_options options = {.training = true, .rule.momentum = 0.9f};
     sa_strategy strategy = parse(name);
     sa_layout layout;
     sa_net *net;
@@ -92,7 +92,7 @@ static float *gradients(const sa_net *net, const char *name)
     for (int l = 0; l < net->layer_count; l++)
         for (int i = 0; i < net->layer[l].param_count; i++) {
             if (!net->layer[l].param[i].needs_grad) continue;
-            must(sa_session_get_history(session, l, i, next));
+            must(sa_session_get_history(session, l, i, 0, next));
             next += sa_shape_elements(&net->layer[l].param[i].shape);
         }
     sa_feed_close(feed);

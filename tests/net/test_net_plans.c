@@ -23,7 +23,7 @@ static sa_net *load(const char *path)
 /* Returns the peak, which is the lower bound. */
 static size_t plan_bytes(const sa_net *net, const char *name)
 {
-    sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f};
+    sa_program_options options = {.training = true, .rule.momentum = 0.9f, .weight_decay = 0.0005f};
     sa_strategy strategy;
     sa_layout layout;
     if (sa_strategy_parse(name, &strategy) != SA_OK || sa_layout_create(net, &strategy, device, &options, &layout) != SA_OK)
@@ -139,7 +139,7 @@ static void test_recompute_auto(void **state)
 
 static sa_program *make_program(const sa_net *net, const char *preset)
 {
-    sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f};
+    sa_program_options options = {.training = true, .rule.momentum = 0.9f, .weight_decay = 0.0005f};
     sa_strategy strategy;
     sa_program *program;
     if (sa_strategy_parse(preset, &strategy) != SA_OK ||

@@ -1,4 +1,4 @@
-/* Solver files that Caffe takes and training here does not: read for what Caffe would allocate. */
+/* Solver files of every type, read for training and for what Caffe would allocate. */
 #include "cli/explain_report.h"
 #include "cli/net_options.h"
 #include "net/solver_config.h"
@@ -23,7 +23,7 @@ static sa_status read_text(const char *text, bool any, sa_solver_config *config)
     return status;
 }
 
-static void what_training_refuses_is_accounted_for(void **state)
+static void every_solver_is_read(void **state)
 {
     (void)state;
     static const struct {
@@ -37,7 +37,7 @@ static void what_training_refuses_is_accounted_for(void **state)
                 {"net: 'n' type: 'Adam' momentum2: 0.99", SA_SOLVER_ADAM, false},
                 {"net: 'n' solver_type: ADAM", SA_SOLVER_ADAM, false},
                 {"net: 'n' regularization_type: 'L1'", SA_SOLVER_SGD, true},
-                {"net: 'n' iter_size: 4 clip_gradients: 10 weights: 'w.caffemodel'", SA_SOLVER_SGD, false}};
+                {"net: 'n' iter_size: 4 clip_gradients: 10", SA_SOLVER_SGD, false}};
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
         sa_solver_config config;
         if (read_text(ROWS[i].text, true, &config) != SA_OK) fail_msg("%s: %s", ROWS[i].text, sa_error_message());
@@ -46,7 +46,12 @@ static void what_training_refuses_is_accounted_for(void **state)
         assert_int_equal(config.test_net_count, 0);
         char with_rate[256];
         snprintf(with_rate, sizeof with_rate, "%s base_lr: 1 lr_policy: 'fixed'", ROWS[i].text);
-        assert_int_equal(read_text(with_rate, false, &config), SA_UNSUPPORTED);
+        if (read_text(with_rate, false, &config) != SA_OK) fail_msg("%s: %s", with_rate, sa_error_message());
+        const sa_program_options options = sa_solver_program_options(&config);
+        assert_int_equal((int)options.rule.kind, (int)ROWS[i].type);
+        assert_int_equal(options.rule.l1, ROWS[i].l1);
+        assert_true((options.rule.clip > 0) == (strstr(ROWS[i].text, "clip") != NULL));
+        assert_int_equal(options.rule.passes, strstr(ROWS[i].text, "iter_size") ? 4 : 1);
     }
 }
 
@@ -70,6 +75,8 @@ static void one_test_net_per_test_iter(void **state)
     assert_int_equal(read_text("train_net: 'n' test_iter: 1", true, &c), SA_PARSE);
     assert_int_equal(read_text("net: 'n' test_iter: 1 test_state {} test_state {}", true, &c), SA_PARSE);
     assert_int_equal(read_text("net: 'n' typo: 1", true, &c), SA_PARSE);
+    assert_int_equal(read_text("net: 'n' weights: 'w.caffemodel'", true, &c), SA_OK);
+    assert_int_equal(read_text("net: 'n' base_lr: 1 lr_policy: 'fixed' weights: 'w'", false, &c), SA_UNSUPPORTED);
 }
 
 /* The figures of a running Caffe: tests/golden_memory/truth.json, lenet_Adam. */
@@ -119,7 +126,7 @@ static void a_test_net_keeps_no_gradients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_training_refuses_is_accounted_for),
+        cmocka_unit_test(every_solver_is_read),
         cmocka_unit_test(one_test_net_per_test_iter),
         cmocka_unit_test(the_solver_s_type_reaches_the_figures),
         cmocka_unit_test(a_test_net_keeps_no_gradients),

@@ -175,7 +175,7 @@ static void find_gradients(subject *s)
     sa_session_set_probe(s->session, NULL, NULL);
     for (int i = 1; i < s->tensor_count; i++) {
         tensor *t = &s->tensor[i];
-        assert_ok(sa_session_get_history(s->session, t->layer, t->param, t->gradient));
+        assert_ok(sa_session_get_history(s->session, t->layer, t->param, 0, t->gradient));
     }
 }
 

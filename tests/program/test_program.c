@@ -13,7 +13,7 @@ static sa_device *device;
 
 static sa_layout make_layout(const sa_net *net, const char *strategy_name)
 {
-    sa_program_options options = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f};
+    sa_program_options options = {.training = true, .rule.momentum = 0.9f, .weight_decay = 0.0005f};
     sa_strategy strategy;
     sa_layout layout;
     if (sa_strategy_parse(strategy_name, &strategy) != SA_OK || sa_conv_option_parse("direct", &strategy.conv) != SA_OK ||

@@ -181,18 +181,14 @@ static const bad_row rows[] = {
     {TEXT_SOLVER, SA_PARSE, SOLVER("random_seed: 9223372036854775808"),
      "1: solver: 'random_seed' is 9223372036854775808; it must be from -9223372036854775808 to 9223372036854775807"},
     {TEXT_SOLVER, SA_PARSE, SOLVER("solver_mode: 'GPU'"), "1: solver: 'solver_mode' needs a name without quotes, not \"GPU\""},
-    {TEXT_SOLVER, SA_UNSUPPORTED, SOLVER("type: 'Adam'"),
-     "1: solver: 'type: Adam' is not supported: only SGD with momentum is implemented"},
-    {TEXT_SOLVER, SA_UNSUPPORTED, SOLVER("solver_type: NESTEROV"),
-     "1: solver: 'solver_type: NESTEROV' is not supported: only SGD with momentum is implemented"},
-    {TEXT_SOLVER, SA_UNSUPPORTED, SOLVER("regularization_type: 'L1'"),
-     "1: solver: 'regularization_type: L1' is not supported: only L2 weight decay is implemented"},
-    {TEXT_SOLVER, SA_UNSUPPORTED, SOLVER("clip_gradients: 35"),
-     "1: solver: 'clip_gradients: 35' is not supported: gradient clipping is not implemented; a negative value turns it off"},
-    {TEXT_SOLVER, SA_UNSUPPORTED, SOLVER("iter_size: 2"),
-     "1: solver: 'iter_size: 2' is not supported: SegNet's BN would learn from the last part of a batch only; set the net's batch "
-     "size "
-     "instead"},
+    {TEXT_SOLVER, SA_PARSE, SOLVER("iter_size: 0"), "1: solver: 'iter_size' is 0; it must be at least 1"},
+    {TEXT_SOLVER, SA_PARSE, SOLVER("momentum2: 2"), "1: solver: 'momentum2' is 2; it must be at most 1"},
+    {TEXT_SOLVER, SA_PARSE, SOLVER("clip_gradients: 0"),
+     "1: solver: 'clip_gradients: 0' would make every gradient 0; a negative value turns clipping off"},
+    {TEXT_SOLVER, SA_PARSE, SOLVER("type: 'AdaGrad'\nmomentum: 0.9"),
+     "2: solver: type \"AdaGrad\" has no momentum: leave 'momentum' out"},
+    {TEXT_SOLVER, SA_PARSE, SOLVER("solver_type: RMSPROP momentum: 0.5"),
+     "1: solver: type \"RMSProp\" has no momentum: leave 'momentum' out"},
 };
 
 static void every_row_gives_its_message(void **state)

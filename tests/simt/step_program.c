@@ -160,8 +160,17 @@ static sa_status run_ops(const step *s)
                                        .workspace = s->workspace,
                                        .workspace_bytes = s->workspace_bytes}};
     SA_TRY(sa_op_run(d, SA_OP_CONV_BACKWARD, &a));
-    a = (sa_op_args){.sgd_update = {s->class_weight, s->dweight, s->history, s->state, CLASSES * CHANNELS, 1.0f, 0.0005f, 0.9f}};
-    return sa_op_run(d, SA_OP_SGD_UPDATE, &a);
+    a = (sa_op_args){.update = {{.momentum = 0.9f},
+                                s->class_weight,
+                                s->dweight,
+                                s->history,
+                                SA_REF_NONE,
+                                s->state,
+                                SA_REF_NONE,
+                                CLASSES * CHANNELS,
+                                1.0f,
+                                0.0005f}};
+    return sa_op_run(d, SA_OP_UPDATE, &a);
 }
 
 /* *again: the device asks for the step once more. */

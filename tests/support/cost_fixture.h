@@ -5,7 +5,7 @@
 #include "cost/budget.h"
 #include "net/session.h"
 
-static const sa_program_options PROGRAM = {.training = true, .momentum = 0.9f, .weight_decay = 5e-4f};
+static const sa_program_options PROGRAM = {.training = true, .rule.momentum = 0.9f, .weight_decay = 5e-4f};
 
 typedef struct fixture {
     sa_device *device;

@@ -99,7 +99,7 @@ static sa_status fetch_param_grads(run *r, int buffer)
     const sa_program *p = sa_session_layout(r->session)->program;
     for (int l = 0; l < p->net->layer_count; l++)
         for (int i = 0; i < p->net->layer[l].param_count; i++)
-            if (p->param[l][i].grad == buffer && p->net->layer[l].param[i].needs_grad)
+            if (p->param[l][i].total == buffer && p->net->layer[l].param[i].needs_grad)
                 SA_TRY(compare_param(r, "grad", l, i, buffer));
     return SA_OK;
 }
@@ -110,7 +110,8 @@ static void fetch_ref(void *context, sa_ref *ref, sa_access_mode mode)
     if (!(mode & SA_ACCESS_WRITE) || f->status != SA_OK) return;
     sa_buffer_kind kind = sa_session_layout(f->run->session)->program->buffer[ref->buffer].kind;
     if (ref->value != 0) f->status = fetch_value(f->run, (ref->value - 1) / 2, ref->value % 2 == 0, ref->buffer);
-    else if (kind == SA_BUFFER_GRAD && f->op_kind != SA_OP_SGD_UPDATE) f->status = fetch_param_grads(f->run, ref->buffer);
+    else if ((kind == SA_BUFFER_GRAD || kind == SA_BUFFER_HISTORY) && f->op_kind != SA_OP_UPDATE)
+        f->status = fetch_param_grads(f->run, ref->buffer);
 }
 
 /* Batch statistics of SegNet's BN. */
@@ -217,14 +218,33 @@ static sa_status run_passes(run *r)
 
 static sa_status compare_state(run *r)
 {
+    static const char *const KINDS[2] = {"history", "history2"};
     const sa_program *p = sa_session_layout(r->session)->program;
     for (int l = 0; l < p->net->layer_count; l++)
         for (int i = 0; i < p->net->layer[l].param_count; i++) {
             SA_TRY(compare_param(r, "param", l, i, p->param[l][i].param));
-            if (p->param[l][i].history >= 0) SA_TRY(compare_param(r, "history", l, i, p->param[l][i].history));
-            else SA_TRY(compare_no_history(r, "history", l, i));
+            for (int k = 0; k < 2; k++) {
+                const int history = p->param[l][i].history[k];
+                if (history >= 0) SA_TRY(compare_param(r, KINDS[k], l, i, history));
+                else if (!p->net->layer[l].param[i].is_shared) SA_TRY(compare_no_history(r, KINDS[k], l, i));
+            }
         }
     return SA_OK;
+}
+
+/* Pass after pass of one step; *loss: their mean. */
+static sa_status run_step(run *r, int passes, float rate, sa_step_outputs *outputs, float *loss)
+{
+    for (int pass = 0; pass < passes; pass++) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "in/iter%d", r->step * passes + pass);
+        SA_TRY(feed(r, folder));
+        SA_TRY(sa_session_run_pass(r->session, rate, (uint32_t)r->step, pass, NULL));
+        SA_TRY(sa_step_outputs_read(outputs, r->session));
+        sa_step_outputs_mean(outputs, pass, passes);
+    }
+    *loss = sa_step_outputs_loss(outputs);
+    return compare_state(r);
 }
 
 static sa_status run_steps(run *r, const sa_solver_config *solver, size_t steps, float *losses, float *rates)
@@ -233,15 +253,9 @@ static sa_status run_steps(run *r, const sa_solver_config *solver, size_t steps,
     SA_TRY(sa_step_outputs_create(sa_session_net(r->session), &outputs));
     sa_status status = SA_OK;
     for (size_t k = 0; k < steps && status == SA_OK; k++) {
-        char folder[32];
-        snprintf(folder, sizeof folder, "in/iter%zu", k);
         r->step = (int)k;
         rates[k] = sa_solver_rate(solver, (uint32_t)k);
-        status = feed(r, folder);
-        if (status == SA_OK) status = sa_session_run(r->session, rates[k], (uint32_t)k, NULL);
-        if (status == SA_OK) status = sa_step_outputs_read(&outputs, r->session);
-        losses[k] = sa_step_outputs_loss(&outputs);
-        if (status == SA_OK) status = compare_state(r);
+        status = run_step(r, solver->iter_size, rates[k], &outputs, &losses[k]);
     }
     sa_step_outputs_free(&outputs);
     return status;
@@ -294,8 +308,7 @@ sa_status sa_golden_run(sa_golden_case *golden, const sa_net *net, const sa_stra
         char path[2048];
         snprintf(path, sizeof path, "%s/solver.prototxt", golden->folder);
         SA_TRY(sa_solver_config_load(path, &solver));
-        options.program.momentum = solver.momentum;
-        options.program.weight_decay = solver.weight_decay;
+        options.program = sa_solver_program_options(&solver);
     }
     SA_TRY(sa_session_create(net, strategy, device, &options, &r.session));
     sa_session_set_probe(r.session, probe, &r);

@@ -56,7 +56,7 @@ sa_status sa_step_run_make(const sa_net *net, bool training, const sa_strategy *
                            sa_step_run *run)
 {
     sa_session_options options = {
-        .program = {.training = training, .momentum = 0.9f, .weight_decay = 0.0005f}, .debug = debug, .seed = 3};
+        .program = {.training = training, .rule.momentum = 0.9f, .weight_decay = 0.0005f}, .debug = debug, .seed = 3};
     sa_session *session;
     size_t before = device->allocation_count;
     memset(run, 0, sizeof *run);
