@@ -28,10 +28,10 @@ enum { SA_SNAPSHOT_NAME_BYTES = 256 };
 
 typedef struct sa_snapshot_state {
     char net_name[SA_SNAPSHOT_NAME_BYTES];
-    uint64_t step;   /* updates done so far */
-    uint64_t seed;   /* of the net */
-    uint32_t solver; /* its number, as above */
+    uint64_t step; /* updates done so far */
+    uint64_t seed; /* of the net */
     sa_data_position position;
+    uint32_t solver; /* its number, as above */
 } sa_snapshot_state;
 
 typedef struct sa_snapshot_array {

@@ -145,7 +145,8 @@ static sa_status take_params(sa_net *net, const sa_net_spec *net_spec, const sa_
     }
     layer->loss_weight_given = spec->loss_weight_count > 0;
     layer->loss_weight = spec->loss_weight_count ? spec->loss_weight[0] : layer->type->is_loss ? 1.0f : 0.0f;
-    if (layer->loss_weight != 0.0f && !layer->type->is_loss) layer->not_computed = "loss_weight on a layer that is no loss";
+    for (int i = 1; i < spec->loss_weight_count; i++)
+        if (spec->loss_weight[i] != 0.0f) layer->not_computed = "loss_weight of a second top";
     for (int i = 0; i < spec->propagate_down_count; i++)
         if (!spec->propagate_down[i]) layer->cut_bottoms |= 1u << i;
     if (layer->type->accounted_only) layer->not_computed = layer->type->treated ? layer->type->treated : "the type";
@@ -304,6 +305,7 @@ static sa_status build(sa_net *net, const sa_proto_document *document, const sa_
         if (status != SA_OK) return with_place(document, &spec->layer[i], status);
     }
     sa_net_settle_shared(net);
+    net->force_backward = spec->force_backward;
     for (int i = 0; i < net->layer_count; i++) segnet |= options->fork == SA_CAFFE_BY_LAYERS && net->layer[i].type->segnet_fork;
     for (int i = 0; i < net->layer_count; i++) net->layer[i].caffe_segnet = segnet;
     if (net->layer_count == 0) SA_FAIL(SA_INVALID, "%s: the net has no layers in this phase", document->path);

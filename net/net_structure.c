@@ -51,7 +51,7 @@ static void find_below(sa_net *net, const sa_net_options *options, bool *below, 
 {
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        layer_below[l] = layer->type->is_input && options->grad_for_inputs;
+        layer_below[l] = layer->type->is_input && (options->grad_for_inputs || net->force_backward);
         for (int i = 0; i < layer->bottom_count; i++)
             layer_below[l] |= sa_layer_passes_gradient(layer, i) && below[layer->bottom[i]];
         for (int i = 0; i < layer->param_count; i++) layer_below[l] |= layer->param[i].lr_mult != 0.0f;
@@ -74,11 +74,27 @@ static void find_under(const sa_net *net, bool *under)
     }
 }
 
+/* What a loss weight means for its top: a layer that is no loss has a gradient that is the weight itself. */
+static const char *take_weight(sa_net *net, sa_layer *layer)
+{
+    sa_blob *top = layer->top_count > 0 ? &net->blob[layer->top[0]] : NULL;
+    if (layer->loss_weight == 0.0f || !top) return NULL;
+    const sa_layer *reader = top->consumer >= 0 ? &net->layer[top->consumer] : NULL;
+    bool passes = reader && !reader->type->ignores_bottoms && !reader->type->is_metric;
+    if (passes) return layer->type->is_loss ? "a loss that other layers read" : "loss_weight on a top that other layers read";
+    if (layer->type->is_loss) return NULL;
+    if (sa_shape_elements(&top->shape) != 1) return "loss_weight on a top of several values: put a Reduction in between";
+    top->grad_weight = layer->loss_weight;
+    return NULL;
+}
+
 static void decide(sa_net *net, const bool *below, const bool *layer_below, const bool *under)
 {
     for (int l = 0; l < net->layer_count; l++) {
         sa_layer *layer = &net->layer[l];
+        const char *problem = take_weight(net, layer);
         layer->needs_backward = under[l] && layer_below[l] && !layer->type->is_input;
+        if (problem && !layer->not_computed) layer->not_computed = problem;
         if (layer->needs_backward && !layer->type->emit_backward && !layer->not_computed) layer->not_computed = "its backward pass";
         for (int i = 0; i < layer->param_count; i++)
             layer->param[i].needs_grad = layer->needs_backward && layer->param[i].lr_mult != 0.0f;
@@ -86,8 +102,9 @@ static void decide(sa_net *net, const bool *below, const bool *layer_below, cons
     for (int b = 0; b < net->blob_count; b++) {
         sa_blob *blob = &net->blob[b];
         const sa_layer *reader = blob->consumer >= 0 ? &net->layer[blob->consumer] : NULL;
-        blob->needs_grad = blob->grad_given || (below[b] && reader && reader->needs_backward &&
-                                                sa_layer_passes_gradient(reader, blob->consumer_bottom));
+        blob->needs_grad =
+            blob->grad_given || (blob->grad_weight != 0.0f && below[b] && under[blob->producer]) ||
+            (below[b] && reader && reader->needs_backward && sa_layer_passes_gradient(reader, blob->consumer_bottom));
     }
 }
 

@@ -261,9 +261,24 @@ static sa_status update_layers_early(sa_emitter *e, int first, int last)
     return SA_OK;
 }
 
+/* Tops that are a part of the net's loss by their weight alone. */
+static sa_status fill_weights(sa_emitter *e)
+{
+    for (int b = 0; b < e->net->blob_count; b++) {
+        const sa_blob *blob = &e->net->blob[b];
+        sa_slab slab;
+        if (!blob->needs_grad || blob->grad_weight == 0.0f) continue;
+        SA_TRY(sa_emit_grad_out(e, b, &slab));
+        sa_op_args args = {.fill = {.target = slab.at, .count = sa_shape_elements(&blob->shape), .value = blob->grad_weight}};
+        SA_TRY(sa_emit_op(e, &e->net->layer[blob->producer], "weight", SA_OP_FILL, &args));
+    }
+    return SA_OK;
+}
+
 static sa_status backward(sa_emitter *e)
 {
     e->phase = SA_STEP_BACKWARD;
+    SA_TRY(fill_weights(e));
     for (int b = 0; b < e->net->blob_count; b++)
         if (e->realizations->blob[b].again) e->data[b].present = false;
     for (int i = e->net->layer_count - 1; i >= 0; i--) {

@@ -9,6 +9,7 @@ typedef struct sa_net {
     char name[SA_NAME_MAX];
     char *path; /* of the prototxt */
     bool test_phase;
+    bool force_backward; /* of the file: inputs get gradients too, where the layers that read them pass any */
     int layer_count;
     sa_layer *layer;
     int blob_count;

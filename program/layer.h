@@ -39,8 +39,9 @@ typedef struct sa_blob {
     int consumer, consumer_bottom; /* the layer that reads it, -1: none (a net output) */
     int previous;                  /* the version it overwrites in the file (top name = bottom name), or -1 */
     bool last_version;
-    bool needs_grad; /* d loss / d blob is computed */
-    bool grad_given; /* it comes from outside: sa_net_options.grad_for_inputs */
+    bool needs_grad;   /* d loss / d blob is computed */
+    bool grad_given;   /* it comes from outside: sa_net_options.grad_for_inputs */
+    float grad_weight; /* not 0: it is this number, the loss_weight of a layer that is no loss */
 } sa_blob;
 
 typedef struct sa_param {
