@@ -43,11 +43,11 @@ static void assert_same(const char *kind, const sa_snapshot_array *array, const 
     sa_npy_free(&expected);
 }
 
-static sa_train_state *state_of(const char *net_path, sa_net **net)
+static sa_train_state *state_of(const char *net_path, sa_update_kind solver, sa_net **net)
 {
     sa_train_state *state;
     assert_ok(sa_net_load(net_path, NULL, net));
-    assert_ok(sa_train_state_create(*net, &state));
+    assert_ok(sa_train_state_create(*net, solver, &state));
     return state;
 }
 
@@ -59,7 +59,7 @@ static void parameters_and_momentum(void **unused)
     (void)unused;
     copy_file("conv/state_iter_3.solverstate", "state_iter_3.solverstate");
     copy_file("conv/state_iter_3.caffemodel", "state_iter_3.caffemodel");
-    sa_train_state *state = state_of(golden("conv/net.prototxt"), &net);
+    sa_train_state *state = state_of(golden("conv/net.prototxt"), SA_UPDATE_SGD, &net);
     assert_ok(sa_train_state_load_caffe(state, "state_iter_3.solverstate", &steps));
     assert_int_equal(steps, 3);
     assert_int_equal(state->count, 3);
@@ -71,11 +71,36 @@ static void parameters_and_momentum(void **unused)
     sa_net_free(net);
 }
 
+/* Adam's second history is behind the first one; a parameter that layers share is there once. */
+static void both_histories_of_adam(void **unused)
+{
+    sa_net *net;
+    uint64_t steps;
+    (void)unused;
+    copy_file("ip_shared/state_iter_3.solverstate", "adam.solverstate");
+    copy_file("ip_shared/state_iter_3.caffemodel", "state_iter_3.caffemodel");
+    sa_train_state *state = state_of(golden("ip_shared/net.prototxt"), SA_UPDATE_ADAM, &net);
+    assert_ok(sa_train_state_load_caffe(state, "adam.solverstate", &steps));
+    assert_int_equal(steps, 3);
+    for (size_t i = 0; i < state->count; i++) {
+        const sa_snapshot_array *a = &state->array[i];
+        double means = 0, squares = 0;
+        for (size_t k = 0; k < a->count; k++) {
+            assert_true(a->history2[k] >= 0); /* a mean of squares, which the mean's square stays below */
+            means += (double)a->history[k] * (double)a->history[k];
+            squares += (double)a->history2[k];
+        }
+        assert_true(means > 0 && squares > 0);
+    }
+    sa_train_state_destroy(state);
+    sa_net_free(net);
+}
+
 static void refuses(const char *net_path, const char *path, sa_status status, const char *message)
 {
     sa_net *net;
     uint64_t steps;
-    sa_train_state *state = state_of(net_path, &net);
+    sa_train_state *state = state_of(net_path, SA_UPDATE_SGD, &net);
     sa_status found = sa_train_state_load_caffe(state, path, &steps);
     if (found != status) fail_msg("%s: status %d: %s", path, (int)found, sa_error_message());
     if (!strstr(sa_error_message(), message)) fail_msg("'%s' is not in '%s'", message, sa_error_message());
@@ -115,7 +140,7 @@ static void training_goes_on(void **unused)
     assert_ok(sa_train_run(&o, &first));
     o.save_weights = NULL;
     sa_net *net;
-    sa_train_state *state = state_of("net.prototxt", &net);
+    sa_train_state *state = state_of("net.prototxt", SA_UPDATE_SGD, &net);
     FILE *out = fopen("tiny.solverstate", "wb");
     assert_non_null(out);
     fwrite("\x08\x04\x12\x0ftiny.caffemodel", 1, 19, out);
@@ -156,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_and_momentum),
+        cmocka_unit_test(both_histories_of_adam),
         cmocka_unit_test(what_does_not_fit),
         cmocka_unit_test(training_goes_on),
     };
