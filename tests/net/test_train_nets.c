@@ -81,7 +81,7 @@ static sa_status steps(const sa_net *net, sa_session *session, sa_feed *feed, ou
 
 static sa_status train(const sa_net *net, const char *name, outcome *o)
 {
-    const sa_session_options options = {.program = {.training = true, .momentum = 0.9f, .weight_decay = 0.0005f}, .seed = 5};
+    const sa_session_options options = {.program = {.training = true, .rule.momentum = 0.9f, .weight_decay = 0.0005f}, .seed = 5};
     sa_strategy strategy;
     sa_session *session = NULL;
     sa_feed *feed = NULL;
