@@ -2,7 +2,6 @@
 #include "net/session.h"
 
 #include "core/clock.h"
-#include "core/hash.h"
 
 #include "data/random.h"
 #include "net/session_params.h"
@@ -342,27 +341,6 @@ sa_status sa_session_get_output(sa_session *s, int blob, float *host)
     int buffer = s->layout.program->output_buffer[blob];
     if (buffer < 0) SA_FAIL(SA_INVALID, "blob '%s' is not an output of net '%s'", s->net->blob[blob].name, s->net->name);
     return sa_session_get_buffer(s, buffer, host);
-}
-
-sa_status sa_session_state_hash(sa_session *s, uint64_t *hash)
-{
-    const sa_program *p = s->layout.program;
-    uint64_t h = SA_HASH_START;
-    for (int l = 0; l < s->net->layer_count; l++)
-        for (int i = 0; i < s->net->layer[l].param_count; i++) {
-            const int buffers[3] = {p->param[l][i].param, p->param[l][i].history[0], p->param[l][i].history[1]};
-            for (int k = 0; k < 3; k++) {
-                if (buffers[k] < 0 || s->net->layer[l].param[i].is_shared) continue;
-                void *host = malloc(p->buffer[buffers[k]].size_bytes);
-                if (!host) SA_FAIL(SA_NOMEM, "no host memory for %zu bytes", p->buffer[buffers[k]].size_bytes);
-                sa_status status = sa_session_get_buffer(s, buffers[k], host);
-                if (status == SA_OK) h = sa_hash_bytes(h, host, p->buffer[buffers[k]].size_bytes);
-                free(host);
-                SA_TRY(status);
-            }
-        }
-    *hash = h;
-    return SA_OK;
 }
 
 /* ------------------------------------------------------------------ running ---------------------------------------- */

@@ -60,6 +60,8 @@ void sa_parity_same_bits(sa_parity *parity, const char *what, sa_op_kind kind, c
                          const size_t *workspace_bytes, int count);
 void sa_parity_print(const sa_parity *parity);
 
+/* `cases` random cases each of loss, loss_grad and accuracy. */
+void sa_parity_losses(sa_parity *parity, int cases);
 /* Random cases of the ops that sum, rank or reorder along an axis. */
 void sa_parity_shapes(sa_parity *parity, int cases);
 /* `count` random cases of each source program that CUDA compiles into kernels. */
