@@ -94,8 +94,7 @@ sa_status sa_train_state_write(const sa_train_state *state, const char *path)
 
 sa_status sa_train_state_load(sa_train_state *state, const char *path, sa_snapshot_state *header)
 {
-    header->solver = (uint32_t)state->solver;
-    return sa_snapshot_load(path, state->net->name, state->array, state->count, header);
+    return sa_snapshot_load(path, state->net->name, (uint32_t)state->solver, state->array, state->count, header);
 }
 
 sa_status sa_train_state_apply(const sa_train_state *state, sa_session *session)

@@ -239,10 +239,9 @@ static const char *solver_name(uint32_t solver)
     return solver < sizeof NAMES / sizeof NAMES[0] ? NAMES[solver] : "unknown";
 }
 
-static sa_status parse(const char *path, const char *bytes, size_t byte_count, const char *net_name,
+static sa_status parse(const char *path, const char *bytes, size_t byte_count, const char *net_name, uint32_t solver,
                        const sa_snapshot_array *arrays, size_t array_count, stored_array *stored, sa_snapshot_state *state)
 {
-    const uint32_t solver = state->solver;
     reader r;
     uint32_t stored_count;
     SA_TRY(check_integrity(path, bytes, byte_count, &r));
@@ -258,18 +257,18 @@ static sa_status parse(const char *path, const char *bytes, size_t byte_count, c
     return SA_OK;
 }
 
-sa_status sa_snapshot_load(const char *path, const char *net_name, const sa_snapshot_array *arrays, size_t array_count,
-                           sa_snapshot_state *state)
+sa_status sa_snapshot_load(const char *path, const char *net_name, uint32_t solver, const sa_snapshot_array *arrays,
+                           size_t array_count, sa_snapshot_state *state)
 {
     char *bytes = NULL;
     size_t byte_count = 0;
-    sa_snapshot_state read = {.solver = state->solver};
+    sa_snapshot_state read = {.step = 0};
     stored_array *stored = calloc(array_count + 1, sizeof *stored);
     if (!stored) SA_FAIL(SA_NOMEM, "%s: out of memory for %zu arrays", path, array_count);
     sa_status status = SA_OK;
     for (size_t i = 0; i < array_count; i++) SA_TRY_GOTO(status, done, check_array(&arrays[i]));
     SA_TRY_GOTO(status, done, sa_whole_file_read(path, &bytes, &byte_count));
-    SA_TRY_GOTO(status, done, parse(path, bytes, byte_count, net_name, arrays, array_count, stored, &read));
+    SA_TRY_GOTO(status, done, parse(path, bytes, byte_count, net_name, solver, arrays, array_count, stored, &read));
     for (size_t i = 0; i < array_count; i++) {
         memcpy(arrays[i].param, stored[i].param, arrays[i].count * sizeof(float));
         memcpy(arrays[i].history, stored[i].history, arrays[i].count * sizeof(float));

@@ -49,11 +49,11 @@ SA_CHECKED sa_status sa_snapshot_save(const char *path, const sa_snapshot_state 
                                       size_t array_count);
 
 /* Fills param and histories of all arrays and *state. The file must be intact and hold exactly these arrays, with as many
- * histories, in any order, and this net_name (NULL: any) and state->solver. All of that is checked before the first output is
+ * histories, in any order, this net_name (NULL: any) and this solver. All of that is checked before the first output is
  * touched. SA_IO; SA_PARSE: not a snapshot, truncated or damaged; SA_UNSUPPORTED: another version; SA_INVALID: of another net, with
  * the name and shapes that differ. */
-SA_CHECKED sa_status sa_snapshot_load(const char *path, const char *net_name, const sa_snapshot_array *arrays, size_t array_count,
-                                      sa_snapshot_state *state);
+SA_CHECKED sa_status sa_snapshot_load(const char *path, const char *net_name, uint32_t solver, const sa_snapshot_array *arrays,
+                                      size_t array_count, sa_snapshot_state *state);
 
 /* Called for each array of a snapshot: param (shape, little-endian float32, not aligned) has `count` values. */
 typedef sa_status (*sa_snapshot_visitor)(void *context, const char *name, int32_t axes, const int32_t shape[4], const void *param,

@@ -56,7 +56,7 @@ static void round_trip(void **state)
     sa_snapshot_state read;
     save_one(&saved);
     make_arrays(&loaded, 7);
-    assert_ok(sa_snapshot_load("s.snap", "segnet", loaded.arrays, 2, &read));
+    assert_ok(sa_snapshot_load("s.snap", "segnet", 0, loaded.arrays, 2, &read));
     assert_same_values(&saved, &loaded);
     assert_string_equal(read.net_name, "segnet");
     assert_true(read.step == saved_state.step && read.seed == 42);
@@ -64,10 +64,10 @@ static void round_trip(void **state)
     /* arrays are found by name, in any order; any net name */
     make_arrays(&loaded, 7);
     sa_snapshot_array swapped[2] = {loaded.arrays[1], loaded.arrays[0]};
-    assert_ok(sa_snapshot_load("s.snap", NULL, swapped, 2, &read));
+    assert_ok(sa_snapshot_load("s.snap", NULL, 0, swapped, 2, &read));
     assert_same_values(&saved, &loaded);
     assert_ok(sa_snapshot_save("s.snap", &saved_state, NULL, 0));
-    assert_ok(sa_snapshot_load("s.snap", "segnet", NULL, 0, &read));
+    assert_ok(sa_snapshot_load("s.snap", "segnet", 0, NULL, 0, &read));
 }
 
 /* Loading must fail with this status and message (NULL: any) and leave every output as it was. */
@@ -75,7 +75,7 @@ static void expect_refusal(const char *net_name, net_arrays *net, size_t array_c
 {
     net_arrays before = *net;
     sa_snapshot_state read = {.step = 99};
-    sa_status result = sa_snapshot_load("s.snap", net_name, net->arrays, array_count, &read);
+    sa_status result = sa_snapshot_load("s.snap", net_name, 0, net->arrays, array_count, &read);
     if (result == SA_OK) fail_msg("a bad snapshot was loaded");
     if (message) {
         assert_int_equal(result, status);
@@ -83,6 +83,25 @@ static void expect_refusal(const char *net_name, net_arrays *net, size_t array_c
     }
     assert_int_equal(read.step, 99);
     assert_same_values(&before, net);
+}
+
+/* Solvers with two histories, and scalars: shapes without axes. */
+static void two_histories_and_a_scalar(void **state)
+{
+    (void)state;
+    float weight = 3, history = 4, second = 5, read[3] = {0};
+    const sa_snapshot_array saved = {"p.0", {0}, 0, 1, &weight, &history, &second},
+                            loaded = {"p.0", {0}, 0, 1, &read[0], &read[1], &read[2]};
+    const sa_snapshot_array single = {"p.0", {0}, 0, 1, &read[0], &read[1], NULL};
+    const sa_snapshot_state adam = {.net_name = "scalar", .step = 9, .solver = 5};
+    sa_snapshot_state found;
+    assert_ok(sa_snapshot_save("two.snap", &adam, &saved, 1));
+    assert_ok(sa_snapshot_load("two.snap", "scalar", 5, &loaded, 1, &found));
+    assert_true(read[0] == 3 && read[1] == 4 && read[2] == 5 && found.solver == 5 && found.step == 9);
+    assert_int_equal(sa_snapshot_load("two.snap", "scalar", 4, &loaded, 1, &found), SA_INVALID);
+    assert_string_equal(sa_error_message(), "two.snap: a snapshot of the solver Adam, not of AdaDelta");
+    assert_int_equal(sa_snapshot_load("two.snap", "scalar", 0, &single, 1, &found), SA_INVALID);
+    assert_string_equal(sa_error_message(), "two.snap: a snapshot of the solver Adam, not of SGD");
 }
 
 static void every_damaged_byte_is_refused(void **state)
@@ -131,7 +150,7 @@ static void damage_is_named(void **state)
     expect_refusal("segnet", &net, 2, SA_PARSE, "s.snap: damaged snapshot: the checksum does not match");
     bytes[8] = 3;
     write_bytes("s.snap", bytes, byte_count);
-    expect_refusal("segnet", &net, 2, SA_UNSUPPORTED, "s.snap: snapshot version 3.0, this program reads 1.0");
+    expect_refusal("segnet", &net, 2, SA_UNSUPPORTED, "s.snap: snapshot version 3.0, this program reads 1.0 and 2");
     write_text("s.snap", "layer { name: 'conv1' }");
     expect_refusal("segnet", &net, 2, SA_PARSE, "s.snap: not a snapshot file");
     remove("s.snap");
@@ -201,13 +220,14 @@ static void failed_saves_leave_nothing(void **state)
     net_arrays loaded;
     sa_snapshot_state read;
     make_arrays(&loaded, 7);
-    assert_ok(sa_snapshot_load("out/s.snap", "segnet", loaded.arrays, 2, &read));
+    assert_ok(sa_snapshot_load("out/s.snap", "segnet", 0, loaded.arrays, 2, &read));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(two_histories_and_a_scalar),
         cmocka_unit_test(every_damaged_byte_is_refused),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(other_nets_are_refused),

@@ -22,7 +22,7 @@ static void read_one(const char *path)
     float param[6] = {1, 1, 1, 1, 1, 1}, history[6] = {2, 2, 2, 2, 2, 2};
     sa_snapshot_array arrays[] = {{"a.0", {2, 2}, 2, 4, param, history}, {"a.1", {2}, 1, 2, param + 4, history + 4}};
     sa_snapshot_state state = {.step = 77};
-    if (sa_snapshot_load(path, NULL, arrays, 2, &state) == SA_OK) return;
+    if (sa_snapshot_load(path, NULL, 0, arrays, 2, &state) == SA_OK) return;
     if (sa_error_message()[0] == '\0' || state.step != 77) abort();
     for (int i = 0; i < 6; i++)
         if (param[i] != 1 || history[i] != 2) abort();

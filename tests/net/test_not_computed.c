@@ -30,10 +30,8 @@ static void plans_are_refused_with_all_reasons(void **state)
         {LAYER("n", "LRN", "bottom: 'data'", "lrn_param { local_size: 3 norm_region: WITHIN_CHANNEL }")
              CONV("c", "n", "kernel_size: 1") LOSS("c"),
          "line 2 'n' (LRN: norm_region: WITHIN_CHANNEL)"},
-        {CONV("c", "data", "kernel_size: 1 } param { name: 'w'") CONV("d", "c", "kernel_size: 1 } param { name: 'w'") LOSS("d"),
-         "line 3 'd' (Convolution: shared parameters)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "loss_weight: 0.5"),
-         "line 3 'r' (ReLU: loss_weight on a layer that is no loss)"},
+         "line 3 'r' (ReLU: loss_weight on a top of several values: put a Reduction in between)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("m", "Normalize", "bottom: 'c'", "") LAYER("n", "Normalize", "bottom: 'm'", "")
              LOSS("n"),
          "2 of its layers cannot be computed yet: line 3 'm' (Normalize: the type), 4 'n' (Normalize: the type)"},
