@@ -1,6 +1,7 @@
 /* BatchNorm: y = (x - mean) / sqrt(var + eps), without scale and shift. Statistics are the batch's, which also go into running
  * sums, or those of the sums. The sums are the parameters: of means, of variances, and of their weights; no gradient reaches them.
  * Caffe: BatchNormLayer. Not SegNet's BN. */
+#include "layers/grad_sums.h"
 #include "layers/layer_common.h"
 #include "program/emit.h"
 
@@ -69,6 +70,7 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
         param->lr_mult = 0.0f;
     }
     layer->mixes_channels = shape->axes == 1;
+    layer->needs_grad_sums = !layer->mixes_channels && !uses_sums(layer);
     return sa_layer_same_shape(layer, blobs);
 }
 
@@ -172,22 +174,22 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     SA_TRY(sa_emit_join(e, layer, source, SA_NODE_BN_GRAD, shape, &xhat, &dy, NULL, &node));
     node->spread = spread_of(shape);
     SA_TRY(saved_vector(e, layer, "inv_std", &node->vector[1]));
-    SA_TRY(saved_vector(e, layer, "sum_product", &node->vector[2]));
-    SA_TRY(saved_vector(e, layer, "sum_dy", &node->vector[3]));
+    SA_TRY(saved_vector(e, layer, SA_SUM_PRODUCT, &node->vector[2]));
+    SA_TRY(saved_vector(e, layer, SA_SUM_DY, &node->vector[3]));
     node->number.bn_grad.count = (float)((double)sa_shape_elements(shape) / channels_of(shape));
     return SA_OK;
 }
 
 static sa_status emit_backward(sa_emitter *e, const sa_layer *layer)
 {
-    if (!uses_sums(layer) && sa_emit_blob(e, layer->bottom[0])->needs_grad) {
+    if (!uses_sums(layer) && sa_emit_blob(e, layer->bottom[0])->needs_grad && !sa_sums_come_from_above(e, layer)) {
         sa_op_args args = {.bn_reduce = {.range = sa_emit_range(e, layer->bottom[0]),
                                          .spread = spread_of(&sa_emit_blob(e, layer->bottom[0])->shape)}};
         sa_bn_reduce_args *a = &args.bn_reduce;
         SA_TRY(xhat_source(e, layer, &a->xhat));
         SA_TRY(sa_emit_grad(e, layer->top[0], &a->dy));
-        SA_TRY(saved_vector(e, layer, "sum_product", &a->dgamma));
-        SA_TRY(saved_vector(e, layer, "sum_dy", &a->dbeta));
+        SA_TRY(saved_vector(e, layer, SA_SUM_PRODUCT, &a->dgamma));
+        SA_TRY(saved_vector(e, layer, SA_SUM_DY, &a->dbeta));
         SA_TRY(sa_emit_reduce_workspace(e, layer, &a->range, &a->workspace, &a->workspace_bytes));
         SA_TRY(sa_emit_op(e, layer, "reduce", SA_OP_BN_REDUCE, &args));
     }

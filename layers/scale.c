@@ -1,5 +1,6 @@
 /* Scale and Bias: y = x * s (+ b) and y = x + b, where s and b are vectors over some axes of x, learned, or the second bottom.
  * Caffe: ScaleLayer, BiasLayer. */
+#include "layers/grad_sums.h"
 #include "layers/layer_common.h"
 #include "program/emit.h"
 
@@ -168,7 +169,37 @@ static sa_status scale_setup(sa_layer *layer, sa_blob *blobs)
         layer->param[layer->param_count].shape = p->vector;
         layer->param[layer->param_count++].filler = p->bias_filler;
     }
+    layer->scales_channels = layer->param_count == 2 && p->begin == 1 && p->vector.axes == 1;
     return sa_layer_same_shape(layer, blobs);
+}
+
+/* "<below>.<suffix>" = a parameter's gradient times the scale, of the channels of the running band. */
+static sa_status emit_sum_below(sa_emitter *e, const sa_layer *layer, const sa_layer *below, int param, const char *suffix)
+{
+    const sa_shape *shape = &layer->param[0].shape;
+    const sa_slab grad = sa_slab_full(sa_emit_param_grad(e, layer, param), shape);
+    const sa_slab scale = sa_slab_full(sa_emit_param(e, layer, 0), shape);
+    sa_op_args args = {.materialize = {.range = sa_emit_range(e, layer->bottom[0])}};
+    sa_source factor;
+    sa_node *node;
+    sa_ref at;
+    sa_source_dense(&args.materialize.source, &grad, shape);
+    sa_source_dense(&factor, &scale, shape);
+    SA_TRY(sa_emit_join(e, layer, &args.materialize.source, SA_NODE_MAP2, shape, &args.materialize.source, &factor, NULL, &node));
+    node->number.map.kind = SA_MAP_PRODUCT;
+    SA_TRY(sa_emit_saved(e, below, suffix, SA_EMIT_SAVED, sa_shape_elements(shape) * 4, &at));
+    args.materialize.range.image_begin = 0;
+    args.materialize.range.image_end = 1;
+    args.materialize.out = sa_slab_full(at, shape);
+    return sa_emit_op(e, layer, suffix, SA_OP_MATERIALIZE, &args);
+}
+
+static sa_status emit_sums_below(sa_emitter *e, const sa_layer *layer)
+{
+    const sa_layer *below = &sa_emit_layers(e)[sa_emit_blob(e, layer->bottom[0])->producer];
+    if (!layer->scales_channels || !sa_sums_come_from_above(e, below)) return SA_OK;
+    SA_TRY(emit_sum_below(e, layer, below, 0, SA_SUM_PRODUCT));
+    return emit_sum_below(e, layer, below, 1, SA_SUM_DY);
 }
 
 /* Which parameter the bias is. */
@@ -209,6 +240,7 @@ static sa_status scale_emit_backward(sa_emitter *e, const sa_layer *layer)
     sa_ref scale;
     SA_TRY(vector_grad(e, layer, &scale));
     SA_TRY(emit_sums(e, layer, scale, shifts ? sa_emit_param_grad(e, layer, b) : SA_REF_NONE));
+    SA_TRY(emit_sums_below(e, layer));
     return sa_emit_backward_from_source(e, layer);
 }
 

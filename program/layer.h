@@ -74,12 +74,15 @@ typedef struct sa_layer {
     bool test_phase;
     bool caffe_segnet; /* the net is of SegNet's fork of Caffe, whose private buffers and Accuracy differ a little */
     bool needs_backward;
-    sa_window window;    /* of a type that makes_mask; set by setup */
-    bool reads_siblings; /* set by setup: the gradient of a bottom reads other bottoms, so it is made in the layer's own backward
-                          * pass: later, what these are made by may have been updated */
-    int source_nodes;    /* like the type's, where it depends on the layer; set by setup, 0: the type's */
-    bool mixes_channels; /* of a type with channels apart, set by setup: here its sums go over channels, so it works on all at once
-                          */
+    sa_window window;     /* of a type that makes_mask; set by setup */
+    bool scales_channels; /* set by setup: top 0 is bottom 0 times parameter 0 plus parameter 1, per channel */
+    bool needs_grad_sums; /* set by setup: its backward pass needs per channel the sums of the gradient of top 0, alone and times
+                             top 0 */
+    bool reads_siblings;  /* set by setup: the gradient of a bottom reads other bottoms, so it is made in the layer's own backward
+                           * pass: later, what these are made by may have been updated */
+    int source_nodes;     /* like the type's, where it depends on the layer; set by setup, 0: the type's */
+    bool mixes_channels;  /* of a type with channels apart, set by setup: here its sums go over channels, so it works on all at once
+                           */
     bool mixes_few_planes; /* of a type that convolves, set by setup: a 1x1 classifier of few classes, the gradient of whose bottom
                             * is the expression CHANNEL_MIX under every strategy and algorithm, so that its reader may compute it */
     const char *not_computed; /* why segarena has no ops for it ("group 2"), only shapes and Caffe's memory; NULL: it has */
