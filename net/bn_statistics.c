@@ -9,14 +9,16 @@ static const double EPSILON = 1e-9;
 
 static bool normalises_by_batch(const sa_layer *layer)
 {
-    return layer->type->folds_statistics && !layer->type->stored_statistics(layer->config);
+    return (layer->type->folds_statistics || layer->type->keeps_sums) && !layer->type->stored_statistics(layer->config);
 }
 
 static sa_status add_layer(sa_bn_statistics *s, int l)
 {
     const sa_layer *layer = &s->net->layer[l];
     if (!normalises_by_batch(layer)) return SA_OK;
-    int32_t channels = s->net->blob[layer->bottom[0]].shape.dim[1];
+    const sa_shape *shape = &s->net->blob[layer->bottom[0]].shape;
+    int32_t channels = shape->axes > 1 ? shape->dim[1] : 1;
+    s->layer[l].count = sa_shape_elements(shape) / (size_t)channels;
     s->layer[l].mean = calloc((size_t)channels, sizeof(double));
     s->layer[l].variance = calloc((size_t)channels, sizeof(double));
     if (!s->layer[l].mean || !s->layer[l].variance) SA_FAIL(SA_NOMEM, "no memory for the statistics of '%s'", layer->name);
@@ -80,7 +82,9 @@ static sa_status add_op(sa_bn_statistics *s, sa_session *session, const sa_op *o
 static sa_status probe(void *context, sa_session *session, size_t i)
 {
     const sa_op *op = &sa_session_layout(session)->program->op[i];
-    return op->kind == SA_OP_BN_STATISTICS ? add_op(context, session, op) : SA_OK;
+    const sa_bn_statistics *s = context;
+    /* others than BN take statistics too */
+    return op->kind == SA_OP_BN_STATISTICS && s->layer[op->layer].channels > 0 ? add_op(context, session, op) : SA_OK;
 }
 
 void sa_bn_statistics_watch(sa_bn_statistics *statistics, sa_session *session)
@@ -91,6 +95,25 @@ void sa_bn_statistics_watch(sa_bn_statistics *statistics, sa_session *session)
 void sa_bn_statistics_end_batch(sa_bn_statistics *statistics)
 {
     statistics->batches++;
+}
+
+/* Running sums of one term: the means over the batches. Variances as BatchNorm adds them, by M - 1. */
+static sa_status set_sums(const sa_bn_statistics *s, int l, sa_weights *weights)
+{
+    const sa_bn_layer_sums *sums = &s->layer[l];
+    const char *name = s->net->layer[l].name;
+    sa_weight_layer *layer = sa_weights_find(weights, name);
+    size_t channels = (size_t)sums->channels;
+    double correction = sums->count > 1 ? (double)sums->count / (double)(sums->count - 1) : 1.0;
+    if (!layer || layer->blob_count != 3 || layer->blob[0].count != channels || layer->blob[1].count != channels ||
+        layer->blob[2].count != 1)
+        SA_FAIL(SA_INVALID, "the weights' layer '%s' has no running sums of %zu channels", name, channels);
+    for (size_t c = 0; c < channels; c++) {
+        layer->blob[0].values[c] = (float)(sums->mean[c] / (double)s->batches);
+        layer->blob[1].values[c] = (float)(correction * sums->variance[c] / (double)s->batches);
+    }
+    layer->blob[2].values[0] = 1.0f;
+    return SA_OK;
 }
 
 static sa_status fold_layer(const sa_bn_statistics *s, int l, sa_weights *weights)
@@ -115,6 +138,7 @@ sa_status sa_bn_statistics_fold(const sa_bn_statistics *s, sa_weights *weights)
 {
     if (s->batches == 0) SA_FAIL(SA_INVALID, "no batch has run: there are no statistics to fold");
     for (int l = 0; l < s->layer_count; l++)
-        if (s->layer[l].channels > 0) SA_TRY(fold_layer(s, l, weights));
+        if (s->layer[l].channels > 0)
+            SA_TRY(s->net->layer[l].type->keeps_sums ? set_sums(s, l, weights) : fold_layer(s, l, weights));
     return SA_OK;
 }

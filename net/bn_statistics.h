@@ -2,7 +2,8 @@
  * and on request into the convolutions below.
  *
  * The rules are those of the SegNet tutorial's scripts (compute_bn_statistics and the absorber): plain means of the batches' means
- * and of their biased variances; scale' = scale / sqrt(var + 1e-9), shift' = shift - scale' * mean. */
+ * and of their biased variances; scale' = scale / sqrt(var + 1e-9), shift' = shift - scale' * mean. BVLC Caffe's BatchNorm keeps
+ * statistics as they are: there the means become its running sums, of weight 1. */
 #ifndef SA_NET_BN_STATISTICS_H
 #define SA_NET_BN_STATISTICS_H
 
@@ -11,6 +12,7 @@
 
 typedef struct sa_bn_layer_sums {
     int32_t channels;        /* 0: not a BN layer that normalises by the batch */
+    size_t count;            /* elements per channel */
     double *mean, *variance; /* (channels), sums over the batches; owned */
 } sa_bn_layer_sums;
 
@@ -28,7 +30,8 @@ void sa_bn_statistics_free(sa_bn_statistics *statistics); /* a zeroed one is all
 void sa_bn_statistics_watch(sa_bn_statistics *statistics, sa_session *session);
 /* A batch is complete. */
 void sa_bn_statistics_end_batch(sa_bn_statistics *statistics);
-/* Folds the means over the batches into the BN layers' two blobs. SA_INVALID: the weights lack a BN layer of the net. */
+/* Folds the means over the batches into the BN layers' two blobs; BatchNorm layers get them as their running sums. SA_INVALID: the
+ * weights lack a BN layer of the net. */
 SA_CHECKED sa_status sa_bn_statistics_fold(const sa_bn_statistics *statistics, sa_weights *weights);
 
 /* Sets bn_mode: INFERENCE in every BN layer of a net's document. The document is of today's format (sa_net_upgrade). */

@@ -246,6 +246,61 @@ static void only_what_can_be_absorbed(void **state)
     for (int i = 0; i < 32; i++) assert_true(fabsf(before[i] - after[i]) <= 1e-4f * (1 + fabsf(before[i])));
 }
 
+/* BatchNorm's running sums become the means over the batches; stored statistics then normalise as the batch's do, but for the
+ * variance's M / (M - 1). The MVN's statistics are its own. */
+static void running_sums(void **state)
+{
+    enum { M = 2 * 4 * 8 }; /* elements per channel */
+    static const char TEXT[] = "name: 'sums' input: 'data' input_dim: [2, 3, 4, 8]\n"
+                               "layer { name: 'mvn' type: 'MVN' bottom: 'data' top: 'mvn' }\n"
+                               "layer { name: 'conv' type: 'Convolution' bottom: 'mvn' top: 'conv' convolution_param { num_output: "
+                               "2 kernel_size: 3 pad: 1 "
+                               "weight_filler { type: 'xavier' } } }\n"
+                               "layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: 'bn' }\n";
+    float out[2][2 * 2 * 4 * 8], data[2 * 3 * 4 * 8];
+    sa_bn_statistics statistics;
+    sa_weights *weights = NULL;
+    (void)state;
+    write_text("sums.prototxt", TEXT);
+    for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) data[i] = (float)(i * i % 37);
+    for (int form = 0; form < 2; form++) {
+        sa_net *net;
+        const sa_net_options options = {.test_phase = true, .forward_only = true, .bn = form ? SA_BN_STORED : SA_BN_BATCH};
+        assert_ok(sa_net_load("sums.prototxt", &options, &net));
+        sa_session *session = open_session(net, "fastest");
+        if (form) assert_ok(sa_session_load_weights(session, net, "sums2.caffemodel", "test", NULL));
+        else assert_ok(sa_bn_statistics_create(net, &statistics));
+        if (!form) sa_bn_statistics_watch(&statistics, session);
+        for (int batch = 0; batch < 2; batch++) {
+            assert_ok(sa_session_set_input(session, sa_net_blob_index(net, "data"), data));
+            assert_ok(sa_session_run(session, 0, 0, NULL));
+            if (!form) sa_bn_statistics_end_batch(&statistics);
+        }
+        assert_ok(sa_session_get_output(session, sa_net_blob_index(net, "bn"), out[form]));
+        if (!form) {
+            assert_int_equal(statistics.bn_count, 1);
+            assert_ok(sa_session_save_weights(session, net, "sums.caffemodel"));
+            assert_ok(sa_weights_read("sums.caffemodel", &weights));
+            const sa_weight_layer *bn = sa_weights_find(weights, "bn");
+            assert_true(fabsf(bn->blob[2].values[0] - 1.999f) < 1e-6f); /* two passes: 1 + 0.999 */
+            const float mean = bn->blob[0].values[1] / 1.999f, variance = bn->blob[1].values[1] / 1.999f;
+            assert_ok(sa_bn_statistics_fold(&statistics, weights));
+            assert_true(bn->blob[2].values[0] == 1.0f);
+            assert_true(fabsf(bn->blob[0].values[1] - mean) < 1e-5f && fabsf(bn->blob[1].values[1] - variance) < 1e-4f * variance);
+            assert_ok(sa_weights_write("sums2.caffemodel", weights));
+            sa_weights_free(weights);
+            sa_bn_statistics_free(&statistics);
+        }
+        sa_session_destroy(session);
+        sa_net_free(net);
+    }
+    for (size_t i = 0; i < sizeof out[0] / sizeof out[0][0]; i++) {
+        const double want = (double)out[0][i] * sqrt((M - 1.0) / M);
+        if (!(fabs((double)out[1][i] - want) < 1e-4 * (1 + fabs(want))))
+            fail_msg("value %zu: %g, not %g", i, (double)out[1][i], want);
+    }
+}
+
 /* ------------------------------------------------------------------ the command ------------------------------------ */
 
 enum { IMAGES = 5, CLASSES = 4 };
@@ -343,9 +398,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_statistics),
-        cmocka_unit_test(only_what_can_be_absorbed),
-        cmocka_unit_test(the_command),
+        cmocka_unit_test(golden_statistics), cmocka_unit_test(only_what_can_be_absorbed),
+        cmocka_unit_test(running_sums),      cmocka_unit_test(the_command),
         cmocka_unit_test(refusals),
     };
     if (sa_device_open_cpu(1, &device) != SA_OK) return 1;
