@@ -61,14 +61,10 @@ int sa_net_layer_index(const sa_net *net, const char *name)
 
 /* ------------------------------------------------------------------ one layer of the file -------------------------- */
 
-static sa_status find_type(const sa_net *net, const sa_layer_spec *spec, const sa_layer_type **type)
+static const sa_layer_type *find_type(const sa_net *net, const sa_layer_spec *spec)
 {
-    *type = sa_net_treated_type(net, spec->type);
-    if (!*type) *type = sa_layer_type_find(spec->type); /* known: sa_check_layer_types looked */
-    if (*type == &sa_layer_split)
-        SA_FAIL(SA_UNSUPPORTED, "Splits are put in by themselves where a blob has several readers: leave the layer out and name "
-                                "its bottom instead of its tops");
-    return SA_OK;
+    const sa_layer_type *treated = sa_net_treated_type(net, spec->type);
+    return treated ? treated : sa_layer_type_find(spec->type); /* known: sa_check_layer_types looked */
 }
 
 /* "has 1 bottoms, needs 2 to 4" */
@@ -165,8 +161,7 @@ static sa_status name_layer(sa_net *net, const char *wanted, sa_layer *layer)
 static sa_status build_layer(sa_net *net, const sa_proto_document *document, const sa_net_spec *net_spec, const sa_layer_spec *spec,
                              const sa_net_options *options)
 {
-    const sa_layer_type *type;
-    SA_TRY(find_type(net, spec, &type));
+    const sa_layer_type *type = find_type(net, spec);
     SA_TRY(check_counts(spec, type));
     sa_layer *layer = add_layer(net);
     if (!layer) return SA_NOMEM;
@@ -194,6 +189,13 @@ static sa_status with_place(const sa_proto_document *document, const sa_layer_sp
 }
 
 /* ------------------------------------------------------------------ Splits ----------------------------------------- */
+
+/* A layer that works in place on a blob that others read too has a copy of its own. */
+static void leave_alone(sa_net *net, int blob)
+{
+    for (int b = 0; b < net->blob_count; b++)
+        if (net->blob[b].previous == blob) net->blob[b].previous = -1;
+}
 
 /* Puts a Split behind each version with several readers: "<blob>_<layer>_<top>_split" with tops "..._split_0", ... Caffe:
  * InsertSplits. */
@@ -224,9 +226,16 @@ static sa_status insert_split(sa_net *net, int blob, int readers)
             if (net->layer[l].bottom[i] == blob) net->layer[l].bottom[i] = first + taken++;
     SA_TRY(net->layer[self].type->setup(&net->layer[self], net->blob));
     if (net->scores_blob == blob) net->scores_blob = first + readers - 1;
-    for (int b = 0; b < net->blob_count; b++) /* a layer that worked in place on it now has a copy of its own */
-        if (net->blob[b].previous == blob) net->blob[b].previous = -1;
+    leave_alone(net, blob);
     return SA_OK;
+}
+
+/* The same for the Splits of the file. */
+static void leave_tops_alone(sa_net *net)
+{
+    for (int l = 0; l < net->layer_count; l++)
+        for (int i = 0; net->layer[l].type == &sa_layer_split && i < net->layer[l].top_count; i++)
+            leave_alone(net, net->layer[l].top[i]);
 }
 
 static sa_status insert_splits(sa_net *net)
@@ -238,6 +247,7 @@ static sa_status insert_splits(sa_net *net)
         for (int i = 0; i < net->layer[l].bottom_count; i++) readers[net->layer[l].bottom[i]]++;
     if (net->scores_blob >= 0 && readers[net->scores_blob] > 0) readers[net->scores_blob]++; /* whoever fetches them */
     sa_status status = SA_OK;
+    leave_tops_alone(net);
     for (int b = 0; b < blobs && status == SA_OK; b++)
         if (readers[b] > 1) status = insert_split(net, b, readers[b]);
     free(readers);

@@ -183,9 +183,56 @@ static void test_random_nets(void **state)
     assert_int_equal(t.failures, 0);
 }
 
+/* Splits that the file has are those that the net would put in: several tops, one, tops that are read twice, by a layer in place,
+ * by nobody. */
+static void test_splits_of_the_file(void **state)
+{
+    (void)state;
+#define INPUTS "input: 'data' input_dim: [2, 3, 8, 10] input: 'label' input_dim: [2, 1, 8, 10]\n"
+#define TEST_CONV(name, from, to)                                                     \
+    "layer { name: '" name "' type: 'Convolution' bottom: '" from "' top: '" to "'\n" \
+    "  convolution_param { num_output: 3 kernel_size: 3 pad: 1 weight_filler { type: 'xavier' } } }\n"
+#define TEST_LAYER(name, type, from, to) "layer { name: '" name "' type: '" type "' bottom: '" from "' " to " }\n"
+#define TEST_LOSS(name, from) \
+    "layer { name: '" name "' type: 'SoftmaxWithLoss' bottom: '" from "' bottom: 'label' top: '" name "' }\n"
+    static const char *const TEXT[3] = {
+        INPUTS TEST_CONV("c", "data", "c") TEST_LAYER("r", "ReLU", "c", "top: 'a'") TEST_CONV("g", "c", "g")
+            TEST_CONV("h", "c", "h") TEST_LOSS("l1", "a") TEST_LOSS("l2", "c") TEST_LOSS("l3", "g") TEST_LOSS("l4", "h")
+                TEST_LOSS("l5", "c"),
+        INPUTS TEST_CONV("c", "data", "c")
+            TEST_LAYER("s", "Split", "c", "top: 'a' top: 'x' top: 'unread' top: 'y' top: 'b' top: 'f'")
+                TEST_LAYER("r", "ReLU", "a", "top: 'a'") TEST_CONV("g", "x", "g") TEST_CONV("h", "y", "h")
+                    TEST_LAYER("u", "Split", "h", "top: 'i'") TEST_LOSS("l1", "a") TEST_LOSS("l2", "b") TEST_LOSS("l3", "g")
+                        TEST_LOSS("l4", "i") TEST_LOSS("l5", "f"),
+        /* sums its gradients in another order */
+        INPUTS TEST_CONV("c", "data", "c") TEST_LAYER("s", "Split", "c", "top: 'a' top: 'b' top: 'd'")
+            TEST_LAYER("r", "ReLU", "a", "top: 'a'") TEST_LAYER("t", "Split", "d", "top: 'e' top: 'f'") TEST_CONV("g", "e", "g")
+                TEST_CONV("h", "e", "h") TEST_LOSS("l1", "a") TEST_LOSS("l2", "b") TEST_LOSS("l3", "g") TEST_LOSS("l4", "h")
+                    TEST_LOSS("l5", "f")};
+    outcome first[2] = {0};
+    for (int k = 0; sa_preset_at(k); k++)
+        for (int i = 0; i < 3; i++) {
+            sa_proto_document *document;
+            sa_net *net;
+            sa_strategy strategy;
+            outcome o;
+            assert_int_equal(sa_proto_parse_text("splits", TEXT[i], strlen(TEXT[i]), &document), SA_OK);
+            if (sa_net_from_document(document, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+            assert_int_equal(sa_strategy_parse(sa_preset_at(k)->name, &strategy), SA_OK);
+            strategy.conv = SA_CONV_OPTION_DIRECT;
+            if (run(net, &strategy, &o) != SA_OK) fail_msg("%s: %s", sa_preset_at(k)->name, sa_error_message());
+            if (k == 0 && i != 1) first[i / 2] = o;
+            if (sa_strategy_is_lossless(&strategy) && o.hash != first[i / 2].hash)
+                fail_msg("%s, net %d: other bits", sa_preset_at(k)->name, i);
+            assert_int_equal(o.measured_bytes, o.planned_bytes);
+            sa_net_free(net);
+            sa_proto_free(document);
+        }
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_nets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_nets), cmocka_unit_test(test_splits_of_the_file)};
     if (argc > 1) first_seed = (uint32_t)strtoul(argv[1], NULL, 10);
     if (argc > 2) seed_count = (uint32_t)strtoul(argv[2], NULL, 10);
     if (sa_device_open_cpu(1, &device) != SA_OK) return 1;

@@ -38,9 +38,6 @@ static const bad_net rows[] = {
     {SA_INVALID, LAYER("c", "Clip", FROM("data", "c"), "clip_param { min: 0 }"),
      "2: layer 'c' (Clip): clip_param needs 'min' and 'max'"},
     {SA_INVALID, LAYER("s", "Eltwise", FROM("data", "d"), ""), "2: layer 's' (Eltwise): has 1 bottoms, needs 2 to 32"},
-    {SA_UNSUPPORTED, LAYER("s", "Split", FROM("data", "d"), ""),
-     "2: layer 's' (Split): Splits are put in by themselves where a blob has several readers: leave the layer out and name its "
-     "bottom instead of its tops"},
     {SA_INVALID, CONV("c", "dta", ""), "2: layer 'c' (Convolution): unknown bottom 'dta': no earlier layer has it as a top"},
     {SA_INVALID, CONV("c", "d", "") CONV("d", "data", ""),
      "2: layer 'c' (Convolution): unknown bottom 'd': no earlier layer has it as a top"},

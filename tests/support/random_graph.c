@@ -117,6 +117,7 @@ static const pointwise_type POINTWISE[] = {
     {"BN", "", true, 6},
     {"BN", "bn_param { bn_mode: INFERENCE }", true, 1},
     {"ReLU", "", true, 10},
+    {"Split", "", false, 2},
     {"Dropout", "dropout_param { dropout_ratio: 0.3 }", true, 5},
     {"LRN", "lrn_param { local_size: 3 alpha: 0.5 }", false, 5},
     {"LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.6 }", false, 1},
