@@ -9,14 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Scores (N, C, ...) fit labels of the same N and the same axes behind C, with or without an axis of 1 in C's place. */
+/* Scores (N, C, ...) fit labels of the same N that have one value where the scores have C: (N, 1, H, W), or (N) of (N, C, 1, 1). */
 static bool fit(const sa_shape *scores, const sa_shape *label)
 {
-    if (scores->axes < 2 || label->axes < 1 || scores->dim[0] != label->dim[0]) return false;
-    int32_t s[4] = {1, 1, 1, 1}, l[4] = {1, 1, 1, 1};
-    sa_shape_nchw(scores, s);
-    sa_shape_nchw(label, l);
-    return l[1] == 1 && s[2] == l[2] && s[3] == l[3];
+    if (scores->axes < 2 || label->axes < 1 || scores->dim[0] != label->dim[0] || scores->dim[1] < 1) return false;
+    bool planes = scores->axes == 4 && label->axes == 4;
+    if (planes && (label->dim[1] != 1 || label->dim[2] != scores->dim[2] || label->dim[3] != scores->dim[3])) return false;
+    return sa_shape_elements(scores) / (size_t)scores->dim[1] == sa_shape_elements(label);
 }
 
 /* What is compared with what. */

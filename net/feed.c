@@ -228,16 +228,15 @@ static void label_name(const stream *s, int32_t n, char *text, size_t size)
 static sa_status bad_label(const sa_feed *feed, const stream *s, const sa_layer *layer, const sa_label_rule *rule, size_t at)
 {
     char name[NOTE_BYTES], ignored[64] = "";
-    int32_t d[4];
-    sa_shape_nchw(&feed->net->blob[s->label_blob].shape, d);
-    size_t plane = (size_t)d[2] * (size_t)d[3], pixel = at % plane;
+    const sa_shape *shape = &feed->net->blob[s->label_blob].shape;
+    size_t plane = sa_shape_elements(shape) / (size_t)shape->dim[0], pixel = at % plane;
+    size_t width = shape->axes > 1 ? (size_t)shape->dim[shape->axes - 1] : 1;
     label_name(s, (int32_t)(at / plane), name, sizeof name);
     if (rule->has_ignore) snprintf(ignored, sizeof ignored, ", and not its ignore_label %d", rule->ignore_label);
     SA_FAIL(SA_NUMERIC,
             "%s: label %g at row %zu, column %zu of the net's label is none of the %d classes of layer '%s'%s. If such pixels are "
             "to be left out: loss_param { ignore_label: %d } in that layer, and the same in the Accuracy layer",
-            name, (double)s->label[at], pixel / (size_t)d[3], pixel % (size_t)d[3], rule->classes, layer->name, ignored,
-            (int)s->label[at]);
+            name, (double)s->label[at], pixel / width, pixel % width, rule->classes, layer->name, ignored, (int)s->label[at]);
 }
 
 /* A loss that ignores every pixel of the batch gives 0 and learns nothing from it. */

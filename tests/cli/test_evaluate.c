@@ -271,6 +271,31 @@ static void files_and_choices(void **state)
     sa_test_result_free(&other);
 }
 
+/* A class per image: the matrix counts images, and its accuracy is that of the Accuracy layer. */
+static void classes_of_images(void **state)
+{
+    sa_test_result r;
+    (void)state;
+    write_text("net.prototxt", "layer { name: 'data' type: 'ImageData' top: 'data' top: 'label'\n"
+                               "  image_data_param { source: 'classes.txt' batch_size: 2 } }\n"
+                               "layer { name: 'score' type: 'Convolution' bottom: 'data' top: 'score'\n"
+                               "  convolution_param { num_output: 4 kernel_h: 16 kernel_w: 24 weight_filler { type: 'msra' } } }\n"
+                               "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'score' bottom: 'label' top: 'loss' }\n"
+                               "layer { name: 'accuracy' type: 'Accuracy' bottom: 'score' bottom: 'label' top: 'accuracy' }\n");
+    write_images();
+    write_text("classes.txt", "i0.png 0\ni1.png 1\ni2.png 2\ni3.png 3\ni4.png 1\n");
+    write_weights("w.safetensors");
+    sa_test_options o = options_of(2, SA_BN_AS_FILE);
+    assert_ok(sa_test_run(&o, &r));
+    assert_int_equal(r.images, IMAGES);
+    assert_int_equal(r.confusion.classes, 4);
+    assert_int_equal(r.confusion.pixels, IMAGES);
+    assert_int_equal(sa_confusion_class_pixels(&r.confusion, 1), 2);
+    double accuracy = (double)r.outputs.value[r.outputs.output[1].begin];
+    assert_true(fabs(accuracy - sa_confusion_global_accuracy(&r.confusion)) < 1e-6);
+    sa_test_result_free(&r);
+}
+
 static void refusals(void **state)
 {
     sa_test_result r;
@@ -294,6 +319,7 @@ int main(void)
         cmocka_unit_test(golden_figures),    cmocka_unit_test(strays),
         cmocka_unit_test(class_maps),        cmocka_unit_test(every_image_once),
         cmocka_unit_test(files_and_choices), cmocka_unit_test(refusals),
+        cmocka_unit_test(classes_of_images),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
