@@ -6,10 +6,14 @@
 #include "core/clock.h"
 #include "core/output_file.h"
 #include "data/class_map.h"
+#include "data/list_file.h"
 #include "data/net_image.h"
 #include "data/npy.h"
 #include "data/png_write.h"
+#include "data/weights/caffe_blobs.h"
+#include "layers/data_layer.h"
 #include "layers/input.h"
+#include "net/net_data.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,17 +49,50 @@ static sa_status find_input(const sa_net *net, int *input)
     return SA_OK;
 }
 
-static void take_transform(predictor *p, const sa_layer *layer)
+static void take_means(predictor *p, const float *mean_value, int32_t count)
+{
+    for (int32_t i = 0; i < p->channels && count > 0; i++) p->mean[i] = mean_value[count == 1 ? 0 : i];
+}
+
+/* Of a mean image the mean of each channel, so that images of any size can be taken (as Caffe's own examples do it). */
+static sa_status take_mean_file(predictor *p, const sa_net *net, const char *name)
+{
+    int32_t shape[3];
+    float *mean;
+    char *path = sa_path_join(net->data_root, name);
+    if (!path) SA_FAIL(SA_NOMEM, "no memory for the name of a mean file");
+    sa_status status = sa_mean_file_read(path, shape, &mean);
+    free(path);
+    SA_TRY(status);
+    size_t plane = (size_t)shape[1] * (size_t)shape[2];
+    bool fits = shape[0] == p->channels;
+    for (int32_t c = 0; c < shape[0] && fits; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < plane; i++) sum += (double)mean[(size_t)c * plane + i];
+        p->mean[c] = (float)(sum / (double)plane);
+    }
+    free(mean);
+    if (!fits) SA_FAIL(SA_INVALID, "%s: a mean of %d channels for images of %d", name, (int)shape[0], p->channels);
+    return SA_OK;
+}
+
+static sa_status take_transform(predictor *p, const sa_net *net, const sa_layer *layer)
 {
     p->scale = 1;
-    if (!layer->type->lists_images) return;
+    if (sa_net_reads_caffe_data(layer)) {
+        const sa_data_layer_config *c = layer->config;
+        p->scale = c->scale;
+        take_means(p, c->mean_value, c->mean_value_count);
+        return c->mean_file[0] ? take_mean_file(p, net, c->mean_file) : SA_OK;
+    }
+    if (!layer->type->lists_images) return SA_OK;
     const sa_dense_image_config_layer *c = layer->config;
     p->scale = c->transform.scale;
-    for (int32_t i = 0; i < p->channels && c->transform.mean_value_count > 0; i++)
-        p->mean[i] = c->transform.mean_value[c->transform.mean_value_count == 1 ? 0 : i];
-    if (p->own_height > 0) return;
+    take_means(p, c->transform.mean_value, c->transform.mean_value_count);
+    if (p->own_height > 0) return SA_OK;
     p->own_height = c->param.new_height;
     p->own_width = c->param.new_width;
+    return SA_OK;
 }
 
 static sa_net_options net_options(const predictor *p)
@@ -81,7 +118,7 @@ static sa_status look_at_net(predictor *p)
         if (p->channels > SA_PARAM_MEAN_VALUES_MAX)
             status = sa_error_set(SA_UNSUPPORTED, "%s: its input has %d channels: no image gives so many", net->path, p->channels);
     }
-    if (status == SA_OK) take_transform(p, &net->layer[net->blob[input].producer]);
+    if (status == SA_OK) status = take_transform(p, net, &net->layer[net->blob[input].producer]);
     snprintf(p->result->net, sizeof p->result->net, "%s", net->name);
     sa_net_free(net);
     return status;

@@ -235,6 +235,25 @@ static void the_data_layer_s_transform(void **state)
     assert_int_equal(r.images, 1);
 }
 
+/* Of a Data layer too; a mean image counts by the mean of each channel, since images have other sizes. */
+static void a_data_layer_s_mean_file(void **state)
+{
+    unsigned char mean[10 + 3 * 16] = {0x08, 1, 0x10, 3, 0x18, 2, 0x20, 2, 0x2a, 3 * 16};
+    static const float VALUES[4] = {90, 110, 60, 140};
+    sa_predict_result r;
+    (void)state;
+    for (size_t c = 0; c < 3; c++) memcpy(mean + 10 + c * sizeof VALUES, VALUES, sizeof VALUES);
+    write_bytes("mean.binaryproto", mean, sizeof mean);
+    make_files(
+        "layer { name: 'data' type: 'Data' top: 'data' top: 'label' data_param { source: 'none' batch_size: 2 backend: LMDB }\n"
+        "  transform_param { scale: 0.5 crop_size: 8 mean_file: 'mean.binaryproto' } }\n");
+    sa_predict_options o = options_of("averaged", 1);
+    sa_status status = sa_predict_run(&o, &r);
+    if (status == SA_UNSUPPORTED) return; /* a build without protobuf-c says so */
+    assert_ok(status);
+    for (int i = 0; i < COUNT; i++) check_image("averaged", &IMAGES[i], 100, 0.5f);
+}
+
 /* Byte order marks, and lines that end in LF, CRLF or CR alone, as in lists and nets. */
 static void palettes_are_read(void **state)
 {
@@ -317,11 +336,9 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(images_of_several_sizes),
-        cmocka_unit_test(the_data_layer_s_transform),
-        cmocka_unit_test(palettes_are_read),
-        cmocka_unit_test(resized_and_coloured),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(images_of_several_sizes),  cmocka_unit_test(the_data_layer_s_transform),
+        cmocka_unit_test(a_data_layer_s_mean_file), cmocka_unit_test(palettes_are_read),
+        cmocka_unit_test(resized_and_coloured),     cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
