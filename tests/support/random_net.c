@@ -145,6 +145,63 @@ static void merge(maker *m)
     layer(m, "Eltwise", false, more);
 }
 
+/* The latest blob in two parts, of which one is convolved, put together the other way round. */
+static void cut_and_join(maker *m)
+{
+    char name[32], more[160];
+    const int number = m->layers++, point = 1 + (int)random_below(&m->random, (uint32_t)m->channels - 1);
+    put(m, "layer { name: 'Slice%d' type: 'Slice' bottom: '%s' top: 'one%d' top: 'two%d' slice_param { slice_point: %d } }\n",
+        number, m->blob, number, number, point);
+    snprintf(m->blob, sizeof m->blob, "one%d", number);
+    conv(m, point, 3, 3, 1);
+    snprintf(more, sizeof more, "bottom: '%s'", m->blob);
+    snprintf(name, sizeof name, "two%d", number);
+    memcpy(m->blob, name, sizeof name);
+    layer(m, "Concat", false, more);
+}
+
+/* Twice as wide or high by a convolution beside it, and a part of that of the same size again. */
+static void widen_and_crop(maker *m)
+{
+    char before[32], more[160];
+    const int axis = 2 + (int)random_below(&m->random, 2);
+    memcpy(before, m->blob, sizeof before);
+    conv(m, m->channels, 3, 3, 1);
+    snprintf(more, sizeof more, "bottom: '%s' concat_param { axis: %d }", before, axis);
+    layer(m, "Concat", false, more);
+    snprintf(more, sizeof more, "bottom: '%s' crop_param { axis: %d offset: 2%s }", before, axis, axis == 2 ? " offset: 0" : "");
+    layer(m, "Crop", false, more);
+}
+
+/* Weights of all that is behind the images, one set per image. */
+static void weigh(maker *m)
+{
+    char before[32], more[160];
+    memcpy(before, m->blob, sizeof before);
+    layer(m, "Permute", false, "permute_param { order: 0 order: 2 order: 3 order: 1 }");
+    layer(m, "Softmax", false, chance(m, 50) ? "softmax_param { axis: -1 }" : "softmax_param { axis: 1 }");
+    layer(m, "Permute", false, "permute_param { order: 0 order: 3 }");
+    snprintf(more, sizeof more, "bottom: '%s' eltwise_param { operation: PROD }", before);
+    layer(m, "Eltwise", false, more);
+}
+
+static void rearrange(maker *m)
+{
+    char more[160];
+    switch (random_below(&m->random, 4)) {
+    case 0: cut_and_join(m); break;
+    case 1: widen_and_crop(m); break;
+    case 2: weigh(m); break;
+    default: /* other axes for one layer between */
+        layer(m, "Flatten", false, "flatten_param { axis: 2 }");
+        layer(m, "TanH", chance(m, 50), "");
+        layer(m, "Tile", false, "tile_param { axis: 1 tiles: 2 }");
+        snprintf(more, sizeof more, "reshape_param { shape { dim: 0 dim: 0 dim: %d dim: -1 } }", m->height);
+        layer(m, "Reshape", false, more);
+        conv(m, m->channels, 1, 1, 1);
+    }
+}
+
 /* Pools with masks and unpools by them. A plane of odd height comes back by pad_out_h. */
 static void segnet(maker *m)
 {
@@ -178,6 +235,7 @@ static void chain(maker *m)
     conv(m, m->channels, 3, 3, 2);
     neighbours(m);
     if (chance(m, 50)) layer(m, "BN", true, "");
+    rearrange(m);
     block(m, true);
     bool halves = chance(m, 50);
     layer(m, "Pooling", false,
