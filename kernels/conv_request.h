@@ -31,6 +31,7 @@ static inline sa_conv_request sa_conv_forward_request(const sa_conv_forward_args
     request.pass = SA_CONV_PASS_FORWARD;
     request.virtual_x = !sa_source_has_dense_images(&args->x);
     request.out_channels_at_once = sa_range_channels(&args->range);
+    request.images = sa_range_images(&args->range);
     request.limit_bytes = args->workspace_bytes;
     return request;
 }
@@ -48,6 +49,7 @@ static inline sa_conv_request sa_conv_backward_request(const sa_conv_backward_ar
     request.gather_dx = data && args->gather;
     request.bias_gradient = args->dbias.ptr != NULL;
     request.out_channels_at_once = sa_range_channels(&args->range);
+    request.images = sa_range_images(&args->range);
     request.limit_bytes = args->workspace_bytes;
     return request;
 }

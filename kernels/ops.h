@@ -52,6 +52,7 @@ typedef struct sa_conv_request {
     bool gather_dx;               /* dx goes through a mask to the pooled gradient */
     bool bias_gradient;           /* dbias is wanted as well */
     int32_t out_channels_at_once; /* size of the channel range, <= shape.out_channels */
+    int32_t images;               /* of the op's range; 0: not known. What is more than an algorithm needs may depend on it */
     size_t limit_bytes;           /* use at most this much if the algorithm can (0: as little as it can) */
 } sa_conv_request;
 

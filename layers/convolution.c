@@ -73,7 +73,8 @@ static sa_status emit_top(sa_emitter *e, const sa_layer *layer, int i)
     sa_conv_request request = {.shape = a->shape,
                                .pass = SA_CONV_PASS_FORWARD,
                                .virtual_x = !sa_source_has_dense_images(&a->x),
-                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
+                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin,
+                               .images = a->range.image_end - a->range.image_begin};
     SA_TRY(sa_emit_conv_workspace(e, layer, &request, &a->workspace, &a->workspace_bytes));
     a->algorithm = request.algorithm;
     return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_CONV_FORWARD, &args);
@@ -95,7 +96,8 @@ static sa_status emit_pass(sa_emitter *e, const sa_layer *layer, sa_conv_pass pa
                                .virtual_dy = !sa_source_has_dense_images(&a->dy),
                                .gather_dx = a->gather,
                                .bias_gradient = a->dbias.buffer != SA_NO_BUFFER,
-                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin};
+                               .out_channels_at_once = a->range.channel_end - a->range.channel_begin,
+                               .images = a->range.image_end - a->range.image_begin};
     SA_TRY(sa_emit_conv_workspace(e, layer, &request, &args.conv_backward.workspace, &args.conv_backward.workspace_bytes));
     args.conv_backward.algorithm = request.algorithm;
     return sa_emit_op(e, layer, what, SA_OP_CONV_BACKWARD, &args);

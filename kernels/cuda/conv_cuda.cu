@@ -1,5 +1,5 @@
 /* Convolution on CUDA: the entry points, checks, and what the methods share. The methods are in conv_gemm_cuda.cu (SA_CONV_IM2COL),
- * conv_direct_cuda.cu (SA_CONV_DIRECT), conv_fft_cuda.cpp (SA_CONV_FFT) and conv_dnn_cuda.cpp (SA_CONV_CUDNN). */
+ * conv_tile_cuda.cu (SA_CONV_DIRECT), conv_fft_cuda.cpp (SA_CONV_FFT) and conv_dnn_cuda.cpp (SA_CONV_CUDNN). */
 #include "kernels/cuda/conv.cuh"
 
 #include "kernels/conv_request.h"

@@ -1,18 +1,14 @@
 /* Which convolution the CUDA device takes for a shape, and the workspace of each. */
 #include "core/checked.h"
 #include "kernels/conv_request.h"
-#include "kernels/cuda_plan/cuda_plan.h"
+#include "kernels/cuda_plan/conv_tile_plan.h"
 #include "kernels/cuda_plan/fft_tiles.h"
-
-enum { CHUNKS = 16 /* runs of a weight gradient's tiles, at most */ };
 
 static const size_t blas_least_bytes = 16 << 10; /* keep every routine of cuBLAS working */
 
 sa_status sa_cuda_plan_check_shape(const sa_conv_shape *s)
 {
     SA_TRY(sa_conv_check_shape(s));
-    if (s->groups > 1 || s->dilation_h > 1 || s->dilation_w > 1)
-        SA_FAIL(SA_UNSUPPORTED, "cuda convolution: %d groups, dilation %dx%d", s->groups, s->dilation_h, s->dilation_w);
     const size_t most = 0x7fffffff; /* cuBLAS and cuDNN count in ints */
     if (sa_conv_in_plane(s) > most || sa_conv_out_plane(s) > most || sa_conv_depth(s) > most)
         SA_FAIL(SA_UNSUPPORTED, "convolution: planes of %dx%d and %dx%d are too large", s->in_height, s->in_width, s->out_height,
@@ -46,13 +42,6 @@ sa_status sa_cuda_plan_parts(const sa_conv_request *r, bool column, sa_conv_part
     return SA_OK;
 }
 
-sa_status sa_cuda_plan_own_parts(const sa_conv_request *request, sa_conv_parts *parts)
-{
-    sa_conv_request stored = *request;
-    stored.virtual_x = stored.virtual_dy = false; /* read straight from the source */
-    return sa_cuda_plan_parts(&stored, false, parts);
-}
-
 sa_status sa_cuda_plan_blas_parts(const sa_conv_request *request, sa_conv_parts *parts)
 {
     if (request->shape.in_channels > 65535 || sa_conv_depth(&request->shape) > 65535)
@@ -80,34 +69,34 @@ static sa_status blas_bytes(const sa_conv_request *request, size_t *bytes)
 
 /* ------------------------------------------------------------------ direct ------------------------------------------ */
 
-sa_weight_cut sa_cuda_plan_weight_cut(const sa_conv_shape *s)
+/* Room for the partial sums of as many images as the limit lets in, of those that the request has. */
+static size_t partial_bytes(const sa_tile *tile, int channels, const sa_conv_request *r)
 {
-    sa_weight_cut cut;
-    cut.across = (s->out_width + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS;
-    cut.tiles = cut.across * ((s->out_height + SA_DIRECT_ROWS - 1) / SA_DIRECT_ROWS);
-    cut.per_chunk = (cut.tiles + CHUNKS - 1) / CHUNKS;
-    cut.chunks = (cut.tiles + cut.per_chunk - 1) / cut.per_chunk;
-    return cut;
+    const size_t one = sa_tile_partial_bytes(tile, channels), images = r->images > 0 ? (size_t)r->images : 1;
+    if (one == 0) return 0;
+    return (images < r->limit_bytes / one ? images : r->limit_bytes / one) * one;
 }
 
-size_t sa_cuda_plan_weight_bytes(const sa_conv_shape *s, int channels, size_t limit_bytes)
+/* The largest of its products' partial sums: they follow each other. */
+static void direct_bytes(const sa_conv_request *r, size_t *bytes)
 {
-    const int chunks = sa_cuda_plan_weight_cut(s).chunks;
-    const size_t bytes = (size_t)chunks * (size_t)channels * sa_conv_depth(s) * sizeof(float);
-    return chunks > 1 && bytes <= limit_bytes ? bytes : 0;
-}
-
-/* One image's dx if it is gathered, then the weight gradient's partial sums. */
-static sa_status direct_bytes(const sa_conv_request *request, size_t *bytes)
-{
-    sa_conv_parts parts;
-    size_t sums = 0;
-    SA_TRY(sa_cuda_plan_own_parts(request, &parts));
-    if (request->pass == SA_CONV_PASS_BACKWARD_WEIGHT || request->pass == SA_CONV_PASS_BACKWARD_BOTH)
-        sums =
-            sa_cuda_plan_weight_bytes(&request->shape, request->out_channels_at_once, left_of(request->limit_bytes, parts.total));
-    *bytes = sums ? parts.total + SA_CONV_LAST_ALIGNMENT + sums : parts.total;
-    return SA_OK;
+    const sa_conv_shape *s = &r->shape;
+    size_t most = 0;
+    if (r->pass == SA_CONV_PASS_FORWARD) {
+        const sa_tile tile = sa_cuda_plan_forward_tile(s);
+        most = partial_bytes(&tile, r->out_channels_at_once, r);
+    }
+    if (r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH) {
+        const sa_weight_tile tile = sa_cuda_plan_weight_tile(s);
+        most = sa_cuda_plan_weight_slots(s, &tile, r->out_channels_at_once, r->images, r->limit_bytes);
+    }
+    const bool data = r->pass == SA_CONV_PASS_BACKWARD_DATA || r->pass == SA_CONV_PASS_BACKWARD_BOTH;
+    for (int phase = 0; data && phase < s->stride_h * s->stride_w; phase++) {
+        const sa_tile tile = sa_cuda_plan_data_tile(s, phase / s->stride_w, phase % s->stride_w);
+        const size_t partial = partial_bytes(&tile, s->in_channels, r);
+        most = partial > most ? partial : most;
+    }
+    *bytes = most;
 }
 
 /* ------------------------------------------------------------------ all of them ------------------------------------- */
@@ -133,7 +122,7 @@ sa_status sa_cuda_plan_conv_bytes(const sa_conv_request *request, size_t *bytes)
     SA_TRY(sa_conv_check_request(request));
     switch (request->algorithm) {
     case SA_CONV_IM2COL: SA_TRY(blas_bytes(request, &needed)); break;
-    case SA_CONV_DIRECT: SA_TRY(direct_bytes(request, &needed)); break;
+    case SA_CONV_DIRECT: direct_bytes(request, &needed); break;
     case SA_CONV_FFT: SA_TRY(sa_cuda_fft_bytes(request, &needed)); break;
     case SA_CONV_CUDNN:
     case SA_CONV_ALGORITHMS: SA_FAIL(SA_NO_DEVICE, "cuDNN's workspace is known only where there is a card");

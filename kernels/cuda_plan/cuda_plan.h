@@ -47,8 +47,6 @@ typedef struct sa_conv_parts {
 
 /* The parts of methods that read stored inputs; column: a column matrix too. SA_CAPACITY on overflow. */
 SA_CHECKED sa_status sa_cuda_plan_parts(const sa_conv_request *request, bool column, sa_conv_parts *parts);
-/* Those of methods that read any source. */
-SA_CHECKED sa_status sa_cuda_plan_own_parts(const sa_conv_request *request, sa_conv_parts *parts);
 /* Those of cuBLAS (SA_CONV_IM2COL), whose workspace is the last part. */
 SA_CHECKED sa_status sa_cuda_plan_blas_parts(const sa_conv_request *request, sa_conv_parts *parts);
 
@@ -68,23 +66,11 @@ static inline size_t sa_conv_out_plane(const sa_conv_shape *s)
 {
     return (size_t)s->out_height * (size_t)s->out_width;
 }
-/* Weights of one output channel: Cin*Kh*Kw. */
+/* Weights of one output channel: Cin/groups*Kh*Kw. */
 static inline size_t sa_conv_depth(const sa_conv_shape *s)
 {
-    return (size_t)s->in_channels * (size_t)s->kernel_h * (size_t)s->kernel_w;
+    return (size_t)(s->in_channels / s->groups) * (size_t)s->kernel_h * (size_t)s->kernel_w;
 }
-
-/* ------------------------------------------------------------------ direct: the weight gradient --------------------- */
-
-enum { SA_DIRECT_ROWS = 8, SA_DIRECT_COLUMNS = 32 /* output pixels of a tile */ };
-
-/* Where the tiles of an image are, and how they are cut into runs that are summed apart. */
-typedef struct sa_weight_cut {
-    int across, tiles, per_chunk, chunks;
-} sa_weight_cut;
-sa_weight_cut sa_cuda_plan_weight_cut(const sa_conv_shape *shape);
-/* Bytes for the runs' sums of `channels` output channels, if the limit has room for them, else 0. */
-size_t sa_cuda_plan_weight_bytes(const sa_conv_shape *shape, int channels, size_t limit_bytes);
 
 #ifdef __cplusplus
 }
