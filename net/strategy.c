@@ -276,15 +276,17 @@ static sa_conv_shape layer_conv_shape(const sa_net *net, const sa_layer *layer)
     return sa_convolution_shape(layer, in, out);
 }
 
-/* FFT where it can: other shapes of the same net fall to direct. */
+/* FFT or cuDNN where it can: other shapes of the same net fall to direct. */
 static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, const sa_device *device, sa_realizations *r)
 {
     for (int l = 0; l < net->layer_count; l++) {
         if (!net->layer[l].type->convolves) continue;
         sa_layer_choice *choice = &r->layer[l];
         sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
-        sa_conv_request request = {
-            .shape = shape, .algorithm = SA_CONV_FFT, .pass = SA_CONV_PASS_FORWARD, .out_channels_at_once = shape.out_channels};
+        sa_conv_request request = {.shape = shape,
+                                   .algorithm = s->conv == SA_CONV_OPTION_CUDNN ? SA_CONV_CUDNN : SA_CONV_FFT,
+                                   .pass = SA_CONV_PASS_FORWARD,
+                                   .out_channels_at_once = shape.out_channels};
         size_t bytes;
         sa_status status;
         choice->workspace_limit_bytes = sa_strategy_has(s, SA_SWITCH_SMALL_WORKSPACE) ? s->workspace_limit_bytes : SIZE_MAX;
@@ -296,12 +298,12 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         case SA_CONV_OPTION_IM2COL: choice->algorithm = SA_CONV_IM2COL; break;
         case SA_CONV_OPTION_DIRECT: choice->algorithm = SA_CONV_DIRECT; break;
         case SA_CONV_OPTION_FFT:
+        case SA_CONV_OPTION_CUDNN:
             status = device->kernels->conv_workspace_bytes(device, &request, &bytes);
             if (status != SA_OK && status != SA_UNSUPPORTED) return status;
-            choice->algorithm = status == SA_OK ? SA_CONV_FFT : SA_CONV_DIRECT;
+            choice->algorithm = status == SA_OK ? request.algorithm : SA_CONV_DIRECT;
             sa_error_clear();
             break;
-        case SA_CONV_OPTION_CUDNN: choice->algorithm = SA_CONV_CUDNN; break; /* a device without it says so */
         case SA_CONV_OPTIONS: break;
         }
     }

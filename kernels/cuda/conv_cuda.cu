@@ -67,15 +67,6 @@ float *sa_conv_dx_target(const sa_conv_backward_args *args, int n, float *copy)
     return args->gather ? copy : (float *)sa_slab_row(&args->dx, n, 0, 0);
 }
 
-sa_status sa_conv_finish_dx(sa_cuda_device *device, const sa_conv_backward_args *args, int n, float *copy)
-{
-    const sa_conv_shape *s = &args->shape;
-    if (!args->gather) return SA_OK;
-    const sa_range range = {n, n + 1, 0, s->in_channels};
-    const sa_slab dx = sa_conv_image_slab(copy, n, 0, s->in_channels, s->in_height, s->in_width);
-    return sa_cuda_gather(device, &range, &dx, &args->mask, &args->window, &args->dx);
-}
-
 /* ------------------------------------------------------------------ bias -------------------------------------------- */
 
 typedef sa_block<256> sa_bias_block;
@@ -94,15 +85,32 @@ SA_KERNEL(sa_add_bias_kernel, sa_bias_block, float *__restrict__ y, const float 
 }
 SIMT_KERNEL(sa_add_bias_kernel)
 
+/* planes: (channels, plane) of one image; bias: (channels). */
+static sa_status add_bias(sa_cuda_device *device, float *planes, const float *bias, int channels, size_t plane)
+{
+    const dim3 grid(sa_blocks_for(plane / 4, sa_bias_block::threads), (unsigned)channels);
+    SA_CUDA_TRY(sa_launch(sa_add_bias_kernel, grid, 0, device->stream, planes, bias, (unsigned)plane));
+    return SA_OK;
+}
+
 sa_status sa_conv_add_bias(sa_cuda_device *device, const sa_conv_forward_args *args, int n)
 {
+    const int begin = args->range.channel_begin;
     if (!args->bias.ptr) return SA_OK;
-    const int begin = args->range.channel_begin, channels = args->range.channel_end - begin;
-    const unsigned plane = (unsigned)sa_conv_out_plane(&args->shape);
-    SA_CUDA_TRY(sa_launch(sa_add_bias_kernel, dim3(sa_blocks_for(plane / 4, sa_bias_block::threads), (unsigned)channels), 0,
-                          device->stream, (float *)sa_slab_row(&args->y, n, begin, 0), (const float *)args->bias.ptr + begin,
-                          plane));
-    return SA_OK;
+    return add_bias(device, (float *)sa_slab_row(&args->y, n, begin, 0), (const float *)args->bias.ptr + begin,
+                    args->range.channel_end - begin, sa_conv_out_plane(&args->shape));
+}
+
+sa_status sa_conv_finish_dx(sa_cuda_device *device, const sa_conv_backward_args *args, int n, float *copy)
+{
+    const sa_conv_shape *s = &args->shape;
+    if (!args->gather && args->dx_bias.ptr)
+        return add_bias(device, (float *)sa_slab_row(&args->dx, n, 0, 0), (const float *)args->dx_bias.ptr, s->in_channels,
+                        sa_conv_in_plane(s));
+    if (!args->gather) return SA_OK;
+    const sa_range range = {n, n + 1, 0, s->in_channels};
+    const sa_slab dx = sa_conv_image_slab(copy, n, 0, s->in_channels, s->in_height, s->in_width);
+    return sa_cuda_gather(device, &range, &dx, &args->mask, &args->window, &args->dx);
 }
 
 /* Image by image, as the sum of each is rounded to float32 before they are added. */

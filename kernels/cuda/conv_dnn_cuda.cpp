@@ -203,7 +203,11 @@ sa_status sa_cuda_conv_dnn_bytes(const sa_cuda_device *device, const sa_conv_req
     static const bool needs[4][3] = {{true, false, false}, {false, true, false}, {false, false, true}, {false, true, true}};
     sa_conv_parts parts;
     size_t most = 0;
-    if (sa_conv_is_plain_1x1(&request->shape)) {
+    const sa_conv_shape *s = &request->shape;
+    if (s->groups > 1 || s->dilation_h > 1 || s->dilation_w > 1)
+        SA_FAIL(SA_UNSUPPORTED, "cuDNN is not asked for convolutions in %d groups, dilation %dx%d", s->groups, s->dilation_h,
+                s->dilation_w);
+    if (sa_conv_is_plain_1x1(s)) {
         sa_conv_request product = *request;
         product.algorithm = SA_CONV_IM2COL;
         product.bias_gradient = false;

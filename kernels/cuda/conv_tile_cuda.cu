@@ -259,6 +259,7 @@ SA_TILE_FORMS(SA_REGISTER_FORM, sa_tile_kernel)
 SIMT_KERNEL(sa_tile_kernel<sa_flat, sa_wide>)
 SIMT_KERNEL(sa_tile_kernel<sa_nested, sa_wide>)
 SIMT_KERNEL(sa_tile_kernel<sa_dense, sa_narrow>)
+SIMT_KERNEL(sa_tile_kernel<sa_bn, sa_narrow>)
 SIMT_KERNEL(sa_tile_kernel<sa_flat, sa_narrow>)
 SIMT_KERNEL(sa_tile_kernel<sa_nested, sa_narrow>)
 SIMT_KERNEL(sa_tile_kernel<sa_dense, sa_single>)
@@ -273,14 +274,15 @@ static sa_status launch_form(sa_cuda_device *device, const sa_eval_program &prog
 {
     const char *const name = "sa_tile_kernel";
     const sa_eval_signature signature = sa_eval_signature_of(&program);
-    const bool wide = F::block_channels == sa_wide::block_channels;
-    const bool dense = sa_dense::fits(signature), unpool = wide && sa_unpool::fits(signature),
-               bn = wide && sa_unpool_bn::fits(signature);
-    if (dense || unpool || bn)
+    const bool wide = F::block_channels == sa_wide::block_channels, narrow = F::block_channels == sa_narrow::block_channels;
+    const bool dense = sa_dense::fits(signature), unpool = wide && sa_unpool::fits(signature);
+    const bool unpool_bn = wide && sa_unpool_bn::fits(signature), bn = narrow && sa_bn::fits(signature);
+    if (dense || unpool || unpool_bn || bn)
         return sa_launch_eval(name,
                               {sa_variant(dense, false, sa_tile_kernel<sa_dense, F>),
                                sa_variant(unpool, false, sa_tile_kernel<sa_unpool, sa_wide>),
-                               sa_variant(bn, false, sa_tile_kernel<sa_unpool_bn, sa_wide>)},
+                               sa_variant(unpool_bn, false, sa_tile_kernel<sa_unpool_bn, sa_wide>),
+                               sa_variant(bn, false, sa_tile_kernel<sa_bn, sa_narrow>)},
                               {&program}, grid, shared_bytes, device->stream, program, t, l, sink);
     return sa_launch_eval(
         name,

@@ -34,7 +34,7 @@ sa_status sa_cuda_plan_parts(const sa_conv_request *r, bool column, sa_conv_part
     bool ok = !(reads_x && r->virtual_x) || add_part((size_t)s->in_channels, sa_conv_in_plane(s), &p.x, &p.total);
     ok = ok && (!(reads_dy && r->virtual_dy) || add_part((size_t)r->out_channels_at_once, sa_conv_out_plane(s), &p.dy, &p.total));
     ok = ok && (!(data && r->gather_dx) || add_part((size_t)s->in_channels, sa_conv_in_plane(s), &p.dx, &p.total));
-    ok = ok && (!column || add_part(sa_conv_depth(s), sa_conv_out_plane(s), &p.column, &p.total));
+    ok = ok && (!column || add_part(sa_conv_depth(s) * (size_t)s->groups, sa_conv_out_plane(s), &p.column, &p.total));
     if (!ok)
         SA_FAIL(SA_CAPACITY, "the workspace of a %dx%d convolution on %dx%dx%d overflows", s->kernel_h, s->kernel_w, s->in_channels,
                 s->in_height, s->in_width);
@@ -44,9 +44,8 @@ sa_status sa_cuda_plan_parts(const sa_conv_request *r, bool column, sa_conv_part
 
 sa_status sa_cuda_plan_blas_parts(const sa_conv_request *request, sa_conv_parts *parts)
 {
-    if (request->shape.in_channels > 65535 || sa_conv_depth(&request->shape) > 65535)
-        SA_FAIL(SA_UNSUPPORTED, "im2col: %zu rows of the column matrix are too many for one launch",
-                sa_conv_depth(&request->shape));
+    const size_t rows = sa_conv_depth(&request->shape) * (size_t)request->shape.groups;
+    if (rows > 65535) SA_FAIL(SA_UNSUPPORTED, "im2col: %zu rows of the column matrix are too many for one launch", rows);
     return sa_cuda_plan_parts(request, !sa_conv_is_plain_1x1(&request->shape), parts);
 }
 

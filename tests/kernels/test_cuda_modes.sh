@@ -65,11 +65,19 @@ traffic_is_as_good_as_it_was()
 {
     local table=build/tests/simt/traffic.txt
     sed 's/num_output: 8/num_output: 24/' tests/golden/tiny_old/net.prototxt >"$table.prototxt" # products in blocks of each shape
-    SA_SIMT_TRAFFIC=$table.direct SA_SIMT_KERNELS='' tests/simt/traffic "$build/segarena" bench tests/golden/tiny_old/net.prototxt \
+    cat >"$table.wide.prototxt" <<'NET' # two convolutions of many channels, and a classifier
+input: "data" input_shape { dim: 1 dim: 20 dim: 12 dim: 32 }
+input: "label" input_shape { dim: 1 dim: 1 dim: 12 dim: 32 }
+layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 24 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "b" type: "Convolution" bottom: "a" top: "b" convolution_param { num_output: 24 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "c" type: "Convolution" bottom: "b" top: "c" convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }
+NET
+    SA_SIMT_TRAFFIC=$table.direct SA_SIMT_KERNELS='' tests/simt/traffic "$build/segarena" bench "$table.wide.prototxt" \
         --device cuda --conv direct --strategy fastest --warmup 0 --steps 1 || return 1
     SA_SIMT_TRAFFIC=$table SA_SIMT_KERNELS='' tests/simt/traffic "$build/tests/step_program" no-graph 1 || return 1
     fft_traffic tests/golden/tiny_old/net.prototxt 48,72 "$table.fft32" && fft_traffic "$table.prototxt" 40,56 "$table.fft16" || return 1
-    grep -h '^sa_direct' "$table.direct" >>"$table"
+    grep -h '^sa_tile' "$table.direct" >>"$table"
     grep -hE '^sa_fft_[a-z]+32_kernel' "$table.fft32" >>"$table"
     grep -hE '^sa_fft_([a-z]+16|apply|correlate)_kernel' "$table.fft16" >>"$table"
     awk '
@@ -93,8 +101,11 @@ sa_channel_finish_kernel shared 1.01
 sa_channel_finish_kernel global 1.01
 sa_row_sums_kernel<sa_dense> global 1.5
 sa_loss_rows_kernel<sa_dense,sa_dense> global 1.01
-sa_direct_kernel<sa_dense> shared 1.01
-sa_direct_weight_kernel<sa_dense,sa_dense> shared 1.2
+sa_tile_kernel<sa_dense,sa_wide> shared 1.05
+sa_tile_kernel<sa_dense,sa_narrow> shared 1.05
+sa_tile_weight_kernel<sa_dense,sa_dense,sa_weight_wide> shared 1.2
+sa_tile_weight_kernel<sa_dense,sa_dense,sa_weight_narrow> shared 1.2
+sa_tile_weight_sum_kernel global 1.01
 sa_fft_in16_kernel<sa_dense> global 1.2
 sa_fft_in16_kernel<sa_dense> shared 1.01
 sa_fft_in16_kernel<sa_unpool> global 1.5

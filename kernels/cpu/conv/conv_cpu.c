@@ -32,7 +32,7 @@ sa_status sa_cpu_conv_workspace_bytes(const sa_device *device, const sa_conv_req
 {
     SA_TRY(check_shape(&request->shape));
     SA_TRY(sa_conv_check_request(request));
-    if (!methods[request->algorithm]) SA_FAIL(SA_UNSUPPORTED, "cuDNN convolutions are for the cuda device, not for the cpu");
+    if (!methods[request->algorithm]) SA_FAIL(SA_INVALID, "cuDNN convolutions are for the cuda device, not for the cpu");
     return methods[request->algorithm]->workspace_bytes(device, request, bytes);
 }
 
