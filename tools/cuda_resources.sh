@@ -33,7 +33,7 @@ facts()
             if ($i ~ /^smem/) shared = $(i - 2)
         }
         print name, arch, stack, stores, loads, registers, shared
-    }' "$build"/obj/kernels/cuda/*.ptxas | c++filt -p | sed -E 's/^void //; s/<sa_([a-z0-9_]*)(, sa_[a-z0-9_]*)?>/ \1/' |
+    }' "$build"/obj/kernels/cuda/*.ptxas | c++filt -p | sed -E 's/^void //; s/<sa_([^>]*)>/ \1/; s/, (sa_)?/+/g' |
         awk '{ if ($2 ~ /^sm_/) $1 = $1 " -"; print }'
 }
 

@@ -7,18 +7,14 @@
 #include "kernels/cuda/eval_launch.cuh"
 #include "kernels/cuda_plan/conv_tile_plan.h"
 
-/* Blocks of kernels that evaluate sources by E: three a multiprocessor, which hide each other's loads; what interprets needs more
+/* Blocks of kernels that evaluate sources by E: three a multiprocessor where the source is stored; what computes needs more
  * registers. */
 template <class E> struct sa_tile_block_of {
+    typedef sa_block<SA_TILE_THREADS, 2> type;
+};
+template <> struct sa_tile_block_of<sa_dense> {
     typedef sa_block<SA_TILE_THREADS, 3> type;
 };
-template <> struct sa_tile_block_of<sa_flat> {
-    typedef sa_block<SA_TILE_THREADS, 2> type;
-};
-template <> struct sa_tile_block_of<sa_nested> {
-    typedef sa_block<SA_TILE_THREADS, 2> type;
-};
-
 template <class E> using sa_tile_block = typename sa_tile_block_of<E>::type;
 
 /* Where a value goes: to its place in `out`, or through a pooling mask to the windows that point there. */

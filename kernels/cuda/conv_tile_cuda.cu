@@ -113,7 +113,7 @@ static __device__ __forceinline__ void load_weights(const sa_tile &t, const sa_t
     if constexpr (F::block_channels == 1) {
         for (int k = (int)threadIdx.x; k < products; k += SA_TILE_THREADS) weights[k] = from[offsets[k]];
     } else {
-#pragma unroll 4
+#pragma unroll 1
         for (int i = (int)threadIdx.x; i < (products + 7) / 8 * 8 * F::block_channels; i += SA_TILE_THREADS) {
             const int m = i / 8 % F::block_channels, k = i / 8 / F::block_channels * 8 + i % 8;
             if (k < products) weights[k * F::pitch + m] = c.begin + m < c.end ? from[m * t.output_stride + offsets[k]] : 0.0f;
@@ -137,7 +137,7 @@ static __device__ __forceinline__ void multiply(int products, const int *offsets
                                                 const int (&place)[SA_TILE_PIXELS], float (&sum)[SA_TILE_PIXELS][F::channels])
 {
     weights += threadIdx.x / F::across * F::channels;
-#pragma unroll 2
+#pragma unroll 1
     for (int k = 0; k < products; k++) {
         const float *from = patch + offsets[k];
         float pixel[SA_TILE_PIXELS], w[F::channels];
@@ -277,17 +277,16 @@ static sa_status launch_form(sa_cuda_device *device, const sa_eval_program &prog
     const bool wide = F::block_channels == sa_wide::block_channels, narrow = F::block_channels == sa_narrow::block_channels;
     const bool dense = sa_dense::fits(signature), unpool = wide && sa_unpool::fits(signature);
     const bool unpool_bn = wide && sa_unpool_bn::fits(signature), bn = narrow && sa_bn::fits(signature);
-    if (dense || unpool || unpool_bn || bn)
-        return sa_launch_eval(name,
-                              {sa_variant(dense, false, sa_tile_kernel<sa_dense, F>),
-                               sa_variant(unpool, false, sa_tile_kernel<sa_unpool, sa_wide>),
-                               sa_variant(unpool_bn, false, sa_tile_kernel<sa_unpool_bn, sa_wide>),
-                               sa_variant(bn, false, sa_tile_kernel<sa_bn, sa_narrow>)},
-                              {&program}, grid, shared_bytes, device->stream, program, t, l, sink);
-    return sa_launch_eval(
-        name,
-        {sa_variant(program.levels == 1, true, sa_tile_kernel<sa_flat, F>), sa_variant(true, true, sa_tile_kernel<sa_nested, F>)},
-        {&program}, grid, shared_bytes, device->stream, program, t, l, sink);
+    if (dense)
+        return sa_launch_eval(name, {sa_variant(true, false, sa_tile_kernel<sa_dense, F>)}, {&program}, grid, shared_bytes,
+                              device->stream, program, t, l, sink);
+    return sa_launch_eval(name,
+                          {sa_variant(unpool, false, sa_tile_kernel<sa_unpool, sa_wide>),
+                           sa_variant(unpool_bn, false, sa_tile_kernel<sa_unpool_bn, sa_wide>),
+                           sa_variant(bn, false, sa_tile_kernel<sa_bn, sa_narrow>),
+                           sa_variant(program.levels == 1, true, sa_tile_kernel<sa_flat, F>),
+                           sa_variant(true, true, sa_tile_kernel<sa_nested, F>)},
+                          {&program}, grid, shared_bytes, device->stream, program, t, l, sink);
 }
 
 static sa_status launch_images(sa_cuda_device *device, const sa_eval_program &program, const sa_tile &t, const sa_tile_launch &l,

@@ -272,8 +272,8 @@ static sa_status launch_runs(sa_cuda_device *device, const sa_weight_programs &p
     const dim3 single((unsigned)t.sources, (unsigned)(l.channel_end - l.channel_begin), runs);
     const size_t bytes = (size_t)l.buffers * (size_t)t.stage_floats * sizeof(float);
     const char *const name = "sa_tile_weight_kernel";
-    const bool unpool = dense_dy && sa_unpool::fits(of_x), bn = dense_dy && sa_unpool_bn::fits(of_x);
-    const bool affine = dense_dy && sa_bn::fits(of_x);
+    const bool unpool = dense_dy && sa_unpool::fits(of_x), unpool_bn = dense_dy && sa_unpool_bn::fits(of_x);
+    const bool bn = dense_dy && sa_bn::fits(of_x);
     if (t.single && dense)
         return sa_launch_eval(name, {sa_variant(true, false, sa_tile_weight_single_kernel<sa_dense, sa_dense>)}, {&x, &dy}, single,
                               bytes, device->stream, x, dy, s, t, l);
@@ -282,24 +282,21 @@ static sa_status launch_runs(sa_cuda_device *device, const sa_weight_programs &p
                               {sa_variant(flat, true, sa_tile_weight_single_kernel<sa_flat, sa_flat>),
                                sa_variant(true, true, sa_tile_weight_single_kernel<sa_nested, sa_nested>)},
                               {&x, &dy}, single, bytes, device->stream, x, dy, s, t, l);
-    if (t.narrow && (dense || affine))
+    if (dense)
         return sa_launch_eval(name,
-                              {sa_variant(dense, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_narrow>),
-                               sa_variant(affine, false, sa_tile_weight_kernel<sa_bn, sa_dense, sa_weight_narrow>)},
+                              {sa_variant(t.narrow, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_narrow>),
+                               sa_variant(true, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_wide>)},
                               {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
     if (t.narrow)
         return sa_launch_eval(name,
-                              {sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_narrow>),
+                              {sa_variant(bn, false, sa_tile_weight_kernel<sa_bn, sa_dense, sa_weight_narrow>),
+                               sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_narrow>),
                                sa_variant(true, true, sa_tile_weight_kernel<sa_nested, sa_nested, sa_weight_narrow>)},
                               {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
-    if (dense || unpool || bn)
-        return sa_launch_eval(name,
-                              {sa_variant(dense, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_wide>),
-                               sa_variant(unpool, false, sa_tile_weight_kernel<sa_unpool, sa_dense, sa_weight_wide>),
-                               sa_variant(bn, false, sa_tile_weight_kernel<sa_unpool_bn, sa_dense, sa_weight_wide>)},
-                              {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
     return sa_launch_eval(name,
-                          {sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_wide>),
+                          {sa_variant(unpool, false, sa_tile_weight_kernel<sa_unpool, sa_dense, sa_weight_wide>),
+                           sa_variant(unpool_bn, false, sa_tile_weight_kernel<sa_unpool_bn, sa_dense, sa_weight_wide>),
+                           sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_wide>),
                            sa_variant(true, true, sa_tile_weight_kernel<sa_nested, sa_nested, sa_weight_wide>)},
                           {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
 }

@@ -66,8 +66,8 @@ traffic_is_as_good_as_it_was()
     local table=build/tests/simt/traffic.txt
     sed 's/num_output: 8/num_output: 24/' tests/golden/tiny_old/net.prototxt >"$table.prototxt" # products in blocks of each shape
     cat >"$table.wide.prototxt" <<'NET' # two convolutions of many channels, and a classifier
-input: "data" input_shape { dim: 1 dim: 20 dim: 12 dim: 32 }
-input: "label" input_shape { dim: 1 dim: 1 dim: 12 dim: 32 }
+input: "data" input_shape { dim: 1 dim: 20 dim: 16 dim: 64 }
+input: "label" input_shape { dim: 1 dim: 1 dim: 16 dim: 64 }
 layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 24 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.1 } } }
 layer { name: "b" type: "Convolution" bottom: "a" top: "b" convolution_param { num_output: 24 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.1 } } }
 layer { name: "c" type: "Convolution" bottom: "b" top: "c" convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "gaussian" std: 0.1 } } }

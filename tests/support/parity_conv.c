@@ -21,15 +21,26 @@ static sa_conv_shape random_shape(sa_parity *p)
 {
     static const int kernels[] = {1, 1, 3, 5, 7};
     int k = kernels[sa_parity_int(p, 0, 4)], kw = sa_parity_chance(p, 80) ? k : kernels[sa_parity_int(p, 0, 4)];
-    sa_conv_shape s = {
-        .in_channels = sa_parity_int(p, 1, 6), .out_channels = sa_parity_int(p, 1, 20), .kernel_h = k, .kernel_w = kw};
-    s.dilation_h = s.dilation_w = s.groups = 1;
+    sa_conv_shape s = {.in_channels = sa_parity_int(p, 1, 6), .out_channels = sa_parity_int(p, 1, 20), .groups = 1};
+    s.kernel_h = k, s.kernel_w = kw;
+    s.dilation_h = s.dilation_w = sa_parity_chance(p, 75) ? 1 : sa_parity_int(p, 1, 3);
     s.stride_h = s.stride_w = sa_parity_chance(p, 70) ? 1 : sa_parity_int(p, 1, 3);
+    if (sa_parity_chance(p, 15)) s.stride_w = sa_parity_int(p, 1, 3);
     s.pad_h = sa_parity_chance(p, 60) ? k / 2 : sa_parity_int(p, 0, k);
     s.pad_w = sa_parity_chance(p, 60) ? kw / 2 : sa_parity_int(p, 0, kw);
-    s.in_height = sa_parity_int(p, k, k + 18), s.in_width = sa_parity_int(p, kw, kw + 40);
-    s.out_height = (s.in_height + 2 * s.pad_h - k) / s.stride_h + 1;
-    s.out_width = (s.in_width + 2 * s.pad_w - kw) / s.stride_w + 1;
+    const int reach_h = s.dilation_h * (k - 1) + 1, reach_w = s.dilation_w * (kw - 1) + 1;
+    s.in_height = sa_parity_int(p, reach_h, reach_h + 18), s.in_width = sa_parity_int(p, reach_w, reach_w + 40);
+    if (sa_parity_chance(p, 15)) { /* many channels, a small plane: sums in several runs */
+        s.in_channels = sa_parity_int(p, 40, 90), s.out_channels = sa_parity_int(p, 60, 70);
+        s.in_height = reach_h + sa_parity_int(p, 0, 6), s.in_width = reach_w + sa_parity_int(p, 0, 6);
+    }
+    if (sa_parity_chance(p, 30)) { /* groups, half of them of one channel */
+        s.groups = sa_parity_int(p, 2, 4);
+        s.in_channels = s.groups * (sa_parity_chance(p, 50) ? 1 : sa_parity_int(p, 1, 7));
+        s.out_channels = s.groups * (sa_parity_chance(p, 50) ? sa_parity_int(p, 1, 2) : sa_parity_int(p, 1, 20));
+    }
+    s.out_height = (s.in_height + 2 * s.pad_h - reach_h) / s.stride_h + 1;
+    s.out_width = (s.in_width + 2 * s.pad_w - reach_w) / s.stride_w + 1;
     return s;
 }
 
@@ -89,7 +100,7 @@ static void forward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t see
     sa_parity_source(p, &a->x, n, s.in_channels, s.in_height, s.in_width, 8, 2);
     a->y = sa_parity_slab(p, SA_F32, n, s.out_channels, s.out_height, s.out_width, false);
     sa_parity_output_slab(p, &a->y);
-    a->weight = sa_parity_vector(p, s.out_channels * s.in_channels * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
+    a->weight = sa_parity_vector(p, s.out_channels * (s.in_channels / s.groups) * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
     a->bias = sa_parity_chance(p, 70) ? sa_parity_vector(p, s.out_channels, -1.0f, 1.0f) : SA_REF_NONE;
     a->workspace = sa_parity_workspace();
     sa_conv_request request = {.shape = s, .pass = SA_CONV_PASS_FORWARD, .virtual_x = !sa_source_has_dense_images(&a->x)};
@@ -127,7 +138,7 @@ static void add_data_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
 static void add_weight_gradient(sa_parity *p, sa_conv_backward_args *a, int n)
 {
     const sa_conv_shape *s = &a->shape;
-    int weights = s->out_channels * s->in_channels * s->kernel_h * s->kernel_w;
+    int weights = s->out_channels * (s->in_channels / s->groups) * s->kernel_h * s->kernel_w;
     sa_parity_source(p, &a->x, n, s->in_channels, s->in_height, s->in_width, 8, 2);
     a->accumulate = sa_parity_chance(p, 40);
     a->dweight = a->accumulate ? sa_parity_vector(p, weights, -1.0f, 1.0f) : sa_parity_take(p, (size_t)weights * 4);
@@ -147,7 +158,7 @@ static void backward_case(sa_parity *p, sa_conv_algorithm algorithm, uint64_t se
     sa_conv_backward_args *a = &args.conv_backward;
     a->dx.at = a->mask.at = a->dweight = a->dbias = a->dx_bias = a->dx_dbias = SA_REF_NONE;
     sa_parity_source(p, &a->dy, n, s.out_channels, s.out_height, s.out_width, 8, 2);
-    a->weight = sa_parity_vector(p, s.out_channels * s.in_channels * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
+    a->weight = sa_parity_vector(p, s.out_channels * (s.in_channels / s.groups) * s.kernel_h * s.kernel_w, -1.0f, 1.0f);
     if (weight) add_weight_gradient(p, a, n);
     if (data) add_data_gradient(p, a, n);
     a->workspace = sa_parity_workspace();
