@@ -42,7 +42,7 @@ static sa_status take_list(sa_predict_images *images, const sa_predict_options *
 {
     const char *root = o->forward.net.data_root;
     char *path = sa_path_join(root, o->list);
-    sa_list_file list;
+    sa_list_file list = {.count = 0};
     if (!path) SA_FAIL(SA_NOMEM, "out of memory for a path");
     sa_status status = sa_file_kind_expect("predict", path, SA_FILE_LIST);
     if (status == SA_OK) status = sa_list_file_read_images(path, &list);
