@@ -48,7 +48,7 @@ static void add_node(key_text *key, const sa_source *source, int index)
     add(key, "%s", traits->name);
     if (node->kind == SA_NODE_MAP || node->kind == SA_NODE_MAP2) add(key, ":%s", sa_map_name(node->number.map.kind));
     if (traits->slab) add(key, ":%s", encoding_name(node->slab.encoding));
-    if (traits->reach == SA_REACH_WINDOWS) {
+    if (traits->reach == SA_REACH_WINDOWS || traits->reach == SA_REACH_AREA) {
         add(key, ":");
         add_window(key, &node->window);
     }

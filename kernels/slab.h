@@ -72,6 +72,15 @@ typedef struct sa_window {
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 } sa_window;
 
+/* Pixels that average pooling divides window (py, px) of a plane by: its own, the padding's too, but none beyond that. */
+SA_HOST_DEVICE static inline float sa_window_pixels(const sa_window *w, int32_t height, int32_t width, int32_t py, int32_t px)
+{
+    const int32_t y = py * w->stride_h - w->pad_h, x = px * w->stride_w - w->pad_w;
+    const int32_t rows = y + w->kernel_h < height + w->pad_h ? w->kernel_h : height + w->pad_h - y;
+    const int32_t columns = x + w->kernel_w < width + w->pad_w ? w->kernel_w : width + w->pad_w - x;
+    return (float)rows * (float)columns;
+}
+
 /* Which element of a vector belongs to (n, c, y, x) of a value: image * n + channel * c + row * y + column * x. */
 typedef struct sa_spread {
     int32_t image, channel, row, column;

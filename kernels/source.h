@@ -33,10 +33,16 @@ extern "C" {
  *     UNPOOL       Upsample of a: 0 where no window's mask points here, else the value of the LAST such window in row-major order.
  *                  slab: mask of a's shape, window: the pooling's. Plane is the node's own.
  *     POOL_GRAD    sum, in row-major window order, of a over the windows whose mask points here; slab, window, plane as UNPOOL
+ *     AVE_POOL     (sum over the pixels of the node's window at this place, row by row, of a) / the window's pixels
+ *                  (sa_window_pixels in a's plane). Plane is the pooled one.
+ *     AVE_GRAD     sum, in row-major window order, of a / its window's pixels over the windows that the place lies in; plane is the
+ *                  unpooled one
  *     LRN_SCALE    lrn.k + (lrn.alpha / n) * sum over |c'-c| <= (n-1)/2, c' ascending, of a[c']^2; n = channels_read
  *     LRN          a * b^-lrn.beta          a: x, b: LRN_SCALE (beta 0.75 as 1/(sqrt(b)*sqrt(sqrt(b))))
  *     LRN_GRAD     c*b^-beta - (2*alpha*beta/n) * a * sum over |c'-c| <= (n-1)/2 of c[c']*a[c']*b[c']^-beta/b[c']
  *                  a x, b LRN_SCALE, c gradient of the output; n = channels_read
+ *     PLANE_LRN_SCALE, PLANE_LRN_GRAD
+ *                  as LRN_SCALE and LRN_GRAD, but summed over the pixels of the node's window at this place, row by row; n its pixels
  *     CHANNEL_MIX  sum over k < n, k ascending, of v0[k*C + ch] * a[k]: the gradient that a 1x1 convolution with weight v0 (n, C)
  *                  sends to its input; a has n = channels_read channels
  *     DROPOUT      keep(n,c,y,x) ? a * dropout.factor : 0; see sa_dropout_keep; v0: step state
@@ -64,9 +70,13 @@ extern "C" {
     X(ADD,         add,         "add",    2, 2, 0, false, SA_REACH_NONE,     0.3, 0.0)           \
     X(UNPOOL,      unpool,      "unpool", 1, 0, 0, true,  SA_REACH_WINDOWS,  1.0, 0.0)           \
     X(POOL_GRAD,   pool_grad,   "dpool",  1, 0, 0, true,  SA_REACH_WINDOWS,  1.5, 0.0)           \
+    X(AVE_POOL,    ave_pool,    "ave",    1, 0, 0, false, SA_REACH_AREA,     2.0, 0.0)           \
+    X(AVE_GRAD,    ave_grad,    "dave",   1, 0, 0, false, SA_REACH_WINDOWS,  1.5, 0.0)           \
     X(LRN_SCALE,   lrn_scale,   "lrns",   1, 0, 0, false, SA_REACH_CHANNELS, 1.0, 0.5)           \
     X(LRN,         lrn,         "lrn",    2, 2, 0, false, SA_REACH_NONE,     3.0, 0.0)           \
     X(LRN_GRAD,    lrn_grad,    "dlrn",   3, 3, 0, false, SA_REACH_CHANNELS, 5.0, 3.0)           \
+    X(PLANE_LRN_SCALE, plane_lrn_scale, "plrns", 1, 0, 0, false, SA_REACH_AREA, 8.0, 0.0)        \
+    X(PLANE_LRN_GRAD,  plane_lrn_grad,  "dplrn", 3, 3, 0, false, SA_REACH_AREA, 40.0, 0.0)       \
     X(CHANNEL_MIX, channel_mix, "mix",    1, 0, 1, false, SA_REACH_CHANNELS, 0.0, 0.3)           \
     X(DROPOUT,     dropout,     "drop",   1, 1, 1, false, SA_REACH_NONE,     2.0, 0.0)           \
     X(SPREAD,      spread,      "spread", 0, 0, 1, false, SA_REACH_NONE,     0.2, 0.0)           \
@@ -85,6 +95,7 @@ typedef enum sa_node_reach {
     SA_REACH_NONE,
     SA_REACH_CHANNELS, /* channels_read channels at the same place */
     SA_REACH_WINDOWS,  /* the pooling windows that a place lies in */
+    SA_REACH_AREA,     /* the pixels of a window */
 } sa_node_reach;
 
 typedef struct sa_node_traits {
@@ -128,7 +139,7 @@ typedef struct sa_node {
     int8_t child[SA_NODE_CHILDREN];  /* node numbers, -1: none */
     int32_t channels, height, width; /* shape of this node's value (the whole value, not of a piece) */
     sa_slab slab;          /* DENSE: the data; UNPOOL, POOL_GRAD: the mask, encoded SA_F32 (index in the plane), MASK2 or MASK4 */
-    sa_window window;      /* SA_REACH_WINDOWS */
+    sa_window window;      /* SA_REACH_WINDOWS, SA_REACH_AREA */
     int32_t channels_read; /* SA_REACH_CHANNELS */
     sa_ref vector[SA_NODE_VECTORS];
     sa_spread spread; /* of the vectors; row and column 0 but of SPREAD */

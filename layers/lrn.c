@@ -1,4 +1,6 @@
-/* LRN across channels: y = x * (k + alpha/n * sum of x^2 over n channels)^-beta. Caffe: LRNLayer, ACROSS_CHANNELS. */
+/* LRN across channels: y = x * (k + alpha/n * sum of x^2 over n channels)^-beta; or within them, over n x n pixels. Caffe:
+ * LRNLayer.
+ */
 #include "layers/layer_common.h"
 #include "program/emit.h"
 
@@ -8,8 +10,20 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
     if (config->local_size < 1 || config->local_size % 2 == 0)
         SA_FAIL(SA_INVALID, "local_size %d: must be odd and positive", config->local_size);
     SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
-    if (config->within_channel) layer->not_computed = "norm_region: WITHIN_CHANNEL";
     return sa_layer_same_shape(layer, blobs);
+}
+
+/* The same within channels: S = 1 + alpha/n^2 * sum of x^2 over a window of n x n; the message's k is not used. */
+static sa_status plane_scale_source(sa_emitter *e, const sa_layer *layer, const sa_source *x, sa_source *scale)
+{
+    const sa_lrn_param *config = layer->config;
+    const int32_t size = config->local_size, pad = (size - 1) / 2;
+    sa_node *node;
+    SA_TRY(sa_emit_join(e, layer, scale, SA_NODE_PLANE_LRN_SCALE, &sa_emit_blob(e, layer->bottom[0])->shape, x, NULL, NULL, &node));
+    node->window = (sa_window){size, size, 1, 1, pad, pad};
+    node->number.lrn.alpha = config->alpha;
+    node->number.lrn.k = 1;
+    return SA_OK;
 }
 
 /* S = k + alpha/n * sum x^2, from its buffer if Caffe's layout keeps one */
@@ -17,6 +31,7 @@ static sa_status scale_source(sa_emitter *e, const sa_layer *layer, const sa_sou
 {
     const sa_lrn_param *config = layer->config;
     const sa_shape *shape = &sa_emit_blob(e, layer->bottom[0])->shape;
+    if (config->within_channel) return plane_scale_source(e, layer, x, scale);
     bool caffe = sa_emit_caffe_layout(e);
     if (caffe && sa_emit_has_saved(e, layer, "scale")) {
         sa_ref at;
@@ -48,7 +63,8 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
 
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
-    if (sa_emit_caffe_layout(e) && !sa_emit_is_again(e)) {
+    const bool within = ((const sa_lrn_param *)layer->config)->within_channel;
+    if (sa_emit_caffe_layout(e) && !sa_emit_is_again(e) && !within) {
         const sa_shape *shape = &sa_emit_blob(e, layer->bottom[0])->shape;
         sa_source x, scale;
         sa_ref at;
@@ -66,11 +82,16 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
     const sa_lrn_param *config = layer->config;
     sa_source x, scale, dy;
     sa_node *node;
+    const sa_node_kind kind = config->within_channel ? SA_NODE_PLANE_LRN_GRAD : SA_NODE_LRN_GRAD;
     SA_TRY(sa_emit_data(e, layer->bottom[0], &x));
     SA_TRY(scale_source(e, layer, &x, &scale));
     SA_TRY(sa_emit_grad(e, layer->top[0], &dy));
-    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_LRN_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, &x, &scale, &dy, &node));
+    SA_TRY(sa_emit_join(e, layer, source, kind, &sa_emit_blob(e, layer->bottom[0])->shape, &x, &scale, &dy, &node));
     node->channels_read = config->local_size;
+    if (config->within_channel) {
+        const int32_t size = config->local_size, pad = (size - 1) / 2;
+        node->window = (sa_window){size, size, 1, 1, pad, pad};
+    }
     node->number.lrn.alpha = config->alpha;
     node->number.lrn.beta = config->beta;
     return SA_OK;

@@ -1,5 +1,5 @@
-/* Max pooling with a mask (the position of each maximum), either as a second top or private. AVE and STOCHASTIC are known in shape
- * and memory alone. Caffe-SegNet: PoolingLayer. */
+/* Max pooling with a mask (the position of each maximum), either as a second top or private, and average pooling, which is an
+ * expression. STOCHASTIC is known in shape and memory alone. Caffe-SegNet: PoolingLayer. */
 #include "layers/layer_common.h"
 #include "program/emit.h"
 
@@ -51,9 +51,9 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
         SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", w.kernel_h, w.kernel_w,
                 blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], w.pad_h, w.pad_w);
     if (param->method != SA_POOL_MAX && layer->top_count > 1) SA_FAIL(SA_INVALID, "only MAX pooling has a second top, the mask");
-    if (param->method == SA_POOL_AVE) layer->not_computed = "pool: AVE";
     if (param->method == SA_POOL_STOCHASTIC) layer->not_computed = "pool: STOCHASTIC";
-    if (window_outside(&shape, &w, param->round_down)) layer->not_computed = "a last window wholly outside of the plane";
+    if (param->method == SA_POOL_AVE && window_outside(&shape, &w, param->round_down))
+        layer->not_computed = "pool: AVE with a last window wholly outside of the plane";
     bool padded = w.pad_h || w.pad_w;
     shape.dim[2] = pooled_size(shape.dim[2], w.kernel_h, w.stride_h, w.pad_h, padded, param->round_down);
     shape.dim[3] = pooled_size(shape.dim[3], w.kernel_w, w.stride_w, w.pad_w, padded, param->round_down);
@@ -69,8 +69,24 @@ static bool mask_is_wanted(sa_emitter *e, const sa_layer *layer)
     return reader < 0 || sa_emit_caffe_layout(e) || !sa_emit_layers(e)[reader].type->ignores_bottoms;
 }
 
+static bool is_average(const sa_layer *layer)
+{
+    return ((const sa_pooling_param *)layer->config)->method == SA_POOL_AVE;
+}
+
+/* Of average pooling; nobody asks for it under another method, whose top is always stored. */
+static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
+{
+    sa_node *node;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], source));
+    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_AVE_POOL, &sa_emit_blob(e, layer->top[top])->shape, source, NULL, NULL, &node));
+    node->window = layer->window;
+    return SA_OK;
+}
+
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
+    if (is_average(layer)) return sa_emit_forward_from_source(e, layer);
     sa_op_args args = {.pool_forward = {.range = sa_emit_range(e, layer->top[0]), .window = layer->window}};
     sa_pool_forward_args *a = &args.pool_forward;
     a->mask.at.buffer = SA_NO_BUFFER;
@@ -84,9 +100,11 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 {
     (void)bottom;
     sa_node *node;
+    const sa_node_kind kind = is_average(layer) ? SA_NODE_AVE_GRAD : SA_NODE_POOL_GRAD;
     SA_TRY(sa_emit_grad(e, layer->top[0], source));
-    SA_TRY(sa_emit_join(e, layer, source, SA_NODE_POOL_GRAD, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
+    SA_TRY(sa_emit_join(e, layer, source, kind, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));
     node->window = layer->window;
+    if (is_average(layer)) return SA_OK;
     return sa_emit_mask(e, layer, &node->slab);
 }
 
@@ -122,5 +140,6 @@ const sa_layer_type sa_layer_pooling = {
     .caffe_buffers = caffe_buffers,
     .emit_forward = emit_forward,
     .emit_backward = sa_emit_backward_from_source,
+    .top_source = top_source,
     .bottom_grad_source = bottom_grad_source,
 };

@@ -79,13 +79,14 @@ static void skip_elements(sa_node *node, const int32_t begin[4])
 static bool cut_node(sa_node *node, const sa_part *part, bool plane)
 {
     const sa_node_traits *traits = sa_node_traits_of(node->kind);
+    const bool in_plane = traits->reach == SA_REACH_WINDOWS || traits->reach == SA_REACH_AREA;
     sa_part own = *part;
     if (plane) {
         own.begin[2] = own.begin[3] = 0;
         own.size[2] = node->height;
         own.size[3] = node->width;
     }
-    if (node->kind != SA_NODE_DENSE && !sa_node_is_local(node) && !(plane && traits->reach == SA_REACH_WINDOWS)) return false;
+    if (node->kind != SA_NODE_DENSE && !sa_node_is_local(node) && !(plane && in_plane)) return false;
     if (traits->slab) {
         if (plane) { /* of a pooling's mask: its own plane */
             own.size[2] = node->slab.height;

@@ -42,6 +42,7 @@ int places_of(const sa_node *node)
     switch (sa_node_traits_of(node->kind)->reach) {
     case SA_REACH_NONE: break;
     case SA_REACH_CHANNELS: return node->channels_read;
+    case SA_REACH_AREA: return w->kernel_h * w->kernel_w;
     case SA_REACH_WINDOWS: return ((w->kernel_h + w->stride_h - 1) / w->stride_h) * ((w->kernel_w + w->stride_w - 1) / w->stride_w);
     }
     return 0;
@@ -97,7 +98,8 @@ sa_status add_inside(compiler *c, int group, int source, const sa_node *node, in
 {
     int step, operands[SA_NODE_CHILDREN];
     SA_TRY(new_group(c, c->groups[group].level + 1, inside));
-    if (node->kind != SA_NODE_LRN_GRAD) return add_node(c, *inside, source, node->child[0], &step);
+    const bool terms = node->kind == SA_NODE_LRN_GRAD || node->kind == SA_NODE_PLANE_LRN_GRAD;
+    if (!terms) return add_node(c, *inside, source, node->child[0], &step);
     for (int k = 0; k < SA_NODE_CHILDREN; k++) SA_TRY(add_node(c, *inside, source, node->child[k], &operands[k]));
     return add_step(c, *inside, node, SA_STEP_LRN_TERM, operands, -1, &step);
 }
@@ -112,6 +114,10 @@ sa_status add_node(compiler *c, int group, int source, int node_number, int *ste
         for (int k = 0; k < children_here(node->kind); k++) SA_TRY(add_node(c, group, source, node->child[k], &operands[k]));
         if (sa_node_traits_of(node->kind)->reach != SA_REACH_NONE) SA_TRY(add_inside(c, group, source, node, &inside));
         SA_TRY(add_step(c, group, node, node->kind, operands, inside, made));
+        if (inside >= 0 && !sa_node_traits_of(node->kind)->slab) { /* the plane that its windows are in */
+            sa_eval_step *s = &c->groups[group].steps[*made].step;
+            s->data_height = tree->node[node->child[0]].height, s->data_width = tree->node[node->child[0]].width;
+        }
     }
     *step = *made;
     return SA_OK;

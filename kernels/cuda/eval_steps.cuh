@@ -123,8 +123,19 @@ __device__ __forceinline__ void sa_place(int kind, int encoding, const sa_window
         place.valid = 0;
         return;
     }
-    int columns = (w.kernel_w + w.stride_w - 1) / w.stride_w;
     place.valid = 0;
+    if (kind == SA_NODE_AVE_POOL || kind == SA_NODE_PLANE_LRN_SCALE || kind == SA_NODE_PLANE_LRN_GRAD) {
+#pragma unroll
+        for (int e = 0; e < SA_EVAL_LANES; e++) {
+            if (!(at.valid >> e & 1)) continue;
+            const int y = at.y[e] * w.stride_h - w.pad_h + j / w.kernel_w, x = at.x[e] * w.stride_w - w.pad_w + j % w.kernel_w;
+            if (y < 0 || y >= s.data_height || x < 0 || x >= s.data_width) continue;
+            place.y[e] = y, place.x[e] = x;
+            place.valid |= 1u << e;
+        }
+        return;
+    }
+    int columns = (w.kernel_w + w.stride_w - 1) / w.stride_w;
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) {
         if (!(at.valid >> e & 1)) continue;
@@ -132,10 +143,20 @@ __device__ __forceinline__ void sa_place(int kind, int encoding, const sa_window
         int px = sa_first_window(at.x[e], w.kernel_w, w.stride_w, w.pad_w) + j % columns;
         bool reaches =
             py < s.data_height && px < s.data_width && py * w.stride_h - w.pad_h <= at.y[e] && px * w.stride_w - w.pad_w <= at.x[e];
-        if (!reaches || !sa_mask_points_at(encoding, w, s, at.n, at.c, py, px, at.y[e], at.x[e])) continue;
+        if (!reaches) continue;
+        if (kind != SA_NODE_AVE_GRAD && !sa_mask_points_at(encoding, w, s, at.n, at.c, py, px, at.y[e], at.x[e])) continue;
         place.y[e] = py, place.x[e] = px;
         place.valid |= 1u << e;
     }
+}
+
+/* What average pooling divides window number j of those that lane e lies in by. */
+__device__ __forceinline__ float sa_pixels_of_place(const sa_eval_step &s, const sa_lanes &at, int e, int j)
+{
+    const sa_window &w = s.window;
+    const int columns = (w.kernel_w + w.stride_w - 1) / w.stride_w;
+    return sa_window_pixels(&w, s.height, s.width, sa_first_window(at.y[e], w.kernel_h, w.stride_h, w.pad_h) + j / columns,
+                            sa_first_window(at.x[e], w.kernel_w, w.stride_w, w.pad_w) + j % columns);
 }
 
 /* Adds the inside value of place j to the step's sum. */
@@ -148,9 +169,10 @@ __device__ __forceinline__ void sa_collect(int kind, const sa_eval_step &s, cons
         if (!(valid >> e & 1)) continue;
         float v = inside[e];
         if (kind == SA_NODE_UNPOOL) sum[e] = v;
-        else if (kind == SA_NODE_LRN_SCALE) sum[e] = sum[e] + v * v;
+        else if (kind == SA_NODE_LRN_SCALE || kind == SA_NODE_PLANE_LRN_SCALE) sum[e] = sum[e] + v * v;
+        else if (kind == SA_NODE_AVE_GRAD) sum[e] = sum[e] + v / sa_pixels_of_place(s, at, e, j);
         else if (kind == SA_NODE_CHANNEL_MIX) sum[e] = sum[e] + factor * v;
-        else /* POOL_GRAD, LRN_GRAD */ sum[e] = sum[e] + v;
+        else /* POOL_GRAD, AVE_POOL, LRN_GRAD, PLANE_LRN_GRAD */ sum[e] = sum[e] + v;
     }
 }
 
@@ -164,8 +186,9 @@ __device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, co
 {
     switch ((sa_node_kind)kind) { /* all of them: g++ refuses a kind that is missing */
     case SA_NODE_DENSE:           /* in sa_step_dense */
-    case SA_NODE_UNPOOL:          /* the sum is the value, as of the next two */
+    case SA_NODE_UNPOOL:          /* the sum is the value, as of the next ones */
     case SA_NODE_POOL_GRAD:
+    case SA_NODE_AVE_GRAD:
     case SA_NODE_CHANNEL_MIX: break;
     case SA_NODE_XHAT: {
         const float mean = sa_vector_element(s, 0, at), inv_std = sa_vector_element(s, 1, at);
@@ -192,6 +215,19 @@ __device__ __forceinline__ void sa_step_here(int kind, const sa_eval_step &s, co
     case SA_NODE_RELU: SA_EACH_LANE(a[e] > 0.0f ? a[e] : 0.0f); break;
     case SA_NODE_RELU_GRAD: SA_EACH_LANE(a[e] > 0.0f ? b[e] : 0.0f); break;
     case SA_NODE_ADD: SA_EACH_LANE(a[e] + b[e]); break;
+    case SA_NODE_AVE_POOL:
+        SA_EACH_LANE(value[e] / sa_window_pixels(&s.window, s.data_height, s.data_width, at.y[e], at.x[e]));
+        break;
+    case SA_NODE_PLANE_LRN_SCALE: {
+        const float factor = s.number.lrn.alpha / (float)(s.window.kernel_h * s.window.kernel_w);
+        SA_EACH_LANE(s.number.lrn.k + factor * value[e]);
+        break;
+    }
+    case SA_NODE_PLANE_LRN_GRAD: {
+        const float factor = 2.0f * s.number.lrn.alpha * s.number.lrn.beta / (float)(s.window.kernel_h * s.window.kernel_w);
+        SA_EACH_LANE(c[e] * sa_negative_powerf(b[e], s.number.lrn.beta) - factor * a[e] * value[e]);
+        break;
+    }
     case SA_NODE_LRN_SCALE: {
         const float factor = s.number.lrn.alpha / (float)s.channels_read;
         SA_EACH_LANE(s.number.lrn.k + factor * value[e]);

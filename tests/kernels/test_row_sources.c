@@ -93,6 +93,53 @@ static float channel_element(const sa_source *source, const sa_node *node, int n
                      element(source, node->child[0], n, c, y, x) * sum;
 }
 
+/* The sum over a window's pixels; of LRN's terms, squares, or the values. */
+static float area_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
+{
+    const sa_window *w = &node->window;
+    const sa_node *child = &source->node[node->child[0]];
+    const float pixels = (float)(w->kernel_h * w->kernel_w), beta = node->number.lrn.beta;
+    float sum = 0.0f;
+    for (int u = 0; u < w->kernel_h; u++)
+        for (int v = 0; v < w->kernel_w; v++) {
+            int row = y * w->stride_h - w->pad_h + u, column = x * w->stride_w - w->pad_w + v;
+            if (row < 0 || row >= child->height || column < 0 || column >= child->width) continue;
+            float a = element(source, node->child[0], n, c, row, column);
+            if (node->kind == SA_NODE_AVE_POOL) sum += a;
+            else if (node->kind == SA_NODE_PLANE_LRN_SCALE) sum += a * a;
+            else {
+                float b = element(source, node->child[1], n, c, row, column);
+                sum += element(source, node->child[2], n, c, row, column) * a * power(b, beta) / b;
+            }
+        }
+    if (node->kind == SA_NODE_AVE_POOL) {
+        int bottom = y * w->stride_h - w->pad_h + w->kernel_h, right = x * w->stride_w - w->pad_w + w->kernel_w;
+        int beyond_y = bottom - child->height - w->pad_h, beyond_x = right - child->width - w->pad_w;
+        return sum / (float)((w->kernel_h - (beyond_y > 0 ? beyond_y : 0)) * (w->kernel_w - (beyond_x > 0 ? beyond_x : 0)));
+    }
+    if (node->kind == SA_NODE_PLANE_LRN_SCALE) return node->number.lrn.k + node->number.lrn.alpha / pixels * sum;
+    float own = element(source, node->child[2], n, c, y, x) * power(element(source, node->child[1], n, c, y, x), beta);
+    return own - 2.0f * node->number.lrn.alpha * beta / pixels * element(source, node->child[0], n, c, y, x) * sum;
+}
+
+/* The gradient of average pooling: what each window that the place lies in gives to every one of its pixels. */
+static float shared_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
+{
+    const sa_window *w = &node->window;
+    const sa_node *child = &source->node[node->child[0]];
+    float sum = 0.0f;
+    for (int py = 0; py < child->height; py++)
+        for (int px = 0; px < child->width; px++) {
+            int top = py * w->stride_h - w->pad_h, left = px * w->stride_w - w->pad_w;
+            int bottom = top + w->kernel_h, right = left + w->kernel_w;
+            if (y < top || y >= bottom || x < left || x >= right) continue;
+            int rows = (bottom < node->height + w->pad_h ? bottom : node->height + w->pad_h) - top;
+            int columns = (right < node->width + w->pad_w ? right : node->width + w->pad_w) - left;
+            sum += element(source, node->child[0], n, c, py, px) / (float)(rows * columns);
+        }
+    return sum;
+}
+
 static float map_element(const sa_node *node, float a, float b, float p)
 {
     const float q = node->number.map.q, r = node->number.map.r;
@@ -111,7 +158,9 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
     const sa_node *node = &source->node[number];
     float a = 0.0f, b = 0.0f, v[SA_NODE_VECTORS] = {0};
     bool local = node->kind != SA_NODE_DENSE && node->kind != SA_NODE_UNPOOL && node->kind != SA_NODE_POOL_GRAD &&
-                 node->kind != SA_NODE_CHANNEL_MIX && node->kind != SA_NODE_LRN_SCALE && node->kind != SA_NODE_LRN_GRAD;
+                 node->kind != SA_NODE_CHANNEL_MIX && node->kind != SA_NODE_LRN_SCALE && node->kind != SA_NODE_LRN_GRAD &&
+                 node->kind != SA_NODE_AVE_POOL && node->kind != SA_NODE_AVE_GRAD && node->kind != SA_NODE_PLANE_LRN_SCALE &&
+                 node->kind != SA_NODE_PLANE_LRN_GRAD;
     if (local && node->child[0] >= 0) a = element(source, node->child[0], n, c, y, x);
     if (local && node->child[1] >= 0) b = element(source, node->child[1], n, c, y, x);
     for (int k = 0; local && k < SA_NODE_VECTORS; k++)
@@ -131,6 +180,10 @@ static float element(const sa_source *source, int number, int n, int c, int y, i
     case SA_NODE_LRN: return a * power(b, node->number.lrn.beta);
     case SA_NODE_UNPOOL:
     case SA_NODE_POOL_GRAD: return spread_element(source, node, n, c, y, x);
+    case SA_NODE_AVE_POOL:
+    case SA_NODE_PLANE_LRN_SCALE:
+    case SA_NODE_PLANE_LRN_GRAD: return area_element(source, node, n, c, y, x);
+    case SA_NODE_AVE_GRAD: return shared_element(source, node, n, c, y, x);
     case SA_NODE_LRN_SCALE:
     case SA_NODE_LRN_GRAD:
     case SA_NODE_CHANNEL_MIX: return channel_element(source, node, n, c, y, x);
@@ -280,6 +333,65 @@ static void test_dropout(void **state)
 static const sa_window windows[] = {{2, 2, 2, 2, 0, 0}, {3, 3, 2, 2, 0, 0}, {3, 3, 2, 2, 1, 1}, {3, 3, 1, 1, 0, 0},
                                     {2, 2, 1, 1, 0, 0}, {2, 3, 3, 2, 1, 0}, {3, 5, 2, 3, 0, 2}, {2, 2, 3, 3, 0, 0},
                                     {7, 2, 3, 2, 0, 0}, {5, 3, 2, 2, 0, 0}};
+
+static int pooled_size(int size, int kernel, int stride, int pad)
+{
+    int count = size + 2 * pad <= kernel ? 1 : (size + 2 * pad - kernel + stride - 1) / stride + 1;
+    while (count > 1 && (count - 1) * stride - pad >= size) count--;
+    return count;
+}
+
+/* Average pooling and its gradient, of a stored and of a computed value. */
+static void check_average(const int d[4], sa_window w, bool computed)
+{
+    sa_test_value x = sa_test_random(d[0], d[1], d[2], d[3]);
+    const int height = pooled_size(d[2], w.kernel_h, w.stride_h, w.pad_h),
+              width = pooled_size(d[3], w.kernel_w, w.stride_w, w.pad_w);
+    sa_test_value dy = sa_test_random(d[0], d[1], height, width);
+    for (int gradient = 0; gradient < 2; gradient++) {
+        sa_source source = {0};
+        int child = sa_test_dense(&source, gradient ? &dy : &x);
+        if (computed) child = sa_test_node(&source, SA_NODE_RELU, child, -1, -1);
+        sa_node *node = &source.node[sa_test_node(&source, gradient ? SA_NODE_AVE_GRAD : SA_NODE_AVE_POOL, child, -1, -1)];
+        node->height = gradient ? d[2] : height;
+        node->width = gradient ? d[3] : width;
+        node->window = w;
+        check_source(gradient ? "ave_grad" : "ave_pool", &source, d[0]);
+    }
+    sa_test_release(NULL);
+}
+
+static void check_plane_lrn(const int d[4], int size)
+{
+    sa_test_value x = sa_test_random(d[0], d[1], d[2], d[3]), dy = sa_test_random(d[0], d[1], d[2], d[3]);
+    const sa_window w = {size, size, 1, 1, (size - 1) / 2, (size - 1) / 2};
+    sa_source source = {0};
+    int value = sa_test_node(&source, SA_NODE_RELU, sa_test_dense(&source, &x), -1, -1);
+    int scale = sa_test_node(&source, SA_NODE_PLANE_LRN_SCALE, value, -1, -1);
+    source.node[scale].window = w;
+    source.node[scale].number.lrn.alpha = 0.3f;
+    source.node[scale].number.lrn.k = 1.0f;
+    check_source("plane_lrn_scale", &source, d[0]);
+    int gradient = sa_test_dense(&source, &dy), grad = sa_test_node(&source, SA_NODE_PLANE_LRN_GRAD, value, scale, gradient);
+    source.node[grad].window = w;
+    source.node[grad].number.lrn.alpha = 0.3f;
+    source.node[grad].number.lrn.beta = 0.75f;
+    check_source("plane_lrn_grad", &source, d[0]);
+    sa_test_release(NULL);
+}
+
+static void test_plane_nodes(void **state)
+{
+    (void)state;
+    static const int planes[][4] = {{1, 1, 1, 1}, {2, 2, 5, 7}, {1, 3, 18, 33}, {1, 1, 3, 1150}};
+    for (size_t s = 0; s < sizeof planes / sizeof *planes; s++) {
+        for (size_t w = 0; w < sizeof windows / sizeof *windows; w++)
+            for (int computed = 0; computed < 2; computed++) check_average(planes[s], windows[w], computed);
+        check_average(planes[s], (sa_window){planes[s][2], planes[s][3], 1, 1, 0, 0}, false);
+        if (planes[s][3] < 100)
+            for (int size = 1; size <= 5; size += 2) check_plane_lrn(planes[s], size);
+    }
+}
 
 static void check_spread(sa_node_kind kind, const sa_test_value *x, sa_window window, sa_encoding encoding)
 {
@@ -457,6 +569,7 @@ int main(void)
         cmocka_unit_test_teardown(test_channel_nodes, sa_test_release),
         cmocka_unit_test_teardown(test_dropout, sa_test_release),
         cmocka_unit_test_teardown(test_spread_nodes, sa_test_release),
+        cmocka_unit_test_teardown(test_plane_nodes, sa_test_release),
         cmocka_unit_test_teardown(test_virtual_equals_stored, sa_test_release),
         cmocka_unit_test_teardown(test_encodings_and_ranges, sa_test_release),
         cmocka_unit_test_teardown(test_large_output, sa_test_release),

@@ -154,7 +154,10 @@ static int grow(sa_parity *p, sa_source *source, growth g, int c, int h, int w);
 /* LRN's scale of stored data: LRN divides by it, so it has to be positive. */
 static int grow_scale(sa_parity *p, sa_source *source, growth g, int c, int h, int w, const sa_node *lrn)
 {
-    int x = add_dense(p, source, g.n, c, h, w, true), node = add_node(source, SA_NODE_LRN_SCALE, c, h, w);
+    const bool plane = lrn->window.kernel_h > 0;
+    int x = add_dense(p, source, g.n, c, h, w, true);
+    int node = add_node(source, plane ? SA_NODE_PLANE_LRN_SCALE : SA_NODE_LRN_SCALE, c, h, w);
+    source->node[node].window = lrn->window;
     source->node[node].child[0] = (int8_t)x;
     source->node[node].channels_read = lrn->channels_read;
     source->node[node].number = lrn->number;
@@ -165,14 +168,20 @@ static int grow_lrn(sa_parity *p, sa_source *source, growth g, sa_node_kind kind
 {
     sa_node lrn = {.number.lrn = {sa_parity_float(p, 0.1f, 1.0f), sa_parity_chance(p, 85) ? 0.75f : 0.6f, 1.0f}};
     lrn.channels_read = 2 * sa_parity_int(p, 0, 2) + 1;
+    if (kind != SA_NODE_LRN && sa_parity_chance(p, 40)) {
+        const int size = lrn.channels_read, pad = (size - 1) / 2;
+        lrn.window = (sa_window){size, size, 1, 1, pad, pad};
+        kind = kind == SA_NODE_LRN_SCALE ? SA_NODE_PLANE_LRN_SCALE : SA_NODE_PLANE_LRN_GRAD;
+    }
     growth child = {g.n, (g.nodes - 4) / 2, g.nested - 1};
     int a = grow(p, source, child, c, h, w), b = -1, d = -1;
-    if (kind != SA_NODE_LRN_SCALE) b = grow_scale(p, source, g, c, h, w, &lrn);
-    if (kind == SA_NODE_LRN_GRAD) d = grow(p, source, child, c, h, w);
+    if (kind != SA_NODE_LRN_SCALE && kind != SA_NODE_PLANE_LRN_SCALE) b = grow_scale(p, source, g, c, h, w, &lrn);
+    if (kind == SA_NODE_LRN_GRAD || kind == SA_NODE_PLANE_LRN_GRAD) d = grow(p, source, child, c, h, w);
     int node = add_node(source, kind, c, h, w);
     sa_node *made = &source->node[node];
     made->child[0] = (int8_t)a, made->child[1] = (int8_t)b, made->child[2] = (int8_t)d;
     made->channels_read = lrn.channels_read;
+    made->window = lrn.window;
     made->number = lrn.number;
     return node;
 }
@@ -186,6 +195,21 @@ static int grow_window(sa_parity *p, sa_source *source, growth g, sa_node_kind k
     source->node[node].child[0] = (int8_t)child;
     source->node[node].window = window;
     source->node[node].slab = sa_parity_mask(p, &window, g.n, c, h, w);
+    return node;
+}
+
+/* Average pooling, or its gradient. */
+static int grow_average(sa_parity *p, sa_source *source, growth g, int c, int h, int w)
+{
+    const bool gradient = sa_parity_chance(p, 50);
+    sa_window window =
+        gradient ? sa_parity_window(p, h, w) : (sa_window){sa_parity_int(p, 1, 3), sa_parity_int(p, 1, 3), 1, 1, 0, 0};
+    int height = gradient ? sa_parity_pooled(h, window.kernel_h, window.stride_h, window.pad_h) : h + window.kernel_h - 1;
+    int width = gradient ? sa_parity_pooled(w, window.kernel_w, window.stride_w, window.pad_w) : w + window.kernel_w - 1;
+    int child = grow(p, source, (growth){g.n, g.nodes - 1, g.nested - 1}, c, height, width);
+    int node = add_node(source, gradient ? SA_NODE_AVE_GRAD : SA_NODE_AVE_POOL, c, h, w);
+    source->node[node].child[0] = (int8_t)child;
+    source->node[node].window = window;
     return node;
 }
 
@@ -250,6 +274,7 @@ static int grow(sa_parity *p, sa_source *source, growth g, int c, int h, int w)
                                              SA_NODE_LRN_SCALE, SA_NODE_LRN,       SA_NODE_LRN_GRAD};
     if (g.nodes < 3) return add_stored(p, source, g.n, c, h, w);
     if (g.nested > 0 && sa_parity_chance(p, 40)) {
+        if (sa_parity_chance(p, 25)) return grow_average(p, source, g, c, h, w);
         sa_node_kind kind = elsewhere[sa_parity_int(p, 0, 5)];
         if (kind == SA_NODE_UNPOOL || kind == SA_NODE_POOL_GRAD) return grow_window(p, source, g, kind, c, h, w);
         if (kind == SA_NODE_CHANNEL_MIX) return grow_mix(p, source, g, c, h, w);

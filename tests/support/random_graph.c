@@ -121,6 +121,7 @@ static const pointwise_type POINTWISE[] = {
     {"Dropout", "dropout_param { dropout_ratio: 0.3 }", true, 5},
     {"LRN", "lrn_param { local_size: 3 alpha: 0.5 }", false, 5},
     {"LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.6 }", false, 1},
+    {"LRN", "lrn_param { local_size: 3 alpha: 0.5 norm_region: WITHIN_CHANNEL }", false, 1},
     {"ReLU", "relu_param { negative_slope: 0.2 }", true, 2},
     {"ReLU", "relu_param { negative_slope: -0.3 }", true, 1},
     {"PReLU", "", true, 2},
@@ -205,7 +206,8 @@ static void pool(maker *m, int from)
     static const int FORM[][3] = {{2, 2, 0}, {2, 2, 0}, {2, 2, 0}, {3, 2, 0}, {3, 1, 1}, {1, 1, 0}, {2, 3, 0}};
     const int *form = FORM[below(m, 7)];
     blob b = m->blob[from];
-    bool masked = m->masks < MASKS_MAX && chance(m, 75);
+    const bool average = chance(m, 25);
+    bool masked = !average && m->masks < MASKS_MAX && chance(m, 75);
     char more[160], top[40] = "";
     if (b.height < 3 || b.width < 3) return;
     if (!windows_are_inside(b.height, form[0], form[1], form[2]) || !windows_are_inside(b.width, form[0], form[1], form[2])) return;
@@ -219,7 +221,7 @@ static void pool(maker *m, int from)
     }
     b.height = pooled(b.height, form[0], form[1], form[2]);
     b.width = pooled(b.width, form[0], form[1], form[2]);
-    snprintf(more, sizeof more, "%spooling_param { kernel_size: %d stride: %d pad: %d }", top, form[0], form[1], form[2]);
+    snprintf(more, sizeof more, "%spooling_param { kernel_size: %d stride: %d pad: %d%s }", top, form[0], form[1], form[2], average ? " pool: AVE" : "");
     layer(m, "Pooling", from, false, b, more);
 }
 

@@ -51,7 +51,8 @@ typedef struct sa_cpu_piece {
 /* Computes the node's piece into out (count floats). */
 typedef void sa_cpu_node_function(const sa_cpu_piece *piece, const sa_node *node, float *out);
 
-/* In window_nodes_cpu.c those of SA_REACH_WINDOWS, in channel_nodes_cpu.c LRN's and those of SA_REACH_CHANNELS, else in
+/* In window_nodes_cpu.c those that read a mask, in plane_nodes_cpu.c the others of SA_REACH_WINDOWS and those of SA_REACH_AREA, in
+ * channel_nodes_cpu.c LRN's and those of SA_REACH_CHANNELS, else in
  * source_cpu.c. */
 #define SA_CPU_NODE_FUNCTION(kind, field, ...) sa_cpu_node_function sa_cpu_node_##field;
 SA_NODES(SA_CPU_NODE_FUNCTION)
