@@ -25,11 +25,8 @@ static void plans_are_refused_with_all_reasons(void **state)
         const char *net, *message;
     } ROWS[] = {
         {CONV("c", "data", "kernel_size: 1")
-             LAYER("p", "Pooling", "bottom: 'c'", "pooling_param { pool: AVE kernel_size: 3 stride: 1 pad: 1 }") LOSS("p"),
-         "line 3 'p' (Pooling: pool: AVE)"},
-        {LAYER("n", "LRN", "bottom: 'data'", "lrn_param { local_size: 3 norm_region: WITHIN_CHANNEL }")
-             CONV("c", "n", "kernel_size: 1") LOSS("c"),
-         "line 2 'n' (LRN: norm_region: WITHIN_CHANNEL)"},
+             LAYER("p", "Pooling", "bottom: 'c'", "pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 1 pad: 1 }") LOSS("p"),
+         "line 3 'p' (Pooling: pool: STOCHASTIC)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "loss_weight: 0.5"),
          "line 3 'r' (ReLU: loss_weight on a top of several values: put a Reduction in between)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("m", "Normalize", "bottom: 'c'", "") LAYER("n", "Normalize", "bottom: 'm'", "")
