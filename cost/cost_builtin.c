@@ -141,6 +141,13 @@ static double reduction_ms(const rates *r, const sa_reduction_args *a)
     return (a->x.count ? source_ms(r, &a->x, elements) : 0) + elements * ((a->backward ? 4 : 0) / r->bytes + 0.2 / r->elements);
 }
 
+/* The larger matrices are read or written once; the products are as fast as those of an im2col convolution. */
+static double product_ms(const rates *r, const sa_product_args *a)
+{
+    const double m = a->rows, n = a->columns, k = a->depth;
+    return 2.0 * m * n * k / r->conv_flops[SA_CONV_IM2COL] + 4.0 * (m * k + k * n + m * n) / r->bytes;
+}
+
 static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
 {
     switch (kind) {
@@ -164,6 +171,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_LOSS: return classification_ms(r, &a->loss.scores);
     case SA_OP_LOSS_GRAD: return classification_ms(r, &a->loss_grad.scores);
     case SA_OP_ACCURACY: return classification_ms(r, &a->accuracy.scores);
+    case SA_OP_PRODUCT: return product_ms(r, &a->product);
+    case SA_OP_COLUMN_SUMS: return (double)a->column_sums.rows * a->column_sums.columns * 4.0 / r->bytes;
     case SA_OP_FILL: return (double)a->fill.count * 4.0 / r->bytes;
     case SA_OP_UPDATE: return (double)a->update.count * (16.0 + 8.0 * sa_update_histories(a->update.rule.kind)) / r->bytes;
     case SA_OP_SQUARE_SUM: return (double)a->square_sum.count * 4.0 / r->bytes;

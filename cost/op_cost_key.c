@@ -212,6 +212,11 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
     case SA_OP_LOSS: add_loss(&key, &args->loss.scores, args->loss.is_prob); break;
     case SA_OP_LOSS_GRAD: add_loss(&key, &args->loss_grad.scores, args->loss_grad.is_prob); break;
     case SA_OP_ACCURACY: add_loss(&key, &args->accuracy.scores, false); break;
+    case SA_OP_PRODUCT:
+        add(&key, " %dx%dx%d%s%s", args->product.rows, args->product.columns, args->product.depth,
+            args->product.a_transposed ? " at" : "", args->product.b_transposed ? " bt" : "");
+        break;
+    case SA_OP_COLUMN_SUMS: add(&key, " %dx%d", args->column_sums.rows, args->column_sums.columns); break;
     case SA_OP_FILL: add(&key, " %zu", args->fill.count); break;
     case SA_OP_UPDATE: add(&key, " %zu by %d", args->update.count, (int)args->update.rule.kind); break;
     case SA_OP_SQUARE_SUM: add(&key, " %zu", args->square_sum.count); break;

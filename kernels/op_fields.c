@@ -61,6 +61,12 @@ typedef int32_t axis_list[SA_AXES_MAX];
     SOURCE(scores) SOURCE(label) PLAIN(bool, has_ignore) PLAIN(bool, ties_lose) PLAIN(int32_t, ignore_label)                   \
     PLAIN(int32_t, top_k) PLAIN(float, empty_class) REF(accuracy, WRITE) REF(per_class, WRITE) REF(workspace, WRITE)           \
     PLAIN(size_t, workspace_bytes)
+#define FIELDS_product(PLAIN, SOURCE, SLAB, REF)                                                                               \
+    PLAIN(int32_t, rows) PLAIN(int32_t, columns) PLAIN(int32_t, depth) PLAIN(bool, a_transposed) PLAIN(bool, b_transposed)     \
+    PLAIN(bool, accumulate) REF(a, READ) REF(b, READ) REF(bias, READ) REF(c, args->accumulate ? READ_WRITE : WRITE)
+#define FIELDS_column_sums(PLAIN, SOURCE, SLAB, REF)                                                                           \
+    PLAIN(int32_t, rows) PLAIN(int32_t, columns) PLAIN(bool, accumulate) REF(x, READ)                                          \
+    REF(sums, args->accumulate ? READ_WRITE : WRITE)
 #define FIELDS_fill(PLAIN, SOURCE, SLAB, REF)                                                                                  \
     REF(target, WRITE) PLAIN(size_t, count) PLAIN(float, value)
 #define FIELDS_update(PLAIN, SOURCE, SLAB, REF)                                                                                \

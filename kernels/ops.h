@@ -383,6 +383,27 @@ static inline size_t sa_square_sum_workspace_bytes(size_t count)
     return (count + SA_SQUARE_ROW - 1) / SA_SQUARE_ROW * sizeof(double);
 }
 
+/* ------------------------------------------------------------------ matrices ---------------------------------------- */
+
+/* c (rows, columns) = a (rows, depth) * b (depth, columns) + bias of each column; row after row, float32. A transposed operand is
+ * stored as (depth, rows) or (columns, depth). c must not overlap a or b. */
+typedef struct sa_product_args {
+    int32_t rows, columns, depth;
+    bool a_transposed, b_transposed;
+    bool accumulate; /* c is added to */
+    sa_ref a, b;
+    sa_ref bias; /* (columns); absent: none */
+    sa_ref c;
+} sa_product_args;
+
+/* sums of the columns of x (rows, columns), each in float64 in order of rows, rounded once; set, or (accumulate) added to. */
+typedef struct sa_column_sums_args {
+    int32_t rows, columns;
+    bool accumulate;
+    sa_ref x;
+    sa_ref sums; /* (columns) */
+} sa_column_sums_args;
+
 /* X(KIND, field): the op kinds. Order is the order of sa_kernels and of sa_op_kind. */
 #define SA_OPS(X)                     \
     X(CONV_FORWARD, conv_forward)     \
@@ -403,6 +424,8 @@ static inline size_t sa_square_sum_workspace_bytes(size_t count)
     X(LOSS, loss)                     \
     X(LOSS_GRAD, loss_grad)           \
     X(ACCURACY, accuracy)             \
+    X(PRODUCT, product)               \
+    X(COLUMN_SUMS, column_sums)       \
     X(FILL, fill)                     \
     X(UPDATE, update)                 \
     X(SQUARE_SUM, square_sum)

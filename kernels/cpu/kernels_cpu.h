@@ -20,6 +20,8 @@ sa_status sa_cpu_permute(sa_device *device, const sa_permute_args *args);
 sa_status sa_cpu_loss(sa_device *device, const sa_loss_args *args);
 sa_status sa_cpu_loss_grad(sa_device *device, const sa_loss_grad_args *args);
 sa_status sa_cpu_accuracy(sa_device *device, const sa_accuracy_args *args);
+sa_status sa_cpu_product(sa_device *device, const sa_product_args *args);
+sa_status sa_cpu_column_sums(sa_device *device, const sa_column_sums_args *args);
 sa_status sa_cpu_fill(sa_device *device, const sa_fill_args *args);
 sa_status sa_cpu_update(sa_device *device, const sa_update_args *args);
 sa_status sa_cpu_square_sum(sa_device *device, const sa_square_sum_args *args);

@@ -4,6 +4,7 @@
 #include "tests/support/all_threads.h"
 #include "tests/support/close.h"
 #include "tests/support/rows.h"
+#include "tests/support/source_reference.h"
 
 #include "kernels/cpu/rows/source_cpu.h"
 
@@ -20,213 +21,6 @@
 static const int shapes[][4] = {{1, 1, 1, 1},   {2, 3, 5, 7},  {1, 2, 1, 33},  {2, 1, 3, 1040},
                                 {1, 5, 17, 16}, {3, 2, 9, 31}, {1, 7, 2, 2049}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
-
-static sa_test_value materialize(const sa_source *source, int n, int threads)
-{
-    const sa_node *root = sa_source_root(source);
-    sa_test_value out = sa_test_poisoned(n, root->channels, root->height, root->width);
-    sa_op_args args = {.materialize = {.range = sa_test_range(&out), .source = *source, .out = sa_test_slab(&out)}};
-    sa_device *device;
-    assert_int_equal(sa_open_all_threads(threads, &device), SA_OK);
-    assert_int_equal(sa_op_run(device, SA_OP_MATERIALIZE, &args), SA_OK);
-    sa_device_close(device);
-    return out;
-}
-
-/* An element of the value of a node, by the formulas; children by recursion. */
-static float element(const sa_source *source, int number, int n, int c, int y, int x);
-
-static float power(float b, float beta)
-{
-    return beta == 0.75f ? 1.0f / (sqrtf(b) * sqrtf(sqrtf(b))) : sa_expf(-beta * sa_logf(b));
-}
-
-static float spread_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
-{
-    float result = 0.0f;
-    for (int py = 0; py < node->slab.height; py++) {
-        for (int px = 0; px < node->slab.width; px++) {
-            const sa_window *w = &node->window;
-            int index;
-            if (node->slab.encoding == SA_F32) {
-                index = (int)((const float *)sa_slab_row(&node->slab, n, c, py))[px];
-            } else {
-                int bits = node->slab.encoding == SA_MASK2 ? 2 : 4;
-                const uint32_t *row = sa_slab_row(&node->slab, n, c, py);
-                int code = (int)(row[px * bits / 32] >> (px * bits % 32)) & ((1 << bits) - 1);
-                int column = px * w->stride_w - w->pad_w + code % w->kernel_w;
-                /* an empty window, beyond the plane, has a code that means nothing */
-                if ((bits == 4 && code == 15) || column < 0 || column >= node->width) continue;
-                index = (py * w->stride_h - w->pad_h + code / w->kernel_w) * node->width + column;
-            }
-            if (index != y * node->width + x) continue;
-            float value = element(source, node->child[0], n, c, py, px);
-            result = node->kind == SA_NODE_UNPOOL ? value : result + value;
-        }
-    }
-    return result;
-}
-
-static float channel_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
-{
-    const float *v0 = node->vector[0].ptr;
-    float sum = 0.0f;
-    if (node->kind == SA_NODE_CHANNEL_MIX) {
-        for (int k = 0; k < node->channels_read; k++)
-            sum += v0[k * node->channels + c] * element(source, node->child[0], n, k, y, x);
-        return sum;
-    }
-    for (int other = 0; other < node->channels; other++) {
-        if (abs(other - c) > (node->channels_read - 1) / 2) continue;
-        float a = element(source, node->child[0], n, other, y, x);
-        if (node->kind == SA_NODE_LRN_SCALE) {
-            sum += a * a;
-            continue;
-        }
-        float b = element(source, node->child[1], n, other, y, x);
-        sum += element(source, node->child[2], n, other, y, x) * a * power(b, node->number.lrn.beta) / b;
-    }
-    if (node->kind == SA_NODE_LRN_SCALE) return node->number.lrn.k + node->number.lrn.alpha / (float)node->channels_read * sum;
-    float own =
-        element(source, node->child[2], n, c, y, x) * power(element(source, node->child[1], n, c, y, x), node->number.lrn.beta);
-    return own - 2.0f * node->number.lrn.alpha * node->number.lrn.beta / (float)node->channels_read *
-                     element(source, node->child[0], n, c, y, x) * sum;
-}
-
-/* The sum over a window's pixels; of LRN's terms, squares, or the values. */
-static float area_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
-{
-    const sa_window *w = &node->window;
-    const sa_node *child = &source->node[node->child[0]];
-    const float pixels = (float)(w->kernel_h * w->kernel_w), beta = node->number.lrn.beta;
-    float sum = 0.0f;
-    for (int u = 0; u < w->kernel_h; u++)
-        for (int v = 0; v < w->kernel_w; v++) {
-            int row = y * w->stride_h - w->pad_h + u, column = x * w->stride_w - w->pad_w + v;
-            if (row < 0 || row >= child->height || column < 0 || column >= child->width) continue;
-            float a = element(source, node->child[0], n, c, row, column);
-            if (node->kind == SA_NODE_AVE_POOL) sum += a;
-            else if (node->kind == SA_NODE_PLANE_LRN_SCALE) sum += a * a;
-            else {
-                float b = element(source, node->child[1], n, c, row, column);
-                sum += element(source, node->child[2], n, c, row, column) * a * power(b, beta) / b;
-            }
-        }
-    if (node->kind == SA_NODE_AVE_POOL) {
-        int bottom = y * w->stride_h - w->pad_h + w->kernel_h, right = x * w->stride_w - w->pad_w + w->kernel_w;
-        int beyond_y = bottom - child->height - w->pad_h, beyond_x = right - child->width - w->pad_w;
-        return sum / (float)((w->kernel_h - (beyond_y > 0 ? beyond_y : 0)) * (w->kernel_w - (beyond_x > 0 ? beyond_x : 0)));
-    }
-    if (node->kind == SA_NODE_PLANE_LRN_SCALE) return node->number.lrn.k + node->number.lrn.alpha / pixels * sum;
-    float own = element(source, node->child[2], n, c, y, x) * power(element(source, node->child[1], n, c, y, x), beta);
-    return own - 2.0f * node->number.lrn.alpha * beta / pixels * element(source, node->child[0], n, c, y, x) * sum;
-}
-
-/* The gradient of average pooling: what each window that the place lies in gives to every one of its pixels. */
-static float shared_element(const sa_source *source, const sa_node *node, int n, int c, int y, int x)
-{
-    const sa_window *w = &node->window;
-    const sa_node *child = &source->node[node->child[0]];
-    float sum = 0.0f;
-    for (int py = 0; py < child->height; py++)
-        for (int px = 0; px < child->width; px++) {
-            int top = py * w->stride_h - w->pad_h, left = px * w->stride_w - w->pad_w;
-            int bottom = top + w->kernel_h, right = left + w->kernel_w;
-            if (y < top || y >= bottom || x < left || x >= right) continue;
-            int rows = (bottom < node->height + w->pad_h ? bottom : node->height + w->pad_h) - top;
-            int columns = (right < node->width + w->pad_w ? right : node->width + w->pad_w) - left;
-            sum += element(source, node->child[0], n, c, py, px) / (float)(rows * columns);
-        }
-    return sum;
-}
-
-static float map_element(const sa_node *node, float a, float b, float p)
-{
-    const float q = node->number.map.q, r = node->number.map.r;
-    switch ((sa_map_kind)node->number.map.kind) {
-#define MAP_CASE(kind, name, value) \
-    case SA_MAP_##kind: return sa_map_##name(a, b, p, q, r);
-        SA_MAPS(MAP_CASE)
-#undef MAP_CASE
-    case SA_MAP_KINDS: break;
-    }
-    return NAN;
-}
-
-static float element(const sa_source *source, int number, int n, int c, int y, int x)
-{
-    const sa_node *node = &source->node[number];
-    float a = 0.0f, b = 0.0f, v[SA_NODE_VECTORS] = {0};
-    bool local = node->kind != SA_NODE_DENSE && node->kind != SA_NODE_UNPOOL && node->kind != SA_NODE_POOL_GRAD &&
-                 node->kind != SA_NODE_CHANNEL_MIX && node->kind != SA_NODE_LRN_SCALE && node->kind != SA_NODE_LRN_GRAD &&
-                 node->kind != SA_NODE_AVE_POOL && node->kind != SA_NODE_AVE_GRAD && node->kind != SA_NODE_PLANE_LRN_SCALE &&
-                 node->kind != SA_NODE_PLANE_LRN_GRAD;
-    if (local && node->child[0] >= 0) a = element(source, node->child[0], n, c, y, x);
-    if (local && node->child[1] >= 0) b = element(source, node->child[1], n, c, y, x);
-    for (int k = 0; local && k < SA_NODE_VECTORS; k++)
-        if (node->vector[k].ptr && node->kind != SA_NODE_DROPOUT)
-            v[k] = ((const float *)node->vector[k].ptr)[n * node->spread.image + c * node->spread.channel];
-        else if (k < 2) v[k] = 1.0f;
-    switch (node->kind) {
-    case SA_NODE_DENSE: return ((const float *)sa_slab_row(&node->slab, n, c, y))[x];
-    case SA_NODE_XHAT: return (a - v[0]) * v[1];
-    case SA_NODE_AFFINE: return v[0] * a + v[1];
-    case SA_NODE_RELU: return a > 0.0f ? a : 0.0f;
-    case SA_NODE_RELU_GRAD: return a > 0.0f ? b : 0.0f;
-    case SA_NODE_SCALE: return v[0] * a;
-    case SA_NODE_BN_GRAD:
-        return (v[0] * v[1]) * ((b - v[3] / node->number.bn_grad.count) - a * (v[2] / node->number.bn_grad.count));
-    case SA_NODE_ADD: return a + b;
-    case SA_NODE_LRN: return a * power(b, node->number.lrn.beta);
-    case SA_NODE_UNPOOL:
-    case SA_NODE_POOL_GRAD: return spread_element(source, node, n, c, y, x);
-    case SA_NODE_AVE_POOL:
-    case SA_NODE_PLANE_LRN_SCALE:
-    case SA_NODE_PLANE_LRN_GRAD: return area_element(source, node, n, c, y, x);
-    case SA_NODE_AVE_GRAD: return shared_element(source, node, n, c, y, x);
-    case SA_NODE_LRN_SCALE:
-    case SA_NODE_LRN_GRAD:
-    case SA_NODE_CHANNEL_MIX: return channel_element(source, node, n, c, y, x);
-    case SA_NODE_DROPOUT: {
-        uint64_t index = (((uint64_t)n * (uint64_t)node->channels + (uint64_t)c) * (uint64_t)node->height + (uint64_t)y) *
-                             (uint64_t)node->width +
-                         (uint64_t)x;
-        const sa_step_state *state = node->vector[0].ptr;
-        return sa_dropout_keep(node->number.dropout.seed, state->step, index, node->number.dropout.ratio)
-                   ? a * node->number.dropout.factor
-                   : 0.0f;
-    }
-    case SA_NODE_SPREAD:
-        return ((const float *)node->vector[0].ptr)[sa_spread_index(&node->spread, n, c) + (size_t)(y * node->spread.row) +
-                                                    (size_t)(x * node->spread.column)];
-    case SA_NODE_MAP: b = a; /* what a map of one value is given as the second does not matter */ // fall through
-    case SA_NODE_MAP2: return map_element(node, a, b, node->vector[0].ptr ? v[0] : node->number.map.p);
-    case SA_NODE_KINDS: break;
-    }
-    return NAN;
-}
-
-static sa_test_value expected(const sa_source *source, int n)
-{
-    const sa_node *root = sa_source_root(source);
-    sa_test_value out = sa_test_poisoned(n, root->channels, root->height, root->width);
-    size_t i = 0;
-    for (int image = 0; image < n; image++)
-        for (int c = 0; c < out.c; c++)
-            for (int y = 0; y < out.h; y++)
-                for (int x = 0; x < out.w; x++) out.data[i++] = element(source, source->count - 1, image, c, y, x);
-    return out;
-}
-
-/* Materialized with 1, 2 and 3 threads it has the bits of the plain loops. */
-static void check_source(const char *what, const sa_source *source, int n)
-{
-    sa_test_value want = expected(source, n);
-    for (int threads = 1; threads <= 3; threads++) {
-        sa_test_value got = materialize(source, n, threads);
-        sa_assert_same_bits(what, got.data, want.data, sa_test_count(&want));
-    }
-}
 
 static void set_vectors(sa_node *node, int count)
 {
@@ -258,9 +52,9 @@ static void test_simple_nodes(void **state)
             sa_node *node = &source.node[sa_test_node(&source, simple_kinds[k].kind, children[0], children[1], -1)];
             set_vectors(node, simple_kinds[k].vectors);
             node->number.bn_grad.count = 37.0f;
-            check_source(simple_kinds[k].name, &source, d[0]);
+            sa_test_check_source(simple_kinds[k].name, &source, d[0]);
             /* in place: over the first child */
-            sa_test_value want = expected(&source, d[0]);
+            sa_test_value want = sa_test_expected(&source, d[0]);
             sa_op_args args = {.materialize = {.range = sa_test_range(&a), .source = source, .out = sa_test_slab(&a)}};
             sa_device *device;
             assert_int_equal(sa_open_all_threads(2, &device), SA_OK);
@@ -288,24 +82,24 @@ static void test_channel_nodes(void **state)
             source.node[scale].channels_read = 5;
             source.node[scale].number.lrn.alpha = 0.3f;
             source.node[scale].number.lrn.k = 1.0f;
-            check_source("lrn_scale", &source, d[0]);
+            sa_test_check_source("lrn_scale", &source, d[0]);
             int lrn = sa_test_node(&source, SA_NODE_LRN, shifted, scale, -1);
             source.node[lrn].number.lrn.beta = betas[b];
-            check_source("lrn", &source, d[0]);
+            sa_test_check_source("lrn", &source, d[0]);
             source.count--;
             int gradient = sa_test_dense(&source, &dy);
             int grad = sa_test_node(&source, SA_NODE_LRN_GRAD, shifted, scale, gradient);
             source.node[grad].channels_read = 5;
             source.node[grad].number.lrn.alpha = 0.3f;
             source.node[grad].number.lrn.beta = betas[b];
-            check_source("lrn_grad", &source, d[0]);
+            sa_test_check_source("lrn_grad", &source, d[0]);
             sa_source mix = {0};
             int few = sa_test_dense(&mix, &dy);
             sa_node *node = &mix.node[sa_test_node(&mix, SA_NODE_CHANNEL_MIX, few, -1, -1)];
             node->channels = 6;
             node->channels_read = d[1];
             node->vector[0] = sa_test_ref(sa_test_vector(6 * d[1], -1.0f, 1.0f));
-            check_source("channel_mix", &mix, d[0]);
+            sa_test_check_source("channel_mix", &mix, d[0]);
             sa_test_release(NULL);
         }
     }
@@ -324,7 +118,7 @@ static void test_dropout(void **state)
         node->number.dropout.factor = 2.0f;
         node->number.dropout.seed = 42;
         node->vector[0] = sa_test_ref(&step);
-        check_source("dropout", &source, d[0]);
+        sa_test_check_source("dropout", &source, d[0]);
         sa_test_release(NULL);
     }
 }
@@ -356,7 +150,7 @@ static void check_average(const int d[4], sa_window w, bool computed)
         node->height = gradient ? d[2] : height;
         node->width = gradient ? d[3] : width;
         node->window = w;
-        check_source(gradient ? "ave_grad" : "ave_pool", &source, d[0]);
+        sa_test_check_source(gradient ? "ave_grad" : "ave_pool", &source, d[0]);
     }
     sa_test_release(NULL);
 }
@@ -371,12 +165,12 @@ static void check_plane_lrn(const int d[4], int size)
     source.node[scale].window = w;
     source.node[scale].number.lrn.alpha = 0.3f;
     source.node[scale].number.lrn.k = 1.0f;
-    check_source("plane_lrn_scale", &source, d[0]);
+    sa_test_check_source("plane_lrn_scale", &source, d[0]);
     int gradient = sa_test_dense(&source, &dy), grad = sa_test_node(&source, SA_NODE_PLANE_LRN_GRAD, value, scale, gradient);
     source.node[grad].window = w;
     source.node[grad].number.lrn.alpha = 0.3f;
     source.node[grad].number.lrn.beta = 0.75f;
-    check_source("plane_lrn_grad", &source, d[0]);
+    sa_test_check_source("plane_lrn_grad", &source, d[0]);
     sa_test_release(NULL);
 }
 
@@ -409,9 +203,9 @@ static void check_spread(sa_node_kind kind, const sa_test_value *x, sa_window wi
     snprintf(what, sizeof what, "%s, %dx%d windows, stride %d %d, pad %d %d, encoding %d",
              kind == SA_NODE_UNPOOL ? "unpool" : "pool_grad", window.kernel_h, window.kernel_w, window.stride_h, window.stride_w,
              window.pad_h, window.pad_w, (int)encoding);
-    check_source(what, &source, x->n);
+    sa_test_check_source(what, &source, x->n);
     /* pieces that start and end anywhere */
-    sa_test_value want = expected(&source, x->n);
+    sa_test_value want = sa_test_expected(&source, x->n);
     _Alignas(64) static float scratch[SA_CPU_SCRATCH_FLOATS];
     for (int i = 0; i < 40; i++) {
         int from = (int)sa_test_uniform(0.0f, (float)x->w - 0.001f),
@@ -455,14 +249,14 @@ static void test_virtual_equals_stored(void **state)
         sa_source tree = {0};
         int xhat = sa_test_node(&tree, SA_NODE_XHAT, sa_test_dense(&tree, &x), -1, -1);
         set_vectors(&tree.node[xhat], 2);
-        sa_test_value stored_xhat = materialize(&tree, d[0], 2);
+        sa_test_value stored_xhat = sa_test_materialize(&tree, d[0], 2);
         int affine = sa_test_node(&tree, SA_NODE_AFFINE, xhat, -1, -1);
         set_vectors(&tree.node[affine], 2);
         sa_source step = {0};
         step.node[sa_test_node(&step, SA_NODE_AFFINE, sa_test_dense(&step, &stored_xhat), -1, -1)].vector[0] =
             tree.node[affine].vector[0];
         step.node[1].vector[1] = tree.node[affine].vector[1];
-        sa_test_value stored_y = materialize(&step, d[0], 1), pooled, mask;
+        sa_test_value stored_y = sa_test_materialize(&step, d[0], 1), pooled, mask;
         sa_test_pool(&stored_y, window, &pooled, &mask);
         sa_test_value dpool = sa_test_random(pooled.n, pooled.c, pooled.h, pooled.w);
 
@@ -474,7 +268,7 @@ static void test_virtual_equals_stored(void **state)
         spread->slab = sa_test_encode_mask(&mask, window, x.w, window.kernel_w == 2 ? SA_MASK2 : SA_MASK4);
         sa_source spread_alone = {.count = 2, .node = {tree.node[pool_grad - 1], *spread}};
         spread_alone.node[1].child[0] = 0;
-        sa_test_value stored_spread = materialize(&spread_alone, d[0], 2);
+        sa_test_value stored_spread = sa_test_materialize(&spread_alone, d[0], 2);
         int relu_grad = sa_test_node(&tree, SA_NODE_RELU_GRAD, affine, pool_grad, -1);
         int bn_grad = sa_test_node(&tree, SA_NODE_BN_GRAD, xhat, relu_grad, -1);
         set_vectors(&tree.node[bn_grad], 4);
@@ -483,13 +277,13 @@ static void test_virtual_equals_stored(void **state)
         sa_source relu_step = {0};
         int y_stored = sa_test_dense(&relu_step, &stored_y);
         sa_test_node(&relu_step, SA_NODE_RELU_GRAD, y_stored, sa_test_dense(&relu_step, &stored_spread), -1);
-        sa_test_value stored_relu = materialize(&relu_step, d[0], 2);
+        sa_test_value stored_relu = sa_test_materialize(&relu_step, d[0], 2);
         sa_source last = {0};
         int xhat_stored = sa_test_dense(&last, &stored_xhat);
         int node = sa_test_node(&last, SA_NODE_BN_GRAD, xhat_stored, sa_test_dense(&last, &stored_relu), -1);
         memcpy(last.node[node].vector, tree.node[bn_grad].vector, sizeof last.node[node].vector);
         last.node[node].number.bn_grad.count = 100.0f;
-        sa_test_value want = materialize(&last, d[0], 2), got = materialize(&tree, d[0], 2);
+        sa_test_value want = sa_test_materialize(&last, d[0], 2), got = sa_test_materialize(&tree, d[0], 2);
         sa_assert_same_bits("bn_grad of a chain", got.data, want.data, sa_test_count(&want));
 
         /* in place over x, which is read by two branches */
@@ -554,11 +348,11 @@ static void test_large_output(void **state)
     sa_test_value x = sa_test_random(1, 2, 4100, 1031);
     sa_source source = {0};
     sa_test_dense(&source, &x);
-    sa_test_value copy = materialize(&source, 1, 3);
+    sa_test_value copy = sa_test_materialize(&source, 1, 3);
     sa_assert_same_bits("large copy", copy.data, x.data, sa_test_count(&x));
     sa_node *xhat = &source.node[sa_test_node(&source, SA_NODE_XHAT, 0, -1, -1)];
     set_vectors(xhat, 2);
-    sa_test_value want = expected(&source, 1), got = materialize(&source, 1, 2);
+    sa_test_value want = sa_test_expected(&source, 1), got = sa_test_materialize(&source, 1, 2);
     sa_assert_same_bits("large xhat", got.data, want.data, sa_test_count(&want));
 }
 

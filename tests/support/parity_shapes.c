@@ -84,12 +84,39 @@ static void permute(sa_parity *p)
     run_same(p, SA_OP_PERMUTE, &args);
 }
 
+/* The devices add in different orders. */
+static void product(sa_parity *p)
+{
+    const int m = sa_parity_int(p, 1, 70), n = sa_parity_int(p, 1, 200), k = sa_parity_int(p, 1, 90);
+    const sa_parity_bounds bounds = {.bound = 1e-5};
+    sa_op_args args = {.product = {.rows = m, .columns = n, .depth = k}};
+    sa_product_args *a = &args.product;
+    a->a_transposed = sa_parity_chance(p, 50), a->b_transposed = sa_parity_chance(p, 50), a->accumulate = sa_parity_chance(p, 30);
+    a->a = sa_parity_vector(p, m * k, -1.0f, 1.0f);
+    a->b = sa_parity_vector(p, k * n, -1.0f, 1.0f);
+    if (sa_parity_chance(p, 60)) a->bias = sa_parity_vector(p, n, -1.0f, 1.0f);
+    a->c = a->accumulate ? sa_parity_vector(p, m * n, -1.0f, 1.0f) : sa_parity_take(p, (size_t)(m * n) * 4);
+    sa_parity_output(p, a->c, (size_t)(m * n));
+    sa_parity_run(p, SA_OP_PRODUCT, &args, &args, &bounds);
+}
+
+static void column_sums(sa_parity *p)
+{
+    const int m = sa_parity_int(p, 1, 90), n = sa_parity_int(p, 1, 300);
+    sa_op_args args = {.column_sums = {.rows = m, .columns = n, .accumulate = sa_parity_chance(p, 30)}};
+    args.column_sums.x = sa_parity_vector(p, m * n, -1.0f, 1.0f);
+    args.column_sums.sums = sa_parity_vector(p, n, -1.0f, 1.0f);
+    sa_parity_output(p, args.column_sums.sums, (size_t)n);
+    run_same(p, SA_OP_COLUMN_SUMS, &args);
+}
+
 void sa_parity_shapes(sa_parity *p, int cases)
 {
     static const struct {
         const char *name;
         void (*run)(sa_parity *p);
-    } OPS[] = {{"softmax_grad", softmax_grad}, {"argmax", argmax}, {"reduction", reduction}, {"permute", permute}};
+    } OPS[] = {{"softmax_grad", softmax_grad}, {"argmax", argmax},   {"reduction", reduction},
+               {"permute", permute},           {"product", product}, {"column_sums", column_sums}};
     for (size_t k = 0; k < sizeof OPS / sizeof OPS[0]; k++)
         for (int i = 0; i < cases; i++) {
             sa_parity_begin(p, OPS[k].name, (uint64_t)i);

@@ -163,6 +163,17 @@ static const pointwise_type *pick_pointwise(maker *m)
     return &POINTWISE[i];
 }
 
+/* Along the rows, so that four axes are left. */
+static void inner_product(maker *m, int from)
+{
+    blob b = m->blob[from];
+    char more[160];
+    b.width = 2 + below(m, 12);
+    snprintf(more, sizeof more, "inner_product_param { axis: 3 num_output: %d%s%s }", b.width,
+             chance(m, 30) ? " bias_term: false" : "", chance(m, 40) ? " transpose: true" : "");
+    layer(m, "InnerProduct", from, false, b, more);
+}
+
 static void deconv(maker *m, int from)
 {
     blob b = m->blob[from];
@@ -221,7 +232,8 @@ static void pool(maker *m, int from)
     }
     b.height = pooled(b.height, form[0], form[1], form[2]);
     b.width = pooled(b.width, form[0], form[1], form[2]);
-    snprintf(more, sizeof more, "%spooling_param { kernel_size: %d stride: %d pad: %d%s }", top, form[0], form[1], form[2], average ? " pool: AVE" : "");
+    snprintf(more, sizeof more, "%spooling_param { kernel_size: %d stride: %d pad: %d%s }", top, form[0], form[1], form[2],
+             average ? " pool: AVE" : "");
     layer(m, "Pooling", from, false, b, more);
 }
 
@@ -407,6 +419,7 @@ static void step(maker *m)
     int which = below(m, 100);
     if (which < 22) conv(m, pick(m));
     else if (which < 26) deconv(m, pick(m));
+    else if (which < 29) inner_product(m, pick(m));
     else if (which < 50) pointwise(m, pick(m));
     else if (which < 58) eltwise(m, pick(m));
     else if (which < 68) pool(m, pick(m));
