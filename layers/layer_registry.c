@@ -23,6 +23,7 @@
     X(sa_layer_relu6)                 \
     X(sa_layer_reorg)                 \
     X(sa_layer_shuffle_channel)       \
+    X(sa_layer_unpooling)             \
     X(sa_layer_depthwise_convolution) \
     X(sa_layer_convolution_depthwise) \
     X(sa_layer_window_data)

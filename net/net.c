@@ -305,10 +305,36 @@ static sa_status set_up(sa_net *net, const sa_proto_document *document, const sa
 
 /* ------------------------------------------------------------------ the whole net ---------------------------------- */
 
+/* Where types of layers are not supported, the shapes of inputs that are not known either are told with them. */
+static void add_unknown_shapes(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec,
+                               const sa_net_options *options, sa_unsupported_list *list)
+{
+    sa_input_lead lead = {0};
+    for (int i = 0; i < spec->layer_count; i++) {
+        const sa_layer_type *type = sa_layer_type_find(spec->layer[i].type);
+        if (!type || !type->is_input || sa_unsupported_has(list, &spec->layer[i])) continue;
+        sa_status status = build_layer(net, document, spec, &spec->layer[i], options);
+        if (status == SA_OK) status = set_up_layer(net, &net->layer[net->layer_count - 1], options, &lead);
+        if (status == SA_UNSUPPORTED) sa_unsupported_add_error(list, document, &spec->layer[i]);
+        else sa_error_clear();
+    }
+}
+
+static sa_status check_types(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
+{
+    sa_unsupported_list *list = calloc(1, sizeof *list);
+    if (!list) SA_FAIL(SA_NOMEM, "no memory for a list");
+    sa_status status = sa_check_layer_types(document, spec, options, list);
+    if (status == SA_OK && list->count > 0) add_unknown_shapes(net, document, spec, options, list);
+    if (status == SA_OK) status = sa_unsupported_fail(list, document->path, options->unsupported);
+    free(list);
+    return status;
+}
+
 static sa_status build(sa_net *net, const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
 {
     bool segnet = options->fork == SA_CAFFE_SEGNET;
-    SA_TRY(sa_check_layer_types(document, spec, options));
+    SA_TRY(check_types(net, document, spec, options));
     SA_TRY(sa_net_treat_types(net, options));
     for (int i = 0; i < spec->layer_count; i++) {
         sa_status status = build_layer(net, document, spec, &spec->layer[i], options);

@@ -87,6 +87,7 @@ const sa_field sa_layer_spec_fields[] = {
     SA_F_IGNORED("norm_param"),
     SA_F_IGNORED("reorg_param"),
     SA_F_IGNORED("shuffle_channel_param"),
+    SA_F_IGNORED("unpooling_param"),
     SA_F_IGNORED("parameter_param"),
     SA_F_IGNORED("permute_param"),
     SA_F_IGNORED("recurrent_param"),

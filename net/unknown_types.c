@@ -55,7 +55,6 @@ static const char *const FORK_TYPES[] = {"Accum",
                                          "UniqueLabel",
                                          "UnPooling",
                                          "Unpool",
-                                         "Unpooling",
                                          "VideoData",
                                          "Warp"};
 
@@ -119,11 +118,10 @@ static sa_status check_treated(const sa_proto_document *document, const sa_net_s
     return SA_OK;
 }
 
-sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options)
+sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options,
+                               sa_unsupported_list *list)
 {
     char cause[256];
-    sa_unsupported_list *list = calloc(1, sizeof *list);
-    if (!list) SA_FAIL(SA_NOMEM, "no memory for a list");
     sa_status status = check_treated(document, spec, options);
     for (int i = 0; i < spec->layer_count && status == SA_OK; i++) {
         const sa_layer_spec *layer = &spec->layer[i];
@@ -136,7 +134,5 @@ sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_s
         cause_text(layer->type, cause);
         sa_unsupported_add(list, layer, layer->line, cause);
     }
-    if (status == SA_OK) status = sa_unsupported_fail(list, document->path, options->unsupported);
-    free(list);
     return status;
 }

@@ -5,10 +5,9 @@
 #include "net/net.h"
 #include "net/net_spec.h"
 
-/* SA_UNSUPPORTED if a layer has an unknown type that the options do not treat, or a parameter that is refused: "path:line: layer
- * 'x' (Type): cause", then the others with their lines; *options->unsupported is set. SA_INVALID: a type to be treated is not
- * there. */
-SA_CHECKED sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_spec *spec,
-                                          const sa_net_options *options);
+/* Adds to the list what layers have an unknown type that the options do not treat, or a parameter that is refused. SA_INVALID: a
+ * type to be treated is not there. */
+SA_CHECKED sa_status sa_check_layer_types(const sa_proto_document *document, const sa_net_spec *spec, const sa_net_options *options,
+                                          sa_unsupported_list *list);
 
 #endif

@@ -15,6 +15,15 @@ void sa_unsupported_add(sa_unsupported_list *list, const sa_layer_spec *layer, i
     snprintf(item->what, sizeof item->what, "%s", what);
 }
 
+bool sa_unsupported_has(const sa_unsupported_list *list, const sa_layer_spec *layer)
+{
+    for (int i = 0; i < list->count && i < SA_UNSUPPORTED_MAX; i++)
+        if (list->item[i].line >= layer->line && !strcmp(list->item[i].layer, layer->name) &&
+            !strcmp(list->item[i].type, layer->type))
+            return true;
+    return false;
+}
+
 void sa_unsupported_add_error(sa_unsupported_list *list, const sa_proto_document *document, const sa_layer_spec *layer)
 {
     char where[SA_LAYER_WHERE_BYTES];
@@ -31,8 +40,16 @@ void sa_unsupported_add_error(sa_unsupported_list *list, const sa_proto_document
     sa_error_clear();
 }
 
-sa_status sa_unsupported_fail(const sa_unsupported_list *list, const char *path, sa_unsupported_list *out)
+static int compare_lines(const void *a, const void *b)
 {
+    const sa_unsupported *x = a, *y = b;
+    return (x->line > y->line) - (x->line < y->line);
+}
+
+sa_status sa_unsupported_fail(sa_unsupported_list *list, const char *path, sa_unsupported_list *out)
+{
+    size_t kept = (size_t)(list->count < SA_UNSUPPORTED_MAX ? list->count : SA_UNSUPPORTED_MAX);
+    qsort(list->item, kept, sizeof list->item[0], compare_lines);
     const sa_unsupported *first = &list->item[0];
     char where[SA_LAYER_WHERE_BYTES];
     if (out) *out = *list;

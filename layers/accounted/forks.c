@@ -1,5 +1,6 @@
 /* Layer types of public forks of Caffe: shapes, parameters, and those private buffers that their sources name. Nothing here was
- * compared with a running fork. Normalize: SSD; Axpy: SENet; Reorg: YOLO; ShuffleChannel: ShuffleNet; ReLU6: MobileNet. */
+ * compared with a running fork. Normalize: SSD; Axpy: SENet; Reorg: YOLO; Unpooling: DeconvNet; ShuffleChannel: ShuffleNet; ReLU6:
+ * MobileNet. */
 #include "layers/accounted/accounted.h"
 
 #include <string.h>
@@ -100,6 +101,72 @@ const sa_layer_type sa_layer_axpy = {
     .accounted_only = true,
     .setup = axpy_setup,
     .caffe_buffers = axpy_buffers,
+};
+
+/* ---- Unpooling: DeconvNet's, the reverse of a pooling; the largest values go back through the pooling's mask ---- */
+
+typedef struct unpooling_param {
+    int32_t kernel, kernel_h, kernel_w, stride, stride_h, stride_w, pad, pad_h, pad_w, size, size_h, size_w;
+} unpooling_param;
+
+#define UNPOOLING_INT(member, name) SA_F_RANGE(unpooling_param, member, name, INT32, 0, 1 << 20)
+static const sa_field unpooling_fields[] = {
+    UNPOOLING_INT(kernel, "kernel_size"),
+    UNPOOLING_INT(kernel_h, "kernel_h"),
+    UNPOOLING_INT(kernel_w, "kernel_w"),
+    UNPOOLING_INT(stride, "stride"),
+    UNPOOLING_INT(stride_h, "stride_h"),
+    UNPOOLING_INT(stride_w, "stride_w"),
+    UNPOOLING_INT(pad, "pad"),
+    UNPOOLING_INT(pad_h, "pad_h"),
+    UNPOOLING_INT(pad_w, "pad_w"),
+    UNPOOLING_INT(size, "unpool_size"),
+    UNPOOLING_INT(size_h, "unpool_h"),
+    UNPOOLING_INT(size_w, "unpool_w"),
+    SA_F_IGNORED("unpool"),
+    SA_F_IGNORED("engine"),
+    SA_F_END,
+};
+
+/* A side of the plane: as told, else as far as the windows reach. */
+static int64_t unpooled(int64_t side, int64_t kernel, int64_t stride, int64_t pad, int64_t told)
+{
+    int64_t reach = (side - 1) * stride + kernel - 2 * pad, least = side * stride - pad + 1;
+    if (told > 0) return told;
+    return reach > least ? reach : least;
+}
+
+static sa_status unpooling_setup(sa_layer *layer, sa_blob *blobs)
+{
+    const unpooling_param *p = layer->config;
+    SA_TRY(sa_layer_need_nchw(layer, blobs, 0));
+    const sa_shape *x = &blobs[layer->bottom[0]].shape;
+    int32_t kernel_h = p->kernel_h ? p->kernel_h : p->kernel, kernel_w = p->kernel_w ? p->kernel_w : p->kernel;
+    if (kernel_h < 1 || kernel_w < 1) SA_FAIL(SA_INVALID, "'kernel_size' is missing");
+    int32_t stride_h = p->stride_h ? p->stride_h : p->stride, stride_w = p->stride_w ? p->stride_w : p->stride;
+    int64_t height =
+        unpooled(x->dim[2], kernel_h, stride_h ? stride_h : 1, p->pad_h ? p->pad_h : p->pad, p->size ? p->size : p->size_h);
+    int64_t width =
+        unpooled(x->dim[3], kernel_w, stride_w ? stride_w : 1, p->pad_w ? p->pad_w : p->pad, p->size ? p->size : p->size_w);
+    if (height < 1 || width < 1 || height > INT32_MAX || width > INT32_MAX)
+        SA_FAIL(SA_INVALID, "makes no plane of a size that can be");
+    blobs[layer->top[0]].shape = (sa_shape){4, {x->dim[0], x->dim[1], (int32_t)height, (int32_t)width}};
+    return SA_OK;
+}
+
+const sa_layer_type sa_layer_unpooling = {
+    .name = "Unpooling",
+    .config_field = "unpooling_param",
+    .config_table = unpooling_fields,
+    .config_bytes = sizeof(unpooling_param),
+    .min_bottoms = 1,
+    .max_bottoms = 2,
+    .min_tops = 1,
+    .max_tops = 1,
+    .grad_bottoms = 1,
+    .grad_tops = 1,
+    .accounted_only = true,
+    .setup = unpooling_setup,
 };
 
 /* ---- ReLU6, ShuffleChannel ---- */

@@ -47,8 +47,8 @@ static const bad_net rows[] = {
     {SA_INVALID, POOL("top: 'x' top: 'x'", "kernel_size: 2"), "2: layer 'p' (Pooling): top 'x' is made by layer 'p' already"},
     {SA_INVALID, CONV("c", "data", "") CONV("c", "data", ""), "3: layer 'c' (Convolution): top 'c' is made by layer 'c' already"},
     /* names of other types are no misspellings, fields of unknown types no unknown fields; all are told at once */
-    {SA_UNSUPPORTED, LAYER("u", "Unpooling", FROM("data", "u"), "unpooling_param { unpool: TILE }"),
-     "2: layer 'u' (Unpooling): Unpooling is a layer type of Caffe forks that segarena does not support"},
+    {SA_UNSUPPORTED, LAYER("u", "ROIPooling", FROM("data", "u"), "unpooling_param { unpool: TILE }"),
+     "2: layer 'u' (ROIPooling): ROIPooling is a layer type of Caffe forks that segarena does not support"},
     {SA_UNSUPPORTED, LAYER("r", "LSTM", FROM("data", "r"), ""),
      "2: layer 'r' (LSTM): LSTM is a layer type of Caffe that segarena does not support"},
     {SA_UNSUPPORTED,

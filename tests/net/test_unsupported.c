@@ -73,6 +73,49 @@ static void all_unknown_shapes_are_asked_for(void **state)
     assert_non_null(strstr(list.item[1].what, "--input z=N,C,H,W"));
 }
 
+/* Types that nobody knows and shapes that nobody knows, in one round and in the order of the file. */
+static void types_and_shapes_are_told_together(void **state)
+{
+    (void)state;
+    static sa_unsupported_list list;
+    const sa_net_options options = {.unsupported = &list};
+    sa_net *net;
+    assert_int_equal(load("layer { name: 'a' type: 'HDF5Data' top: 'x' hdf5_data_param { source: 's' batch_size: 2 } }\n"
+                          "layer { name: 'f' type: 'Foo' bottom: 'x' top: 'f' }\n"
+                          "layer { name: 'b' type: 'MemoryData' top: 'z' memory_data_param { batch_size: 2 } }\n"
+                          "layer { name: 'c' type: 'ReLU' bottom: 'nobody' top: 'c' }\n",
+                          &options, &net),
+                     SA_UNSUPPORTED);
+    assert_int_equal(list.count, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(list.item[i].line, i + 1);
+    assert_non_null(strstr(list.item[0].what, "the shape of 'x' is not known"));
+    assert_non_null(strstr(list.item[1].what, "unknown layer type 'Foo'"));
+    assert_non_null(strstr(list.item[2].what, "the shape of 'z' is not known"));
+}
+
+/* DeconvNet's: unpool_size, else as far as the windows reach, at least one more than stride times the side. */
+static void unpooling_has_a_shape(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *param, *shape;
+    } ROWS[] = {{"kernel_size: 2 stride: 2 unpool_size: 14", "2x3x14x14"},
+                {"unpool: MAX kernel_size: 2 stride: 2", "2x3x13x13"},
+                {"kernel_h: 5 kernel_w: 3 stride: 2 unpool_h: 0", "2x3x15x13"},
+                {"kernel_size: 3 stride: 1 unpool_h: 9 unpool_w: 10", "2x3x9x10"}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        char text[512], shape[SA_SHAPE_TEXT_BYTES];
+        sa_net *net;
+        snprintf(text, sizeof text,
+                 "layer { name: 'd' type: 'Input' top: 'd' input_param { shape { dim: [2, 3, 6, 6] } } }\n"
+                 "layer { name: 'u' type: 'Unpooling' bottom: 'd' top: 'u' unpooling_param { %s } }",
+                 ROWS[i].param);
+        if (load(text, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+        assert_string_equal(sa_shape_text(&net->blob[sa_net_blob_index(net, "u")].shape, shape), ROWS[i].shape);
+        sa_net_free(net);
+    }
+}
+
 static void types_are_treated_as_told(void **state)
 {
     (void)state;
@@ -121,7 +164,8 @@ static void more_axes_than_eight_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_is_told_at_once), cmocka_unit_test(all_unknown_shapes_are_asked_for),
-        cmocka_unit_test(types_are_treated_as_told), cmocka_unit_test(more_axes_than_eight_are_named)};
+        cmocka_unit_test(everything_is_told_at_once),         cmocka_unit_test(all_unknown_shapes_are_asked_for),
+        cmocka_unit_test(types_and_shapes_are_told_together), cmocka_unit_test(unpooling_has_a_shape),
+        cmocka_unit_test(types_are_treated_as_told),          cmocka_unit_test(more_axes_than_eight_are_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
