@@ -103,6 +103,16 @@ static sa_status add_loss_top(sa_net *net, sa_layer *layer)
     return SA_OK;
 }
 
+/* Caffe refuses it too. */
+static sa_status fail_made_twice(const sa_net *net, int blob)
+{
+    const sa_layer *maker = &net->layer[net->blob[blob].producer];
+    sa_status status = sa_error_set(SA_INVALID, "top '%s' is made by layer '%s' already", net->blob[blob].name, maker->name);
+    return maker->line > 0
+               ? sa_error_append(status, " (line %d); only a layer that has it as its bottom may write it again", maker->line)
+               : status;
+}
+
 static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer)
 {
     int self = (int)(layer - net->layer);
@@ -114,8 +124,7 @@ static sa_status connect(sa_net *net, const sa_layer_spec *spec, sa_layer *layer
     for (int i = 0; i < spec->top_count; i++) {
         int old = sa_net_blob_index(net, spec->top[i]), index;
         bool in_place = i < spec->bottom_count && !strcmp(spec->top[i], spec->bottom[i]);
-        if (old >= 0 && !in_place)
-            SA_FAIL(SA_INVALID, "top '%s' is made by layer '%s' already", spec->top[i], net->layer[net->blob[old].producer].name);
+        if (old >= 0 && !in_place) return fail_made_twice(net, old);
         if (in_place && !layer->type->in_place) SA_FAIL(SA_INVALID, "cannot work in place: top '%s' is its bottom", spec->top[i]);
         SA_TRY(add_blob(net, spec->top[i], i, &index));
         net->blob[index].producer = self;
@@ -352,6 +361,14 @@ static sa_status build(sa_net *net, const sa_proto_document *document, const sa_
     return sa_net_decide_gradients(net, options);
 }
 
+/* A net without a name is called as its file is, without folder and ending. */
+static void set_name(sa_net *net, const char *name, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path, *dot = strrchr(file, '.');
+    if (name[0]) snprintf(net->name, sizeof net->name, "%s", name);
+    else snprintf(net->name, sizeof net->name, "%.*s", dot && dot > file ? (int)(dot - file) : (int)strlen(file), file);
+}
+
 sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options *options, sa_net **net)
 {
     static const sa_net_options DEFAULTS = {0};
@@ -370,7 +387,7 @@ sa_status sa_net_from_document(sa_proto_document *document, const sa_net_options
         made->scores_blob = -1;
         made->test_phase = spec->state.phase == SA_PHASE_TEST;
         made->path = strdup(document->path);
-        snprintf(made->name, sizeof made->name, "%s", spec->name);
+        set_name(made, spec->name, document->path);
         status = made->path ? build(made, document, spec, options) : sa_error_set(SA_NOMEM, "no memory for a net's path");
     } else {
         status = sa_error_set(SA_NOMEM, "no memory for a net");

@@ -29,6 +29,8 @@ typedef struct bad_net {
 #define POOL(tops, body) LAYER("p", "Pooling", "bottom: 'data' " tops, "pooling_param { " body " }")
 #define BIG "[2147483647, 2147483647, 2147483647, 2147483647]"
 
+#define AGAIN "; only a layer that has it as its bottom may write it again"
+
 static const bad_net rows[] = {
     /* types and connections */
     {SA_UNSUPPORTED, LAYER("d", "Convolutoin", FROM("data", "d"), ""),
@@ -42,10 +44,13 @@ static const bad_net rows[] = {
     {SA_INVALID, CONV("c", "d", "") CONV("d", "data", ""),
      "2: layer 'c' (Convolution): unknown bottom 'd': no earlier layer has it as a top"},
     {SA_INVALID, CONV("c", "data", "") LAYER("r", "ReLU", FROM("data", "c"), ""),
-     "3: layer 'r' (ReLU): top 'c' is made by layer 'c' already"},
-    {SA_INVALID, LAYER("r", "ReLU", FROM("flat", "data"), ""), "2: layer 'r' (ReLU): top 'data' is made by layer 'input' already"},
-    {SA_INVALID, POOL("top: 'x' top: 'x'", "kernel_size: 2"), "2: layer 'p' (Pooling): top 'x' is made by layer 'p' already"},
-    {SA_INVALID, CONV("c", "data", "") CONV("c", "data", ""), "3: layer 'c' (Convolution): top 'c' is made by layer 'c' already"},
+     "3: layer 'r' (ReLU): top 'c' is made by layer 'c' already (line 2)" AGAIN},
+    {SA_INVALID, LAYER("r", "ReLU", FROM("flat", "data"), ""),
+     "2: layer 'r' (ReLU): top 'data' is made by layer 'input' already (line 1)" AGAIN},
+    {SA_INVALID, POOL("top: 'x' top: 'x'", "kernel_size: 2"),
+     "2: layer 'p' (Pooling): top 'x' is made by layer 'p' already (line 2)" AGAIN},
+    {SA_INVALID, CONV("c", "data", "") CONV("c", "data", ""),
+     "3: layer 'c' (Convolution): top 'c' is made by layer 'c' already (line 2)" AGAIN},
     /* names of other types are no misspellings, fields of unknown types no unknown fields; all are told at once */
     {SA_UNSUPPORTED, LAYER("u", "ROIPooling", FROM("data", "u"), "unpooling_param { unpool: TILE }"),
      "2: layer 'u' (ROIPooling): ROIPooling is a layer type of Caffe forks that segarena does not support"},
@@ -96,7 +101,7 @@ static const bad_net rows[] = {
     {SA_INVALID, LAYER("i", "Input", "top: 'i' top: 'j' top: 'k'", "input_param { shape { dim: 1 } shape { dim: 1 } }"),
      "2: layer 'i' (Input): 'shape' is given 2 times for 3 tops"},
     {SA_INVALID, "input: 'data' input_shape { dim: 1 }" LAYER("r", "ReLU", FROM("data", "r"), ""),
-     "1: layer 'input' (Input): top 'data' is made by layer 'input' already"},
+     "1: layer 'input' (Input): top 'data' is made by layer 'input' already (line 1)" AGAIN},
     /* shapes */
     {SA_INVALID, LAYER("c", "Convolution", FROM("flat", "c"), "convolution_param { num_output: 3 kernel_size: 3 }"),
      "2: layer 'c' (Convolution): bottom 'flat' has 2 axes, needs 4 (N, C, H, W)"},
