@@ -127,7 +127,8 @@ static void test_timeout_is_kept(void **state)
         /* CPU time, which other processes do not change, of this one thread */
         struct rusage before, after;
         getrusage(RUSAGE_CHILDREN, &before);
-        int code = run_place(large, "--capacity", "1TiB", "--timeout", SECONDS[i]);
+        const char *const arguments[] = {large, "--capacity", "1TiB", "--timeout", SECONDS[i]};
+        int code = run(5, arguments);
         getrusage(RUSAGE_CHILDREN, &after);
         double took = (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) +
                       1e-6 * (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec);

@@ -116,7 +116,7 @@ static void unset_input_is_refused(void **state)
         sa_status status = sa_session_run(r.session, 0.01f, 0, NULL);
         assert_int_equal(status, step == 0 ? SA_OK : SA_INVALID);
     }
-    assert_string_equal(sa_error_message(), "input 'b' of net '' was not set before the step");
+    assert_string_equal(sa_error_message(), "input 'b' of net 'net' was not set before the step");
     run_close(&r);
 }
 
