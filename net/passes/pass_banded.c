@@ -7,29 +7,22 @@
  * many rows it has. */
 #include "net/passes/passes.h"
 
-enum { CHEAP_IN_CHANNELS = 8, LEVEL_LAYERS = 4, FORWARD_BAND_CHANNELS = 16 };
+enum { CHEAP_IN_CHANNELS = 8, FORWARD_BAND_CHANNELS = 16 };
 
-/* Is the layer the i-th of a level: a convolution, a normalisation, an activation, a pooling? */
-static bool is_of_level(const sa_layer_type *type, int i)
-{
-    const bool kind[LEVEL_LAYERS] = {type->convolves, type->pointwise && type->reads_bottom, type->pointwise && type->reads_top,
-                                     type->makes_mask};
-    return type->channels_apart && kind[i];
-}
-
-/* The pooling that ends a level of consecutive layers starting at `first`, all but the ends virtual; -1: there is none. */
+/* The pooling that ends a level of consecutive layers starting at `first`, all but the ends virtual; -1: there is none. In between
+ * are normalisations, scales and activations: whatever keeps channels apart and is a formula. */
 static int chain_end(const sa_net *net, const sa_realizations *r, int first)
 {
-    for (int i = 0; i < LEVEL_LAYERS; i++) {
-        if (first + i >= net->layer_count || !is_of_level(net->layer[first + i].type, i)) return -1;
-        if (net->layer[first + i].mixes_channels) return -1;
-        const sa_layer *layer = &net->layer[first + i];
-        if (i > 0 && net->blob[layer->bottom[0]].producer != first + i - 1) return -1;
-        if ((i == 1 || i == 2) && (r->blob[layer->top[0]].data != SA_DATA_VIRTUAL || layer->top_count > 1)) return -1;
-        if (i == LEVEL_LAYERS - 1 && net->blob[layer->bottom[0]].needs_grad && r->blob[layer->bottom[0]].grad != SA_GRAD_VIRTUAL)
-            return -1;
+    for (int l = first + 1; l < net->layer_count; l++) {
+        const sa_layer *layer = &net->layer[l];
+        if (!layer->type->channels_apart || layer->mixes_channels || layer->bottom_count != 1) return -1;
+        const int bottom = layer->bottom[0];
+        if (net->blob[bottom].producer != l - 1) return -1;
+        if (layer->type->makes_mask)
+            return l > first + 1 && (!net->blob[bottom].needs_grad || r->blob[bottom].grad == SA_GRAD_VIRTUAL) ? l : -1;
+        if (!layer->type->pointwise || layer->top_count > 1 || r->blob[layer->top[0]].data != SA_DATA_VIRTUAL) return -1;
     }
-    return first + LEVEL_LAYERS - 1;
+    return -1;
 }
 
 void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
@@ -38,7 +31,7 @@ void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizati
     if (!sa_net_trains(net) && channels > FORWARD_BAND_CHANNELS) channels = FORWARD_BAND_CHANNELS;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
-        if (!layer->type->convolves || layer->type->transposes || layer->bottom_count > 1) continue;
+        if (!layer->type->convolves || !layer->type->channels_apart || layer->type->transposes || layer->bottom_count > 1) continue;
         if (net->blob[layer->bottom[0]].needs_grad || r->caffe_layout) continue;
         if (r->layer[l].algorithm == SA_CONV_IM2COL) continue;
         int end = chain_end(net, r, l);
