@@ -54,7 +54,8 @@ static int32_t channels_of(const sa_shape *shape)
 
 static sa_spread spread_of(const sa_shape *shape)
 {
-    return shape->axes > 1 ? SA_SPREAD_CHANNELS : (sa_spread){0};
+    if (shape->axes > 1) return SA_SPREAD_CHANNELS;
+    return (sa_spread){0};
 }
 
 static sa_status setup(sa_layer *layer, sa_blob *blobs)

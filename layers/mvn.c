@@ -37,8 +37,8 @@ static bool scales(const sa_layer *layer)
 /* What has statistics of its own. */
 static sa_spread spread_of(const sa_layer *layer, const sa_shape *shape)
 {
-    bool across = ((const mvn_param *)layer->config)->across_channels;
-    return across ? (sa_spread){.image = 1} : (sa_spread){.image = shape->dim[1], .channel = 1};
+    if (((const mvn_param *)layer->config)->across_channels) return (sa_spread){.image = 1};
+    return (sa_spread){.image = shape->dim[1], .channel = 1};
 }
 
 static sa_status saved_vector(sa_emitter *e, const sa_layer *layer, const char *suffix, sa_ref *ref)

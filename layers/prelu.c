@@ -41,7 +41,8 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
 
 static sa_spread slope_spread(const sa_layer *layer)
 {
-    return ((const prelu_param *)layer->config)->channel_shared ? (sa_spread){0} : SA_SPREAD_CHANNELS;
+    if (((const prelu_param *)layer->config)->channel_shared) return (sa_spread){0};
+    return SA_SPREAD_CHANNELS;
 }
 
 static void set_slope(sa_emitter *e, const sa_layer *layer, sa_map_kind kind, sa_node *node)
