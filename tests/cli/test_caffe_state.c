@@ -141,7 +141,7 @@ static void training_goes_on(void **unused)
     assert_non_null(out);
     fwrite("\x08\x04\x12\x0ftiny.caffemodel", 1, 19, out);
     for (size_t i = 0; i < state->count; i++) { /* history: shape {1 dim, unpacked}, data of zeros, packed */
-        unsigned char head[64], shape[32];
+        unsigned char head[64] = {0}, shape[32] = {0};
         size_t shape_bytes = 0, bytes = state->array[i].count * 4, used = 0;
         for (int d = 0; d < state->array[i].axes; d++) {
             shape[shape_bytes++] = 0x08;
