@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOBS_MAX = 96, MASKS_MAX = 16, INPUTS_MAX = 6, IMAGES = 2, READERS_MAX = 7 };
+enum { BLOBS_MAX = 96, MASKS_MAX = 16, INPUTS_MAX = 10, IMAGES = 2, READERS_MAX = 7 };
 
 typedef struct blob {
     char name[24];
@@ -103,6 +103,19 @@ static void conv(maker *m, int from)
              chance(m, 20) ? " bias_term: false" : "");
     b.height = (b.height + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
     b.width = (b.width + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+    layer(m, "Convolution", from, false, b, more);
+}
+
+/* A convolution whose weights are those of every other one like it. */
+static void shared_conv(maker *m, int from)
+{
+    blob b = m->blob[from];
+    char more[240];
+    snprintf(
+        more, sizeof more,
+        "param { name: 'w%d' %s} param { name: 'v%d' } convolution_param { num_output: %d kernel_size: 3 pad: 1 weight_filler { "
+        "type: 'xavier' } }",
+        b.channels, b.channels % 2 ? "lr_mult: 0.5 " : "", b.channels, b.channels);
     layer(m, "Convolution", from, false, b, more);
 }
 
@@ -387,6 +400,64 @@ static void eltwise(maker *m, int from)
     layer(m, "Eltwise", from, false, m->blob[from], more);
 }
 
+static const char *weight_of(maker *m)
+{
+    static const char *const WEIGHTS[] = {"", "", "", "loss_weight: 0.5", "loss_weight: 0.01", "loss_weight: 0"};
+    return WEIGHTS[below(m, 6)];
+}
+
+/* Another blob of the same size that may get one more reader; -1: there is none. */
+static int twin(const maker *m, int of)
+{
+    for (int i = m->blobs - 1; i >= 0; i--)
+        if (i != of && same_size(&m->blob[i], &m->blob[of]) && m->blob[i].readers < READERS_MAX) return i;
+    return -1;
+}
+
+/* A loss that is not of classes per pixel. */
+static void other_loss(maker *m)
+{
+    const int from = pick(m), kind = below(m, 6), number = m->layers++;
+    const blob *b = &m->blob[from];
+    const int other = twin(m, from);
+    char wires[160] = "";
+    const char *type = "EuclideanLoss", *more = "";
+    if (kind == 0) {
+        type = "SigmoidCrossEntropyLoss";
+        more = chance(m, 50)   ? "loss_param { ignore_label: 1 normalization: VALID }"
+               : chance(m, 50) ? "loss_param { normalization: FULL }"
+                               : "";
+        snprintf(wires, sizeof wires, "bottom: 'label%d'", add_input(m, "label", b->channels, b->height, b->width));
+    } else if (kind == 1) {
+        type = "HingeLoss";
+        more = chance(m, 50) ? "hinge_loss_param { norm: L2 }" : "";
+        if (b->channels * b->height * b->width < 2) return;
+        snprintf(wires, sizeof wires, "bottom: 'label%d'", add_input(m, "label", 1, 1, 1));
+    } else if (kind == 2 && b->channels > 1) {
+        type = "InfogainLoss";
+        int matrix = add_input(m, "matrix", 1, b->channels * b->channels, 1);
+        snprintf(m->input[matrix], sizeof m->input[matrix], "input: 'matrix%d' input_dim: [1, 1, %d, %d]\n", matrix, b->channels,
+                 b->channels);
+        snprintf(wires, sizeof wires, "bottom: 'label%d' bottom: 'matrix%d'", add_input(m, "label", 1, b->height, b->width),
+                 matrix);
+    } else if (kind == 3 && other >= 0) {
+        type = "ContrastiveLoss";
+        more = chance(m, 30) ? "contrastive_loss_param { legacy_version: true margin: 3 }" : "contrastive_loss_param { margin: 9 }";
+        snprintf(wires, sizeof wires, "bottom: '%s' bottom: 'label%d'", m->blob[other].name, add_input(m, "label", 1, 1, 1));
+    } else if (kind == 4) {
+        type = "Reduction";
+        more = "reduction_param { operation: SUMSQ coeff: 0.1 }";
+    } else if (other >= 0) {
+        snprintf(wires, sizeof wires, "bottom: '%s'", m->blob[other].name);
+    } else {
+        snprintf(wires, sizeof wires, "bottom: 'data%d'", add_input(m, "data", b->channels, b->height, b->width));
+    }
+    if (other >= 0 && strstr(wires, m->blob[other].name)) m->blob[other].readers++;
+    put(m, "layer { name: 'loss%d' type: '%s' bottom: '%s' %s top: 'l%d' %s %s }\n", number, type, b->name, wires, number,
+        kind == 4 ? "loss_weight: 0.01" : weight_of(m), more);
+    m->blob[from].readers++;
+}
+
 /* A loss, or two of one label, and accuracies of what the loss reads. */
 static void losses(maker *m)
 {
@@ -404,7 +475,11 @@ static void losses(maker *m)
         put(m,
             "layer { name: 'loss%d' type: 'SoftmaxWithLoss' bottom: '%s' bottom: 'label%d' top: 'l%d' %s loss_param { %s%s } }\n",
             number, m->blob[from].name, label, number, chance(m, 40) ? "loss_weight: 0.5" : "",
-            chance(m, 30) ? "ignore_label: 255" : "", chance(m, 25) ? " normalize: false" : "");
+            chance(m, 30) ? "ignore_label: 255" : "",
+            chance(m, 25)   ? " normalize: false"
+            : chance(m, 20) ? " normalization: FULL"
+            : chance(m, 20) ? " normalization: NONE"
+                            : "");
         m->blob[from].readers++;
     }
     if (!chance(m, 40)) return;
@@ -417,7 +492,8 @@ static void losses(maker *m)
 static void step(maker *m)
 {
     int which = below(m, 100);
-    if (which < 22) conv(m, pick(m));
+    if (which < 17) conv(m, pick(m));
+    else if (which < 22) shared_conv(m, pick(m));
     else if (which < 26) deconv(m, pick(m));
     else if (which < 29) inner_product(m, pick(m));
     else if (which < 50) pointwise(m, pick(m));
@@ -443,6 +519,7 @@ void random_graph_make(uint32_t seed, char *text, size_t size)
     }
     for (int n = 2 + below(&m, 14); n > 0 && m.blobs < BLOBS_MAX - 8; n--) step(&m);
     for (int n = chance(&m, 50) ? 1 + below(&m, 3) : 1; n > 0; n--) losses(&m);
+    for (int n = chance(&m, 50) ? 1 + below(&m, 2) : 0; n > 0 && m.inputs + 2 <= INPUTS_MAX; n--) other_loss(&m);
     size_t length = (size_t)snprintf(text, size, "name: 'graph%u'\n", seed);
     for (int i = 0; i < m.inputs; i++) length += (size_t)snprintf(text + length, size - length, "%s", m.input[i]);
     length += (size_t)snprintf(text + length, size - length, "%s", body);
