@@ -1,7 +1,9 @@
-/* `segarena plan NET.prototxt`: the arena of a training step under a strategy, as tables, JSON, CSV or a page to look at. */
+/* `segarena plan NET.prototxt`: the arena of a training step under a strategy, as tables, JSON, CSV or a page to look at. A solver
+ * file stands for its net, trained by its rule: with its histories and passes. */
 #include "cli/budget_option.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/file_kind.h"
 #include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/output_names.h"
@@ -14,6 +16,8 @@
 #include "cli/text_output.h"
 #include "core/output_file.h"
 #include "memory/plan_csv.h"
+#include "net/solver_config.h"
+#include "report/caffe_memory.h"
 #include "report/json_text.h"
 
 #include <argp.h>
@@ -27,6 +31,7 @@ typedef struct plan_options {
     size_t budget_bytes;
     bool json;
     sa_cli_net_options options;
+    const sa_solver_config *solver; /* NULL: a net was given, which SGD trains */
 } plan_options;
 
 enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_TRACE, KEY_BUDGET, KEY_COSTS };
@@ -71,7 +76,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         o->net = sa_cli_net_path(argument, "", o->net_path);
         return 0;
     case ARGP_KEY_END:
-        if (!o->net) argp_error(state, "a net is needed: NET.prototxt");
+        if (!o->net) argp_error(state, "a net is needed: NET.prototxt, or the solver file that names it");
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
@@ -140,15 +145,31 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     return sa_plan_print(stdout, report);
 }
 
-static sa_program_options program_options(const sa_net *net)
+static sa_program_options program_options(const plan_options *o, const sa_net *net)
 {
-    return (sa_program_options){.training = sa_net_trains(net)};
+    sa_program_options options = {.training = sa_net_trains(net)};
+    if (!o->solver) return options;
+    options = sa_solver_program_options(o->solver);
+    options.training = sa_net_trains(net);
+    return options;
+}
+
+/* What Caffe allocates with the solver, not with SGD. */
+static sa_status count_caffe(const plan_options *o, const sa_net *net, sa_plan_report *report)
+{
+    sa_caffe_memory caffe;
+    if (!o->solver) return SA_OK;
+    const sa_caffe_options options = {.solver = (sa_solver_type)o->solver->type, .l1_decay = o->solver->l1_decay};
+    SA_TRY(sa_caffe_memory_create(net, &options, &caffe));
+    report->caffe_total_bytes = caffe.gpu_total_bytes;
+    sa_caffe_memory_free(&caffe);
+    return SA_OK;
 }
 
 static sa_status plan(const plan_options *o, const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                       const budget_result *budget)
 {
-    sa_program_options options = program_options(net);
+    sa_program_options options = program_options(o, net);
     if (o->has_budget) options.arena_limit_bytes = o->budget_bytes;
     sa_layout layout;
     sa_plan_report report;
@@ -160,7 +181,8 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     if (o->strategy_given) status = sa_preset_note_same("plan", strategy, layout.program, net, device, &options);
     if (status == SA_OK) status = sa_plan_report_create(net, strategy, &layout, &report);
     if (status == SA_OK) {
-        status = output(o, &report, device, budget);
+        status = count_caffe(o, net, &report);
+        if (status == SA_OK) status = output(o, &report, device, budget);
         sa_plan_report_free(&report);
     }
     sa_layout_free(&layout);
@@ -170,7 +192,7 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
 static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_device *device, sa_strategy *strategy,
                                  budget_result *budget)
 {
-    sa_budget_request request = {.command = "plan", .program = program_options(net)};
+    sa_budget_request request = {.command = "plan", .program = program_options(o, net)};
     SA_TRY(sa_conv_option_parse(o->conv, &request.conv));
     SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &request.costs));
     if (!o->has_budget) {
@@ -186,7 +208,7 @@ static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_de
     return SA_OK;
 }
 
-static sa_status run(const plan_options *o)
+static sa_status run_net(const plan_options *o)
 {
     sa_device *device = NULL;
     sa_net *net = NULL;
@@ -205,11 +227,24 @@ static sa_status run(const plan_options *o)
     return status;
 }
 
+static sa_status run(const plan_options *o)
+{
+    sa_solver_config solver;
+    plan_options of_solver = *o;
+    if (sa_file_kind_of(o->net) != SA_FILE_SOLVER) return run_net(o);
+    SA_TRY(sa_solver_config_load_any(o->net, &solver));
+    of_solver.net = solver.net;
+    of_solver.options.state = &solver.train_state;
+    of_solver.solver = &solver;
+    return run_net(&of_solver);
+}
+
 int sa_cmd_plan(int argc, char **argv)
 {
     static const struct argp_child CHILDREN[] = {{&sa_cli_net_argp, 0, NULL, 0}, {0}};
     static const struct argp ARGP = {
-        OPTIONS, parse, "NET.prototxt", "Places every buffer of a training step into one arena.", CHILDREN, NULL, NULL};
+        OPTIONS, parse, "NET.prototxt|SOLVER.prototxt", "Places every buffer of a training step into one arena.", CHILDREN,
+        NULL,    NULL};
     plan_options options = {.conv = "auto", .options.device = "cpu", .options.sizes_alone = true};
     if (!sa_cli_parse(&ARGP, argc, argv, &options)) return 2;
     sa_process_keep_heap();

@@ -79,7 +79,7 @@ declare -A kinds=(
 for file in "${!kinds[@]}"; do
     is="$file is ${kinds[$file]}.*; [a-z]"
     for command in explain plan bench; do
-        case $command,$file in *,net.prototxt | explain,solver.prototxt) continue ;; esac
+        case $command,$file in *,net.prototxt | explain,solver.prototxt | plan,solver.prototxt) continue ;; esac
         expect 1 "^segarena $command: $is" "$command" "$file"
     done
     [ "$file" = solver.prototxt ] || expect 1 "^segarena train: $is" train "$file"
@@ -99,7 +99,10 @@ for file in "${!kinds[@]}"; do
     esac
     [ "$file" = problem.csv ] || expect 1 "^segarena place: $is" place "$file" --capacity 1K
 done
-expect 1 'its net is "net.prototxt": segarena plan takes that; segarena train solver.prototxt trains' plan solver.prototxt
+expect 1 'its net is "net.prototxt": segarena bench takes that; segarena train solver.prototxt trains' bench solver.prototxt
+sed '$a type: "Adam"' solver.prototxt >adam.prototxt
+expect 0 'c.0.history2' plan adam.prototxt
+expect 0 'c.0.history ' plan solver.prototxt
 expect 1 'segarena plan net.prototxt --csv FILE makes such a problem' place net.prototxt --capacity 1K
 expect 1 'train SOLVER.prototxt --resume state.sasnap' bench state.sasnap
 expect 1 'net.h5: an? .*HDF5 file' weights net.h5

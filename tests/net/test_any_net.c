@@ -238,7 +238,7 @@ static void test_splits_of_the_file(void **state)
             if (sa_net_from_document(document, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
             assert_int_equal(sa_strategy_parse(sa_preset_at(k)->name, &strategy), SA_OK);
             strategy.conv = SA_CONV_OPTION_DIRECT;
-            if (run(net, &strategy, &o) != SA_OK) fail_msg("%s: %s", sa_preset_at(k)->name, sa_error_message());
+            if (run(net, &strategy, 1, &o) != SA_OK) fail_msg("%s: %s", sa_preset_at(k)->name, sa_error_message());
             if (k == 0 && i != 1) first[i / 2] = o;
             if (sa_strategy_is_lossless(&strategy) && o.hash != first[i / 2].hash)
                 fail_msg("%s, net %d: other bits", sa_preset_at(k)->name, i);
