@@ -400,33 +400,21 @@ static void eltwise(maker *m, int from)
     layer(m, "Eltwise", from, false, m->blob[from], more);
 }
 
-static const char *weight_of(maker *m)
-{
-    static const char *const WEIGHTS[] = {"", "", "", "loss_weight: 0.5", "loss_weight: 0.01", "loss_weight: 0"};
-    return WEIGHTS[below(m, 6)];
-}
-
-/* Another blob of the same size that may get one more reader; -1: there is none. */
-static int twin(const maker *m, int of)
-{
-    for (int i = m->blobs - 1; i >= 0; i--)
-        if (i != of && same_size(&m->blob[i], &m->blob[of]) && m->blob[i].readers < READERS_MAX) return i;
-    return -1;
-}
-
 /* A loss that is not of classes per pixel. */
 static void other_loss(maker *m)
 {
+    static const char *const WEIGHTS[] = {"", "", "", "loss_weight: 0.5", "loss_weight: 0.01", "loss_weight: 0"};
+    static const char *const SIGMOID[] = {"", "loss_param { ignore_label: 1 normalization: VALID }",
+                                          "loss_param { normalization: FULL }"};
     const int from = pick(m), kind = below(m, 6), number = m->layers++;
     const blob *b = &m->blob[from];
-    const int other = twin(m, from);
+    int other = m->blobs - 1; /* another of the same size, or -1 */
+    while (other >= 0 && (other == from || !same_size(&m->blob[other], b) || m->blob[other].readers >= READERS_MAX)) other--;
     char wires[160] = "";
     const char *type = "EuclideanLoss", *more = "";
     if (kind == 0) {
         type = "SigmoidCrossEntropyLoss";
-        more = chance(m, 50)   ? "loss_param { ignore_label: 1 normalization: VALID }"
-               : chance(m, 50) ? "loss_param { normalization: FULL }"
-                               : "";
+        more = SIGMOID[below(m, 3)];
         snprintf(wires, sizeof wires, "bottom: 'label%d'", add_input(m, "label", b->channels, b->height, b->width));
     } else if (kind == 1) {
         type = "HingeLoss";
@@ -454,13 +442,14 @@ static void other_loss(maker *m)
     }
     if (other >= 0 && strstr(wires, m->blob[other].name)) m->blob[other].readers++;
     put(m, "layer { name: 'loss%d' type: '%s' bottom: '%s' %s top: 'l%d' %s %s }\n", number, type, b->name, wires, number,
-        kind == 4 ? "loss_weight: 0.01" : weight_of(m), more);
+        kind == 4 ? WEIGHTS[4] : WEIGHTS[below(m, 6)], more);
     m->blob[from].readers++;
 }
 
 /* A loss, or two of one label, and accuracies of what the loss reads. */
 static void losses(maker *m)
 {
+    static const char *const NORMALISED[] = {"", "", "", "", " normalize: false", " normalization: FULL", " normalization: NONE"};
     int from = m->blobs - 1;
     while (m->blob[from].channels < 2 || m->blob[from].readers > READERS_MAX - 4 || (from > 0 && chance(m, 40))) {
         if (--from < 0) { /* a classifier where nothing else will do */
@@ -475,11 +464,7 @@ static void losses(maker *m)
         put(m,
             "layer { name: 'loss%d' type: 'SoftmaxWithLoss' bottom: '%s' bottom: 'label%d' top: 'l%d' %s loss_param { %s%s } }\n",
             number, m->blob[from].name, label, number, chance(m, 40) ? "loss_weight: 0.5" : "",
-            chance(m, 30) ? "ignore_label: 255" : "",
-            chance(m, 25)   ? " normalize: false"
-            : chance(m, 20) ? " normalization: FULL"
-            : chance(m, 20) ? " normalization: NONE"
-                            : "");
+            chance(m, 30) ? "ignore_label: 255" : "", NORMALISED[below(m, 7)]);
         m->blob[from].readers++;
     }
     if (!chance(m, 40)) return;
