@@ -1,7 +1,5 @@
 /* Adds layer after layer to a pool of blobs, each to a blob of the pool that it fits. */
-#include "tests/support/random_graph.h"
-
-#include "tests/support/random_net.h"
+#include "tests/support/random_graph_parts.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -9,43 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOBS_MAX = 96, MASKS_MAX = 16, INPUTS_MAX = 10, IMAGES = 2, READERS_MAX = 7 };
-
-typedef struct blob {
-    char name[24];
-    int channels, height, width;
-    int readers;
-} blob;
-
-typedef struct mask {
-    char name[24];
-    int channels, height, width; /* of the pooled value */
-    int from_height, from_width;
-    int readers;
-} mask;
-
-typedef struct maker {
-    uint64_t random;
-    char *text;
-    size_t length, size;
-    int layers; /* so far: numbers names */
-    int blobs, masks, inputs;
-    blob blob[BLOBS_MAX];
-    mask mask[MASKS_MAX];
-    char input[INPUTS_MAX][160];
-} maker;
-
-static int below(maker *m, int limit)
+int graph_below(maker *m, int limit)
 {
     return (int)random_below(&m->random, (uint32_t)limit);
 }
 
-static bool chance(maker *m, int percent)
+bool graph_chance(maker *m, int percent)
 {
-    return below(m, 100) < percent;
+    return graph_below(m, 100) < percent;
 }
 
-static void put(maker *m, const char *format, ...)
+void graph_put(maker *m, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -60,8 +32,8 @@ static void layer(maker *m, const char *type, int from, bool in_place, blob made
     blob *bottom = &m->blob[from];
     int number = m->layers++;
     snprintf(made.name, sizeof made.name, "b%d", number);
-    put(m, "layer { name: '%s%d' type: '%s' bottom: '%s' top: '%s' %s }\n", type, number, type, bottom->name,
-        in_place ? bottom->name : made.name, more);
+    graph_put(m, "layer { name: '%s%d' type: '%s' bottom: '%s' top: '%s' %s }\n", type, number, type, bottom->name,
+              in_place ? bottom->name : made.name, more);
     if (in_place) {
         bottom->readers = 0;
         return;
@@ -72,7 +44,7 @@ static void layer(maker *m, const char *type, int from, bool in_place, blob made
     m->blob[m->blobs++] = made;
 }
 
-static int add_input(maker *m, const char *kind, int channels, int height, int width)
+int graph_add_input(maker *m, const char *kind, int channels, int height, int width)
 {
     int number = m->inputs++;
     snprintf(m->input[number], sizeof m->input[number], "input: '%s%d' input_dim: [%d, %d, %d, %d]\n", kind, number, IMAGES,
@@ -81,26 +53,27 @@ static int add_input(maker *m, const char *kind, int channels, int height, int w
 }
 
 /* Mostly one of the latest, else any that is not read by too many. */
-static int pick(maker *m)
+int graph_pick(maker *m)
 {
     for (;;) {
-        int late = m->blobs < 3 ? m->blobs : 3, i = chance(m, 65) ? m->blobs - 1 - below(m, late) : below(m, m->blobs);
+        int late = m->blobs < 3 ? m->blobs : 3,
+            i = graph_chance(m, 65) ? m->blobs - 1 - graph_below(m, late) : graph_below(m, m->blobs);
         if (m->blob[i].readers < READERS_MAX) return i;
     }
 }
 
-static void conv(maker *m, int from)
+void graph_conv(maker *m, int from)
 {
     blob b = m->blob[from];
-    int kernel = chance(m, 40) ? 1 : 3, stride = chance(m, 10) ? 2 : 1, dilation = chance(m, 15) ? 2 : 1;
-    int pad = dilation * (kernel / 2), group = chance(m, 20) ? b.channels : 1;
+    int kernel = graph_chance(m, 40) ? 1 : 3, stride = graph_chance(m, 10) ? 2 : 1, dilation = graph_chance(m, 15) ? 2 : 1;
+    int pad = dilation * (kernel / 2), group = graph_chance(m, 20) ? b.channels : 1;
     char more[280];
-    b.channels = group > 1 ? group * (1 + below(m, 2)) : 1 + below(m, 5);
+    b.channels = group > 1 ? group * (1 + graph_below(m, 2)) : 1 + graph_below(m, 5);
     snprintf(more, sizeof more,
              "%sconvolution_param { num_output: %d kernel_size: %d pad: %d stride: %d group: %d dilation: %d%s "
              "weight_filler { type: 'xavier' } }",
-             chance(m, 8) ? "param { lr_mult: 0 } " : "", b.channels, kernel, pad, stride, group, dilation,
-             chance(m, 20) ? " bias_term: false" : "");
+             graph_chance(m, 8) ? "param { lr_mult: 0 } " : "", b.channels, kernel, pad, stride, group, dilation,
+             graph_chance(m, 20) ? " bias_term: false" : "");
     b.height = (b.height + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
     b.width = (b.width + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
     layer(m, "Convolution", from, false, b, more);
@@ -171,7 +144,7 @@ static const pointwise_type *pick_pointwise(maker *m)
 {
     int all = 0, i = 0;
     for (size_t k = 0; k < sizeof POINTWISE / sizeof POINTWISE[0]; k++) all += POINTWISE[k].often;
-    int which = below(m, all);
+    int which = graph_below(m, all);
     while (which >= POINTWISE[i].often) which -= POINTWISE[i++].often;
     return &POINTWISE[i];
 }
@@ -181,21 +154,21 @@ static void inner_product(maker *m, int from)
 {
     blob b = m->blob[from];
     char more[160];
-    b.width = 2 + below(m, 12);
+    b.width = 2 + graph_below(m, 12);
     snprintf(more, sizeof more, "inner_product_param { axis: 3 num_output: %d%s%s }", b.width,
-             chance(m, 30) ? " bias_term: false" : "", chance(m, 40) ? " transpose: true" : "");
+             graph_chance(m, 30) ? " bias_term: false" : "", graph_chance(m, 40) ? " transpose: true" : "");
     layer(m, "InnerProduct", from, false, b, more);
 }
 
 static void deconv(maker *m, int from)
 {
     blob b = m->blob[from];
-    int stride = b.height < 20 && chance(m, 50) ? 2 : 1, kernel = stride + 1 + below(m, 2), pad = below(m, 2);
-    int group = chance(m, 30) ? b.channels : 1;
+    int stride = b.height < 20 && graph_chance(m, 50) ? 2 : 1, kernel = stride + 1 + graph_below(m, 2), pad = graph_below(m, 2);
+    int group = graph_chance(m, 30) ? b.channels : 1;
     char more[240];
-    b.channels = group * (1 + below(m, group > 1 ? 2 : 4));
+    b.channels = group * (1 + graph_below(m, group > 1 ? 2 : 4));
     snprintf(more, sizeof more, "convolution_param { num_output: %d kernel_size: %d pad: %d stride: %d group: %d%s }", b.channels,
-             kernel, pad, stride, group, chance(m, 30) ? " bias_term: false" : "");
+             kernel, pad, stride, group, graph_chance(m, 30) ? " bias_term: false" : "");
     b.height = stride * (b.height - 1) + kernel - 2 * pad;
     b.width = stride * (b.width - 1) + kernel - 2 * pad;
     if (b.height > 0 && b.width > 0) layer(m, "Deconvolution", from, false, b, more);
@@ -204,9 +177,9 @@ static void deconv(maker *m, int from)
 /* One to five layers that change no shape. */
 static void pointwise(maker *m, int from)
 {
-    for (int n = 1 + below(m, 5); n > 0; n--) {
+    for (int n = 1 + graph_below(m, 5); n > 0; n--) {
         const pointwise_type *type = pick_pointwise(m);
-        bool in_place = type->in_place && chance(m, 50);
+        bool in_place = type->in_place && graph_chance(m, 50);
         layer(m, type->type, from, in_place, m->blob[from], type->more);
         if (!in_place) from = m->blobs - 1;
         if (m->blobs == BLOBS_MAX) return;
@@ -228,10 +201,10 @@ static bool windows_are_inside(int size, int kernel, int stride, int pad)
 static void pool(maker *m, int from)
 {
     static const int FORM[][3] = {{2, 2, 0}, {2, 2, 0}, {2, 2, 0}, {3, 2, 0}, {3, 1, 1}, {1, 1, 0}, {2, 3, 0}};
-    const int *form = FORM[below(m, 7)];
+    const int *form = FORM[graph_below(m, 7)];
     blob b = m->blob[from];
-    const bool average = chance(m, 25);
-    bool masked = !average && m->masks < MASKS_MAX && chance(m, 75);
+    const bool average = graph_chance(m, 25);
+    bool masked = !average && m->masks < MASKS_MAX && graph_chance(m, 75);
     char more[160], top[40] = "";
     if (b.height < 3 || b.width < 3) return;
     if (!windows_are_inside(b.height, form[0], form[1], form[2]) || !windows_are_inside(b.width, form[0], form[1], form[2])) return;
@@ -254,13 +227,13 @@ static void pool(maker *m, int from)
 static void upsample(maker *m)
 {
     if (m->masks == 0) return;
-    int which = below(m, m->masks);
+    int which = graph_below(m, m->masks);
     mask *k = &m->mask[which];
     for (int i = m->blobs - 1; i >= 0; i--) {
         blob b = m->blob[i];
         char more[160];
         if (b.channels != k->channels || b.height != k->height || b.width != k->width) continue;
-        if (b.readers == READERS_MAX || k->readers == READERS_MAX || chance(m, 30)) continue;
+        if (b.readers == READERS_MAX || k->readers == READERS_MAX || graph_chance(m, 30)) continue;
         snprintf(more, sizeof more, "bottom: '%s' upsample_param { upsample_h: %d upsample_w: %d }", k->name, k->from_height,
                  k->from_width);
         b.height = k->from_height;
@@ -280,12 +253,12 @@ static bool fits_beside(const blob *a, const blob *b, int axis)
 /* Up to four blobs side by side; one may be there twice. */
 static void concat(maker *m, int from)
 {
-    int axis = chance(m, 75) ? 1 : 2 + below(m, 2), count = 1;
+    int axis = graph_chance(m, 75) ? 1 : 2 + graph_below(m, 2), count = 1;
     char more[160] = "";
     blob made = m->blob[from];
     for (int i = m->blobs - 1; i >= 0 && count < 4; i--) {
         blob *b = &m->blob[i];
-        if (!fits_beside(&m->blob[from], b, axis) || chance(m, 40)) continue;
+        if (!fits_beside(&m->blob[from], b, axis) || graph_chance(m, 40)) continue;
         if (i == from && b->readers + 1 >= READERS_MAX) continue;
         if (made.channels > 24) break;
         snprintf(more + strlen(more), sizeof more - strlen(more), "bottom: '%s' ", b->name);
@@ -302,10 +275,10 @@ static void concat(maker *m, int from)
 static void slice(maker *m, int from)
 {
     blob *bottom = &m->blob[from], made[2] = {*bottom, *bottom};
-    int axis = chance(m, 70) ? 1 : 2 + below(m, 2), number = m->layers++;
+    int axis = graph_chance(m, 70) ? 1 : 2 + graph_below(m, 2), number = m->layers++;
     int size = axis == 1 ? bottom->channels : axis == 2 ? bottom->height : bottom->width;
     if (size < 2 || m->blobs + 2 > BLOBS_MAX) return;
-    int point = 1 + below(m, size - 1);
+    int point = 1 + graph_below(m, size - 1);
     for (int i = 0; i < 2; i++) {
         int part = i ? size - point : point;
         if (axis == 1) made[i].channels = part;
@@ -315,8 +288,9 @@ static void slice(maker *m, int from)
         snprintf(made[i].name, sizeof made[i].name, "b%d_%d", number, i);
         m->blob[m->blobs++] = made[i];
     }
-    put(m, "layer { name: 'Slice%d' type: 'Slice' bottom: '%s' top: '%s' top: '%s' slice_param { axis: %d slice_point: %d } }\n",
-        number, bottom->name, made[0].name, made[1].name, axis, point);
+    graph_put(m,
+              "layer { name: 'Slice%d' type: 'Slice' bottom: '%s' top: '%s' top: '%s' slice_param { axis: %d slice_point: %d } }\n",
+              number, bottom->name, made[0].name, made[1].name, axis, point);
     bottom->readers++;
 }
 
@@ -326,10 +300,10 @@ static void crop(maker *m, int from)
     for (int i = m->blobs - 1; i >= 0; i--) {
         blob b = m->blob[from], *size = &m->blob[i];
         char more[160];
-        if (i == from || size->height > b.height || size->width > b.width || size->readers == READERS_MAX || chance(m, 30))
+        if (i == from || size->height > b.height || size->width > b.width || size->readers == READERS_MAX || graph_chance(m, 30))
             continue;
         snprintf(more, sizeof more, "bottom: '%s' crop_param { axis: 2 offset: %d offset: %d }", size->name,
-                 below(m, b.height - size->height + 1), below(m, b.width - size->width + 1));
+                 graph_below(m, b.height - size->height + 1), graph_below(m, b.width - size->width + 1));
         size->readers++;
         b.height = size->height;
         b.width = size->width;
@@ -343,7 +317,7 @@ static void reorder(maker *m, int from)
 {
     blob b = m->blob[from];
     char more[160];
-    switch (below(m, 4)) {
+    switch (graph_below(m, 4)) {
     case 0:
         snprintf(more, sizeof more, "reshape_param { shape { dim: 0 dim: %d dim: -1 dim: %d } }", b.height, b.width);
         b.channels = m->blob[from].height;
@@ -361,11 +335,13 @@ static void reorder(maker *m, int from)
         b.channels *= 2;
         layer(m, "Tile", from, false, b, "tile_param { tiles: 2 }");
         break;
-    default: snprintf(more, sizeof more, "softmax_param { axis: %d }", 1 + below(m, 3)); layer(m, "Softmax", from, false, b, more);
+    default:
+        snprintf(more, sizeof more, "softmax_param { axis: %d }", 1 + graph_below(m, 3));
+        layer(m, "Softmax", from, false, b, more);
     }
 }
 
-static bool same_size(const blob *a, const blob *b)
+bool graph_same_size(const blob *a, const blob *b)
 {
     return a->channels == b->channels && a->height == b->height && a->width == b->width;
 }
@@ -375,11 +351,11 @@ static void eltwise(maker *m, int from)
 {
     static const char *const OPERATIONS[] = {"", "", "eltwise_param { operation: SUM coeff: 1 coeff: -0.5 }",
                                              "eltwise_param { operation: PROD }", "eltwise_param { operation: MAX }"};
-    const int operation = below(m, 5), wanted = operation == 2 ? 1 : 1 + below(m, 3);
+    const int operation = graph_below(m, 5), wanted = operation == 2 ? 1 : 1 + graph_below(m, 3);
     char more[240] = "";
     size_t length = 0;
     if (m->blob[from].readers > READERS_MAX - 3) return;
-    if (chance(m, 60)) {
+    if (graph_chance(m, 60)) {
         blob b = m->blob[from];
         char text[160];
         snprintf(text, sizeof text, "convolution_param { num_output: %d kernel_size: 3 pad: 1 weight_filler { type: 'xavier' } }",
@@ -387,11 +363,12 @@ static void eltwise(maker *m, int from)
         layer(m, "Convolution", from, false, b, text);
     }
     for (int n = 0, i = m->blobs - 1; n < wanted && i >= 0; i--) {
-        if (!same_size(&m->blob[i], &m->blob[from]) || m->blob[i].readers > READERS_MAX - 2 || (i > 0 && chance(m, 30))) continue;
+        if (!graph_same_size(&m->blob[i], &m->blob[from]) || m->blob[i].readers > READERS_MAX - 2 || (i > 0 && graph_chance(m, 30)))
+            continue;
         length += (size_t)snprintf(more + length, sizeof more - length, "bottom: '%s' ", m->blob[i].name);
         m->blob[i].readers++;
         n++;
-        if (n < wanted && chance(m, 10)) i++;
+        if (n < wanted && graph_chance(m, 10)) i++;
     }
     if (length == 0) return;
     int given = 1;
@@ -400,95 +377,21 @@ static void eltwise(maker *m, int from)
     layer(m, "Eltwise", from, false, m->blob[from], more);
 }
 
-/* A loss that is not of classes per pixel. */
-static void other_loss(maker *m)
-{
-    static const char *const WEIGHTS[] = {"", "", "", "loss_weight: 0.5", "loss_weight: 0.01", "loss_weight: 0"};
-    static const char *const SIGMOID[] = {"", "loss_param { ignore_label: 1 normalization: VALID }",
-                                          "loss_param { normalization: FULL }"};
-    const int from = pick(m), kind = below(m, 6), number = m->layers++;
-    const blob *b = &m->blob[from];
-    int other = m->blobs - 1; /* another of the same size, or -1 */
-    while (other >= 0 && (other == from || !same_size(&m->blob[other], b) || m->blob[other].readers >= READERS_MAX)) other--;
-    char wires[160] = "";
-    const char *type = "EuclideanLoss", *more = "";
-    if (kind == 0) {
-        type = "SigmoidCrossEntropyLoss";
-        more = SIGMOID[below(m, 3)];
-        snprintf(wires, sizeof wires, "bottom: 'label%d'", add_input(m, "label", b->channels, b->height, b->width));
-    } else if (kind == 1) {
-        type = "HingeLoss";
-        more = chance(m, 50) ? "hinge_loss_param { norm: L2 }" : "";
-        if (b->channels * b->height * b->width < 2) return;
-        snprintf(wires, sizeof wires, "bottom: 'label%d'", add_input(m, "label", 1, 1, 1));
-    } else if (kind == 2 && b->channels > 1) {
-        type = "InfogainLoss";
-        int matrix = add_input(m, "matrix", 1, b->channels * b->channels, 1);
-        snprintf(m->input[matrix], sizeof m->input[matrix], "input: 'matrix%d' input_dim: [1, 1, %d, %d]\n", matrix, b->channels,
-                 b->channels);
-        snprintf(wires, sizeof wires, "bottom: 'label%d' bottom: 'matrix%d'", add_input(m, "label", 1, b->height, b->width),
-                 matrix);
-    } else if (kind == 3 && other >= 0) {
-        type = "ContrastiveLoss";
-        more = chance(m, 30) ? "contrastive_loss_param { legacy_version: true margin: 3 }" : "contrastive_loss_param { margin: 9 }";
-        snprintf(wires, sizeof wires, "bottom: '%s' bottom: 'label%d'", m->blob[other].name, add_input(m, "label", 1, 1, 1));
-    } else if (kind == 4) {
-        type = "Reduction";
-        more = "reduction_param { operation: SUMSQ coeff: 0.1 }";
-    } else if (other >= 0) {
-        snprintf(wires, sizeof wires, "bottom: '%s'", m->blob[other].name);
-    } else {
-        snprintf(wires, sizeof wires, "bottom: 'data%d'", add_input(m, "data", b->channels, b->height, b->width));
-    }
-    if (other >= 0 && strstr(wires, m->blob[other].name)) m->blob[other].readers++;
-    put(m, "layer { name: 'loss%d' type: '%s' bottom: '%s' %s top: 'l%d' %s %s }\n", number, type, b->name, wires, number,
-        kind == 4 ? WEIGHTS[4] : WEIGHTS[below(m, 6)], more);
-    m->blob[from].readers++;
-}
-
-/* A loss, or two of one label, and accuracies of what the loss reads. */
-static void losses(maker *m)
-{
-    static const char *const NORMALISED[] = {"", "", "", "", " normalize: false", " normalization: FULL", " normalization: NONE"};
-    int from = m->blobs - 1;
-    while (m->blob[from].channels < 2 || m->blob[from].readers > READERS_MAX - 4 || (from > 0 && chance(m, 40))) {
-        if (--from < 0) { /* a classifier where nothing else will do */
-            conv(m, m->blobs - 1);
-            from = m->blobs - 1;
-            m->blob[from].readers = m->blob[from].channels < 2 ? READERS_MAX : 0;
-        }
-    }
-    int label = add_input(m, "label", 1, m->blob[from].height, m->blob[from].width);
-    for (int n = chance(m, 20) ? 2 : 1; n > 0; n--) {
-        int number = m->layers++;
-        put(m,
-            "layer { name: 'loss%d' type: 'SoftmaxWithLoss' bottom: '%s' bottom: 'label%d' top: 'l%d' %s loss_param { %s%s } }\n",
-            number, m->blob[from].name, label, number, chance(m, 40) ? "loss_weight: 0.5" : "",
-            chance(m, 30) ? "ignore_label: 255" : "", NORMALISED[below(m, 7)]);
-        m->blob[from].readers++;
-    }
-    if (!chance(m, 40)) return;
-    put(m, "layer { name: 'accuracy%d' type: 'Accuracy' bottom: '%s' bottom: 'label%d' top: 'a%d' }\n", m->layers,
-        m->blob[from].name, label, m->layers);
-    m->layers++;
-    m->blob[from].readers++;
-}
-
 static void step(maker *m)
 {
-    int which = below(m, 100);
-    if (which < 17) conv(m, pick(m));
-    else if (which < 22) shared_conv(m, pick(m));
-    else if (which < 26) deconv(m, pick(m));
-    else if (which < 29) inner_product(m, pick(m));
-    else if (which < 50) pointwise(m, pick(m));
-    else if (which < 58) eltwise(m, pick(m));
-    else if (which < 68) pool(m, pick(m));
+    int which = graph_below(m, 100);
+    if (which < 17) graph_conv(m, graph_pick(m));
+    else if (which < 22) shared_conv(m, graph_pick(m));
+    else if (which < 26) deconv(m, graph_pick(m));
+    else if (which < 29) inner_product(m, graph_pick(m));
+    else if (which < 50) pointwise(m, graph_pick(m));
+    else if (which < 58) eltwise(m, graph_pick(m));
+    else if (which < 68) pool(m, graph_pick(m));
     else if (which < 78) upsample(m);
-    else if (which < 88) concat(m, pick(m));
-    else if (which < 94) slice(m, pick(m));
-    else if (which < 97) crop(m, pick(m));
-    else reorder(m, pick(m));
+    else if (which < 88) concat(m, graph_pick(m));
+    else if (which < 94) slice(m, graph_pick(m));
+    else if (which < 97) crop(m, graph_pick(m));
+    else reorder(m, graph_pick(m));
 }
 
 void random_graph_make(uint32_t seed, char *text, size_t size)
@@ -496,15 +399,16 @@ void random_graph_make(uint32_t seed, char *text, size_t size)
     static char body[1 << 16];
     maker m = {.random = 0x9e3779b97f4a7c15ull * (seed + 1), .text = body, .size = sizeof body};
     for (int i = 0; i < 8; i++) (void)random_below(&m.random, 2);
-    for (int n = chance(&m, 25) ? 2 : 1; n > 0; n--) {
-        blob b = {.channels = 1 + below(&m, 4), .height = 7 + below(&m, 6), .width = 7 + below(&m, 8)};
-        snprintf(b.name, sizeof b.name, "data%d", add_input(&m, "data", b.channels, b.height, b.width));
+    for (int n = graph_chance(&m, 25) ? 2 : 1; n > 0; n--) {
+        blob b = {.channels = 1 + graph_below(&m, 4), .height = 7 + graph_below(&m, 6), .width = 7 + graph_below(&m, 8)};
+        snprintf(b.name, sizeof b.name, "data%d", graph_add_input(&m, "data", b.channels, b.height, b.width));
         m.blob[m.blobs++] = b;
-        conv(&m, m.blobs - 1);
+        graph_conv(&m, m.blobs - 1);
     }
-    for (int n = 2 + below(&m, 14); n > 0 && m.blobs < BLOBS_MAX - 8; n--) step(&m);
-    for (int n = chance(&m, 50) ? 1 + below(&m, 3) : 1; n > 0; n--) losses(&m);
-    for (int n = chance(&m, 50) ? 1 + below(&m, 2) : 0; n > 0 && m.inputs + 2 <= INPUTS_MAX; n--) other_loss(&m);
+    for (int n = 2 + graph_below(&m, 14); n > 0 && m.blobs < BLOBS_MAX - 8; n--) step(&m);
+    for (int n = graph_chance(&m, 50) ? 1 + graph_below(&m, 3) : 1; n > 0; n--) graph_add_losses(&m);
+    for (int n = graph_chance(&m, 50) ? 1 + graph_below(&m, 2) : 0; n > 0 && m.inputs + 2 <= INPUTS_MAX; n--)
+        graph_add_other_loss(&m);
     size_t length = (size_t)snprintf(text, size, "name: 'graph%u'\n", seed);
     for (int i = 0; i < m.inputs; i++) length += (size_t)snprintf(text + length, size - length, "%s", m.input[i]);
     length += (size_t)snprintf(text + length, size - length, "%s", body);
