@@ -196,6 +196,7 @@ const sa_layer_type sa_layer_eltwise = {
     .grad_bottoms = SA_LAYER_BOTTOMS_MAX,
     .grad_tops = 1,
     .in_place = true,
+    .writes_images = true,
     .merges_bottoms = true,
     .channels_apart = true,
     .cheap_grad = true,
