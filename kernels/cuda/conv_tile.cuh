@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/conv.cuh"
 #include "kernels/cuda/eval_launch.cuh"
+#include "kernels/cuda/unpool.cuh"
 #include "kernels/cuda_plan/conv_tile_plan.h"
 
 /* Blocks of kernels that evaluate sources by E: three a multiprocessor where the source is stored; what computes needs more
@@ -32,26 +33,6 @@ __device__ __forceinline__ void sa_sink_put(float *at, float value, bool first)
     *at = first ? value : *at + value;
 }
 
-/* Where the mask of window (py, px) points in a plane of `height` x `width`; false: nowhere inside. */
-__device__ __forceinline__ bool sa_sink_target(const sa_slab &mask, const sa_window &w, int n, int c, int py, int px, int height,
-                                               int width, int *y, int *x)
-{
-    const void *row = sa_slab_row(&mask, n, c, py);
-    if (mask.encoding == SA_F32) {
-        const float index = ((const float *)row)[px];
-        if (!(index >= 0.0f && index < (float)height * (float)width)) return false; /* NaN too */
-        *y = (int)index / width;
-        *x = (int)index % width;
-        return *y < height;
-    }
-    const int bits = mask.encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits;
-    const int code = (int)(((const unsigned *)row)[px / per_word] >> (bits * (px % per_word)) & ((1u << bits) - 1));
-    if (mask.encoding == SA_MASK4 && code == 15) return false;
-    *y = py * w.stride_h - w.pad_h + code / w.kernel_w;
-    *x = px * w.stride_w - w.pad_w + code % w.kernel_w;
-    return *y >= 0 && *y < height && *x >= 0 && *x < width;
-}
-
 /* The windows that pixel (y, x) lies in take its value if their mask points here; one that points nowhere gets 0 from its first
  * pixel. So each pooled value is written once. */
 __device__ __forceinline__ void sa_sink_gather(const sa_tile_sink &sink, int n, int c, int y, int x, int height, int width,
@@ -62,8 +43,9 @@ __device__ __forceinline__ void sa_sink_gather(const sa_tile_sink &sink, int n, 
          py++)
         for (int px = sa_first_window(x, w.kernel_w, w.stride_w, w.pad_w); px < sink.mask.width && px * w.stride_w - w.pad_w <= x;
              px++) {
-            int target_y = max(py * w.stride_h - w.pad_h, 0), target_x = max(px * w.stride_w - w.pad_w, 0);
-            const bool points = sa_sink_target(sink.mask, w, n, c, py, px, height, width, &target_y, &target_x);
+            int target_y, target_x;
+            const bool points = sa_mask_target(sink.mask, w, n, c, py, px, height, width, &target_y, &target_x);
+            if (!points) target_y = max(py * w.stride_h - w.pad_h, 0), target_x = max(px * w.stride_w - w.pad_w, 0);
             if (target_y != y || target_x != x) continue;
             sa_sink_put((float *)sa_slab_row(&sink.out, n, c, py) + px, points ? value : 0.0f, first);
         }

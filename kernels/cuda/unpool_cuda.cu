@@ -61,18 +61,20 @@ SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_ev
     }
 }
 
-/* pieces: of dx's rows. */
+enum { GATHER_ROWS = SA_EVAL_THREADS / 32 /* of a block */ };
+
+/* pieces: of dx's rows. A warp takes a row, its lanes neighbouring windows: they read masks and store side by side. */
 SA_KERNEL(sa_unpool_gather_kernel, sa_eval_block, const __grid_constant__ sa_pieces pieces, sa_window window,
           const __grid_constant__ sa_slab dy, const __grid_constant__ sa_slab mask, const __grid_constant__ sa_slab dx)
 {
-    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
-        sa_piece piece = sa_piece_at(pieces, i);
-        const float *plane = (const float *)sa_slab_row(&dy, piece.n, piece.c, 0);
+    const unsigned rows = pieces.count / (unsigned)pieces.per_row, at_once = gridDim.x * GATHER_ROWS;
+    for (unsigned i = blockIdx.x * GATHER_ROWS + threadIdx.x / 32; i < rows; i += at_once) {
+        const sa_piece piece = sa_piece_at(pieces, i * (unsigned)pieces.per_row);
         float *row = (float *)sa_slab_row(&dx, piece.n, piece.c, piece.y);
-        for (int px = piece.x; px < piece.x + SA_EVAL_LANES && px < pieces.width; px++) {
+        for (int px = (int)threadIdx.x % 32; px < pieces.width; px += 32) {
             int y, x;
-            bool inside = sa_mask_target(mask, window, piece.n, piece.c, piece.y, px, dy.height, dy.width, &y, &x);
-            row[px] = inside ? plane[(size_t)y * (size_t)dy.width + (size_t)x] : 0.0f;
+            const bool inside = sa_mask_target(mask, window, piece.n, piece.c, piece.y, px, dy.height, dy.width, &y, &x);
+            row[px] = inside ? ((const float *)sa_slab_row(&dy, piece.n, piece.c, y))[x] : 0.0f;
         }
     }
 }
@@ -106,8 +108,8 @@ sa_status sa_cuda_gather(sa_cuda_device *device, const sa_range *range, const sa
     sa_pieces pieces;
     SA_TRY(sa_count_pieces(range, dx->height, dx->width, 1, &pieces));
     if (pieces.count == 0) return SA_OK;
-    SA_CUDA_TRY(sa_launch(sa_unpool_gather_kernel, sa_blocks_for(pieces.count, SA_EVAL_THREADS), 0, device->stream, pieces, *window,
-                          *dy, *mask, *dx));
+    const unsigned blocks = sa_blocks_for(pieces.count / (unsigned)pieces.per_row, GATHER_ROWS);
+    SA_CUDA_TRY(sa_launch(sa_unpool_gather_kernel, blocks, 0, device->stream, pieces, *window, *dy, *mask, *dx));
     return SA_OK;
 }
 

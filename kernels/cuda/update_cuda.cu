@@ -45,8 +45,10 @@ SA_KERNEL(sa_update_kernel, sa_update_block, sa_update_pointers at, const sa_ste
         if (both) ((float4 *)at.k)[i] = k;
     }
     for (size_t i = quads * 4 + first; i < count; i += step) {
-        float none = 0.0f;
-        sa_update_one(rule.kind, rule.l1, clear, &f, &at.param[i], &at.grad[i], &at.h[i], both ? &at.k[i] : &none);
+        float p = at.param[i], g = at.grad[i], h = at.h[i], k = both ? at.k[i] : 0.0f;
+        sa_update_one(rule.kind, rule.l1, clear, &f, &p, &g, &h, &k);
+        at.param[i] = p, at.grad[i] = g, at.h[i] = h;
+        if (both) at.k[i] = k;
     }
 }
 
