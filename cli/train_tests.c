@@ -338,7 +338,7 @@ static void add_column(void *context, const char *name, double value)
     char whole[SA_CURVE_NAME_BYTES], number[12] = "";
     (void)value;
     if (c->net > 0) snprintf(number, sizeof number, "%d", c->net + 1);
-    snprintf(whole, sizeof whole, "test%s_%.80s", number, name);
+    snprintf(whole, sizeof whole, "test%s_%.78s", number, name);
     if (c->status == SA_OK) c->status = sa_curve_add_column(c->curve, whole);
 }
 
