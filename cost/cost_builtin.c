@@ -1,6 +1,7 @@
 /* The built-in cost model: operations and bytes of each op over rates that were fitted on one machine (Zen 4, AVX-512, a core; for
  * CUDA those of a middling card). It orders strategies; measurements (cost/cost_measure.h) put the numbers right. */
 #include "cost/cost_builtin.h"
+#include "kernels/conv_request.h"
 
 #include <math.h>
 
@@ -49,7 +50,7 @@ typedef struct conv_work {
 static double plain_flops(const conv_work *w)
 {
     const sa_conv_shape *s = w->shape;
-    return 2.0 * w->products * w->images * w->out_channels * s->in_channels * s->kernel_h * s->kernel_w * s->out_height *
+    return 2.0 * w->products * w->images * w->out_channels * sa_conv_group_in(s) * s->kernel_h * s->kernel_w * s->out_height *
            s->out_width;
 }
 

@@ -93,6 +93,8 @@ static void add_conv(key_text *key, const sa_conv_shape *s, const sa_range *rang
 {
     add(key, " %dx%dx%d>%dx%dx%d s%dx%d p%dx%d", s->in_channels, s->in_height, s->in_width, s->out_channels, s->out_height,
         s->out_width, s->stride_h, s->stride_w, s->pad_h, s->pad_w);
+    if (s->dilation_h > 1 || s->dilation_w > 1) add(key, " d%dx%d", s->dilation_h, s->dilation_w);
+    if (s->groups > 1) add(key, " g%d", s->groups);
     add_range(key, range);
 }
 

@@ -40,12 +40,20 @@ static void load_strip(const weight_work *w, int n, int i0, int rows)
     }
 }
 
+/* Where columns q, q + 1, ... of the gradient are in the strip. */
+static void find_columns(const weight_work *w, int q, size_t q_offset[SA_DIRECT_COLUMNS])
+{
+    const sa_direct_pass *p = w->pass;
+    const int depth = p->in * p->taps;
+    for (int i = 0; i < sa_min_int(SA_DIRECT_COLUMNS, depth - q); i++)
+        q_offset[i] = (size_t)((q + i) / p->taps) * p->channel_pitch + (size_t)w->tap_offset[(q + i) % p->taps];
+}
+
 /* Adds what the staged rows give to SA_DIRECT_GROUP output channels from o on and SA_DIRECT_COLUMNS columns from q on. */
-static void add_block(const weight_work *w, int o, int q, int rows)
+static void add_block(const weight_work *w, const sa_direct_kernels *kernels, int o, int q, const size_t *q_offset, int rows)
 {
     const sa_direct_pass *p = w->pass;
     const int depth = p->in * p->taps, channels = w->o_end - w->o0;
-    size_t q_offset[SA_DIRECT_COLUMNS];
     sa_direct_weight block = {
         .strip = w->room + p->strip_at,
         .q_offset = q_offset,
@@ -56,23 +64,30 @@ static void add_block(const weight_work *w, int o, int q, int rows)
         .channels = sa_min_int(SA_DIRECT_GROUP, channels - o),
         .q_count = sa_min_int(SA_DIRECT_COLUMNS, depth - q),
     };
-    for (int i = 0; i < block.q_count; i++)
-        q_offset[i] = (size_t)((q + i) / p->taps) * p->channel_pitch + (size_t)w->tap_offset[(q + i) % p->taps];
     for (int i = 0; i < SA_DIRECT_GROUP; i++) {
         const int channel = sa_min_int(o + i, channels - 1);
         block.dy[i] = w->room + p->out_at + (size_t)channel * p->out_channel_pitch;
         block.dweight[i] = (float *)w->args->dweight.ptr + (size_t)(w->o0 + channel) * (size_t)depth + q;
     }
-    sa_direct_kernels_best()->weight(&block);
+    kernels->weight(&block);
 }
 
 static void add_strip(const weight_work *w, int rows)
 {
     const int depth = w->pass->in * w->pass->taps, blocks = (w->o_end - w->o0 + SA_DIRECT_GROUP - 1) / SA_DIRECT_GROUP;
     const int items = (depth + SA_DIRECT_COLUMNS - 1) / SA_DIRECT_COLUMNS * blocks;
-    const int end = sa_work_part_begin(items, w->number + 1, w->count);
-    for (int item = sa_work_part_begin(items, w->number, w->count); item < end; item++) /* mostly of channels that it has staged */
-        add_block(w, item % blocks * SA_DIRECT_GROUP, item / blocks * SA_DIRECT_COLUMNS, rows);
+    const int begin = sa_work_part_begin(items, w->number, w->count), end = sa_work_part_begin(items, w->number + 1, w->count);
+    const sa_direct_kernels *kernels = sa_direct_kernels_best();
+    size_t q_offset[SA_DIRECT_COLUMNS];
+    int q = begin / blocks * SA_DIRECT_COLUMNS, o = begin % blocks * SA_DIRECT_GROUP;
+    for (int item = begin; item < end; item++) { /* mostly of channels that it has staged */
+        if (item == begin || o == 0) find_columns(w, q, q_offset);
+        add_block(w, kernels, o, q, q_offset, rows);
+        o += SA_DIRECT_GROUP;
+        if (o < blocks * SA_DIRECT_GROUP) continue;
+        o = 0;
+        q += SA_DIRECT_COLUMNS;
+    }
 }
 
 /* All threads that share the group's strips call. */
