@@ -56,9 +56,9 @@ static void infogain_gradient(const sa_loss_grad_args *args, const sa_pixels *at
     for (int i = 0; i < at->count; i++) sum[i] = 1.0f;
     if (!args->is_prob) store_exponentials(args, at, sum);
     for (int i = 0; i < at->count; i++) {
-        gain_sum[i] = 0.0f;
-        for (int c = 0; weight[i] != 0.0f && c < classes; c++)
-            gain_sum[i] = gain_sum[i] + gain[(size_t)label[i] * (size_t)classes + (size_t)c];
+        float row = 0.0f;
+        for (int c = 0; weight[i] != 0.0f && c < classes; c++) row = row + gain[(size_t)label[i] * (size_t)classes + (size_t)c];
+        gain_sum[i] = row;
     }
     for (int c = 0; c < classes; c++) {
         float *out = out_row(args, at, c);
