@@ -41,8 +41,10 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
 
 static sa_spread slope_spread(const sa_layer *layer)
 {
-    if (((const prelu_param *)layer->config)->channel_shared) return (sa_spread){0};
-    return SA_SPREAD_CHANNELS;
+    const prelu_param *p = layer->config;
+    sa_spread spread = SA_SPREAD_CHANNELS;
+    if (p->channel_shared) spread = (sa_spread){0};
+    return spread;
 }
 
 static void set_slope(sa_emitter *e, const sa_layer *layer, sa_map_kind kind, sa_node *node)

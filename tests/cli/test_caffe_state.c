@@ -152,7 +152,9 @@ static void training_goes_on(void **unused)
         memcpy(head + used, shape, shape_bytes);
         used += shape_bytes;
         head[used++] = 0x2a;
-        for (size_t v = bytes; v >= 128 || (head[used++] = (unsigned char)v, 0); v >>= 7) head[used++] = (unsigned char)(v | 128);
+        size_t v = bytes;
+        for (; v >= 128; v >>= 7) head[used++] = (unsigned char)(v | 128);
+        head[used++] = (unsigned char)v;
         size_t whole = used + bytes;
         fputc(0x1a, out);
         for (; whole >= 128; whole >>= 7) fputc((int)(whole & 127) | 128, out);

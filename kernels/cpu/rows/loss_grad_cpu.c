@@ -65,6 +65,7 @@ static void infogain_gradient(const sa_loss_grad_args *args, const sa_pixels *at
         const float *value = args->is_prob ? sa_pull_scores(&args->scores, at, c) : out;
         for (int i = 0; i < at->count; i++) {
             const float h = weight[i] != 0.0f ? gain[(size_t)label[i] * (size_t)classes + (size_t)c] : 0.0f;
+            // cppcheck-suppress uninitvar ; set above for every i
             out[i] = scaled(value[i] / sum[i] * gain_sum[i] - h, weight[i], args->config.loss_weight, divisor);
         }
     }
