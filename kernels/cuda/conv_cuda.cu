@@ -167,7 +167,6 @@ sa_status sa_cuda_conv_backward(sa_device *device, const sa_conv_backward_args *
     SA_TRY(sa_cuda_plan_check_shape(&args->shape));
     SA_TRY(sa_conv_check_range(&args->shape, &args->range, data));
     if (data || weight) SA_TRY(check_workspace(device, &request, &args->workspace));
-    if (args->dx_bias.ptr) SA_FAIL(SA_UNSUPPORTED, "cuda convolution: a data gradient with a bias (Deconvolution)");
     SA_TRY(sa_conv_bias_gradient(sa_cuda(device), args));
     if (!data && !weight) return SA_OK;
     return methods[args->algorithm]->backward(sa_cuda(device), args, &request);
