@@ -115,7 +115,7 @@ $(B)/tests/step_program: $(O)/tests/simt/step_program.o $(O)/libsa_kernels.a $(O
 LINT_CHECKS += lint-cuda
 .PHONY: cuda-all lint-cuda lint-spills cuda-report cuda-report-here gpu-test gpu-bench
 ALL_ARCHS := build/cuda-all
-for_all_archs = +@$(MAKE) --no-print-directory B=$(ALL_ARCHS) CONFIG=release CUDA=1 GENCODE='$(GENCODE_ALL)'
+for_all_archs = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) B=$(ALL_ARCHS) CONFIG=release CUDA=1 GENCODE='$(GENCODE_ALL)'
 cuda-all: setup-build ## CUDA: the programs with code for every architecture, in build/cuda-all; checked for spills
 	$(for_all_archs) all lint-spills
 lint-cuda:

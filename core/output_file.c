@@ -115,9 +115,12 @@ sa_status sa_output_file_write(sa_output_file *file, const void *bytes, size_t b
 static void copy_owner(int descriptor, const struct stat *existing)
 {
     struct stat made;
-    if (fstat(descriptor, &made) == 0 && (made.st_uid != existing->st_uid || made.st_gid != existing->st_gid) &&
-        fchown(descriptor, existing->st_uid, existing->st_gid) != 0)
-        (void)fchown(descriptor, (uid_t)-1, existing->st_gid);
+    bool differs = fstat(descriptor, &made) == 0 && (made.st_uid != existing->st_uid || made.st_gid != existing->st_gid);
+    /* What is not allowed stays as it is: the group may be ours to give where the owner is not. */
+    if (differs && fchown(descriptor, existing->st_uid, existing->st_gid) != 0) {
+        int refused = fchown(descriptor, (uid_t)-1, existing->st_gid);
+        (void)refused;
+    }
     (void)fchmod(descriptor, existing->st_mode & 0777);
 }
 
