@@ -203,7 +203,8 @@ static sa_status with_few_recomputed(const sa_net *net, const sa_strategy *strat
 sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                   const sa_program_options *options, sa_program **program)
 {
-    if (sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count == SA_RECOMPUTE_AUTO)
+    if (sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count == SA_RECOMPUTE_AUTO &&
+        !strategy->recompute_blobs)
         return with_few_recomputed(net, strategy, device, options, program);
     return program_as_told(net, strategy, device, options, program);
 }

@@ -61,6 +61,9 @@ typedef struct sa_strategy {
     sa_conv_option conv;
     int32_t band_channels;        /* BANDED: channels at a time */
     int32_t recompute_count;      /* RECOMPUTE: values dropped, or SA_RECOMPUTE_AUTO */
+    const bool *recompute_blobs;  /* RECOMPUTE: (net->blob_count), not owned: the values dropped, whatever the count; NULL: none are
+                                   * named. What shares a buffer with one is dropped with it, what must stay is left alone: see
+                                   * net/passes/recompute_units.h */
     size_t workspace_limit_bytes; /* SMALL_WORKSPACE: the limit; 0: the least possible */
 } sa_strategy;
 

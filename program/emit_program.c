@@ -280,7 +280,7 @@ static sa_status backward(sa_emitter *e)
     e->phase = SA_STEP_BACKWARD;
     SA_TRY(fill_weights(e));
     for (int b = 0; b < e->net->blob_count; b++)
-        if (e->realizations->blob[b].again) e->data[b].present = false;
+        if (e->realizations->blob[b].again) e->data[b].present = e->data[b].allocated = false;
     for (int i = e->net->layer_count - 1; i >= 0; i--) {
         int start = sa_emitter_band_start(e, i), last = i;
         if (start >= 0) {

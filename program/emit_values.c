@@ -270,28 +270,36 @@ static sa_status run_again(sa_emitter *e, int blob)
     return status;
 }
 
-/* The dropped value that the producer of a blob reads; -1: what it reads is there. */
-static int dropped_below(const sa_emitter *e, int blob)
+/* A dropped value that is not there, and that the blob is computed from through expressions alone; -1: none. */
+static int dropped_behind(const sa_emitter *e, int blob)
 {
-    do {
-        const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
-        if (producer->bottom_count == 0) return -1;
-        blob = producer->bottom[0];
-    } while (!sa_emit_data_is_stored(e, blob));
-    return e->realizations->blob[blob].again && !sa_emit_data_is_present(e, blob) ? blob : -1;
+    const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
+    const bool reads_first_alone = producer->type->cuts_bottom || producer->type->shares_bottom; /* of others the size at most */
+    const int bottoms = reads_first_alone ? producer->bottom_count > 0 : producer->bottom_count;
+    for (int i = 0; i < bottoms; i++) {
+        const int bottom = producer->bottom[i];
+        int found = -1;
+        if (!sa_emit_data_is_stored(e, bottom)) found = dropped_behind(e, bottom);
+        else if (e->realizations->blob[bottom].again && !sa_emit_data_is_present(e, bottom)) found = bottom;
+        if (found >= 0) return found;
+    }
+    return -1;
 }
 
-/* A dropped value may be made of dropped values: the lowest comes first. A list, since a chain of them may be as long as the net.
- */
+/* A dropped value may be made of dropped values: these come first. A list, since a chain of them may be as long as the net. */
 static sa_status recompute(sa_emitter *e, int blob)
 {
-    int below = dropped_below(e, blob), count = 0;
+    int below = dropped_behind(e, blob), count = 0;
     if (below < 0) return run_again(e, blob);
     int *chain = malloc((size_t)e->net->blob_count * sizeof *chain);
     if (!chain) SA_FAIL(SA_NOMEM, "no memory for the values that are computed again");
-    for (chain[count++] = blob; below >= 0; below = dropped_below(e, below)) chain[count++] = below;
     sa_status status = SA_OK;
-    while (count > 0 && status == SA_OK) status = run_again(e, chain[--count]);
+    chain[count++] = blob;
+    while (count > 0 && status == SA_OK) {
+        below = dropped_behind(e, chain[count - 1]);
+        if (below >= 0) chain[count++] = below;
+        else status = run_again(e, chain[--count]);
+    }
     free(chain);
     return status;
 }

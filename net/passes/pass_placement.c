@@ -1,6 +1,7 @@
 /* placement: what a layer joins (Concat) is written where the joined value has it, so that nothing is copied; its gradient is read
  * there. What a layer cuts (Slice, Crop) is read in place, and the gradients of the parts are written where the whole has them. */
 #include "net/passes/passes.h"
+#include "net/passes/recompute_units.h"
 
 #include <string.h>
 
@@ -17,16 +18,6 @@ static bool part_has_whole_images(const sa_net *net, const sa_layer *layer, int 
     if (!sa_slab_reshape(&slab, view)) return false;
     slab = sa_slab_part(&slab, &where);
     return sa_slab_reshape(&slab, own) && sa_slab_has_whole_images(&slab);
-}
-
-/* Is the value fetched after the step, itself or as what shares it? */
-static bool is_output(const sa_net *net, int blob)
-{
-    const sa_layer *reader = sa_blob_reader(net, blob);
-    if (!reader) return true;
-    for (int i = 0; reader->type->shares_bottom && i < reader->top_count; i++)
-        if (is_output(net, reader->top[i])) return true;
-    return false;
 }
 
 static bool can_be_placed(const sa_net *net, const sa_realizations *r, int blob)
@@ -52,7 +43,7 @@ static void place_bottom(const sa_net *net, sa_realizations *r, int joint, int i
     const bool overwrites = can_overwrite(net, r, owner);
     const int base = overwrites ? sa_blob_maker(net, owner)->bottom[0] : sa_realizations_base(net, r, owner);
     const bool computed = base == owner && r->blob[owner].data == SA_DATA_VIRTUAL; /* may be stored here as well as anywhere */
-    if (is_output(net, owner)) return;
+    if (sa_blob_is_output(net, owner)) return;
     if (computed) r->blob[base].data = SA_DATA_STORED;
     if (!can_be_placed(net, r, base) ||
         !part_has_whole_images(net, layer, i, layer->top[0], base, r->blob[layer->top[0]].data == SA_DATA_PLACED)) {
@@ -92,7 +83,7 @@ static void cut(const sa_net *net, sa_realizations *r, const sa_layer *layer)
     size_t covered = 0;
     for (int i = 0; i < layer->top_count; i++) {
         const int top = layer->top[i];
-        if (readable && r->blob[top].data == SA_DATA_STORED && !is_output(net, top)) r->blob[top].data = SA_DATA_VIRTUAL;
+        if (readable && r->blob[top].data == SA_DATA_STORED && !sa_blob_is_output(net, top)) r->blob[top].data = SA_DATA_VIRTUAL;
         if (net->blob[top].needs_grad) covered += sa_shape_elements(&net->blob[top].shape);
     }
     grads = grads && net->blob[bottom].needs_grad && covered == sa_shape_elements(&net->blob[bottom].shape);

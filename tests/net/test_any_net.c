@@ -146,14 +146,17 @@ static void report(tally *t, uint32_t seed, const char *strategy, const char *wh
     print_error("seed %u, %s: %s\n", seed, strategy, what);
 }
 
-/* Plans under one strategy; runs if told to and compares with the baseline. */
-static void try_strategy(tally *t, uint32_t seed, const sa_net *net, const char *name, bool runs, const outcome *baseline)
+/* Plans under one strategy, in which the values `dropped` (NULL: none) are computed again; runs if told to and compares with the
+ * baseline. */
+static void try_strategy(tally *t, uint32_t seed, const sa_net *net, const char *name, const bool *dropped, bool runs,
+                         const outcome *baseline)
 {
     sa_strategy strategy;
     outcome o;
     t->plans++;
     sa_status status = sa_strategy_parse(name, &strategy);
     strategy.conv = SA_CONV_OPTION_DIRECT;
+    strategy.recompute_blobs = dropped;
     if (status == SA_OK) status = plan(net, &strategy, seed);
     runs = runs && status == SA_OK && sa_strategy_is_lossless(&strategy);
     t->runs += runs;
@@ -161,6 +164,21 @@ static void try_strategy(tally *t, uint32_t seed, const sa_net *net, const char 
     if (status != SA_OK) report(t, seed, name, sa_error_message());
     else if (runs && o.hash != baseline->hash) report(t, seed, name, "the bits are not those of caffe");
     else if (runs && o.measured_bytes != o.planned_bytes) report(t, seed, name, "measured bytes are not the plan's");
+}
+
+/* Any values may be dropped: all, or random ones. */
+static void try_recomputing(tally *t, uint32_t seed, const sa_net *net, uint64_t *random, const outcome *baseline)
+{
+    static const char *const STRATEGIES[] = {"fastest+recompute", "smallest+recompute", "caffe+lean+lifetimes+recompute",
+                                             "extreme-placement"};
+    bool *dropped = malloc((size_t)net->blob_count * sizeof *dropped);
+    assert_non_null(dropped);
+    for (int k = 0; k < 4; k++) {
+        const uint32_t kept = (uint32_t)k;
+        for (int b = 0; b < net->blob_count; b++) dropped[b] = random_below(random, 4) >= kept;
+        try_strategy(t, seed, net, STRATEGIES[(k + (int)seed) % 4], dropped, k < 2, baseline);
+    }
+    free(dropped);
 }
 
 static void try_net(tally *t, uint32_t seed)
@@ -182,11 +200,12 @@ static void try_net(tally *t, uint32_t seed)
     if (status == SA_OK) status = run(net, &caffe, seed, &baseline);
     if (status != SA_OK) report(t, seed, "caffe", sa_error_message());
     for (int k = 0; sa_preset_at(k) && status == SA_OK; k++)
-        try_strategy(t, seed, net, sa_preset_at(k)->name, (k + (int)seed) % RUNS_OF_A_NET == 0, &baseline);
+        try_strategy(t, seed, net, sa_preset_at(k)->name, NULL, (k + (int)seed) % RUNS_OF_A_NET == 0, &baseline);
     for (int k = 0; k < 2 && status == SA_OK; k++) {
         random_strategy(&random, name);
-        try_strategy(t, seed, net, name, k == 0, &baseline);
+        try_strategy(t, seed, net, name, NULL, k == 0, &baseline);
     }
+    if (status == SA_OK) try_recomputing(t, seed, net, &random, &baseline);
     sa_net_free(net);
     if (t->failures > failures && getenv("SHOW_NETS")) fprintf(stderr, "%s\n", text);
 }
