@@ -340,7 +340,10 @@ DIST := segarena-$(shell sed -n 's/.*SA_VERSION "\(.*\)".*/\1/p' core/version.h)
 .PHONY: dist
 dist: ## build/segarena-VERSION.tar.gz of the committed tree
 	@mkdir -p build
-	git archive --format=tar --prefix=$(DIST)/ HEAD | gzip -n >build/$(DIST).tar.gz.new
+	@test -e .git || { echo 'make dist: there is no .git here, and what is committed goes into the archive'; exit 1; }
+	git archive --format=tar --prefix=$(DIST)/ -o build/$(DIST).tar.new HEAD
+	gzip -n <build/$(DIST).tar.new >build/$(DIST).tar.gz.new
+	@rm build/$(DIST).tar.new
 	mv build/$(DIST).tar.gz.new build/$(DIST).tar.gz
 	@ls -l build/$(DIST).tar.gz
 

@@ -215,7 +215,7 @@ static sa_status run_net(const plan_options *o)
     sa_strategy strategy;
     budget_result budget = {0};
     const sa_cli_output outputs[] = {
-        {"--csv", o->csv, SA_FILE_PLACEMENT}, {"--html", o->html, SA_FILE_PAGE}, {"--trace", o->trace, SA_FILE_JSON}};
+        {"--csv", o->csv, SA_FILE_PLACEMENT}, {"--html", o->html, SA_FILE_TIMELINE}, {"--trace", o->trace, SA_FILE_TRACE}};
     SA_TRY(sa_cli_outputs_check(outputs, 3));
     /* The device is asked for workspace sizes; only --costs measure runs anything. */
     SA_TRY(sa_cli_net_open("plan", o->net, &o->options, NULL, &device, &net));

@@ -54,7 +54,7 @@ static sa_status plot(const options *o)
 {
     sa_curve curve;
     double best = -1;
-    const sa_cli_output written = {"--output", o->output, SA_FILE_UNKNOWN};
+    const sa_cli_output written = {"--output", o->output, SA_FILE_PLOT};
     if (sa_cli_same_file(o->log, o->output)) SA_FAIL(SA_INVALID, "%s: the picture would replace the curve", o->output);
     SA_TRY(sa_cli_outputs_check(&written, 1));
     SA_TRY(sa_curve_read(o->log, &curve));

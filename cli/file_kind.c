@@ -148,8 +148,12 @@ static sa_file_kind kind_of_text(const char *path, const char *head)
     const char *text = head;
     if (!strncmp(text, "\xef\xbb\xbf", 3)) text += 3;
     while (isspace((unsigned char)*text)) text++;
-    if (*text == '{' || *text == '[') return SA_FILE_JSON;
-    if (!strncasecmp(text, "<!doctype", 9) || !strncasecmp(text, "<html", 5)) return SA_FILE_PAGE;
+    if (*text == '{' || *text == '[') return strstr(text, "\"traceEvents\"") ? SA_FILE_TRACE : SA_FILE_JSON;
+    if (!strncasecmp(text, "<!doctype", 9) || !strncasecmp(text, "<html", 5))
+        return strstr(text, "<meta name=\"generator\" content=\"segarena") ? SA_FILE_TIMELINE : SA_FILE_PAGE;
+    if (!strncmp(text, "<svg", 4) && strstr(text, "<title>Learning curve of ")) return SA_FILE_PLOT;
+    if (!strncmp(text, "step,rate,loss", 14)) return SA_FILE_LOG;
+    if (!strncmp(text, "label,0", 7)) return SA_FILE_CONFUSION;
     if (is_placement(text)) return SA_FILE_PLACEMENT;
     return is_list(text) ? SA_FILE_LIST : kind_of_prototxt(path);
 }
@@ -228,7 +232,12 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
     case SA_FILE_LMDB:
     case SA_FILE_LEVELDB: snprintf(text, bytes, "a net's data layer names it as its source, or in its list"); return;
     case SA_FILE_JSON:
-    case SA_FILE_PAGE: snprintf(text, bytes, "segarena writes such files (--json, --html) and reads none"); return;
+    case SA_FILE_TRACE:
+    case SA_FILE_PAGE:
+    case SA_FILE_TIMELINE:
+    case SA_FILE_PLOT:
+    case SA_FILE_CONFUSION: snprintf(text, bytes, "segarena writes such files and reads none"); return;
+    case SA_FILE_LOG: snprintf(text, bytes, "segarena plot %s draws it", path); return;
     case SA_FILE_ARCHIVE: snprintf(text, bytes, "unpack it first"); return;
     case SA_FILE_FOLDER: snprintf(text, bytes, "name a file in it"); return;
     case SA_FILE_HDF5:

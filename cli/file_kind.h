@@ -26,7 +26,12 @@
     X(ARCHIVE, "a compressed file")                               \
     X(PLACEMENT, "a placement problem (CSV)")                     \
     X(JSON, "a JSON document")                                    \
+    X(TRACE, "a trace of a planned step (JSON)")                  \
     X(PAGE, "an HTML page")                                       \
+    X(TIMELINE, "a page that segarena has made (HTML)")           \
+    X(LOG, "a learning curve (CSV)")                              \
+    X(PLOT, "a picture of a learning curve (SVG)")                \
+    X(CONFUSION, "a confusion matrix (CSV)")                      \
     X(WEIGHTS, "a weights file")                                  \
     X(STATE, "a state to go on from (.sasnap, .solverstate)") /* these two are only to be expected: of several kinds */
 

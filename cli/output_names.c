@@ -36,8 +36,10 @@ static sa_status check_one(const sa_cli_output *o)
     bool stream;
     SA_TRY(sa_output_file_check_place(o->path, &stream));
     if (stream) return SA_OK;
+    struct stat found;
+    if (stat(o->path, &found) != 0 || found.st_size == 0) return SA_OK;
     sa_file_kind there = sa_file_kind_of(o->path);
-    if (sa_file_kind_is(there, o->kind)) return SA_OK;
+    if (there != SA_FILE_UNKNOWN && sa_file_kind_is(there, o->kind)) return SA_OK;
     SA_FAIL(SA_INVALID, "%s is %s, which %s would replace: remove it first, or give another name", o->path,
             sa_file_kind_name(there), o->option);
 }

@@ -9,11 +9,12 @@
 typedef struct sa_cli_output {
     const char *option; /* "--csv" */
     const char *path;   /* NULL: not given */
-    sa_file_kind kind;  /* what is written; UNKNOWN: nothing that segarena reads */
+    sa_file_kind kind;  /* what is written, and what alone may be replaced: never UNKNOWN */
 } sa_cli_output;
 
-/* SA_IO: a file cannot be written there (core/output_file.h). SA_INVALID: two options name one file, or a file of another kind,
- * which segarena reads, would be replaced: somebody's net, list, image or weights. Streams pass: "-", a FIFO, /dev/null. */
+/* SA_IO: a file cannot be written there (core/output_file.h). SA_INVALID: two options name one file, or a file would be
+ * replaced that is not of the kind that is written: somebody's net, list, image, weights or notes. Empty files and streams pass:
+ * "-", a FIFO, /dev/null. */
 SA_CHECKED sa_status sa_cli_outputs_check(const sa_cli_output *output, int count);
 
 /* Whether two paths lead to one file, which need not exist. */

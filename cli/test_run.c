@@ -88,7 +88,7 @@ static sa_status open_all(tester *t)
 {
     sa_test_result *r = t->result;
     const sa_test_options *o = t->options;
-    const sa_cli_output written = {"--confusion", o->confusion, SA_FILE_UNKNOWN};
+    const sa_cli_output written = {"--confusion", o->confusion, SA_FILE_CONFUSION};
     SA_TRY(sa_cli_outputs_check(&written, 1));
     if (o->list) SA_TRY(sa_file_kind_expect("test", o->list, SA_FILE_LIST));
     SA_TRY(sa_forward_open("test", &o->forward, &t->forward));

@@ -178,8 +178,8 @@ static sa_status check_outputs(const sa_train_options *o)
 {
     const sa_cli_output outputs[] = {{"--snapshot", o->snapshot, SA_FILE_SNAPSHOT},
                                      {"--save-weights", o->save_weights, SA_FILE_WEIGHTS},
-                                     {"--log", o->log_file, SA_FILE_UNKNOWN},
-                                     {"--plot", o->plot, SA_FILE_UNKNOWN}};
+                                     {"--log", o->log_file, SA_FILE_LOG},
+                                     {"--plot", o->plot, SA_FILE_PLOT}};
     return sa_cli_outputs_check(outputs, sizeof outputs / sizeof outputs[0]);
 }
 

@@ -95,6 +95,11 @@ user=()
 
 leftovers() { find . -name '*.tmp-*' | wc -l; }
 
+earlier() # path: a file there as a former run left it, with a mark
+{
+    cp "$target/file$ending" "$1" && echo '# earlier' >>"$1"
+}
+
 onto_files() # writer, its name
 {
     local name=$2 target=$2.dir
@@ -111,10 +116,17 @@ onto_files() # writer, its name
     write_to "$1" "$target/link$ending" # dangling
     [ $rc = 0 ] && [ -L "$target/link$ending" ] && [ -f "$target/far/real$ending" ]
     check "$name: a dangling link" $? "$rc $output"
-    echo old >"$target/far/real$ending"
+    earlier "$target/far/real$ending"
     write_to "$1" "$target/link$ending"
-    [ $rc = 0 ] && [ -L "$target/link$ending" ] && ! grep -qx old "$target/far/real$ending"
+    [ $rc = 0 ] && [ -L "$target/link$ending" ] && ! grep -qa '# earlier' "$target/far/real$ending"
     check "$name: a link" $? "$rc $output"
+    : >"$target/empty$ending"
+    write_to "$1" "$target/empty$ending"
+    check "$name: an empty file" $((rc != 0 || ! $(stat -c %s "$target/empty$ending") > 0)) "$rc $output"
+    echo 'what I wrote by hand' >"$target/notes$ending"
+    write_to "$1" "$target/notes$ending"
+    [ $rc = 1 ] && grep -qx 'what I wrote by hand' "$target/notes$ending" && grep -q 'a file of no known kind, which --' <<<"$output"
+    check "$name: a file of somebody's own" $? "$rc $output"
 }
 
 onto_streams() # writer, its name, any|file
@@ -184,11 +196,11 @@ onto_bad_places() # writer, its name
 onto_a_full_disk() # writer, its name
 {
     local target=$2.dir
-    echo old >"$target/kept$ending"
+    earlier "$target/kept$ending"
     user=(prlimit --fsize=100:100)
     write_to "$1" "$target/kept$ending"
     user=()
-    [ $rc = 1 ] && grep -q "kept$ending: cannot write: " <<<"$output" && grep -qx old "$target/kept$ending"
+    [ $rc = 1 ] && grep -q "kept$ending: cannot write: " <<<"$output" && grep -qa '# earlier' "$target/kept$ending"
     check "$2: a full disk" $? "$rc $output"
 }
 
@@ -204,7 +216,9 @@ check "no temporary file is left" $(($(leftovers) != 0)) "$(find . -name '*.tmp-
 
 # ---- what somebody has is not replaced by what is of another kind, nor one output by the other ----
 
-mkdir own && cp net.prototxt solver.prototxt listed.prototxt list.txt i.png in.csv in.safetensors own/
+echo '<!doctype html><title>mine</title>' >page.html
+echo '{"mine": 1}' >settings.json
+mkdir own && cp page.html settings.json net.prototxt solver.prototxt listed.prototxt list.txt i.png in.csv in.safetensors own/
 chmod 666 own/*
 refuse() # pattern, command...: status 1, the pattern, and own/ as it was
 {
@@ -221,6 +235,8 @@ refuse "$(is list.txt 'an image list' --html)" plan net.prototxt --html own/list
 refuse "$(is net.prototxt '.*' --output)" place in.csv --capacity 1KiB --output own/net.prototxt
 refuse "$(is solver.prototxt '.*' --snapshot)" train solver.prototxt --snapshot own/solver.prototxt
 refuse "$(is in.safetensors 'weights.*' --snapshot)" train solver.prototxt --snapshot own/in.safetensors
+refuse "$(is page.html 'an HTML page' --html)" plan net.prototxt --html own/page.html
+refuse "$(is settings.json 'a JSON document' --trace)" plan net.prototxt --trace own/settings.json
 refuse "$(is i.png 'an image' --log)" train solver.prototxt --log own/i.png
 refuse "$(is list.txt 'an image list' --plot)" train solver.prototxt --plot own/list.txt
 refuse "$(is in.csv '.*' --confusion)" test "${trained[@]}" --confusion own/in.csv
