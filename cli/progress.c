@@ -68,7 +68,8 @@ static void format_line(const sa_progress *progress, char *line)
     else snprintf(line, LINE_BYTES, "%s %zu/%zu", progress->label, progress->done, progress->total);
     if (run > 0) {
         double step_seconds = seconds / (double)run;
-        snprintf(part, sizeof part, "%.*f s/step", step_seconds < 1 ? 3 : 2, step_seconds);
+        if (step_seconds < 0.1) snprintf(part, sizeof part, "%.3g ms/step", step_seconds * 1e3);
+        else snprintf(part, sizeof part, "%.*f s/step", step_seconds < 1 ? 3 : 2, step_seconds);
         append(line, "  ", part);
         if (progress->done < progress->total) {
             format_duration(step_seconds * (double)(progress->total - progress->done), duration, sizeof duration);

@@ -190,7 +190,7 @@ static void the_log_goes_on(void **state)
     free(whole);
     free(parts);
     o.steps = 9;
-    write_text("parts.csv", "step,loss\n1,2\n");
+    write_text("parts.csv", "step,rate,loss,other\n1,2,3,4\n");
     sa_train_result none;
     assert_int_equal(sa_train_run(&o, &none), SA_INVALID);
     assert_string_equal(sa_error_message(), "parts.csv: its columns are those of another training; give --log another file");

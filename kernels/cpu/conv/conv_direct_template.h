@@ -98,17 +98,16 @@ SA_CONV_INLINE void run_tiles(const sa_direct_row *r, int first, const tile_shap
         int left = total - done, count = left < shape->vectors ? left : shape->vectors;
         const bool single = count < shape->vectors && count * SA_MAX_CHANNELS <= shape->vectors * shape->channels;
         if (single) count = 1;
-        for (int v = 0; v < shape->vectors; v++) {
-            const bool there = v < count;
-            place.in[v] = there ? (size_t)row * r->row_pitch + (size_t)x : place.in[0];
-            place.out[v] = there ? (size_t)row * r->out_row_pitch + (size_t)x * (size_t)r->out_step : 0;
-            place.valid[v] = there ? r->width - x : 0;
-            if (!there) continue;
+        for (int v = 0; v < count; v++) {
+            place.in[v] = (size_t)row * r->row_pitch + (size_t)x;
+            place.out[v] = (size_t)row * r->out_row_pitch + (size_t)x * (size_t)r->out_step;
+            place.valid[v] = r->width - x;
             x += SA_CONV_LANES;
             if (x < r->width) continue;
             x = 0;
             row++;
         }
+        for (int v = count; v < SA_MAX_VECTORS; v++) place.in[v] = place.in[0], place.out[v] = 0, place.valid[v] = 0;
         (single ? shape->vector : shape->tile)(r, first, &place);
         done += count;
     }
