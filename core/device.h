@@ -35,6 +35,8 @@ typedef struct sa_device_functions {
      * op's error, and nothing has run; the executor does the step once more, from begin_step on. */
     sa_status (*begin_step)(sa_device *device, int *replay);
     sa_status (*end_step)(sa_device *device, int *again);
+    /* NULL, or told after each step how long its ops took and how much processor time this process had for them. */
+    void (*step_took)(sa_device *device, uint64_t step_ns, uint64_t cpu_ns);
     void (*close)(sa_device *device); /* frees the device itself */
     /* NULL: no options. cuda: "graph" (record the step and replay it, on unless SA_NO_GRAPH is set), "tf32" (off); 0 or 1. */
     sa_status (*set_option)(sa_device *device, const char *name, int value);

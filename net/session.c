@@ -461,13 +461,15 @@ sa_status sa_session_run_pass(sa_session *s, float rate, uint32_t step, int pass
     SA_TRY(open_step(s));
     SA_TRY(check_fed(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
-    uint64_t cpu = sa_cpu_clock_ns();
+    const uint64_t begin = sa_clock_ns(), cpu_begin = sa_cpu_clock_ns();
     atomic_store_explicit(&s->ops_done, 0, memory_order_relaxed);
     bool recorded = s->device->records_steps && !s->op_ns && !s->probe && !s->options.debug && passes == 1;
     SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, pass + 1 == passes, &measured));
     SA_TRY(s->device->functions->sync(s->device));
     if (recorded) SA_TRY(check_forward(s));
-    measured.cpu_ms = (double)(sa_cpu_clock_ns() - cpu) * 1e-6;
+    const uint64_t cpu_ns = sa_cpu_clock_ns() - cpu_begin;
+    measured.cpu_ms = (double)cpu_ns * 1e-6;
+    if (s->device->functions->step_took) s->device->functions->step_took(s->device, sa_clock_ns() - begin, cpu_ns);
     s->finished = true;
     if (times) *times = measured;
     return SA_OK;

@@ -2,6 +2,7 @@
 #include "core/checked.h"
 #include "core/clock.h"
 #include "kernels/cpu/blas.h"
+#include "kernels/cpu/crew.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/kernels_cpu.h"
 #include "kernels/cpu/stack_check.h"
@@ -25,6 +26,7 @@ typedef struct allocation {
 typedef struct cpu_device {
     sa_device base;
     allocation *allocations;
+    sa_cpu_load load;
 } cpu_device;
 
 /* Maps `bytes` (whole huge pages) at a huge page's boundary; NULL if the system refuses. */
@@ -139,6 +141,12 @@ static sa_status cpu_end_step(sa_device *device, int *again)
     return SA_OK;
 }
 
+static void cpu_step_took(sa_device *device, uint64_t step_ns, uint64_t cpu_ns)
+{
+    if (device->serial_ns > 0 && device->threads > 1)
+        device->serial_ns = sa_cpu_serial_ns(&((cpu_device *)device)->load, sa_clock_ns(), step_ns, cpu_ns);
+}
+
 static void cpu_close(sa_device *device)
 {
     cpu_device *cpu = (cpu_device *)device;
@@ -157,6 +165,7 @@ static const sa_device_functions cpu_functions = {
     .time_ns = cpu_time_ns,
     .begin_step = cpu_begin_step,
     .end_step = cpu_end_step,
+    .step_took = cpu_step_took,
     .close = cpu_close,
 };
 
@@ -199,7 +208,7 @@ sa_status sa_device_open_cpu(int threads, sa_device **device)
     cpu->base.kind = "cpu";
     cpu->base.host_memory = true;
     cpu->base.threads = threads ? threads : usable_cores();
-    cpu->base.serial_ns = 60000;
+    cpu->base.serial_ns = SA_SERIAL_NS;
     describe(&cpu->base);
     *device = &cpu->base;
     return SA_OK;

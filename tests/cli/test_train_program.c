@@ -89,7 +89,7 @@ static void signal_stops_after_a_step(int signal_number, const char *name)
                                      "--threads",       "1",       "--json",  NULL};
     unlink("stopped.sasnap");
     pid_t child = start(arguments);
-    wait_for(child, " s/step");
+    wait_for(child, "s/step");
     assert_int_equal(kill(child, signal_number), 0);
     assert_int_equal(exit_status(child), 1);
     cJSON *root = read_json("out.txt");
@@ -157,7 +157,7 @@ static void ctrl_c_names_what_was_resumed_from(void **state)
     write_tiny_solver(FIXED);
     assert_int_equal(exit_status(start(first)), 0);
     pid_t child = start(more);
-    wait_for(child, " s/step");
+    wait_for(child, "s/step");
     assert_int_equal(kill(child, SIGINT), 0);
     assert_int_equal(exit_status(child), 1);
     size_t bytes;

@@ -1,4 +1,6 @@
-/* Small work stays on one thread: a device of several threads starts none for a small net, and the numbers are those of all. */
+/* Small work stays on one thread: a device of several threads starts none for a small net, and the numbers are those of all. While
+ * other programs have the cores, more of it does. */
+#include "kernels/cpu/crew.h"
 #include "tests/support/all_threads.h"
 #include "tests/support/small_nets.h"
 #include "tests/support/step_run.h"
@@ -48,8 +50,33 @@ static void test_small_net(void **state)
     sa_net_free(net);
 }
 
+/* A step that waited for its threads makes the next ones do with one thread for a while, a longer while each time that they wait
+ * again; steps that do not wait shorten it. */
+static void test_busy_cores(void **state)
+{
+    (void)state;
+    sa_cpu_load load = {0};
+    const uint64_t ms = 1000000;
+    uint64_t now = 1;
+    assert_true(sa_cpu_serial_ns(&load, now, 10 * ms, 20 * ms) == SA_SERIAL_NS);      /* two threads had two cores */
+    assert_true(sa_cpu_serial_ns(&load, now, 10 * ms, 10 * ms) == SA_SERIAL_NS);      /* one had one */
+    assert_true(sa_cpu_serial_ns(&load, now, ms / 20, ms / 100) == SA_SERIAL_NS);     /* too short to tell */
+    assert_true(sa_cpu_serial_ns(&load, now, 30 * ms, 20 * ms) == SA_SERIAL_BUSY_NS); /* they waited */
+    for (uint64_t hold = 50 * ms, pauses = 0; pauses < 9; pauses++, hold = hold < 1600 * ms ? 2 * hold : 3200 * ms) {
+        assert_int_equal(load.hold_ns, hold);
+        assert_true(sa_cpu_serial_ns(&load, now + hold - 1, ms, ms) == SA_SERIAL_BUSY_NS);
+        now += hold;
+        assert_true(sa_cpu_serial_ns(&load, now, ms, ms) == SA_SERIAL_NS); /* the next step tries it again */
+        assert_true(sa_cpu_serial_ns(&load, now, 9 * ms, ms) == SA_SERIAL_BUSY_NS);
+    }
+    now += load.hold_ns;
+    for (int i = 0; i < 200; i++) assert_true(sa_cpu_serial_ns(&load, now, ms, 2 * ms) == SA_SERIAL_NS);
+    assert_true(sa_cpu_serial_ns(&load, now, 9 * ms, ms) == SA_SERIAL_BUSY_NS);
+    assert_int_equal(load.hold_ns, 50 * ms);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_small_net)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_small_net), cmocka_unit_test(test_busy_cores)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
