@@ -75,7 +75,7 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
         {"warmup", KEY_WARMUP, "N", 0, "steps that are not timed (default 1)", 0},
         {"steps", KEY_STEPS, "N", 0, "steps that are timed (default 3)", 0},
         {"seed", KEY_SEED, "N", 0, "of parameters and data (default 1)", 0},
-        {"ops", KEY_OPS, NULL, 0, "print the time of every op", 0},
+        {"ops", KEY_OPS, NULL, 0, "the time of every op, printed or in the JSON document (which `plan --times` takes)", 0},
         {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
         {0},
     };

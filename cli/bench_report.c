@@ -172,6 +172,7 @@ static cJSON *result_json(const sa_net *net, const sa_bench_result *r, int total
     sa_output_series_json(row, &r->series);
     snprintf(hash, sizeof hash, "%016" PRIx64, r->state_hash);
     cJSON_AddStringToObject(row, "state_hash", hash);
+    if (r->ops) cJSON_AddItemReferenceToObject(row, "ops", r->ops);
     return row;
 }
 
@@ -205,4 +206,18 @@ void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_res
     sa_text_say(out, 0, "\n%s, mean of %d step%s", result->strategy.name, steps, steps == 1 ? "" : "s");
     print_table(out, table);
     sa_table_free(table);
+}
+
+cJSON *sa_bench_ops_json(const sa_session *session, int steps)
+{
+    const sa_program *program = sa_session_layout(session)->program;
+    cJSON *ops = cJSON_CreateArray();
+    for (size_t i = 0; i < program->op_count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", program->op[i].name);
+        cJSON_AddStringToObject(row, "kind", sa_op_kind_name(program->op[i].kind));
+        cJSON_AddNumberToObject(row, "ms", (double)sa_session_op_ns(session, i) * 1e-6 / steps);
+        cJSON_AddItemToArray(ops, row);
+    }
+    return ops;
 }

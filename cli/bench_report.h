@@ -11,5 +11,7 @@ void sa_bench_print_json(FILE *out, const sa_bench_options *options, const sa_ne
                          int count);
 /* Mean time of each op over `steps` steps, in order of the program. */
 void sa_bench_print_ops(FILE *out, const sa_session *session, const sa_bench_result *result, int steps);
+/* The same as [{name, kind, ms}]; owned by the caller. */
+struct cJSON *sa_bench_ops_json(const sa_session *session, int steps);
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/size_text.h"
 #include "net/feed.h"
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +243,7 @@ static sa_status finish(bench *b, contender *c)
     show(b, c, NULL); /* the session goes */
     if (b->options->ops && !b->options->json) sa_progress_clear(&b->progress);
     if (b->options->ops && !b->options->json) sa_bench_print_ops(stdout, c->session, r, c->done);
+    if (b->options->ops && b->options->json) r->ops = sa_bench_ops_json(c->session, c->done);
     sa_session_destroy(c->session);
     sa_feed_close(c->feed);
     c->session = NULL;
@@ -305,6 +307,7 @@ int sa_bench_command(const sa_bench_options *options)
         sa_session_destroy(b.contender[i]->session);
         sa_feed_close(b.contender[i]->feed);
         sa_output_series_free(&b.contender[i]->result.series);
+        cJSON_Delete(b.contender[i]->result.ops);
         free(b.contender[i]);
     }
     sa_net_free(b.net);

@@ -40,6 +40,7 @@ typedef struct sa_bench_result {
     float loss[SA_BENCH_STEPS_MAX]; /* all losses by their weights; warm-up steps first */
     sa_output_series series;        /* every loss and accuracy, owned */
     uint64_t state_hash;
+    struct cJSON *ops; /* --ops with --json: [{name, kind, ms}], mean over all steps; owned; else NULL */
 } sa_bench_result;
 
 /* The whole command: runs the strategies, one after the other (rounds of steps are interleaved if they fit together), prints a

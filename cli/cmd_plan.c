@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/file_kind.h"
 #include "cli/net_options.h"
+#include "cli/op_times.h"
 #include "cli/option_values.h"
 #include "cli/output_names.h"
 #include "cli/plan_output.h"
@@ -25,7 +26,7 @@
 #include <stdlib.h>
 
 typedef struct plan_options {
-    const char *net, *strategy, *conv, *csv, *html, *trace, *costs;
+    const char *net, *strategy, *conv, *csv, *html, *trace, *costs, *times;
     char net_path[PATH_MAX]; /* of a shipped net */
     bool has_budget, strategy_given;
     size_t budget_bytes;
@@ -34,13 +35,14 @@ typedef struct plan_options {
     const sa_solver_config *solver; /* NULL: a net was given, which SGD trains */
 } plan_options;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_TRACE, KEY_BUDGET, KEY_COSTS };
+enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_TRACE, KEY_BUDGET, KEY_COSTS, KEY_TIMES };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
     {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE; lists the alternatives", 0},
     {"costs", KEY_COSTS, "C", 0,
-     "times of --budget and --trace: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
+     "where predicted times come from: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
+    {"times", KEY_TIMES, "FILE", 0, "take the times of ops from FILE, which `bench --ops --json` printed", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
@@ -67,6 +69,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_HTML: o->html = argument; return 0;
     case KEY_TRACE: o->trace = argument; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
+    case KEY_TIMES: o->times = argument; return 0;
     case KEY_BUDGET:
         o->budget_bytes = sa_cli_size(state, "budget", argument);
         o->has_budget = true;
@@ -110,9 +113,10 @@ static char *add_frontier(char *text, const sa_frontier *f)
     return all;
 }
 
-static sa_status print_json(const sa_plan_report *report, const budget_result *budget)
+static sa_status print_json(const sa_plan_report *report, const sa_op_times *times, const budget_result *budget)
 {
-    char *text = sa_plan_report_json(report);
+    char *text;
+    SA_TRY(sa_plan_json_text(report, times, &text));
     if (budget->frontier.count > 0) text = add_frontier(text, &budget->frontier);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the JSON document");
     puts(text);
@@ -121,21 +125,17 @@ static sa_status print_json(const sa_plan_report *report, const budget_result *b
 }
 
 /* Files first. What goes to standard output is alone there. */
-static sa_status output(const plan_options *o, const sa_plan_report *report, const sa_device *device, const budget_result *budget)
+static sa_status output(const plan_options *o, const sa_plan_report *report, const sa_op_times *times, const budget_result *budget)
 {
     const sa_layout *layout = report->layout;
     if (o->csv)
         SA_TRY(sa_plan_csv_write(o->csv, layout->program->buffer, layout->program->buffer_count, layout->plan.offset_bytes));
     if (o->csv) sa_cli_wrote("plan", o->csv, "%zu buffers", layout->program->buffer_count);
-    if (o->html) SA_TRY(sa_plan_write_html(o->html, report));
+    if (o->html) SA_TRY(sa_plan_write_html(o->html, report, times));
     if (o->html) sa_cli_wrote("plan", o->html, "a page, to be opened in a browser");
-    if (o->trace) {
-        sa_costs_option costs;
-        SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &costs));
-        SA_TRY(sa_plan_write_trace(o->trace, report, device, costs));
-    }
+    if (o->trace) SA_TRY(sa_plan_write_trace(o->trace, report, times));
     if (takes_stdout(o->csv) || takes_stdout(o->html) || takes_stdout(o->trace)) return SA_OK;
-    if (o->json) return print_json(report, budget);
+    if (o->json) return print_json(report, times, budget);
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
         sa_text_say(stdout, 0, "no strategy beats one of these in bytes and predicted time:\n");
@@ -143,6 +143,24 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
         putchar('\n');
     }
     return sa_plan_print(stdout, report);
+}
+
+/* The same with the times of the ops, which JSON, page and trace have. */
+static sa_status output_timed(const plan_options *o, const sa_plan_report *report, const sa_device *device,
+                              const budget_result *budget)
+{
+    sa_costs_option costs;
+    sa_time_source source;
+    sa_op_times times;
+    if (!o->json && !o->html && !o->trace && !o->times) return output(o, report, NULL, budget);
+    SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &costs));
+    SA_TRY(sa_time_source_open("plan", device, costs, o->times, &source));
+    sa_status status = sa_time_source_ops(&source, report, true, &times);
+    sa_time_source_close(&source);
+    SA_TRY(status);
+    status = output(o, report, &times, budget);
+    free(times.ms);
+    return status;
 }
 
 static sa_program_options program_options(const plan_options *o, const sa_net *net)
@@ -182,7 +200,7 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     if (status == SA_OK) status = sa_plan_report_create(net, strategy, &layout, &report);
     if (status == SA_OK) {
         status = count_caffe(o, net, &report);
-        if (status == SA_OK) status = output(o, &report, device, budget);
+        if (status == SA_OK) status = output_timed(o, &report, device, budget);
         sa_plan_report_free(&report);
     }
     sa_layout_free(&layout);

@@ -4,6 +4,7 @@
 #include "cli/text_output.h"
 #include "core/output_file.h"
 #include "core/size_text.h"
+#include "report/json_text.h"
 #include "report/table.h"
 #include "report/timeline.h"
 
@@ -116,15 +117,33 @@ sa_status sa_plan_print(FILE *out, const sa_plan_report *r)
     return print_alive(out, r);
 }
 
-sa_status sa_plan_write_html(const char *path, const sa_plan_report *report)
+sa_status sa_pages_write_html(const char *path, cJSON *nets)
 {
-    char *json = sa_plan_report_json(report), *page;
+    char *page;
     size_t page_bytes;
-    if (!json) SA_FAIL(SA_NOMEM, "no memory for the plan of %zu buffers", report->layout->program->buffer_count);
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddItemToObject(root, "nets", nets);
+    char *json = sa_json_text(root, false);
+    cJSON_Delete(root);
+    if (!json) SA_FAIL(SA_NOMEM, "no memory for the data of a page");
     sa_status status = sa_timeline_page(json, &page, &page_bytes);
     free(json);
     SA_TRY(status);
     status = sa_output_file_put(path, page, page_bytes);
     free(page);
     return status;
+}
+
+sa_status sa_plan_write_html(const char *path, const sa_plan_report *report, const sa_op_times *times)
+{
+    cJSON *plan, *nets = cJSON_CreateArray(), *net = cJSON_CreateObject();
+    sa_status status = sa_plan_json(report, times, &plan);
+    if (status != SA_OK) {
+        cJSON_Delete(nets);
+        cJSON_Delete(net);
+        return status;
+    }
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(net, "plans"), plan);
+    cJSON_AddItemToArray(nets, net);
+    return sa_pages_write_html(path, nets);
 }

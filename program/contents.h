@@ -1,4 +1,4 @@
-/* What a buffer holds: which value of the net is in which of its bytes. For the program check. */
+/* What a buffer holds: which value of the net is in which of its bytes. For the program check and for reports. */
 #ifndef SA_PROGRAM_CONTENTS_H
 #define SA_PROGRAM_CONTENTS_H
 
@@ -7,6 +7,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Value numbers for sa_ref.value: data of blob b, gradient of blob b, anything else (by its buffer). */
+static inline int32_t sa_value_of_data(int blob)
+{
+    return 2 * blob + 1;
+}
+
+static inline int32_t sa_value_of_grad(int blob)
+{
+    return 2 * blob + 2;
+}
 
 typedef struct sa_contents_piece {
     size_t begin, end;

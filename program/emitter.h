@@ -4,6 +4,7 @@
 #define SA_PROGRAM_EMITTER_H
 
 #include "core/name_map.h"
+#include "program/contents.h"
 #include "program/program.h"
 
 /* Where a value is now. */
@@ -45,17 +46,6 @@ struct sa_emitter {
     int band_begin, band_end; /* channels of the running band; band_end 0: none */
     int band_first_layer, band_last_layer;
 };
-
-/* Value numbers for sa_ref.value: data of blob b, gradient of blob b, anything else (by its buffer). */
-static inline int32_t sa_value_of_data(int blob)
-{
-    return 2 * blob + 1;
-}
-
-static inline int32_t sa_value_of_grad(int blob)
-{
-    return 2 * blob + 2;
-}
 
 SA_CHECKED sa_status sa_emitter_buffer(sa_emitter *emitter, sa_buffer_kind kind, size_t bytes, const char *category, int *buffer,
                                        const char *format, ...) SA_PRINTF(6, 7);

@@ -1,5 +1,4 @@
-/* What there is to say about a planned training step: live bytes step by step, what is alive at the worst one, and the JSON
- * document that `segarena plan --json` prints and the timeline page draws. */
+/* What there is to say about a planned training step: live bytes step by step, and what is alive at the worst one. */
 #ifndef SA_REPORT_PLAN_REPORT_H
 #define SA_REPORT_PLAN_REPORT_H
 
@@ -22,8 +21,5 @@ typedef struct sa_plan_report {
 SA_CHECKED sa_status sa_plan_report_create(const sa_net *net, const sa_strategy *strategy, const sa_layout *layout,
                                            sa_plan_report *report);
 void sa_plan_report_free(sa_plan_report *report);
-
-/* malloc'd; NULL: out of memory. */
-char *sa_plan_report_json(const sa_plan_report *report);
 
 #endif

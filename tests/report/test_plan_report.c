@@ -1,7 +1,8 @@
 /* `segarena plan`: figures at the peak step against sums made here, the JSON document against the plan, the CSV file read back. */
 #include "memory/plan_csv.h"
 #include "net/net.h"
-#include "report/plan_report.h"
+#include "report/buffer_uses.h"
+#include "report/plan_json.h"
 
 #include <cjson/cJSON.h>
 #include <setjmp.h>
@@ -100,7 +101,8 @@ static void json_is_the_plan(void **state)
     (void)state;
     planned p;
     set_up(&p, "nets/old.prototxt", "banded");
-    char *text = sa_plan_report_json(&p.report);
+    char *text;
+    assert_int_equal(sa_plan_json_text(&p.report, NULL, &text), SA_OK);
     cJSON *root = cJSON_Parse(text), *row;
     size_t i = 0;
     assert_non_null(root);
@@ -127,6 +129,87 @@ static void json_is_the_plan(void **state)
     cJSON_Delete(root);
     free(text);
     tear_down(&p);
+}
+
+static const cJSON *buffer_named(const cJSON *root, const char *name)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(root, "buffers"))
+    {
+        if (!strcmp(string(row, "name"), name)) return row;
+    }
+    fail_msg("no buffer '%s'", name);
+    return NULL;
+}
+
+static void expect_numbers(const cJSON *row, const char *key, const int *wanted, int count)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(row, key);
+    assert_int_equal(cJSON_GetArraySize(list), count);
+    for (int i = 0; i < count; i++) assert_int_equal(cJSON_GetArrayItem(list, i)->valueint, wanted[i]);
+}
+
+/* `old` under fastest: conv1 is written by its convolution, waits, and its gradient overwrites it in op 76. */
+static void json_says_who_uses_what(void **state)
+{
+    (void)state;
+    static const int WRITERS[] = {1, 76}, READERS[] = {2, 3, 75, 76, 79};
+    planned p;
+    char *text;
+    set_up(&p, "nets/old.prototxt", "fastest");
+    assert_int_equal(sa_plan_json_text(&p.report, NULL, &text), SA_OK);
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *conv1 = buffer_named(root, "conv1"), *values = cJSON_GetObjectItemCaseSensitive(conv1, "values");
+    expect_numbers(conv1, "writers", WRITERS, 2);
+    expect_numbers(conv1, "readers", READERS, 5);
+    assert_int_equal(cJSON_GetArraySize(values), 2);
+    for (int i = 0; i < 2; i++) {
+        const cJSON *value = cJSON_GetArrayItem(values, i);
+        assert_true(number(value, "from") == WRITERS[i]);
+        assert_string_equal(string(value, "what"), i == 0 ? "data" : "gradient");
+        assert_string_equal(string(value, "blob"), "conv1");
+        assert_true(number(value, "bytes") == 201326592);
+    }
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(buffer_named(root, "conv1.workspace"), "readers")), 0);
+    cJSON_Delete(root);
+    free(text);
+    tear_down(&p);
+}
+
+/* Every preset: a buffer lives from its first use to its last, holds something from its first write on, and never more than it has
+ * room for. What is filled before the step, or looked at after it, lives longer than its uses; scratch does not. */
+static void uses_are_the_lifetimes(void **state)
+{
+    (void)state;
+    for (int k = 0; sa_preset_at(k); k++) {
+        planned p;
+        sa_buffer_uses uses;
+        set_up(&p, "tests/golden/tiny_old/net.prototxt", sa_preset_at(k)->name);
+        const sa_program *program = p.layout.program;
+        assert_int_equal(sa_buffer_uses_create(program, &uses), SA_OK);
+        size_t touch = 0, holding = 0;
+        for (size_t i = 0; i < program->buffer_count; i++) {
+            const sa_buffer *b = &program->buffer[i];
+            const size_t first = touch;
+            while (touch < uses.touch_count && uses.touch[touch].buffer == i) touch++;
+            assert_true(touch > first);
+            assert_true(b->begin <= (int64_t)uses.touch[first].op && (int64_t)uses.touch[touch - 1].op < b->end);
+            if (b->kind == SA_BUFFER_WORKSPACE && sa_strategy_has(&p.strategy, SA_SWITCH_LIFETIMES))
+                assert_int_equal(b->end - b->begin, (int64_t)(uses.touch[touch - 1].op - uses.touch[first].op) + 1);
+            size_t bytes = 0, from = SIZE_MAX;
+            for (; holding < uses.holding_count && uses.holding[holding].buffer == i; holding++) {
+                if (uses.holding[holding].from_op != from) bytes = 0;
+                from = uses.holding[holding].from_op;
+                bytes += uses.holding[holding].bytes;
+                assert_true(bytes <= b->size_bytes);
+            }
+            assert_true(from != SIZE_MAX);
+        }
+        assert_int_equal(touch, uses.touch_count);
+        assert_int_equal(holding, uses.holding_count);
+        sa_buffer_uses_free(&uses);
+        tear_down(&p);
+    }
 }
 
 /* Ids are unique under every preset, the placement survives the file and is still valid. */
@@ -163,6 +246,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_are_those_of_the_worst_step),
         cmocka_unit_test(json_is_the_plan),
+        cmocka_unit_test(json_says_who_uses_what),
+        cmocka_unit_test(uses_are_the_lifetimes),
         cmocka_unit_test(csv_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
