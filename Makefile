@@ -135,12 +135,14 @@ $(O)/data/weights/caffemodel.o $(O)/data/weights/caffe_blobs.o: $(O)/caffe_weigh
 $(O)/data/lmdb/lmdb_file.o: $(O)/datum.pb-c.h
 endif
 
-# The timeline page of `segarena plan --html` is part of the program.
-PAGE_PARTS := $(foreach p,html style=css script=js,sa_timeline_$(firstword $(subst =, ,$(p)))=report/timeline/page.$(lastword $(subst =, ,$(p))))
+# The page of `segarena plan --html` and `segarena story` is part of the program: one script, made of these in their order.
+PAGE_SCRIPTS := $(foreach s,model paint map moves panels story tables app,report/timeline/$(s).js)
 $(O)/libsa_report.a: $(O)/timeline_assets.o
-$(O)/timeline_assets.c: tools/embed.sh $(wildcard report/timeline/*)
+$(O)/page.js: $(PAGE_SCRIPTS) $(MEMBERS_FILE)
 	@mkdir -p $(@D)
-	@tools/embed.sh $(PAGE_PARTS) >$@
+	@cat $(PAGE_SCRIPTS) >$@
+$(O)/timeline_assets.c: tools/embed.sh $(O)/page.js report/timeline/page.html report/timeline/page.css
+	@tools/embed.sh sa_timeline_html=report/timeline/page.html sa_timeline_style=report/timeline/page.css sa_timeline_script=$(O)/page.js >$@
 $(O)/timeline_assets.o: $(O)/timeline_assets.c $(FLAGS_FILE)
 	$(if $(V),,@echo 'CC   $<';) $(CC) $(CFLAGS) -c $< -o $@
 

@@ -4,6 +4,7 @@
 #include "cli/file_kind.h"
 #include "cli/option_values.h"
 #include "cli/output_names.h"
+#include "cli/place_page.h"
 #include "cli/progress.h"
 #include "cli/text_output.h"
 
@@ -25,25 +26,28 @@ static const double default_timeout_seconds = 60.0;
 static const double tighten_seconds = 0.5;
 
 typedef struct place_arguments {
-    const char *instance, *output;
+    const char *instance, *output, *html;
     size_t capacity_bytes;
     double timeout_seconds;
     bool json;
 } place_arguments;
 
-enum { KEY_OUTPUT = 'o', KEY_JSON = 'j', KEY_CAPACITY = 256, KEY_TIMEOUT };
+enum { KEY_OUTPUT = 'o', KEY_JSON = 'j', KEY_CAPACITY = 256, KEY_TIMEOUT, KEY_HTML };
 
 static const struct argp_option options[] = {
     {"capacity", KEY_CAPACITY, "SIZE", 0, "bytes that the placement must fit in (K, M, G, KiB, MiB, GiB allowed); required", 0},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "give up after this time, reading included (default 60)", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "write the placement to FILE as id,lower,upper,size,offset", 0},
+    {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the placement over time, for any browser", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON document", 0},
     {0},
 };
 
-static bool takes_stdout(const place_arguments *arguments)
+/* How many of the outputs want standard output. */
+static int takes_stdout(const place_arguments *arguments)
 {
-    return arguments->output && sa_output_file_is_stdout(arguments->output);
+    return (arguments->output && sa_output_file_is_stdout(arguments->output)) +
+           (arguments->html && sa_output_file_is_stdout(arguments->html));
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -58,6 +62,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
             argp_error(state, "--timeout '%s' is no positive number", text);
         return 0;
     case KEY_OUTPUT: arguments->output = text; return 0;
+    case KEY_HTML: arguments->html = text; return 0;
     case KEY_JSON: arguments->json = true; return 0;
     case ARGP_KEY_ARG:
         if (arguments->instance) argp_error(state, "more than one instance: '%s'", text);
@@ -66,7 +71,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case ARGP_KEY_END:
         if (!arguments->instance) argp_error(state, "no instance given");
         if (arguments->capacity_bytes == 0) argp_error(state, "--capacity is missing");
-        if (arguments->json && takes_stdout(arguments)) argp_error(state, "--json and --output -: both want standard output");
+        if (arguments->json + takes_stdout(arguments) > 1)
+            argp_error(state, "--json, --output - and --html -: only one of them can have standard output");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -143,9 +149,9 @@ static sa_status place(const place_arguments *arguments)
     double start = sa_clock_seconds(), deadline = start + arguments->timeout_seconds;
     size_t count;
     sa_plan plan = {0};
-    const sa_cli_output written = {"--output", arguments->output, SA_FILE_PLACEMENT};
+    const sa_cli_output written[] = {{"--output", arguments->output, SA_FILE_PLACEMENT}, {"--html", arguments->html, SA_FILE_PAGE}};
     SA_TRY(sa_file_kind_expect("place", arguments->instance, SA_FILE_PLACEMENT));
-    SA_TRY(sa_cli_outputs_check(&written, 1));
+    SA_TRY(sa_cli_outputs_check(written, 2));
     SA_TRY(sa_plan_csv_read_until(arguments->instance, deadline, &buffers, &count, NULL));
     sa_progress progress;
     sa_progress_wait(&progress, stderr, "segarena place: placing");
@@ -158,6 +164,10 @@ static sa_status place(const place_arguments *arguments)
     if (status == SA_OK && arguments->output) {
         status = sa_plan_csv_write(arguments->output, buffers, count, plan.offset_bytes);
         if (status == SA_OK) sa_cli_wrote("place", arguments->output, "%zu buffers", count);
+    }
+    if (status == SA_OK && arguments->html) {
+        status = sa_place_write_html(arguments->html, arguments->instance, buffers, count, &plan);
+        if (status == SA_OK) sa_cli_wrote("place", arguments->html, "a page, to be opened in a browser");
     }
     if (status != SA_OK) status = sa_error_prefix(status, "%s", arguments->instance);
     sa_plan_free(&plan);

@@ -14,6 +14,6 @@ for pair in "$@"; do
     echo "extern const char ${name}[];"
     echo "const char ${name}[] ="
     # A question mark is escaped against trigraphs.
-    awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\?/, "\\?"); gsub(/\t/, "\\t"); gsub(/\r/, "\\r"); print "    \"" $0 "\\n\"" }
+    awk '{ gsub(/\\/, "&&"); gsub(/"/, "\\\""); gsub(/\?/, "\\?"); gsub(/\t/, "\\t"); gsub(/\r/, "\\r"); print "    \"" $0 "\\n\"" }
         END { print "    \"\";" }' "$file"
 done

@@ -73,6 +73,8 @@ check "a net is trained for the commands that need one" $rc "$output"
 writers=(
     "plan_csv any - plan net.prototxt --csv OUT"
     "plan_html any - plan net.prototxt --html OUT"
+    "story any - story net.prototxt --strategy caffe,fastest --no-frontier --html OUT"
+    "place_html any - place in.csv --capacity 1KiB --html OUT"
     "plan_trace any - plan net.prototxt --trace OUT"
     "place any - place in.csv --capacity 1KiB --output OUT"
     "snapshot file - train solver.prototxt --threads 1 --snapshot OUT"
