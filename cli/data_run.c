@@ -167,10 +167,10 @@ static sa_status count_entry(counter *c, const sa_list_file *list, size_t entry)
     sa_image_info first, info;
     size_t names = list->names_per_line;
     char **name = &list->name[entry * names];
-    for (size_t i = 0; i + (names > 1) < names; i++) {
+    SA_TRY(look_at_file(c, name[0], false, &first));
+    for (size_t i = 1; i + (names > 1) < names; i++) {
         SA_TRY(look_at_file(c, name[i], false, &info));
-        if (i == 0) first = info;
-        else if (info.height != first.height || info.width != first.width)
+        if (info.height != first.height || info.width != first.width)
             SA_FAIL(SA_INVALID, "'%s' is %dx%d, '%s' of the same line %dx%d", name[i], info.height, info.width, name[0],
                     first.height, first.width);
     }

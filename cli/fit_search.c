@@ -51,24 +51,42 @@ void sa_fit_forget_nets(sa_fit_subject *subject)
 }
 
 /* The net with a batch or of an image size; the last ones are kept, since other strategies ask for the same. */
-static sa_status net_at(const curve *c, int64_t size, const sa_net **net)
+static sa_status net_at(const curve *c, int64_t size, sa_fit_net **net)
 {
     sa_fit_subject *s = c->subject;
     sa_cli_net_options options = *s->options;
     for (int i = 0; i < SA_FIT_NETS; i++) {
-        *net = s->kept[i].net;
-        if (*net && s->kept[i].images == c->images && s->kept[i].size == size) return SA_OK;
+        *net = &s->kept[i];
+        if ((*net)->net && (*net)->images == c->images && (*net)->size == size) return SA_OK;
     }
     if (c->images) sa_fit_image(s, size, &options.height, &options.width);
     else options.batch = (int)size;
     sa_net *made;
     SA_TRY(sa_cli_net_load(s->net_path, &options, &made));
-    int slot = s->next_kept++ % SA_FIT_NETS;
-    sa_net_free(s->kept[slot].net);
-    s->kept[slot].net = made;
-    s->kept[slot].images = c->images;
-    s->kept[slot].size = size;
-    *net = made;
+    *net = &s->kept[s->next_kept++ % SA_FIT_NETS];
+    sa_net_free((*net)->net);
+    **net = (sa_fit_net){.images = c->images, .size = size, .net = made};
+    return SA_OK;
+}
+
+/* Bytes under the curve's strategy, planned once for all strategies that decide the same. */
+static sa_status strategy_bytes(const curve *c, sa_fit_net *net, size_t *bytes)
+{
+    const sa_device *device = c->subject->device;
+    sa_strategy strategy;
+    sa_fit_plan plan = {.planned = c->planned};
+    SA_TRY(sa_strategy_parse(c->strategy, &strategy));
+    strategy.conv = SA_CONV_OPTION_AUTO;
+    SA_TRY(sa_strategy_signature(net->net, &strategy, device, &plan.signature));
+    for (int i = 0; i < net->plan_count; i++)
+        if (net->plan[i].signature == plan.signature && net->plan[i].planned == plan.planned) {
+            *bytes = net->plan[i].bytes;
+            return SA_OK;
+        }
+    if (c->planned) SA_TRY(sa_preset_plan_bytes(net->net, c->strategy, SA_CONV_OPTION_AUTO, device, &plan.bytes));
+    else SA_TRY(sa_preset_load_bytes(net->net, c->strategy, SA_CONV_OPTION_AUTO, device, &plan.bytes));
+    if (net->plan_count < SA_FIT_PLANS) net->plan[net->plan_count++] = plan;
+    *bytes = plan.bytes;
     return SA_OK;
 }
 
@@ -76,12 +94,11 @@ static sa_status bytes_at(const curve *c, int64_t size, size_t *bytes)
 {
     const sa_solver_config *solver = c->subject->solver;
     const sa_caffe_options options = {.solver = solver ? solver->type : SA_SOLVER_SGD, .l1_decay = solver && solver->l1_decay};
-    const sa_net *net;
+    sa_fit_net *net;
     sa_caffe_memory caffe;
     SA_TRY(net_at(c, size, &net));
-    if (c->strategy && c->planned) return sa_preset_plan_bytes(net, c->strategy, SA_CONV_OPTION_AUTO, c->subject->device, bytes);
-    if (c->strategy) return sa_preset_load_bytes(net, c->strategy, SA_CONV_OPTION_AUTO, c->subject->device, bytes);
-    SA_TRY(sa_caffe_memory_create(net, &options, &caffe));
+    if (c->strategy) return strategy_bytes(c, net, bytes);
+    SA_TRY(sa_caffe_memory_create(net->net, &options, &caffe));
     *bytes = caffe.gpu_total_bytes + c->subject->test_nets_bytes;
     sa_caffe_memory_free(&caffe);
     return SA_OK;
@@ -144,7 +161,7 @@ static point search(curve *c, size_t capacity, int64_t guess)
         int64_t size = line ? interpolate(low, other, capacity, high) : low.size + (high - low.size) / 2;
         if (high > c->most && size > leap && leap > low.size) size = leap;
         if (round == 0 && guess > low.size && guess < high) size = guess;
-        if (round == 1 && low.size == guess) size = guess + 1;
+        if (round <= 1 && low.size == guess) size = guess + 1;
         (void)point_at(c, size);
         if (c->known_count == KNOWN_MAX) return low;
     }
@@ -158,11 +175,24 @@ static bool has_figure(const curve *c)
     return false;
 }
 
+/* A guess is mostly right: where its plan fits, its load does, and need not be asked for. */
+static void try_plan(curve *c, size_t capacity, int64_t guess)
+{
+    curve planned = *c;
+    planned.planned = true;
+    planned.known_count = 0;
+    for (int i = 0; i < c->known_count; i++)
+        if (c->known[i].size == guess) return;
+    point p = point_at(&planned, guess);
+    if (p.bytes > 0 && p.bytes <= capacity && c->known_count < KNOWN_MAX) c->known[c->known_count++] = p;
+}
+
 /* By loads first. Where the plan of what they find does not fit, what was lost to gaps, by plans from there down. */
 static void largest(curve *c, size_t capacity, int64_t guess, sa_fit_answer *answer)
 {
     size_t sure;
     *answer = (sa_fit_answer){0};
+    if (guess > 0 && guess <= c->most) try_plan(c, capacity, guess);
     if (!has_figure(c) && guess > 0 && guess <= c->most) (void)point_at(c, guess);
     if (!has_figure(c)) {
         if (bytes_at(c, c->sure, &sure) != SA_OK) {

@@ -6,7 +6,23 @@
 #include "cli/net_options.h"
 #include "net/solver_config.h"
 
-enum { SA_FIT_NETS = 16 };
+enum { SA_FIT_NETS = 16, SA_FIT_PLANS = 32 };
+
+/* What a plan came to, for strategies that come to the same. */
+typedef struct sa_fit_plan {
+    uint64_t signature; /* of the strategy and the net: sa_strategy_signature */
+    bool planned;       /* bytes of a plan, else of the largest load */
+    size_t bytes;
+} sa_fit_plan;
+
+/* The net at one size, and what strategies come to for it. */
+typedef struct sa_fit_net {
+    bool images;
+    int64_t size;
+    sa_net *net; /* owned; NULL: none */
+    sa_fit_plan plan[SA_FIT_PLANS];
+    int plan_count;
+} sa_fit_net;
 
 /* The net whose sizes vary; borrowed but for the nets kept. */
 typedef struct sa_fit_subject {
@@ -14,13 +30,9 @@ typedef struct sa_fit_subject {
     const sa_cli_net_options *options;
     const sa_solver_config *solver; /* NULL: none */
     const sa_device *device;
-    size_t test_nets_bytes; /* Caffe's, which do not vary */
-    int32_t height, width;  /* of the leading input; 0: the net has no images */
-    struct {
-        bool images;
-        int64_t size;
-        sa_net *net;
-    } kept[SA_FIT_NETS]; /* the last sizes that were asked for: sa_fit_forget_nets */
+    size_t test_nets_bytes;       /* Caffe's, which do not vary */
+    int32_t height, width;        /* of the leading input; 0: the net has no images */
+    sa_fit_net kept[SA_FIT_NETS]; /* the last sizes that were asked for: sa_fit_forget_nets */
     int next_kept;
 } sa_fit_subject;
 

@@ -39,6 +39,7 @@ typedef struct trainer {
     sa_feed *feed;
     sa_train_state *state;
     sa_train_snapshots snapshots;
+    sa_data_position step_begin; /* of the step that runs */
     sa_train_watch watch;
     sa_progress progress;
     bool from_caffe;     /* resumed from a state of Caffe's, which has no position in the data */
@@ -297,7 +298,8 @@ static sa_status run_pass(trainer *t, int pass, sa_train_record *record)
 {
     const sa_step_outputs *outputs = &t->result->series.outputs;
     uint64_t begin = sa_clock_ns();
-    SA_TRY(sa_feed_next(t->feed, t->session));
+    sa_status found = sa_feed_next(t->feed, t->session);
+    if (found != SA_OK) return sa_train_snapshots_after_bad_batch(&t->snapshots, t->result, &t->step_begin, found);
     note_batch(t);
     uint64_t fed = sa_clock_ns();
     sa_status status = sa_session_run_pass(t->session, record->rate, (uint32_t)t->result->last_step, pass, NULL);
@@ -315,6 +317,7 @@ static sa_status run_step(trainer *t)
     sa_train_result *r = t->result;
     sa_step_outputs *outputs = &r->series.outputs;
     sa_train_record record = {.rate = sa_solver_rate(&t->solver, (uint32_t)r->last_step)};
+    t->step_begin = sa_feed_position(t->feed);
     for (int pass = 0; pass < t->solver.iter_size; pass++) {
         SA_TRY(run_pass(t, pass, &record));
         sa_step_outputs_mean(outputs, pass, t->solver.iter_size);

@@ -105,7 +105,8 @@ static void say(const sa_train_snapshots *s, const char *before, const char *pat
 /* The state to path, or elsewhere: then causes is not empty. SA_IO: nowhere. */
 static sa_status save(sa_train_snapshots *s, sa_train_result *r, char path[PATH_BYTES], char causes[CAUSES_BYTES])
 {
-    const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(s->feed)};
+    const sa_data_position position = s->position ? *s->position : sa_feed_position(s->feed);
+    const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = position};
     causes[0] = '\0';
     sa_status status = sa_train_state_collect(s->state, s->session, &header);
     if (status == SA_NUMERIC && r->snapshot[0]) return sa_error_append(status, "; the last one is %s", r->snapshot);
@@ -150,6 +151,21 @@ sa_status sa_train_snapshots_after_last(sa_train_snapshots *s, sa_train_result *
     snprintf(r->snapshot_problem, sizeof r->snapshot_problem, "%s", causes);
     say(s, "wrote ", path, "");
     return SA_OK;
+}
+
+sa_status sa_train_snapshots_after_bad_batch(sa_train_snapshots *s, sa_train_result *r, const sa_data_position *position,
+                                             sa_status status)
+{
+    char why[CAUSES_BYTES];
+    if (r->record_count == 0) return status;
+    snprintf(why, sizeof why, "%s", sa_error_message());
+    s->position = position;
+    sa_status saved = sa_train_snapshots_after_last(s, r);
+    s->position = NULL;
+    if (saved != SA_OK) SA_FAIL(status, "%s; besides, %.*s", why, CAUSES_BYTES, sa_error_message());
+    if (s->saved_step != r->last_step || !r->snapshot[0]) SA_FAIL(status, "%s", why);
+    SA_FAIL(status, "%s; the state after step %llu is in %s: --resume goes on from it", why, (unsigned long long)r->last_step,
+            r->snapshot);
 }
 
 /* ---- the best one ---- */

@@ -14,9 +14,10 @@ typedef struct sa_train_snapshots {
     sa_train_state *state;
     sa_session *session;
     const sa_feed *feed;
-    sa_progress *progress; /* its line makes room for messages */
-    uint64_t saved_step;   /* of the state that is in a file: the one written last, or the one resumed from */
-    char spare_name[64];   /* of the file that is written elsewhere; "": none so far */
+    sa_progress *progress;            /* its line makes room for messages */
+    const sa_data_position *position; /* NULL: the feed's; else where the next step begins in the data */
+    uint64_t saved_step;              /* of the state that is in a file: the one written last, or the one resumed from */
+    char spare_name[64];              /* of the file that is written elsewhere; "": none so far */
 } sa_train_snapshots;
 
 /* Before the first step: SA_IO or SA_INVALID if a snapshot that this run is to write could not be written now, with the cause: its
@@ -36,6 +37,11 @@ SA_CHECKED sa_status sa_train_snapshots_after_step(sa_train_snapshots *snapshots
  * name, $TMPDIR or /tmp, then $HOME; result->snapshot_problem then says why and result->snapshot where the state is. SA_IO: no
  * place took it, with all causes. */
 SA_CHECKED sa_status sa_train_snapshots_after_last(sa_train_snapshots *snapshots, sa_train_result *result);
+
+/* After a batch that could not be had, in the step whose data began at *position: keeps the state after the last whole step as
+ * sa_train_snapshots_after_last does, and adds to the error's message where it is. Returns status. */
+sa_status sa_train_snapshots_after_bad_batch(sa_train_snapshots *snapshots, sa_train_result *result,
+                                             const sa_data_position *position, sa_status status);
 
 /* Where the state of the best test goes: the name of the last one or the solver's prefix with "_best"; false: neither is given. */
 bool sa_train_snapshots_best_path(const sa_train_snapshots *snapshots, char path[SA_TRAIN_SNAPSHOT_BYTES]);

@@ -26,6 +26,7 @@ static const char *kind_name(mode_t mode)
 static sa_status open_checked(const char *path, bool streams_too, int *descriptor, struct stat *info)
 {
     int opened = -1;
+    if (path[0] == '\0') SA_FAIL(SA_IO, "the name of a file to read is empty");
     bool allowed = stat(path, info) == 0;
     if (allowed) {
         allowed = S_ISREG(info->st_mode) || (streams_too && (S_ISFIFO(info->st_mode) || S_ISCHR(info->st_mode)));

@@ -187,11 +187,10 @@ static sa_status load_of(const sa_net *net, const sa_strategy *strategy, const s
 static sa_status with_few_recomputed(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                      const sa_program_options *options, sa_program **program)
 {
-    enum { VARIANTS = 6 };
     const double near = 1.125;
     sa_strategy told = *strategy;
-    size_t load[VARIANTS], least = SIZE_MAX;
-    for (int i = 0; i < VARIANTS; i++) {
+    size_t load[SA_RECOMPUTE_TRIES], least = SIZE_MAX;
+    for (int i = 0; i < SA_RECOMPUTE_TRIES; i++) {
         told.recompute_count = i;
         SA_TRY(load_of(net, &told, device, options, &load[i]));
         if (load[i] < least) least = load[i];

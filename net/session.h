@@ -23,6 +23,10 @@ void sa_layout_free(sa_layout *layout); /* zeroed ones are allowed */
 /* The program of a net under a strategy, as sa_layout_create plans it. */
 SA_CHECKED sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                              const sa_program_options *options, sa_program **program);
+/* Strategies of one signature come to one program for this net on this device. It takes the passes alone, a small part of the time
+ * that a program does. */
+SA_CHECKED sa_status sa_strategy_signature(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                                           uint64_t *signature);
 
 typedef struct sa_session sa_session;
 

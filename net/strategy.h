@@ -53,7 +53,7 @@ typedef enum sa_conv_option {
 } sa_conv_option;
 
 /* recompute=auto: as few values as bring the peak within an eighth of the least. sa_program_for_strategy finds out how many. */
-enum { SA_RECOMPUTE_AUTO = -1 };
+enum { SA_RECOMPUTE_AUTO = -1, SA_RECOMPUTE_TRIES = 6 /* counts from 0 on */ };
 
 typedef struct sa_strategy {
     char name[256];    /* as given, "" if built by hand */

@@ -356,6 +356,7 @@ static sa_status make_inputs(sa_emitter *e)
 static bool is_added_to_before(const sa_net *net, int layer, const sa_param *param, int i)
 {
     const int owner = param->is_shared ? param->owner_layer : layer, owner_param = param->is_shared ? param->owner_param : i;
+    if (!net->layer[owner].param[owner_param].has_sharers) return false;
     for (int l = layer; l < net->layer_count; l++)
         for (int k = l == layer ? i + 1 : 0; k < net->layer[l].param_count; k++) {
             const sa_param *other = &net->layer[l].param[k];

@@ -53,7 +53,7 @@ static size_t bytes_of(const char *path, const char *strategy, const sa_net_opti
     return bytes;
 }
 
-static void fill_like(const char *path, const char *strategy, size_t capacity, const sa_fit_row *like, sa_fit_row *row)
+static sa_fit_subject subject_of(const char *path)
 {
     static const sa_cli_net_options options = {.device = "cpu"};
     sa_fit_subject subject = {.net_path = path, .options = &options, .device = device};
@@ -61,6 +61,12 @@ static void fill_like(const char *path, const char *strategy, size_t capacity, c
     if (sa_cli_net_load(path, &options, &net) != SA_OK) fail_msg("%s", sa_error_message());
     sa_fit_find_images(net, &subject);
     sa_net_free(net);
+    return subject;
+}
+
+static void fill_like(const char *path, const char *strategy, size_t capacity, const sa_fit_row *like, sa_fit_row *row)
+{
+    sa_fit_subject subject = subject_of(path);
     sa_fit_row_fill(&subject, strategy, capacity, like, row);
     sa_fit_forget_nets(&subject);
 }
@@ -87,6 +93,56 @@ static void guesses_change_nothing(void **state)
         assert_int_equal(row.images.largest, plain.images.largest);
         assert_int_equal(row.images.total_bytes, plain.images.total_bytes);
     }
+}
+
+static bool same_answer(const sa_fit_answer *a, const sa_fit_answer *b)
+{
+    return a->largest == b->largest && a->total_bytes == b->total_bytes;
+}
+
+/* Rows of one subject take over what strategies that decide the same have come to: they are those of subjects of their own. */
+static void shared_plans_change_nothing(void **state)
+{
+    (void)state;
+    sa_fit_subject subject = subject_of(LENET);
+    sa_fit_row last = {0};
+    for (int i = 0; sa_preset_at(i); i++) {
+        sa_fit_row alone, row;
+        fill(LENET, sa_preset_at(i)->name, 100000000, &alone);
+        sa_fit_row_fill(&subject, sa_preset_at(i)->name, 100000000, i ? &last : NULL, &row);
+        assert_true(same_answer(&row.batch, &alone.batch) && same_answer(&row.images, &alone.images));
+        assert_true(same_answer(&row.batch_beside_context, &alone.batch_beside_context));
+        last = row;
+    }
+    sa_fit_forget_nets(&subject);
+}
+
+/* Equal signatures are of equal programs; where presets decide the same, they are equal. */
+static void a_signature_tells_programs(void **state)
+{
+    (void)state;
+    enum { PRESETS = 32 };
+    static const char *const NETS[] = {OLD, LENET, "tests/nets/alexnet.prototxt", "tests/nets/unet.prototxt"};
+    int equal = 0, pairs = 0;
+    for (size_t n = 0; n < sizeof NETS / sizeof NETS[0]; n++) {
+        uint64_t signature[PRESETS];
+        size_t bytes[PRESETS];
+        sa_net *net;
+        assert_int_equal(sa_net_load(NETS[n], NULL, &net), SA_OK);
+        for (int i = 0; i < PRESETS && sa_preset_at(i); i++) {
+            sa_strategy strategy;
+            assert_int_equal(sa_strategy_parse(sa_preset_at(i)->name, &strategy), SA_OK);
+            assert_int_equal(sa_strategy_signature(net, &strategy, device, &signature[i]), SA_OK);
+            assert_int_equal(sa_preset_load_bytes(net, sa_preset_at(i)->name, SA_CONV_OPTION_AUTO, device, &bytes[i]), SA_OK);
+            for (int k = 0; k < i; k++) {
+                if (signature[k] == signature[i]) assert_int_equal(bytes[k], bytes[i]);
+                equal += signature[k] == signature[i];
+                pairs++;
+            }
+        }
+        sa_net_free(net);
+    }
+    assert_in_range(equal, 5, pairs / 2);
 }
 
 static void the_next_batch_does_not_fit(void **state)
@@ -166,10 +222,12 @@ static void long_nets_take_seconds(void **state)
     assert_int_equal(fclose(file), 0);
     clock_t begun = clock();
     sa_fit_row row[2];
+    sa_fit_subject subject = subject_of(path);
     for (int i = 1; sa_preset_at(i); i++) {
-        fill_like(path, sa_preset_at(i)->name, 1000000000, i > 1 ? &row[(i - 1) % 2] : NULL, &row[i % 2]);
+        sa_fit_row_fill(&subject, sa_preset_at(i)->name, 1000000000, i > 1 ? &row[(i - 1) % 2] : NULL, &row[i % 2]);
         assert_in_range(row[i % 2].batch.largest, 10, 100);
     }
+    sa_fit_forget_nets(&subject);
     double seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
     print_message("1,000 convolutions: %.2f s of CPU time\n", seconds);
     const char *scale = getenv("TEST_TIMEOUT_SCALE"); /* sanitizer builds are slower */
@@ -203,7 +261,8 @@ static void layers_add_up_to_the_net(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(guesses_change_nothing),      cmocka_unit_test(the_next_batch_does_not_fit),
+        cmocka_unit_test(guesses_change_nothing),      cmocka_unit_test(shared_plans_change_nothing),
+        cmocka_unit_test(a_signature_tells_programs),  cmocka_unit_test(the_next_batch_does_not_fit),
         cmocka_unit_test(the_next_image_does_not_fit), cmocka_unit_test(what_cannot_fit_is_said),
         cmocka_unit_test(long_nets_take_seconds),      cmocka_unit_test(layers_add_up_to_the_net),
     };

@@ -363,6 +363,22 @@ run ./segarena train way.prototxt --threads 1 --steps 3
 [ $rc = 0 ] && [ -f way/s_iter_3.sasnap ] && grep -q 'a snapshot went elsewhere: way/s_iter_2.sasnap' <<<"$output"
 check "a snapshot that fails on the way is no reason to stop" $? "$rc $output"
 
+# An image that is damaged behind its header ends the training with the steps before it kept; mended, they go on as if nothing had
+# been.
+head -c $(($(stat -c %s i.png) - 30)) i.png >cut.png
+for i in 0 1 2 3; do echo "i.png i.png"; done >cut.txt
+echo "cut.png i.png" >>cut.txt
+sed 's/list.txt/cut.txt/' listed.prototxt >cut.prototxt
+sed 's/net.prototxt/cut.prototxt/; s/max_iter: 2/max_iter: 5/' solver.prototxt >cutter.prototxt
+run ./segarena train cutter.prototxt --threads 1 --snapshot cut.sasnap
+[ $rc = 1 ] && grep -q "cut.txt:5: 'cut.png': damaged PNG.*; the state after step 2 is in cut.sasnap: --resume goes on" <<<"$output"
+check "a damaged image in the third step keeps the two before it" $? "$rc $output"
+cp i.png cut.png
+state_of() { ./segarena train cutter.prototxt --threads 1 --json "$@" 2>/dev/null | grep '"state_hash"'; }
+whole=$(state_of --snapshot whole.sasnap)
+[ -n "$whole" ] && [ "$whole" = "$(state_of --resume cut.sasnap --snapshot cut.sasnap)" ]
+check "... which go on to the same bits once it is mended" $? "$whole $(state_of --resume cut.sasnap)"
+
 # ---- small stacks ----
 
 case $build in

@@ -113,6 +113,66 @@ static void test_four_thousand_layers(void **state)
     within(begun, 15.0, "4,090 layers");
 }
 
+static void scaled_layer(const char *name, const char *bottom, int outputs, int kernel, int stride, bool relu)
+{
+    put("layer { name: '%s' type: 'Convolution' bottom: '%s' top: '%s' convolution_param { num_output: %d kernel_size: %d stride: "
+        "%d "
+        "pad: %d bias_term: false } }\n",
+        name, bottom, name, outputs, kernel, stride, kernel / 2);
+    put("layer { name: '%s_bn' type: 'BatchNorm' bottom: '%s' top: '%s' }\n", name, name, name);
+    put("layer { name: '%s_scale' type: 'Scale' bottom: '%s' top: '%s' scale_param { bias_term: true } }\n", name, name, name);
+    if (relu) put("layer { name: '%s_relu' type: 'ReLU' bottom: '%s' top: '%s' }\n", name, name, name);
+}
+
+/* 152 layers with weights, as published: 3, 8, 36 and 3 blocks. */
+static void resnet_152(void)
+{
+    static const int BLOCKS[] = {3, 8, 36, 3};
+    char bottom[32] = "pool1", name[4][32];
+    length = 0;
+    put("input: ['data', 'label'] input_shape { dim: [8, 3, 224, 224] } input_shape { dim: [8] }\n");
+    scaled_layer("conv1", "data", 64, 7, 2, true);
+    put("layer { name: 'pool1' type: 'Pooling' bottom: 'conv1' top: 'pool1' pooling_param { kernel_size: 3 stride: 2 } }\n");
+    for (int stage = 0; stage < 4; stage++)
+        for (int b = 0; b < BLOCKS[stage]; b++) {
+            const int width = 64 << stage, stride = stage > 0 && b == 0 ? 2 : 1;
+            for (int i = 0; i < 4; i++) snprintf(name[i], sizeof name[i], "r%d_%d_%c", stage, b, "abcp"[i]);
+            if (b == 0) scaled_layer(name[3], bottom, 4 * width, 1, stride, false);
+            scaled_layer(name[0], bottom, width, 1, stride, true);
+            scaled_layer(name[1], name[0], width, 3, 1, true);
+            scaled_layer(name[2], name[1], 4 * width, 1, 1, false);
+            put("layer { name: 'r%d_%d' type: 'Eltwise' bottom: '%s' bottom: '%s' top: 'r%d_%d' }\n", stage, b,
+                b == 0 ? name[3] : bottom, name[2], stage, b);
+            put("layer { name: 'r%d_%d_relu' type: 'ReLU' bottom: 'r%d_%d' top: 'r%d_%d' }\n", stage, b, stage, b, stage, b);
+            snprintf(bottom, sizeof bottom, "r%d_%d", stage, b);
+        }
+    put("layer { name: 'pool5' type: 'Pooling' bottom: '%s' top: 'pool5' pooling_param { pool: AVE global_pooling: true } }\n"
+        "layer { name: 'fc' type: 'InnerProduct' bottom: 'pool5' top: 'fc' inner_product_param { num_output: 1000 } }\n"
+        "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'fc' bottom: 'label' top: 'loss' }\n",
+        bottom);
+}
+
+/* Every preset within a second, where sanitizers do not slow it. */
+static void test_resnet_152(void **state)
+{
+    (void)state;
+    const char *scale = getenv("TEST_TIMEOUT_SCALE");
+    resnet_152();
+    sa_net *net = load();
+    int weights = 0;
+    for (int l = 0; l < net->layer_count; l++) {
+        const char *type = net->layer[l].type->name;
+        weights += (!strcmp(type, "Convolution") && !strstr(net->layer[l].name, "_p")) || !strcmp(type, "InnerProduct");
+    }
+    assert_int_equal(weights, 152);
+    for (int k = 0; sa_preset_at(k); k++) {
+        double begun = cpu_seconds();
+        plan(net, sa_preset_at(k)->name);
+        within(begun, scale && atof(scale) > 1 ? atof(scale) : 1, sa_preset_at(k)->name);
+    }
+    sa_net_free(net);
+}
+
 /* Virtual gradients of 4,000 ReLUs, and 4,000 values that are dropped and made of one another. */
 static void test_the_stack_stays_small(void **state)
 {
@@ -180,7 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thousand_convolutions), cmocka_unit_test(test_four_thousand_layers),
         cmocka_unit_test(test_the_stack_stays_small),   cmocka_unit_test(test_names_may_repeat_or_be_missing),
-        cmocka_unit_test(test_many_class_weights),
+        cmocka_unit_test(test_many_class_weights),      cmocka_unit_test(test_resnet_152),
     };
     if (sa_device_open_cpu(1, &device) != SA_OK) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
