@@ -14,19 +14,20 @@ static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores
                                                    int (&ahead)[SA_EVAL_LANES])
 {
     float own[SA_EVAL_LANES] = {}, value[SA_EVAL_LANES];
-    for (int c = 0; c < classes; c++) {
-        sa_channel<E>(scores, pixels, c, slots, value);
-#pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++)
-            if (label[e] == c) own[e] = value[e];
-    }
 #pragma unroll
     for (int e = 0; e < SA_EVAL_LANES; e++) ahead[e] = 0;
-    for (int c = 0; c < classes; c++) {
-        sa_channel<E>(scores, pixels, c, slots, value);
+#pragma unroll 1
+    for (int pass = 0; pass < 2; pass++) { /* the labels' scores; who is before them */
+#pragma unroll 1
+        for (int c = 0; c < classes; c++) {
+            sa_channel<E>(scores, pixels, c, slots, value);
 #pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++)
-            ahead[e] += value[e] > own[e] || (value[e] == own[e] && (ties_lose ? c != label[e] : c > label[e]));
+            for (int e = 0; e < SA_EVAL_LANES; e++) {
+                const bool before = value[e] > own[e] || (value[e] == own[e] && (ties_lose ? c != label[e] : c > label[e]));
+                if (pass == 0 && label[e] == c) own[e] = value[e];
+                ahead[e] += pass == 1 && before;
+            }
+        }
     }
 }
 

@@ -137,8 +137,10 @@ __device__ __forceinline__ void sa_eval_nested(const sa_eval_program &program, c
 }
 
 /* The two forms of the interpreter. Each way to evaluate a program has these functions: `one` gives the value of a program with one
- * root, `pair` the values of one with two, twice the same of one with one; lanes that are not valid are not 0 yet. */
+ * root, `pair` the values of one with two, twice the same of one with one; lanes that are not valid are not 0 yet. interprets: its
+ * code does not depend on the program. */
 struct sa_flat { /* programs without groups inside groups */
+    static constexpr bool interprets = true;
     static __device__ __forceinline__ void one(const sa_eval_program &program, const sa_lanes &at, float *slots,
                                                float (&value)[SA_EVAL_LANES])
     {
@@ -155,6 +157,7 @@ struct sa_flat { /* programs without groups inside groups */
 };
 
 struct sa_nested { /* any program */
+    static constexpr bool interprets = true;
     static __device__ __forceinline__ void one(const sa_eval_program &program, const sa_lanes &at, float *slots,
                                                float (&value)[SA_EVAL_LANES])
     {

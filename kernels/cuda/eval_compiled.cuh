@@ -10,6 +10,7 @@
 
 /* A program with the given steps (sa_step_code), groups in order; roots: sa_root_code. */
 template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
+    static constexpr bool interprets = false;
     static constexpr int count = sizeof...(STEP);
     static constexpr uint64_t step[] = {STEP...};
 

@@ -14,20 +14,6 @@ __device__ __forceinline__ void sa_channel(const sa_eval_program &source, const 
     sa_eval<E>(source, at, slots, value);
 }
 
-/* max over the channels of the scores */
-template <class E>
-__device__ __forceinline__ void sa_channel_max(const sa_eval_program &scores, const sa_lanes &pixels, int classes, float *slots,
-                                               float (&max)[SA_EVAL_LANES])
-{
-    sa_channel<E>(scores, pixels, 0, slots, max);
-    for (int c = 1; c < classes; c++) {
-        float value[SA_EVAL_LANES];
-        sa_channel<E>(scores, pixels, c, slots, value);
-#pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++) max[e] = value[e] > max[e] ? value[e] : max[e];
-    }
-}
-
 __device__ __forceinline__ void sa_load_piece(const sa_slab &slab, const sa_lanes &at, int c, float (&value)[SA_EVAL_LANES])
 {
     sa_load_lanes((const float *)sa_slab_row(&slab, at.n, c, at.y[0]), at, value);
@@ -38,25 +24,44 @@ __device__ __forceinline__ void sa_store_piece(const sa_slab &slab, const sa_lan
     sa_store_lanes((float *)sa_slab_row(&slab, at.n, c, at.y[0]), at, value);
 }
 
-/* out[c] = e^(score - max); sum = their sum. They go to the output first, as on the CPU: it may be the slab of the scores, whose
- * other pixels this thread does not read. */
-template <class E>
-__device__ __forceinline__ void sa_store_exponentials(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
-                                                      const sa_slab &out, float *slots, float (&sum)[SA_EVAL_LANES])
+/* max: the greatest so far, of channels 0..c */
+__device__ __forceinline__ void sa_take_max(int c, const float (&value)[SA_EVAL_LANES], float (&max)[SA_EVAL_LANES])
 {
-    float max[SA_EVAL_LANES];
-    sa_channel_max<E>(scores, pixels, classes, slots, max);
 #pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++) sum[e] = 0.0f;
-    for (int c = 0; c < classes; c++) {
-        float value[SA_EVAL_LANES];
-        sa_channel<E>(scores, pixels, c, slots, value);
+    for (int e = 0; e < SA_EVAL_LANES; e++) max[e] = c == 0 || value[e] > max[e] ? value[e] : max[e];
+}
+
+/* value = e^(value - max), added to sum */
+__device__ __forceinline__ void sa_take_exponential(const float (&max)[SA_EVAL_LANES], float (&value)[SA_EVAL_LANES],
+                                                    float (&sum)[SA_EVAL_LANES])
+{
 #pragma unroll
-        for (int e = 0; e < SA_EVAL_LANES; e++) {
-            value[e] = sa_expf(value[e] - max[e]);
-            sum[e] = sum[e] + value[e];
-        }
-        sa_store_piece(out, pixels, c, value);
+    for (int e = 0; e < SA_EVAL_LANES; e++) {
+        value[e] = sa_expf(value[e] - max[e]);
+        sum[e] = sum[e] + value[e];
+    }
+}
+
+/* Kernels over pixels evaluate their sources in passes over the channels, at one place in the code: an interpreter that is inlined
+ * once for each use takes nvcc minutes and the card's instruction cache. */
+enum sa_pixel_pass {
+    SA_PASS_LABEL,        /* the label, one channel */
+    SA_PASS_MAX,          /* of the scores */
+    SA_PASS_EXPONENTIALS, /* and their sum */
+    SA_PASS_VALUES        /* what the kernel wants of each score */
+};
+
+/* value = channel c of the labels or the scores. One copy of an interpreter serves both; compiled programs are read where they lie.
+ */
+template <class S, class L>
+__device__ __forceinline__ void sa_either_channel(const sa_eval_program &scores, const sa_eval_program &labels, bool label,
+                                                  const sa_lanes &pixels, int c, float *slots, float (&value)[SA_EVAL_LANES])
+{
+    if constexpr (S::interprets && L::interprets) {
+        sa_channel<S>(label ? labels : scores, pixels, c, slots, value);
+    } else {
+        if (label) sa_channel<L>(labels, pixels, c, slots, value);
+        else sa_channel<S>(scores, pixels, c, slots, value);
     }
 }
 

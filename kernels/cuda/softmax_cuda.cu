@@ -1,4 +1,5 @@
-/* Softmax on CUDA: a thread takes SA_EVAL_LANES neighbouring pixels and walks over the channels. */
+/* Softmax on CUDA: a thread takes SA_EVAL_LANES neighbouring pixels and walks over the channels. Exponentials go to the output
+ * first, as on the CPU: it may be the slab of the scores, whose other pixels this thread does not read. */
 #include "kernels/cuda/pixels.cuh"
 
 template <class E>
@@ -9,14 +10,22 @@ SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_prog
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
         sa_lanes pixels = sa_row_lanes(piece.n, 0, piece.y, piece.x, 1, pieces.width);
-        float sum[SA_EVAL_LANES];
-        sa_store_exponentials<E>(scores, pixels, classes, prob, slots, sum);
-        for (int c = 0; c < classes; c++) {
-            float value[SA_EVAL_LANES];
-            sa_load_piece(prob, pixels, c, value);
-#pragma unroll
-            for (int e = 0; e < SA_EVAL_LANES; e++) value[e] = value[e] / sum[e];
-            sa_store_piece(prob, pixels, c, value);
+        float max[SA_EVAL_LANES] = {}, sum[SA_EVAL_LANES] = {};
+#pragma unroll 1
+        for (int pass = SA_PASS_MAX; pass <= SA_PASS_VALUES; pass++) {
+#pragma unroll 1
+            for (int c = 0; c < classes; c++) {
+                float value[SA_EVAL_LANES];
+                if (pass == SA_PASS_VALUES) sa_load_piece(prob, pixels, c, value);
+                else sa_channel<E>(scores, pixels, c, slots, value);
+                if (pass == SA_PASS_MAX) {
+                    sa_take_max(c, value, max);
+                    continue;
+                }
+                if (pass == SA_PASS_EXPONENTIALS) sa_take_exponential(max, value, sum);
+                else SA_EACH_LANE(value[e] / sum[e]);
+                sa_store_piece(prob, pixels, c, value);
+            }
         }
     }
 }
@@ -30,24 +39,23 @@ SA_KERNEL(sa_softmax_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
         sa_piece piece = sa_piece_at(pieces, i);
         sa_lanes at = sa_row_lanes(piece.n, 0, piece.y, piece.x, 1, pieces.width);
-        float sum[SA_EVAL_LANES] = {0.0f, 0.0f, 0.0f, 0.0f}, y[SA_EVAL_LANES], dy[SA_EVAL_LANES];
-        for (int c = 0; c < channels; c++) {
-            at.c = c;
-            sa_eval_pair<E>(values, at, slots, y, dy);
+        float sum[SA_EVAL_LANES] = {}, y[SA_EVAL_LANES], dy[SA_EVAL_LANES];
+#pragma unroll 1
+        for (int pass = 0; pass < 2; pass++) {
+#pragma unroll 1
+            for (int c = 0; c < channels; c++) {
+                float value[SA_EVAL_LANES];
+                at.c = c;
+                sa_eval_pair<E>(values, at, slots, y, dy);
+                SA_EACH_LANE(y[e] * (dy[e] - sum[e]));
+                if (pass == 1) sa_store_piece(dx, at, c, value);
 #pragma unroll
-            for (int e = 0; e < SA_EVAL_LANES; e++) sum[e] = sum[e] + dy[e] * y[e];
-        }
-        for (int c = 0; c < channels; c++) {
-            float value[SA_EVAL_LANES];
-            at.c = c;
-            sa_eval_pair<E>(values, at, slots, y, dy);
-            SA_EACH_LANE(y[e] * (dy[e] - sum[e]));
-            sa_store_piece(dx, at, c, value);
+                for (int e = 0; e < SA_EVAL_LANES; e++) sum[e] = pass == 0 ? sum[e] + dy[e] * y[e] : sum[e];
+            }
         }
     }
 }
 SA_EVAL_REGISTER(sa_softmax_grad_kernel, SA_NO_FORMS)
-
 SA_EVAL_REGISTER(sa_softmax_kernel, SA_DENSE_FORMS)
 
 sa_status sa_cuda_softmax(sa_device *device, const sa_softmax_args *args)
