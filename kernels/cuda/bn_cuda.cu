@@ -21,9 +21,10 @@ struct sa_reduce_output {
     float *dgamma, *dbeta;       /* GRADIENT: product, sum */
     float *sum;                  /* SUM */
     bool accumulate;             /* SUM: added to */
+    int part_rows;               /* SUM: so many rows, an image's, are rounded to float32 before the next are added; 0: all */
 };
 
-static __device__ void finish_group(const sa_reduce_output &out, size_t index, double sum, double product)
+static __device__ void finish_group(const sa_reduce_output &out, size_t index, double sum, double product, bool accumulate)
 {
     if (out.kind == REDUCE_STATISTICS) {
         const double mean = sum / out.count, eps = (double)out.eps;
@@ -36,7 +37,7 @@ static __device__ void finish_group(const sa_reduce_output &out, size_t index, d
         if (out.dgamma) out.dgamma[index] = (float)product;
         if (out.dbeta) out.dbeta[index] = (float)sum;
     } else {
-        out.sum[index] = out.accumulate ? out.sum[index] + (float)sum : (float)sum;
+        out.sum[index] = accumulate ? out.sum[index] + (float)sum : (float)sum;
     }
 }
 
@@ -80,12 +81,18 @@ static __device__ __forceinline__ sa_row_sums reduce_row(const sa_eval_program &
     return sums;
 }
 
-/* Thread 0 adds up to `count` rows of shared memory, in order. */
-static __device__ __forceinline__ void add_rows(const sa_row_sums *some, int count, sa_row_sums &total)
+/* Thread 0 adds up to `count` rows of shared memory, in order; the first is row `first` of the group, whose output is `index`.
+ * Parts that end there are finished. */
+static __device__ __forceinline__ void add_rows(const sa_row_sums *some, int first, int count, const sa_reduce_output &out,
+                                                size_t index, sa_row_sums &total)
 {
     for (int r = 0; r < count; r++) {
+        const int end = first + r + 1;
         total.sum = total.sum + some[r].sum;
         total.product = total.product + some[r].product;
+        if (out.part_rows == 0 || end % out.part_rows != 0) continue;
+        finish_group(out, index, total.sum, total.product, out.accumulate || end > out.part_rows);
+        total.sum = total.product = 0.0;
     }
 }
 
@@ -112,15 +119,16 @@ SA_KERNEL(sa_channel_finish_kernel, sa_eval_block, const sa_row_sums *__restrict
 {
     __shared__ sa_row_sums some[SA_EVAL_THREADS];
     const int rows = groups.each;
+    const size_t index = sa_row_groups_index(&groups, (int)blockIdx.x, &spread);
     const sa_row_sums *own = sums + (size_t)blockIdx.x * (size_t)rows;
     sa_row_sums total = {0.0, 0.0};
     for (int first = 0; first < rows; first += SA_EVAL_THREADS) {
         if (first + (int)threadIdx.x < rows) some[threadIdx.x] = own[first + (int)threadIdx.x];
         __syncthreads();
-        if (threadIdx.x == 0) add_rows(some, min((int)SA_EVAL_THREADS, rows - first), total);
+        if (threadIdx.x == 0) add_rows(some, first, min((int)SA_EVAL_THREADS, rows - first), out, index, total);
         __syncthreads();
     }
-    if (threadIdx.x == 0) finish_group(out, sa_row_groups_index(&groups, (int)blockIdx.x, &spread), total.sum, total.product);
+    if (threadIdx.x == 0 && out.part_rows == 0) finish_group(out, index, total.sum, total.product, out.accumulate);
 }
 SIMT_KERNEL(sa_channel_finish_kernel)
 
@@ -149,7 +157,7 @@ SA_KERNEL(sa_column_sums_kernel, sa_eval_block, const __grid_constant__ sa_eval_
     }
     const size_t first = sa_row_groups_index(&groups, group, &spread);
     for (int e = 0; e < SA_EVAL_LANES && x + e < pieces.width; e++)
-        finish_group(out, first + (size_t)(x + e) * (size_t)spread.column, sum[e], product[e]);
+        finish_group(out, first + (size_t)(x + e) * (size_t)spread.column, sum[e], product[e], out.accumulate);
 }
 SA_EVAL_REGISTER(sa_column_sums_kernel, SA_NO_FORMS)
 
@@ -162,16 +170,17 @@ SA_KERNEL(sa_channel_reduce_kernel, sa_eval_block, const __grid_constant__ sa_ev
     SA_DYN_SHARED(float, slots);
     __shared__ sa_row_sums some[SA_ROWS_AT_ONCE];
     const int rows = groups.each;
+    const size_t index = (size_t)pieces.range.channel_begin + blockIdx.x;
     sa_row_sums total = {0.0, 0.0};
     for (int first = 0; first < rows; first += SA_ROWS_AT_ONCE) {
         const int part = (int)(threadIdx.x / SA_ROW_LANES);
         const sa_row_sums own = reduce_row<E>(program, pieces, groups, (int)blockIdx.x, first + part, slots);
         if (threadIdx.x % SA_ROW_LANES == 0) some[part] = own;
         __syncthreads();
-        if (threadIdx.x == 0) add_rows(some, min((int)SA_ROWS_AT_ONCE, rows - first), total);
+        if (threadIdx.x == 0) add_rows(some, first, min((int)SA_ROWS_AT_ONCE, rows - first), out, index, total);
         __syncthreads();
     }
-    if (threadIdx.x == 0) finish_group(out, (size_t)pieces.range.channel_begin + blockIdx.x, total.sum, total.product);
+    if (threadIdx.x == 0 && out.part_rows == 0) finish_group(out, index, total.sum, total.product, out.accumulate);
 }
 SA_EVAL_REGISTER(sa_channel_reduce_kernel, SA_DENSE_FORMS)
 
@@ -284,14 +293,16 @@ sa_status sa_cuda_bn_stored(sa_device *device, const sa_bn_stored_args *args)
     return SA_OK;
 }
 
-sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, const sa_source *source, float *sums, bool accumulate,
-                               const sa_ref *workspace, size_t workspace_bytes)
+/* Of one range of images, all at once. */
+static sa_status channel_sums(sa_cuda_device *device, const sa_range *range, const sa_source *source, float *sums, bool accumulate,
+                              const sa_ref *workspace, size_t workspace_bytes)
 {
+    const sa_node *root = sa_source_root(source);
     sa_reduce_output out = {};
     out.kind = REDUCE_SUM;
     out.sum = sums;
     out.accumulate = accumulate;
-    const sa_node *root = sa_source_root(source);
+    out.part_rows = root->height;
     const sa_spread per_channel = {0, 1, 0, 0};
     const int images = range->image_end - range->image_begin, channels = range->channel_end - range->channel_begin;
     const sa_pieces pieces = {*range, root->height, root->width, 0, 0};
@@ -303,5 +314,21 @@ sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, co
         return sum_rows(device, program, pieces, groups, per_channel, workspace->ptr, out);
     SA_EVAL_LAUNCH(sa_channel_reduce_kernel, SA_DENSE_FORMS, program, (unsigned)channels, 0, device->stream, program, pieces,
                    groups, out);
+    return SA_OK;
+}
+
+sa_status sa_cuda_channel_sums(sa_cuda_device *device, const sa_range *range, const sa_source *source, float *sums, bool accumulate,
+                               const sa_ref *workspace, size_t workspace_bytes)
+{
+    const size_t image_bytes =
+        sa_cuda_reduce_workspace_bytes(&device->base, 1, range->channel_end - range->channel_begin, sa_source_root(source)->height);
+    const int images = range->image_end - range->image_begin;
+    const size_t fit = workspace->ptr && image_bytes > 0 ? workspace_bytes / image_bytes : 0;
+    const int step = fit == 0 || fit > (size_t)images ? images : (int)fit;
+    for (int n = 0; n < images; n += step) {
+        const int count = images - n < step ? images - n : step, first = range->image_begin + n;
+        const sa_range part = {first, first + count, range->channel_begin, range->channel_end};
+        SA_TRY(channel_sums(device, &part, source, sums, accumulate || n > 0, workspace, workspace_bytes));
+    }
     return SA_OK;
 }

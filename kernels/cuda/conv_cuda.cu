@@ -113,16 +113,13 @@ sa_status sa_conv_finish_dx(sa_cuda_device *device, const sa_conv_backward_args 
     return sa_cuda_gather(device, &range, &dx, &args->mask, &args->window, &args->dx);
 }
 
-/* Image by image, as the sum of each is rounded to float32 before they are added. */
 static sa_status bias_sums(sa_cuda_device *device, const sa_conv_backward_args *args, const sa_source *source, int begin, int end,
                            const sa_ref *sums)
 {
-    for (int n = args->range.image_begin; sums->ptr && n < args->range.image_end; n++) {
-        const sa_range range = {n, n + 1, begin, end};
-        const bool add = args->accumulate || n > args->range.image_begin;
-        SA_TRY(sa_cuda_channel_sums(device, &range, source, (float *)sums->ptr, add, &args->workspace, args->workspace_bytes));
-    }
-    return SA_OK;
+    const sa_range range = {args->range.image_begin, args->range.image_end, begin, end};
+    if (!sums->ptr) return SA_OK;
+    return sa_cuda_channel_sums(device, &range, source, (float *)sums->ptr, args->accumulate, &args->workspace,
+                                args->workspace_bytes);
 }
 
 sa_status sa_conv_bias_gradient(sa_cuda_device *device, const sa_conv_backward_args *args)

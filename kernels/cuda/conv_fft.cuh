@@ -14,7 +14,7 @@
 #include "kernels/cuda/conv.cuh"
 #include "kernels/cuda_plan/fft_tiles.h"
 
-/* Where the tiles of an image lie in a source or in an output, and which channels. */
+/* Where the tiles of images lie in a source or in an output, and which channels. */
 struct sa_fft_cut {
     int size;               /* T */
     int y, x;               /* of the first tile's first pixel */
@@ -22,6 +22,7 @@ struct sa_fft_cut {
     int extent_y, extent_x; /* pixels of a tile that count: the others are zero, or are dropped */
     int height, width;      /* of the plane */
     int tiles_x;            /* in a row of tiles */
+    int image_tiles;        /* of an image; n is the first */
     int tile_begin, tiles;  /* a chunk */
     int n, channel_begin, channels, pitch;
 };

@@ -6,7 +6,8 @@
  *      dw[l]     = sum of block[a] * window[a + l]      block: dy from i on; window: x from i - pad on
  *
  * all of them correlations of at most T pixels. Blocks have step pixels, windows T. The last two are the weight gradient's two ways
- * (sa_cuda_fft_weights_apart), summed over the tiles of an image as spectra, in order of tiles. Images follow one another. */
+ * (sa_cuda_fft_weights_apart), summed over the tiles of an image as spectra, in order of tiles; the sums of images are added as
+ * taps, in order. A chunk takes tiles of several images where these are small. */
 #include "kernels/conv_request.h"
 #include "kernels/cuda/conv_fft.cuh"
 
@@ -59,8 +60,8 @@ static void take_group(job *j, int begin)
     j->group = j->plan.others - begin < j->plan.group ? j->plan.others - begin : j->plan.group;
 }
 
-/* Windows (or blocks) that begin `pad` before the tiles, of channels [channel_begin, +channels) of image n; of the chunk from tile
- * `begin` on. */
+/* Windows (or blocks) that begin `pad` before the tiles, of channels [channel_begin, +channels) of the images from n on; of the
+ * chunk from tile `begin` on. */
 static sa_fft_cut cut_of(const job *j, bool windows, int pad_y, int pad_x, int height, int width, int n, int channel_begin,
                          int channels, int pitch, int begin)
 {
@@ -71,7 +72,7 @@ static sa_fft_cut cut_of(const job *j, bool windows, int pad_y, int pad_x, int h
     cut.step_y = p->step_y, cut.step_x = p->step_x;
     cut.extent_y = windows ? p->size : p->step_y, cut.extent_x = windows ? p->size : p->step_x;
     cut.height = height, cut.width = width;
-    cut.tiles_x = p->tiles_x;
+    cut.tiles_x = p->tiles_x, cut.image_tiles = p->image_tiles;
     cut.tile_begin = begin, cut.tiles = p->tiles - begin < p->chunk ? p->tiles - begin : p->chunk;
     cut.n = n, cut.channel_begin = channel_begin, cut.channels = channels, cut.pitch = pitch;
     return cut;
@@ -90,16 +91,18 @@ static sa_status apply_filters(const job *j, int tiles)
     return sa_fft_apply(j->device, &product, p->frequencies);
 }
 
-/* The gradient's spectra are set to, or increased by, the chunk's sum over tiles. */
-static sa_status add_gradient(const job *j, int tiles, bool add)
+/* The gradient's spectra are set to, or increased by, the sum over tiles [first, first + count) of a chunk of `tiles`. */
+static sa_status add_gradient(const job *j, int tiles, int first, int count, bool add)
 {
     const sa_cuda_fft_plan *p = &j->plan;
     const sa_fft_spectra in = j->in(tiles), other = j->other(tiles);
     sa_fft_product product = {};
-    product.a = in.at, product.a_frequency = in.frequency_pitch, product.a_pitch = p->in_pitch;
-    product.b = other.at, product.b_frequency = other.frequency_pitch, product.b_pitch = p->pitch;
+    product.a = in.at + (size_t)first * (size_t)p->in_pitch;
+    product.a_frequency = in.frequency_pitch, product.a_pitch = p->in_pitch;
+    product.b = other.at + (size_t)first * (size_t)p->pitch;
+    product.b_frequency = other.frequency_pitch, product.b_pitch = p->pitch;
     product.c = j->part(p->gradient_at), product.c_frequency = j->filter_frequency(), product.c_pitch = p->pitch;
-    product.rows = p->in_pitch, product.columns = p->pitch, product.depth = tiles;
+    product.rows = p->in_pitch, product.columns = p->pitch, product.depth = count;
     product.add = add;
     return sa_fft_correlate(j->device, &product, p->frequencies);
 }
@@ -116,16 +119,15 @@ static sa_status forward_group(const job *j, const sa_conv_forward_args *args)
     const sa_fft_filters filters = {p->size,          s->kernel_h,    s->kernel_w, weight,   taps,
                                     sa_conv_depth(s), s->in_channels, j->group,    p->pitch, false};
     SA_TRY(sa_fft_transform_filters(j->device, &filters, j->part(p->filter_at)));
-    for (int n = args->range.image_begin; n < args->range.image_end; n++) {
-        for (int begin = 0; begin < p->tiles; begin += p->chunk) {
-            const sa_fft_cut x =
-                cut_of(j, true, s->pad_h, s->pad_w, s->in_height, s->in_width, n, 0, s->in_channels, p->in_pitch, begin);
-            const sa_fft_cut y = cut_of(j, false, 0, 0, s->out_height, s->out_width, n, channel, j->group, p->pitch, begin);
-            const sa_fft_spectra in = j->in(x.tiles), other = j->other(x.tiles);
-            SA_TRY(sa_fft_transform(j->device, &args->x, &x, &in));
-            SA_TRY(apply_filters(j, x.tiles));
-            SA_TRY(sa_fft_store(j->device, &other, &y, (const float *)args->bias.ptr, &args->y));
-        }
+    for (int begin = 0; begin < p->tiles; begin += p->chunk) {
+        const int n = args->range.image_begin;
+        const sa_fft_cut x =
+            cut_of(j, true, s->pad_h, s->pad_w, s->in_height, s->in_width, n, 0, s->in_channels, p->in_pitch, begin);
+        const sa_fft_cut y = cut_of(j, false, 0, 0, s->out_height, s->out_width, n, channel, j->group, p->pitch, begin);
+        const sa_fft_spectra in = j->in(x.tiles), other = j->other(x.tiles);
+        SA_TRY(sa_fft_transform(j->device, &args->x, &x, &in));
+        SA_TRY(apply_filters(j, x.tiles));
+        SA_TRY(sa_fft_store(j->device, &other, &y, (const float *)args->bias.ptr, &args->y));
     }
     return SA_OK;
 }
@@ -144,37 +146,63 @@ static sa_status forward(sa_cuda_device *device, const sa_conv_forward_args *arg
 /* ------------------------------------------------------------------ backward ---------------------------------------- */
 
 /* dy (which = in) of a chunk: windows, or blocks for the gradient by windows of x. */
-static sa_status transform_dy(const job *j, const sa_conv_backward_args *args, int n, int begin)
+static sa_status transform_dy(const job *j, const sa_conv_backward_args *args, int begin)
 {
     const sa_cuda_fft_plan *p = &j->plan;
     const sa_conv_shape *s = j->shape;
     const bool blocks = p->windows_of_x;
-    const sa_fft_cut dy = cut_of(j, !blocks, blocks ? 0 : s->kernel_h - 1 - s->pad_h, blocks ? 0 : s->kernel_w - 1 - s->pad_w,
-                                 s->out_height, s->out_width, n, args->range.channel_begin, p->in_channels, p->in_pitch, begin);
+    const sa_fft_cut dy =
+        cut_of(j, !blocks, blocks ? 0 : s->kernel_h - 1 - s->pad_h, blocks ? 0 : s->kernel_w - 1 - s->pad_w, s->out_height,
+               s->out_width, args->range.image_begin, args->range.channel_begin, p->in_channels, p->in_pitch, begin);
     sa_fft_spectra spectra = j->in(dy.tiles);
     spectra.im_scale = blocks ? -1.0f : 1.0f; /* the block's is conjugated */
     return sa_fft_transform(j->device, &args->dy, &dy, &spectra);
 }
 
-static sa_status transform_x(const job *j, const sa_conv_backward_args *args, int n, int begin)
+static sa_status transform_x(const job *j, const sa_conv_backward_args *args, int begin)
 {
     const sa_cuda_fft_plan *p = &j->plan;
     const sa_conv_shape *s = j->shape;
     const bool windows = p->windows_of_x;
-    const sa_fft_cut x = cut_of(j, windows, windows ? s->pad_h : 0, windows ? s->pad_w : 0, s->in_height, s->in_width, n,
-                                j->group_begin, j->group, p->pitch, begin);
+    const sa_fft_cut x = cut_of(j, windows, windows ? s->pad_h : 0, windows ? s->pad_w : 0, s->in_height, s->in_width,
+                                args->range.image_begin, j->group_begin, j->group, p->pitch, begin);
     sa_fft_spectra spectra = j->other(x.tiles);
     spectra.im_scale = windows ? 1.0f : -1.0f;
     return sa_fft_transform(j->device, &args->x, &x, &spectra);
 }
 
-static sa_status store_dx(const job *j, const sa_conv_backward_args *args, int n, int begin)
+static sa_status store_dx(const job *j, const sa_conv_backward_args *args, int begin)
 {
     const sa_conv_shape *s = j->shape;
-    const sa_fft_cut dx = cut_of(j, false, 0, 0, s->in_height, s->in_width, n, j->group_begin, j->group, j->plan.pitch, begin);
+    const sa_fft_cut dx =
+        cut_of(j, false, 0, 0, s->in_height, s->in_width, args->range.image_begin, j->group_begin, j->group, j->plan.pitch, begin);
     const sa_fft_spectra spectra = j->other(dx.tiles);
     if (args->gather) return sa_fft_store_gathered(j->device, &spectra, &dx, &args->mask, &args->window, &args->dx);
     return sa_fft_store(j->device, &spectra, &dx, (const float *)args->dx_bias.ptr, &args->dx);
+}
+
+/* The first weight of the range's channels and the group's. */
+static size_t first_weight(const job *j, const sa_conv_backward_args *args)
+{
+    const sa_conv_shape *s = j->shape;
+    return (size_t)args->range.channel_begin * sa_conv_depth(s) +
+           (size_t)j->group_begin * (size_t)s->kernel_h * (size_t)s->kernel_w;
+}
+
+/* What a chunk from tile `begin` on adds to the weight gradient, image by image: one that ends is added to the taps. */
+static sa_status add_images(const job *j, const sa_conv_backward_args *args, const sa_fft_filters *filters, int begin, int tiles)
+{
+    const sa_cuda_fft_plan *p = &j->plan;
+    float *dweight = (float *)args->dweight.ptr + first_weight(j, args);
+    for (int t = begin; t < begin + tiles;) {
+        const int image = t / p->image_tiles, end = (image + 1) * p->image_tiles;
+        const int count = (end < begin + tiles ? end : begin + tiles) - t;
+        SA_TRY(add_gradient(j, tiles, t - begin, count, t > image * p->image_tiles));
+        t += count;
+        if (t == end)
+            SA_TRY(sa_fft_store_filters(j->device, j->part(p->gradient_at), filters, args->accumulate || image > 0, dweight));
+    }
+    return SA_OK;
 }
 
 /* A tile of x and of dx is the same piece of the plane, so dx may lie over x: a chunk is read before any of it is stored. */
@@ -183,28 +211,22 @@ static sa_status backward_group(const job *j, const sa_conv_backward_args *args,
     const sa_cuda_fft_plan *p = &j->plan;
     const sa_conv_shape *s = j->shape;
     const size_t taps = (size_t)s->kernel_h * (size_t)s->kernel_w;
-    const size_t first = (size_t)args->range.channel_begin * sa_conv_depth(s) + (size_t)j->group_begin * taps;
-    const float *from = data ? (const float *)args->weight.ptr + first : nullptr;
+    const float *from = data ? (const float *)args->weight.ptr + first_weight(j, args) : nullptr;
     sa_fft_filters filters = {p->size, s->kernel_h,    s->kernel_w, from,     sa_conv_depth(s),
                               taps,    p->in_channels, j->group,    p->pitch, true};
     if (data) SA_TRY(sa_fft_transform_filters(j->device, &filters, j->part(p->filter_at)));
     filters.turned = !p->windows_of_x;
-    for (int n = args->range.image_begin; n < args->range.image_end; n++) {
-        for (int begin = 0; begin < p->tiles; begin += p->chunk) {
-            const int tiles = p->tiles - begin < p->chunk ? p->tiles - begin : p->chunk;
-            SA_TRY(transform_dy(j, args, n, begin));
-            if (weight) {
-                SA_TRY(transform_x(j, args, n, begin));
-                SA_TRY(add_gradient(j, tiles, begin > 0));
-            }
-            if (data) {
-                SA_TRY(apply_filters(j, tiles));
-                SA_TRY(store_dx(j, args, n, begin));
-            }
+    for (int begin = 0; begin < p->tiles; begin += p->chunk) {
+        const int tiles = p->tiles - begin < p->chunk ? p->tiles - begin : p->chunk;
+        SA_TRY(transform_dy(j, args, begin));
+        if (weight) {
+            SA_TRY(transform_x(j, args, begin));
+            SA_TRY(add_images(j, args, &filters, begin, tiles));
         }
-        const bool add = args->accumulate || n > args->range.image_begin;
-        if (weight)
-            SA_TRY(sa_fft_store_filters(j->device, j->part(p->gradient_at), &filters, add, (float *)args->dweight.ptr + first));
+        if (data) {
+            SA_TRY(apply_filters(j, tiles));
+            SA_TRY(store_dx(j, args, begin));
+        }
     }
     return SA_OK;
 }

@@ -12,13 +12,14 @@ static __device__ __forceinline__ void load_tile(const sa_eval_program &source, 
                                                  float2 *tile)
 {
     constexpr int rows_at_once = 32 / T;
-    const int t = cut.tile_begin + number / cut.pitch, c = number % cut.pitch;
+    const int tile_number = cut.tile_begin + number / cut.pitch, c = number % cut.pitch, t = tile_number % cut.image_tiles;
     const int top = cut.y + t / cut.tiles_x * cut.step_y, left = cut.x + t % cut.tiles_x * cut.step_x;
     const int column = (int)threadIdx.x % T, first = (int)threadIdx.x % 32 / T;
     const bool exists = c < cut.channels && number < cut.tiles * cut.pitch && column < cut.extent_x && left + column >= 0 &&
                         left + column < cut.width;
     sa_lanes at;
-    at.n = cut.n, at.c = cut.channel_begin + (c < cut.channels ? c : 0);
+    at.n = cut.n + tile_number / cut.image_tiles;
+    at.c = cut.channel_begin + (c < cut.channels ? c : 0);
     for (int begin = 0; begin < T; begin += SA_EVAL_LANES * rows_at_once) {
         float value[SA_EVAL_LANES];
         at.valid = 0;

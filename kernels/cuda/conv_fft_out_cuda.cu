@@ -5,15 +5,15 @@
 /* Where the tile of an item goes. */
 struct sa_fft_target {
     bool exists;
-    int c, y, x, rows, columns; /* the tile's part of the plane */
+    int n, c, y, x, rows, columns; /* the tile's part of the plane */
 };
 
 static __device__ __forceinline__ sa_fft_target find_target(const sa_fft_cut &cut, int number)
 {
-    const int t = cut.tile_begin + number / cut.pitch, c = number % cut.pitch;
+    const int tile_number = cut.tile_begin + number / cut.pitch, c = number % cut.pitch, t = tile_number % cut.image_tiles;
     sa_fft_target to;
     to.exists = c < cut.channels && number < cut.tiles * cut.pitch;
-    to.c = cut.channel_begin + c;
+    to.n = cut.n + tile_number / cut.image_tiles, to.c = cut.channel_begin + c;
     to.y = cut.y + t / cut.tiles_x * cut.step_y, to.x = cut.x + t % cut.tiles_x * cut.step_x;
     to.rows = min(cut.extent_y, cut.height - to.y), to.columns = min(cut.extent_x, cut.width - to.x);
     return to;
@@ -28,7 +28,7 @@ struct sa_fft_plain_sink {
     {
         const float b = bias ? bias[to.c] : 0.0f;
         const int column = (int)threadIdx.x % T;
-        float *at = (float *)sa_slab_row(&out, cut.n, to.c, to.y) + to.x + column;
+        float *at = (float *)sa_slab_row(&out, to.n, to.c, to.y) + to.x + column;
         if (column >= to.columns) return;
         for (int y = (int)threadIdx.x % 32 / T; y < to.rows; y += 32 / T)
             at[(size_t)y * (size_t)out.width] = sa_fft_pixel<T>(tile, y, column) + b;
@@ -51,10 +51,10 @@ struct sa_fft_gather_sink {
         for (int i = (int)threadIdx.x % 32; i < count; i += 32) {
             const int py = first_y + i / across, px = first_x + i % across;
             int y, x;
-            const bool found = sa_mask_target(mask, w, cut.n, to.c, py, px, cut.height, cut.width, &y, &x);
+            const bool found = sa_mask_target(mask, w, to.n, to.c, py, px, cut.height, cut.width, &y, &x);
             if (!found) y = max(py * w.stride_h - w.pad_h, 0), x = max(px * w.stride_w - w.pad_w, 0);
             if (y < to.y || y >= to.y + to.rows || x < to.x || x >= to.x + to.columns) continue;
-            ((float *)sa_slab_row(&out, cut.n, to.c, py))[px] = found ? sa_fft_pixel<T>(tile, y - to.y, x - to.x) : 0.0f;
+            ((float *)sa_slab_row(&out, to.n, to.c, py))[px] = found ? sa_fft_pixel<T>(tile, y - to.y, x - to.x) : 0.0f;
         }
     }
     /* The first window that reaches a position. */

@@ -10,7 +10,7 @@ enum {
     ALIGNMENT = 256, /* of the workspace's parts */
     COMPLEX_BYTES = 8,
     GROUP_MIN = 8,          /* other channels at once, if memory is short */
-    CHUNK_STEP = 8,         /* tiles at once are a multiple, or all */
+    CHUNK_STEP = 8,         /* tiles at once are a multiple, or all, or all of a small image */
     CHUNK_GOOD = 16,        /* rather smaller groups than fewer tiles */
     CHUNK_ROWS = 32,        /* or of this, if so many fit: rows of a product's smaller block; */
     CHUNK_WIDE = 64,        /* the most are a multiple of those of the larger one */
@@ -114,7 +114,7 @@ static void plan_tiles(const sa_conv_shape *s, bool of_y, sa_cuda_fft_plan *p)
     p->height = of_y ? s->out_height : s->in_height;
     p->width = of_y ? s->out_width : s->in_width;
     p->tiles_x = (int)divide_up((size_t)p->width, (size_t)p->step_x);
-    p->tiles = p->tiles_x * (int)divide_up((size_t)p->height, (size_t)p->step_y);
+    p->image_tiles = p->tiles_x * (int)divide_up((size_t)p->height, (size_t)p->step_y);
 }
 
 /* ------------------------------------------------------------------ workspace --------------------------------------- */
@@ -129,7 +129,12 @@ static size_t choose_chunk(const sa_cuda_fft_plan *p, size_t tile_bytes, size_t 
         *chunk = p->tiles;
         return most;
     }
-    fit = fit < CHUNK_STEP ? CHUNK_STEP : fit / CHUNK_STEP * CHUNK_STEP;
+    const size_t least = min_size(CHUNK_STEP, (size_t)p->image_tiles); /* the least does not depend on how many images there are */
+    if (fit < CHUNK_STEP) {
+        *chunk = (int)least;
+        return most;
+    }
+    fit = fit / CHUNK_STEP * CHUNK_STEP;
     const size_t even = divide_up(tiles, divide_up(tiles, fit)), rows = round_up(even, CHUNK_ROWS);
     *chunk = (int)min_size(rows <= fit ? rows : round_up(even, CHUNK_STEP), tiles);
     return most;
@@ -179,6 +184,10 @@ sa_status sa_cuda_fft_plan_make(const sa_conv_request *r, sa_cuda_fft_plan *plan
     sa_cuda_fft_plan p = {.windows_of_x = r->pass == SA_CONV_PASS_BACKWARD_WEIGHT && sa_cuda_fft_weights_apart(s)};
     SA_TRY(check(s));
     plan_tiles(s, forward || p.windows_of_x, &p);
+    const size_t most = INT_MAX, images = r->images > 0 ? (size_t)r->images : 1; /* kernels count tiles and spectra in ints */
+    if (images > most / (size_t)p.image_tiles)
+        SA_FAIL(SA_CAPACITY, "fft convolution: %zu images of %d tiles are too many", images, p.image_tiles);
+    p.tiles = (int)(images * (size_t)p.image_tiles);
     p.in_channels = forward ? s->in_channels : r->out_channels_at_once;
     p.in_pitch = pad_channels(p.in_channels);
     p.others = forward ? r->out_channels_at_once : s->in_channels;
@@ -189,7 +198,6 @@ sa_status sa_cuda_fft_plan_make(const sa_conv_request *r, sa_cuda_fft_plan *plan
         if ((fits && good) || group <= GROUP_MIN) break;
         group = pad_channels((group + 1) / 2);
     }
-    const size_t most = INT_MAX; /* kernels count spectra in ints */
     const size_t pitch = (size_t)(p.in_pitch > p.pitch ? p.in_pitch : p.pitch);
     if (!fits || (size_t)p.chunk * pitch > most || (size_t)p.in_pitch * (size_t)p.pitch > most)
         SA_FAIL(SA_CAPACITY, "the workspace of a %dx%d convolution on %dx%dx%d overflows", s->kernel_h, s->kernel_w, s->in_channels,

@@ -22,8 +22,9 @@ typedef struct sa_cuda_fft_plan {
     int size, frequencies;     /* T = 16 or 32; T * T / 2 + 2 */
     int step_y, step_x;        /* output pixels of a tile: T less the kernel, plus one */
     int height, width;         /* of the plane that tiles cover: y, or x and dx */
-    int tiles_x, tiles;        /* of an image */
-    int chunk;                 /* tiles at once */
+    int tiles_x, image_tiles;  /* in a row of tiles, and of an image */
+    int tiles;                 /* of all images, one after the other */
+    int chunk;                 /* tiles at once, of several images perhaps */
     bool windows_of_x;         /* sa_cuda_fft_weights_apart */
     int in_channels, in_pitch; /* padded */
     int others, group, pitch;  /* all of the other side, those at once, and padded */

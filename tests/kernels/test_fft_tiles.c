@@ -30,6 +30,7 @@ static sa_conv_request random_request(void)
     r.shape.out_height = r.shape.in_height + 2 * r.shape.pad_h - k + 1;
     r.shape.out_width = r.shape.in_width + 2 * r.shape.pad_w - kw + 1;
     r.out_channels_at_once = r.shape.out_channels;
+    r.images = random_int(0, 9);
     return r;
 }
 
@@ -61,7 +62,7 @@ static void check_parts(const sa_conv_request *r, const sa_cuda_fft_plan *p)
     assert_int_equal((p->gradient_at | p->in_at | p->other_at) % 256, 0);
     assert_int_equal(p->in_pitch % SA_CUDA_FFT_CHANNELS, 0);
     assert_int_equal(p->pitch % SA_CUDA_FFT_CHANNELS, 0);
-    assert_true(p->chunk == p->tiles || p->chunk % SA_CUDA_FFT_DEPTH == 0); /* a sum's steps are the same for any chunk */
+    assert_true(p->chunk == p->tiles || p->chunk == p->image_tiles || p->chunk % SA_CUDA_FFT_DEPTH == 0);
     assert_true(p->group <= p->others && p->group <= p->pitch && p->chunk <= p->tiles);
 }
 
@@ -104,6 +105,21 @@ static void test_a_workspace_gives_its_own_plan(void **unused)
     }
 }
 
+/* Small images share chunks: a batch of them takes as many launches as one. */
+static void test_a_chunk_takes_tiles_of_several_images(void **unused)
+{
+    (void)unused;
+    sa_conv_request r = {.algorithm = SA_CONV_FFT, .limit_bytes = SIZE_MAX, .images = 64, .out_channels_at_once = 16};
+    r.shape = (sa_conv_shape){16, 12, 12, 16, 12, 12, 5, 5, 1, 1, 2, 2, 1, 1, 1};
+    const sa_cuda_fft_plan all = make(&r);
+    assert_int_equal(all.tiles, 64 * all.image_tiles);
+    assert_int_equal(all.chunk, all.tiles);
+    r.limit_bytes = 0;
+    assert_true(make(&r).chunk < all.chunk);
+    r.images = 0;
+    assert_int_equal(make(&r).tiles, all.image_tiles);
+}
+
 static void test_what_cannot_be_done(void **unused)
 {
     (void)unused;
@@ -131,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits_are_kept),
         cmocka_unit_test(test_a_workspace_gives_its_own_plan),
+        cmocka_unit_test(test_a_chunk_takes_tiles_of_several_images),
         cmocka_unit_test(test_what_cannot_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
