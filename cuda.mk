@@ -126,11 +126,13 @@ lint-spills: $(CUDA_OBJECTS)
 GPU_BANDWIDTH ?= 1000
 # An H100 SXM: GB/s and float32 TFLOP/s.
 GPU_CARD ?= 3350:67
+GPU_CARD_ARCH ?= 90
 cuda-report: ## CUDA: registers, shared memory, floor time of every kernel; a step of both nets by counting (GPU_BANDWIDTH=GB/s, GPU_CARD=GB/s:TFLOP/s)
 	$(for_all_archs) cuda-report-here
 cuda-report-here: $(CUDA_OBJECTS) $(B)/bench_card
 	@tools/cuda_resources.sh report $(B) $(GPU_BANDWIDTH)
-	@for net in new old; do $(B)/bench_card --card $(GPU_CARD) nets/$$net.prototxt fastest smallest; done
+	@tools/cuda_resources.sh facts $(B) $(GPU_CARD_ARCH) >$(B)/cuda_kernels.txt
+	@for net in new old; do $(B)/bench_card --card $(GPU_CARD) --kernels $(B)/cuda_kernels.txt nets/$$net.prototxt fastest smallest; done
 
 gpu-test: setup-test ## CUDA: every suite on this machine's card; JSON
 	$(again) all $(B)/tests/test_cuda_parity $(B)/tests/test_golden $(B)/tests/step_program

@@ -2,14 +2,15 @@
 # Reads what ptxas said of each CUDA kernel when it was compiled (BUILD/obj/kernels/cuda/*.ptxas).
 #
 #   tools/cuda_resources.sh check BUILD             fails on spills, stack frames, and kernels missing from tools/cuda_kernels.txt
+#   tools/cuda_resources.sh facts BUILD [ARCH]      lines "kernel form registers shared", of sm_ARCH or the most of all: for bench_card
 #   tools/cuda_resources.sh report BUILD [GB/s]     a table: registers, shared memory, warps, bytes moved, floor time
 #
 # Registers are the most of all architectures compiled for. Warps: how many of 48 fit a multiprocessor of 65536 registers. The
 # floor is for a plane set of 64 x 384 x 512 elements at the given bandwidth (default 1000 GB/s): no kernel can be quicker.
 set -eu
 export LC_ALL=C
-mode=${1:?usage: cuda_resources.sh check|report BUILD [GB/s]}
-build=${2:?usage: cuda_resources.sh check|report BUILD [GB/s]}
+mode=${1:?usage: cuda_resources.sh check|facts|report BUILD [GB/s|ARCH]}
+build=${2:?usage: cuda_resources.sh check|facts|report BUILD [GB/s|ARCH]}
 bandwidth=${3:-1000}
 tools=$(cd "$(dirname "$0")" && pwd)
 
@@ -36,6 +37,13 @@ facts()
     }' "$build"/obj/kernels/cuda/*.ptxas | c++filt -p | sed -E 's/^void //; s/<sa_([^>]*)>/ \1/; s/, (sa_)?/+/g' |
         awk '{ if ($2 ~ /^sm_/) $1 = $1 " -"; print }'
 }
+
+if [ "$mode" = facts ]; then
+    facts | awk -v arch="sm_${3:-}" '
+        arch == "sm_" || $3 == arch { key = $1 " " $2; if ($7 > r[key]) r[key] = $7; if ($8 > s[key]) s[key] = $8; seen[key] }
+        END { for (key in seen) print key, r[key] + 0, s[key] + 0 }' | sort
+    exit 0
+fi
 
 facts | sort | awk -v mode="$mode" -v table="$tools/cuda_kernels.txt" -v bandwidth="$bandwidth" '
 BEGIN {
