@@ -45,6 +45,15 @@ struct sa_cuda_recording {
 
 struct sa_dnn_plan;
 
+/* A parameter's update as the kernel gets it: arrays of `count` floats; k NULL: the rule has one history. */
+struct sa_cuda_update_one {
+    float *param, *grad, *h, *k;
+    size_t count;
+    float lr_mult, decay;
+    unsigned first_block; /* of the launch */
+};
+enum { SA_CUDA_UPDATES = 64 };
+
 struct sa_cuda_device {
     sa_device base;
     cudaStream_t stream;
@@ -61,6 +70,10 @@ struct sa_cuda_device {
     sa_cuda_allocation *allocations;
     sa_cuda_recording *recordings, *current; /* current: of the step between begin_step and end_step */
     bool step_failed;                        /* an op of this step returned an error: its recording is of no use */
+    /* Updates that follow one another and have all but this in common: they go into one launch. */
+    sa_cuda_update_one update[SA_CUDA_UPDATES];
+    int update_count;
+    sa_update_args update_common;
     bool use_graph, use_tf32;
     mutable sa_dnn_plan *dnn_plans; /* what cuDNN was asked, conv_dnn_cuda.cpp; queries remember */
 };
@@ -81,6 +94,8 @@ SA_OPS(SA_CUDA_OP)
 #undef SA_CUDA_OP
 sa_status sa_cuda_conv_workspace_bytes(const sa_device *device, const sa_conv_request *request, size_t *bytes);
 void sa_cuda_conv_dnn_forget(sa_cuda_device *device); /* frees what was remembered of cuDNN's answers */
+/* Launches the updates that wait. Whatever else reaches the stream calls this first. */
+sa_status sa_cuda_launch_updates(sa_cuda_device *device);
 /* An error if this binary holds no code that the current card can run. */
 cudaError_t sa_cuda_find_code(void);
 

@@ -70,6 +70,7 @@ static void refuse_recording(sa_cuda_device *cuda)
 static sa_status begin_step(sa_device *device, int *replay)
 {
     sa_cuda_device *cuda = sa_cuda(device);
+    cuda->update_count = 0;
     abandon_recording(cuda); /* a step that failed half-way may have no end_step */
     cuda->step_failed = false;
     cuda->current = nullptr;
@@ -105,6 +106,9 @@ static sa_status end_step(sa_device *device, int *again)
 {
     sa_cuda_device *cuda = sa_cuda(device);
     *again = 0;
+    const sa_status updated = sa_cuda_launch_updates(cuda);
+    if (updated != SA_OK) cuda->step_failed = true;
+    if (!is_recording(cuda)) SA_TRY(updated); /* a recording that failed is done again, and fails then */
     if (!cuda->current) return SA_OK;
     if (is_recording(cuda)) {
         const bool recorded = !cuda->step_failed && end_recording(cuda) == SA_OK;
@@ -172,6 +176,7 @@ static void cuda_free(sa_device *device, void *pointer)
     if (!pointer) return;
     abandon_recording(cuda);
     forget_recordings(cuda);
+    cuda->update_count = 0; /* of a step that failed */
     for (sa_cuda_allocation **link = &cuda->allocations; *link; link = &(*link)->next) {
         sa_cuda_allocation *entry = *link;
         if (entry->pointer != pointer) continue;
@@ -200,6 +205,7 @@ static sa_status cuda_sync(sa_device *device)
 {
     sa_cuda_device *cuda = sa_cuda(device);
     SA_TRY(refuse_in_recording(cuda, "a synchronisation"));
+    SA_TRY(sa_cuda_launch_updates(cuda));
     SA_CUDA_TRY(cudaStreamSynchronize(cuda->stream));
     return take_fault(cuda);
 }
@@ -208,6 +214,7 @@ static sa_status cuda_upload(sa_device *device, void *target, const void *host, 
 {
     sa_cuda_device *cuda = sa_cuda(device);
     SA_TRY(refuse_in_recording(cuda, "an upload"));
+    SA_TRY(sa_cuda_launch_updates(cuda));
     for (size_t done = 0; done < bytes;) {
         const size_t part = bytes - done < STAGING_HALF_BYTES ? bytes - done : (size_t)STAGING_HALF_BYTES;
         const int half = cuda->staging_half;
@@ -226,12 +233,14 @@ static sa_status cuda_download(sa_device *device, void *host, const void *source
 {
     sa_cuda_device *cuda = sa_cuda(device);
     SA_TRY(refuse_in_recording(cuda, "a download"));
+    SA_TRY(sa_cuda_launch_updates(cuda));
     SA_CUDA_TRY(cudaMemcpyAsync(host, source, bytes, cudaMemcpyDeviceToHost, cuda->stream));
     return cuda_sync(device);
 }
 
 static sa_status cuda_fill_bytes(sa_device *device, void *target, int byte, size_t bytes)
 {
+    SA_TRY(sa_cuda_launch_updates(sa_cuda(device)));
     SA_CUDA_TRY(cudaMemsetAsync(target, byte, bytes, sa_cuda(device)->stream));
     return SA_OK;
 }
@@ -242,6 +251,7 @@ static sa_status cuda_time_ns(sa_device *device, uint64_t *ns)
     sa_cuda_device *cuda = sa_cuda(device);
     float milliseconds;
     SA_TRY(refuse_in_recording(cuda, "a look at the time"));
+    SA_TRY(sa_cuda_launch_updates(cuda));
     SA_CUDA_TRY(cudaEventRecord(cuda->time_now, cuda->stream));
     SA_CUDA_TRY(cudaEventSynchronize(cuda->time_now));
     SA_CUDA_TRY(cudaEventElapsedTime(&milliseconds, cuda->time_before, cuda->time_now));
@@ -293,19 +303,30 @@ static void cuda_close(sa_device *device)
     free(cuda);
 }
 
-static const sa_device_functions functions = {cuda_alloc,      cuda_free, cuda_upload,   cuda_download,
-                                              cuda_fill_bytes, cuda_sync, cuda_mem_info, cuda_time_ns,
-                                              begin_step,      end_step,  cuda_close,    cuda_set_option};
+static sa_device_functions make_functions()
+{
+    sa_device_functions f = {};
+    f.alloc = cuda_alloc, f.free = cuda_free;
+    f.upload = cuda_upload, f.download = cuda_download, f.fill = cuda_fill_bytes;
+    f.sync = cuda_sync, f.mem_info = cuda_mem_info, f.time_ns = cuda_time_ns;
+    f.begin_step = begin_step, f.end_step = end_step;
+    f.close = cuda_close, f.set_option = cuda_set_option;
+    return f;
+}
+static const sa_device_functions functions = make_functions();
 
-/* The table's entries: each op as a range in NVTX's timeline (Nsight Systems), failures noted for the recording. */
-#define SA_CUDA_ENTRY(kind, field)                                                 \
-    static sa_status run_##field(sa_device *device, const sa_##field##_args *args) \
-    {                                                                              \
-        nvtxRangePushA(#field);                                                    \
-        sa_status status = sa_cuda_##field(device, args);                          \
-        nvtxRangePop();                                                            \
-        if (status != SA_OK) sa_cuda(device)->step_failed = true;                  \
-        return status;                                                             \
+/* The table's entries: each op as a range in NVTX's timeline (Nsight Systems), failures noted for the recording. Updates that
+ * follow one another wait for the next op of another kind. */
+#define SA_CUDA_ENTRY(kind, field)                                                          \
+    static sa_status run_##field(sa_device *device, const sa_##field##_args *args)          \
+    {                                                                                       \
+        nvtxRangePushA(#field);                                                             \
+        sa_status status = SA_OK;                                                           \
+        if (SA_OP_##kind != SA_OP_UPDATE) status = sa_cuda_launch_updates(sa_cuda(device)); \
+        if (status == SA_OK) status = sa_cuda_##field(device, args);                        \
+        nvtxRangePop();                                                                     \
+        if (status != SA_OK) sa_cuda(device)->step_failed = true;                           \
+        return status;                                                                      \
     }
 SA_OPS(SA_CUDA_ENTRY)
 #undef SA_CUDA_ENTRY

@@ -14,25 +14,26 @@ SA_KERNEL(sa_fill_kernel, sa_update_block, float *__restrict__ target, size_t co
     for (size_t i = quads * 4 + first; i < count; i += step) target[i] = value;
 }
 
-struct sa_update_pointers {
-    float *param, *grad, *h, *k; /* (count); k NULL: the rule has one history */
+/* Updates of one launch. Each has blocks of its own, UPDATE_FLOATS elements a block. */
+template <int MOST> struct sa_update_batch {
+    static constexpr int most = MOST;
+    int count;
+    sa_cuda_update_one one[MOST];
 };
+struct sa_two_updates : sa_update_batch<2> { /* a weight and a bias, mostly */
+};
+struct sa_many_updates : sa_update_batch<SA_CUDA_UPDATES> {
+};
+enum { UPDATE_FLOATS = 4096 };
 
-/* A step in which a kernel found something wrong leaves parameters and histories as they were. */
-SA_KERNEL(sa_update_kernel, sa_update_block, sa_update_pointers at, const sa_step_state *__restrict__ state,
-          const double *__restrict__ squares, size_t count, float lr_mult, float decay, sa_update_rule rule,
-          const volatile sa_cuda_fault *fault)
+static __device__ __forceinline__ void update_block(const sa_cuda_update_one &at, size_t begin, const sa_update_rule &rule,
+                                                    const sa_update_factors &f)
 {
-    __shared__ int stop; /* one look a block: the word is in host memory */
-    if (threadIdx.x == 0) stop = fault->kind != SA_CUDA_FAULT_NONE;
-    __syncthreads();
-    if (stop) return;
-    const sa_update_factors f = sa_update_factors_of(&rule, state, lr_mult, decay, squares ? *squares : 0.0);
     const bool clear = rule.passes > 1, both = at.k != NULL;
-    size_t step = (size_t)gridDim.x * blockDim.x;
-    size_t first = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    size_t quads = (((size_t)at.param | (size_t)at.grad | (size_t)at.h | (size_t)at.k) & 15) == 0 ? count / 4 : 0;
-    for (size_t i = first; i < quads; i += step) {
+    const size_t end = begin + UPDATE_FLOATS < at.count ? begin + UPDATE_FLOATS : at.count;
+    const bool aligned = (((size_t)at.param | (size_t)at.grad | (size_t)at.h | (size_t)at.k) & 15) == 0;
+    const size_t quads = aligned ? end / 4 : begin / 4; /* up to there; begin is a multiple of four */
+    for (size_t i = begin / 4 + threadIdx.x; i < quads; i += sa_update_block::threads) {
         float4 p = ((const float4 *)at.param)[i], g = ((const float4 *)at.grad)[i], h = ((const float4 *)at.h)[i], k = {};
         if (both) k = ((const float4 *)at.k)[i];
         sa_update_one(rule.kind, rule.l1, clear, &f, &p.x, &g.x, &h.x, &k.x);
@@ -44,12 +45,29 @@ SA_KERNEL(sa_update_kernel, sa_update_block, sa_update_pointers at, const sa_ste
         ((float4 *)at.h)[i] = h;
         if (both) ((float4 *)at.k)[i] = k;
     }
-    for (size_t i = quads * 4 + first; i < count; i += step) {
+    for (size_t i = quads * 4 + threadIdx.x; i < end; i += sa_update_block::threads) {
         float p = at.param[i], g = at.grad[i], h = at.h[i], k = both ? at.k[i] : 0.0f;
         sa_update_one(rule.kind, rule.l1, clear, &f, &p, &g, &h, &k);
         at.param[i] = p, at.grad[i] = g, at.h[i] = h;
         if (both) at.k[i] = k;
     }
+}
+
+/* A step in which a kernel found something wrong leaves parameters and histories as they were. */
+template <class B>
+SA_KERNEL(sa_update_kernel, sa_update_block, const __grid_constant__ B batch, const sa_step_state *__restrict__ state,
+          const double *__restrict__ squares, sa_update_rule rule, const volatile sa_cuda_fault *fault)
+{
+    __shared__ int stop; /* one look a block: the word is in host memory */
+    if (threadIdx.x == 0) stop = fault->kind != SA_CUDA_FAULT_NONE;
+    __syncthreads();
+    if (stop) return;
+    int i = 0; /* the last one whose blocks begin at or before this */
+    for (int step = B::most / 2; step > 0; step /= 2)
+        if (i + step < batch.count && batch.one[i + step].first_block <= blockIdx.x) i += step;
+    const sa_cuda_update_one &at = batch.one[i];
+    const sa_update_factors f = sa_update_factors_of(&rule, state, at.lr_mult, at.decay, squares ? *squares : 0.0);
+    update_block(at, (size_t)(blockIdx.x - at.first_block) * UPDATE_FLOATS, rule, f);
 }
 
 /* Half a warp per row, as in row_reduce.cuh. */
@@ -78,7 +96,8 @@ SA_KERNEL(sa_square_finish_kernel, sa_update_block, const double *__restrict__ r
 SIMT_KERNEL(sa_square_rows_kernel)
 SIMT_KERNEL(sa_square_finish_kernel)
 SIMT_KERNEL(sa_fill_kernel)
-SIMT_KERNEL(sa_update_kernel)
+SIMT_KERNEL(sa_update_kernel<sa_two_updates>)
+SIMT_KERNEL(sa_update_kernel<sa_many_updates>)
 
 /* All kernels are compiled for the same cards: one stands for all. */
 cudaError_t sa_cuda_find_code(void)
@@ -95,14 +114,70 @@ sa_status sa_cuda_fill(sa_device *device, const sa_fill_args *args)
     return SA_OK;
 }
 
+static unsigned blocks_of(const sa_cuda_update_one *one)
+{
+    return (unsigned)((one->count + UPDATE_FLOATS - 1) / UPDATE_FLOATS);
+}
+
+template <class B> static sa_status launch_batch(sa_cuda_device *device)
+{
+    B batch = {};
+    const sa_update_args &common = device->update_common;
+    unsigned blocks = 0;
+    batch.count = device->update_count;
+    for (int i = 0; i < batch.count; i++) {
+        batch.one[i] = device->update[i];
+        batch.one[i].first_block = blocks;
+        blocks += blocks_of(&batch.one[i]);
+    }
+    device->update_count = 0;
+    SA_CUDA_TRY(sa_launch(sa_update_kernel<B>, blocks, 0, device->stream, batch, (const sa_step_state *)common.step_state.ptr,
+                          (const double *)common.squares.ptr, common.rule, device->fault_device));
+    return SA_OK;
+}
+
+sa_status sa_cuda_launch_updates(sa_cuda_device *device)
+{
+    if (device->update_count == 0) return SA_OK;
+    if (device->update_count <= sa_two_updates::most) return launch_batch<sa_two_updates>(device);
+    return launch_batch<sa_many_updates>(device);
+}
+
+static bool is_same_rule(const sa_update_rule *a, const sa_update_rule *b)
+{
+    return a->kind == b->kind && a->l1 == b->l1 && a->momentum == b->momentum && a->momentum2 == b->momentum2 &&
+           a->rms_decay == b->rms_decay && a->delta == b->delta && a->clip == b->clip && a->passes == b->passes;
+}
+
+/* Blocks of one launch run in any order, so a parameter is in it once. */
+static bool waits(const sa_cuda_device *device, const void *param)
+{
+    for (int i = 0; i < device->update_count; i++)
+        if (device->update[i].param == param) return true;
+    return false;
+}
+
+/* Waits for the updates that follow. */
 sa_status sa_cuda_update(sa_device *device, const sa_update_args *args)
 {
+    sa_cuda_device *cuda = sa_cuda(device);
+    const sa_update_args &common = cuda->update_common;
+    const sa_cuda_update_one one = {(float *)args->param.ptr,
+                                    (float *)args->grad.ptr,
+                                    (float *)args->history.ptr,
+                                    sa_update_histories(args->rule.kind) > 1 ? (float *)args->history2.ptr : NULL,
+                                    args->count,
+                                    args->lr_mult,
+                                    args->decay,
+                                    0};
     if (args->count == 0) return SA_OK;
-    const sa_update_pointers at = {(float *)args->param.ptr, (float *)args->grad.ptr, (float *)args->history.ptr,
-                                   sa_update_histories(args->rule.kind) > 1 ? (float *)args->history2.ptr : NULL};
-    SA_CUDA_TRY(sa_launch(sa_update_kernel, sa_blocks_for(args->count / 4, sa_update_block::threads), 0, sa_cuda(device)->stream,
-                          at, (const sa_step_state *)args->step_state.ptr, (const double *)args->squares.ptr, args->count,
-                          args->lr_mult, args->decay, args->rule, sa_cuda(device)->fault_device));
+    if (args->count > (size_t)UPDATE_FLOATS << 24) SA_FAIL(SA_UNSUPPORTED, "update: a parameter of %zu values", args->count);
+    const bool joins = cuda->update_count > 0 && cuda->update_count < SA_CUDA_UPDATES && is_same_rule(&args->rule, &common.rule) &&
+                       args->step_state.ptr == common.step_state.ptr && args->squares.ptr == common.squares.ptr &&
+                       !waits(cuda, args->param.ptr);
+    if (!joins) SA_TRY(sa_cuda_launch_updates(cuda));
+    cuda->update_common = *args;
+    cuda->update[cuda->update_count++] = one;
     return SA_OK;
 }
 

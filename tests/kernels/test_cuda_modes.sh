@@ -94,7 +94,7 @@ NET
         if (seen != wanted) { print "kernels counted: " seen + 0 " of " wanted; bad = 1 }
         exit bad
     }' - "$table" <<'END'
-sa_update_kernel global 1.01
+sa_update_kernel<sa_two_updates> global 1.01
 sa_add_bias_kernel global 1.01
 sa_loss_finish_kernel shared 1.01
 sa_channel_finish_kernel shared 1.01
