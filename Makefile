@@ -73,7 +73,7 @@ PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
 # LMDB databases need liblmdb besides: LMDB=0 leaves it out.
 LMDB ?= $(if $(PROTOC_C),$(shell printf '\043include <lmdb.h>\n' | $(CC) -E -x c -o /dev/null - 2>/dev/null && echo 1))
 HAVE_LMDB := $(filter 1,$(LMDB))
-# Weights in HDF5 need libhdf5, found by pkg-config and tried: HDF5=0 leaves it out.
+# Weights and data in HDF5 need libhdf5, found by pkg-config and tried: HDF5=0 leaves it out.
 HDF5_LIBS := $(shell pkg-config --libs hdf5 2>/dev/null)
 HDF5_CFLAGS := $(shell pkg-config --cflags hdf5 2>/dev/null)
 HDF5_TRIAL = printf '\043include <hdf5.h>\nint main(void) { return H5open(); }\n' | $(CC) $(HDF5_CFLAGS) -x c -o /dev/null - $(HDF5_LIBS) 2>/dev/null
@@ -81,7 +81,7 @@ HDF5 ?= $(if $(HDF5_LIBS),$(shell $(HDF5_TRIAL) && echo 1))
 HAVE_HDF5 := $(filter 1,$(HDF5))
 NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c \
     data/weights/$(if $(PROTOC_C),no_)caffe_blobs.c \
-    data/weights/$(if $(HAVE_HDF5),no_)hdf5_weights.c \
+    data/weights/$(if $(HAVE_HDF5),no_)hdf5_weights.c data/hdf5/$(if $(HAVE_HDF5),no_)hdf5_source.c \
     data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c
 sources = $(filter-out $(NOT_BUILT),$(sort $(foreach depth,*.c */*.c */*/*.c,$(wildcard $(1)/$(depth)))))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
@@ -113,6 +113,8 @@ $(CUDA_ARCHIVE): $(CUDA_OBJECTS) $(CUDA_FILE)
 ifneq ($(HAVE_HDF5),)
 LDLIBS += $(HDF5_LIBS)
 CFLAGS_data/weights/hdf5_weights := $(HDF5_CFLAGS)
+CFLAGS_data/hdf5/hdf5_source := $(HDF5_CFLAGS)
+CFLAGS_tests/data/test_hdf5_data := $(HDF5_CFLAGS) -DSA_HAVE_HDF5
 endif
 
 # Messages of Caffe's binary files: data/FOLDER/NAME.proto becomes NAME.pb-c.c and .h among the objects.
@@ -304,7 +306,7 @@ build/fuzz/fuzz_proto: $(O)/tests/support/read_text.o $(O)/kernels/op_fields.o $
 build/fuzz/fuzz_costs: $(O)/kernels/op_fields.o $(O)/kernels/ops.o $(foreach f,cost net layers program data memory,$(O)/libsa_$(f).a)
 build/fuzz/fuzz_csv: $(O)/libsa_memory.a
 build/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(foreach f,data proto core,$(O)/libsa_$(f).a)
-	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson $(filter -lprotobuf-c -llmdb,$(LDLIBS)) -lm
+	$(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ -Wl,--start-group $^ -Wl,--end-group -lpng -ljpeg -lcjson $(filter -lprotobuf-c -llmdb,$(LDLIBS)) $(if $(HAVE_HDF5),$(HDF5_LIBS)) -lm
 
 CODE = $(shell tools/sources.sh . c h cu cuh cpp hpp)
 .PHONY: lint

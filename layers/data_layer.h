@@ -19,6 +19,7 @@ typedef struct sa_data_layer_config {
     /* One image before the crop: as declared (MemoryData) or as found in the data, which the net looks at before setup; 0: not
      * known. */
     int32_t channels, height, width;
+    size_t hdf5_bytes;     /* HDF5Data: the datasets of the first file, as float32 */
     char why_unknown[400]; /* the net's reason, for the message */
 } sa_data_layer_config;
 

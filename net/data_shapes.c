@@ -6,6 +6,7 @@
 #include "data/list_file.h"
 #include "data/lmdb/lmdb_file.h"
 #include "layers/data_layer.h"
+#include "net/net_data.h"
 #include "net/net_parts.h"
 
 #include <errno.h>
@@ -132,6 +133,30 @@ static sa_status look(const sa_net *net, sa_data_file kind, sa_data_layer_config
     return status;
 }
 
+/* Each top is a dataset of the first file; tops whose shape is given keep it. */
+static sa_status take_datasets(sa_net *net, const sa_layer *layer, sa_data_layer_config *c)
+{
+    for (int t = 0; t < layer->top_count; t++) {
+        sa_blob *top = &net->blob[layer->top[t]];
+        const sa_hdf5_config config = sa_net_hdf5_config(layer, top, net->data_root, 0);
+        sa_shape found = {0};
+        sa_status status =
+            c->source[0] ? sa_hdf5_look(&config, &found.axes, found.dim) : sa_error_set(SA_INVALID, "its 'source' is not given");
+        size_t count;
+        if (status == SA_OK) status = sa_shape_count(&found, &count);
+        if (status == SA_NOMEM) return status;
+        if (status != SA_OK) {
+            snprintf(c->why_unknown, sizeof c->why_unknown, "%.390s", sa_error_message());
+            sa_error_clear();
+            continue;
+        }
+        c->hdf5_bytes += count * 4;
+        found.dim[0] = c->batch_size;
+        if (top->shape.axes == 0) top->shape = found;
+    }
+    return SA_OK;
+}
+
 /* ------------------------------------------------------------------ the layer -------------------------------------- */
 
 /* Tops that the caller gives a shape have it; is the first among them? */
@@ -182,6 +207,7 @@ sa_status sa_net_complete_file_layer(sa_net *net, sa_layer *layer, const sa_net_
         snprintf(c->source, sizeof c->source, "%s", options->list);
     c->in_order = options->list_in_order;
     SA_TRY(sa_net_find_data_root(net, c->source, options->data_root));
+    if (layer->type->data_file == SA_DATA_FILE_HDF5) return take_datasets(net, layer, c);
     bool plane = c->crop_size > 0 || (c->height > 0 && c->width > 0), mean = c->mean_file[0] && c->height == 0;
     if ((given || (plane && c->channels > 0)) && !mean) return SA_OK;
     int32_t height = c->height, width = c->width;

@@ -126,6 +126,34 @@ static sa_status open_caffe_data(sa_feed *feed, const sa_layer *layer, const cha
     return fits ? SA_OK : SA_INVALID;
 }
 
+/* HDF5Data: a dataset per top, all with as many rows. */
+static sa_status open_hdf5(sa_feed *feed, const sa_layer *layer, const char *data_root, uint64_t seed)
+{
+    uint64_t rows = 0;
+    for (int t = 0; t < layer->top_count; t++) {
+        sa_data_source *source;
+        const sa_blob *top = &feed->net->blob[layer->top[t]];
+        const sa_hdf5_config config = sa_net_hdf5_config(layer, top, data_root, seed);
+        sa_status status = sa_hdf5_source_open(&config, &source);
+        if (status != SA_OK) return sa_error_prefix(status, "layer '%s'", layer->name);
+        const sa_data_shape *d = &source->shape;
+        const size_t wanted = sa_shape_elements(&top->shape) / (size_t)top->shape.dim[0];
+        const bool fits = (size_t)d->channels * (size_t)d->height * (size_t)d->width == wanted;
+        const uint64_t found = source->entry_count;
+        const bool is_label = label_classes(feed->net, layer->top[t]) > 0;
+        SA_TRY(add_stream(feed, source, is_label ? -1 : layer->top[t], is_label ? layer->top[t] : -1));
+        if (!fits)
+            SA_FAIL(SA_INVALID, "layer '%s': a row of '%s' has %dx%dx%d values, the net's top %zu", layer->name, top->name,
+                    d->channels, d->height, d->width, wanted);
+        if (t > 0 && found != rows)
+            SA_FAIL(SA_INVALID, "layer '%s': '%s' has %llu rows, '%s' %llu", layer->name, top->name, (unsigned long long)found,
+                    feed->net->blob[layer->top[0]].name, (unsigned long long)rows);
+        rows = found;
+    }
+    feed->synthetic = false;
+    return SA_OK;
+}
+
 static sa_status open_synthetic(sa_feed *feed, int blob, int32_t classes, uint64_t seed)
 {
     int32_t d[4], label = label_classes(feed->net, blob);
@@ -157,7 +185,8 @@ static sa_status open_input(sa_feed *feed, const sa_layer *layer, const char *da
     int before = feed->count;
     sa_status status;
     if (layer->type->lists_images) return open_list(feed, layer, root, seed);
-    if (sa_net_reads_caffe_data(layer)) status = open_caffe_data(feed, layer, root, seed);
+    if (layer->type->data_file == SA_DATA_FILE_HDF5) status = open_hdf5(feed, layer, root, seed);
+    else if (sa_net_reads_caffe_data(layer)) status = open_caffe_data(feed, layer, root, seed);
     else
         status = sa_error_set(SA_UNSUPPORTED, "%s: layer '%s' (%s): its data cannot be read here", net->path, layer->name,
                               layer->type->name);

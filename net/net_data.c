@@ -68,6 +68,17 @@ sa_caffe_source_config sa_net_caffe_source_config(const sa_layer *layer, bool te
                                     .seed = seed};
 }
 
+sa_hdf5_config sa_net_hdf5_config(const sa_layer *layer, const sa_blob *top, const char *data_root, uint64_t seed)
+{
+    const sa_data_layer_config *c = layer->config;
+    return (sa_hdf5_config){.source = c->source,
+                            .data_root = data_root,
+                            .dataset = top->name,
+                            .batch_size = top->shape.axes > 0 ? top->shape.dim[0] : c->batch_size,
+                            .shuffle = c->shuffle && !c->in_order,
+                            .seed = seed};
+}
+
 /* Looks into the first image of the list. SA_IO: there is no list, or no image of its first line. */
 static sa_status look_at_images(sa_layer *layer, const char *data_root)
 {

@@ -127,7 +127,8 @@ typedef enum sa_data_file {
     SA_DATA_FILE_DATABASE,   /* the first record */
     SA_DATA_FILE_IMAGE_LIST, /* the first image of a list, names with blanks allowed */
     SA_DATA_FILE_SEG_LIST,   /* the same, names without blanks */
-    SA_DATA_FILE_WINDOWS     /* the first entry of a window file */
+    SA_DATA_FILE_WINDOWS,    /* the first entry of a window file */
+    SA_DATA_FILE_HDF5        /* the first file of a list, in which each top has a dataset */
 } sa_data_file;
 
 /* What a layer asks of the labels that it reads. */

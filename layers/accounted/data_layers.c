@@ -1,7 +1,7 @@
-/* Data layers: inputs of the net, whose batches net/feed.c makes of LMDB databases (Data) and of lists (ImageData); of the others
- * the shapes alone are known. What they read may not be there: shapes then come from the layer's own parameters, or from outside
- * (sa_net_options). Caffe: Data, ImageData, HDF5Data, MemoryData, WindowData, Python; ImageSegData is
- * of DeepLab's fork. */
+/* Data layers: inputs of the net, whose batches net/feed.c makes of LMDB databases (Data), lists of images (ImageData) and of HDF5
+ * files (HDF5Data); of the others the shapes alone are known. What they read may not be there: shapes then come from the layer's
+ * own parameters, or from outside (sa_net_options). Caffe: Data, ImageData, HDF5Data, MemoryData, WindowData, Python; ImageSegData
+ * is of DeepLab's fork. */
 #include "layers/accounted/accounted.h"
 #include "layers/data_layer.h"
 #include "layers/layer_registry.h"
@@ -44,7 +44,8 @@ static const sa_field image_fields[] = {
 static const sa_field memory_fields[] = {
     SIZE(batch_size, "batch_size"), SIZE(channels, "channels"), SIZE(height, "height"), SIZE(width, "width"), SA_F_END,
 };
-static const sa_field hdf5_fields[] = {SIZE(batch_size, "batch_size"), SOURCE, SA_F_IGNORED("shuffle"), SA_F_END};
+static const sa_field hdf5_fields[] = {SIZE(batch_size, "batch_size"), SOURCE,
+                                       SA_F_SINGLE(sa_data_layer_config, shuffle, "shuffle", BOOL), SA_F_END};
 static const sa_field window_fields[] = {
     SOURCE,
     ROOT_FOLDER,
@@ -181,6 +182,14 @@ static int memory_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_
     return 2;
 }
 
+/* The whole file that is read now, as floats. */
+static int hdf5_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_buffer *list)
+{
+    (void)blobs;
+    list[0] = sa_host_only("hdf_blobs_", ((const sa_data_layer_config *)layer->config)->hdf5_bytes);
+    return 1;
+}
+
 #define DATA(symbol, text, field, table, tops, file, set, points, buffers)      \
     const sa_layer_type symbol = {.name = (text),                               \
                                   .config_field = (field),                      \
@@ -206,8 +215,8 @@ DATA(sa_layer_window_data, "WindowData", "window_data_param", window_fields, 2, 
      prefetch_buffers);
 DATA(sa_layer_memory_data, "MemoryData", "memory_data_param", memory_fields, 2, SA_DATA_FILE_UNREAD, data_setup, true,
      memory_buffers);
-DATA(sa_layer_hdf5_data, "HDF5Data", "hdf5_data_param", hdf5_fields, SA_LAYER_TOPS_MAX, SA_DATA_FILE_UNREAD, unread_setup, false,
-     NULL);
+DATA(sa_layer_hdf5_data, "HDF5Data", "hdf5_data_param", hdf5_fields, SA_LAYER_TOPS_MAX, SA_DATA_FILE_HDF5, unread_setup, false,
+     hdf5_buffers);
 
 const sa_layer_type sa_layer_python = {
     .name = "Python",
