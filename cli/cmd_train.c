@@ -16,7 +16,18 @@
 #include <unistd.h>
 
 enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_DEVICE = 'd', KEY_THREADS = 't', KEY_STEPS = 'n', KEY_BATCH = 'b', KEY_JSON = 'j' };
-enum { KEY_DATA_ROOT = 256, KEY_SNAPSHOT, KEY_RESUME, KEY_BUDGET, KEY_COSTS, KEY_WEIGHTS, KEY_SAVE_WEIGHTS, KEY_LOG, KEY_PLOT };
+enum {
+    KEY_DATA_ROOT = 256,
+    KEY_SNAPSHOT,
+    KEY_RESUME,
+    KEY_BUDGET,
+    KEY_COSTS,
+    KEY_WEIGHTS,
+    KEY_SAVE_WEIGHTS,
+    KEY_LOG,
+    KEY_PLOT,
+    KEY_SHARDS
+};
 
 /* A signal handler has no other way to reach the loop. */
 static volatile sig_atomic_t stop_signal;
@@ -84,6 +95,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_THREADS: o->threads = sa_cli_number(state, "threads", argument, 1, 1024); return 0;
     case KEY_STEPS: o->steps = sa_cli_number(state, "steps", argument, 1, 2147483647); return 0;
     case KEY_BATCH: o->batch = sa_cli_number(state, "batch", argument, 1, 65536); return 0;
+    case KEY_SHARDS: o->shards = sa_cli_number(state, "shards", argument, 1, 65536); return 0;
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
     case KEY_SNAPSHOT: o->snapshot = argument; return 0;
     case KEY_RESUME: o->resume = argument; return 0;
@@ -121,6 +133,10 @@ static const struct argp_option OPTIONS[] = {
     {"data-root", KEY_DATA_ROOT, "DIR", 0, "folder that the names in the net's lists are relative to", 0},
     {"steps", KEY_STEPS, "N", 0, "steps in all, resumed ones included (default: the solver's max_iter)", 0},
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
+    {"shards", KEY_SHARDS, "S", 0,
+     "batches of a step, each a forward and backward pass with its own BN statistics, gradients summed in order (default: the "
+     "solver's iter_size, for each rank)",
+     0},
     {"snapshot", KEY_SNAPSHOT, "FILE", 0, "where the state goes after the last step (default: the solver's snapshot_prefix)", 0},
     {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit; or a .solverstate of Caffe's SGD with its caffemodel",
      0},

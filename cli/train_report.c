@@ -115,6 +115,8 @@ void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_tr
     cJSON_AddStringToObject(root, "device", r->device);
     cJSON_AddNumberToObject(root, "threads", r->threads);
     cJSON_AddNumberToObject(root, "batch", r->batch);
+    cJSON_AddNumberToObject(root, "shards", r->shards);
+    cJSON_AddNumberToObject(root, "ranks", r->ranks);
     cJSON_AddNumberToObject(root, "seed", (double)r->seed);
     cJSON_AddBoolToObject(root, "synthetic_data", r->synthetic);
     cJSON_AddNumberToObject(root, "steps", (double)r->record_count);

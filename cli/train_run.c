@@ -14,6 +14,7 @@
 #include "cli/train_caffe_state.h"
 #include "cli/train_data.h"
 #include "cli/train_divergence.h"
+#include "cli/train_shards.h"
 #include "cli/train_snapshot.h"
 #include "cli/train_watch.h"
 #include "core/clock.h"
@@ -31,7 +32,8 @@
 enum { DEFAULT_SEED = 1 };
 
 typedef struct trainer {
-    const sa_train_options *options;
+    const sa_train_options *options; /* of this rank */
+    sa_train_shards shards;
     sa_solver_config solver;
     sa_net *net;
     sa_device *device;
@@ -78,6 +80,8 @@ static sa_status read_solver(trainer *t)
     snprintf(r->note, sizeof r->note, "%s", t->net->note);
     r->total_steps = (uint64_t)(o->steps > 0 ? o->steps : t->solver.max_iter);
     r->seed = t->solver.random_seed >= 0 ? (uint64_t)t->solver.random_seed : DEFAULT_SEED;
+    r->ranks = o->exchange ? o->exchange->ranks : 1;
+    r->shards = o->shards > 0 ? o->shards : t->solver.iter_size * r->ranks;
     if (r->total_steps == 0) SA_FAIL(SA_INVALID, "%s: how many steps? Neither max_iter nor --steps is given", o->solver);
     return find_outputs(t);
 }
@@ -85,7 +89,12 @@ static sa_status read_solver(trainer *t)
 static sa_program_options program_options(const trainer *t)
 {
     sa_program_options options = sa_solver_program_options(&t->solver);
+    const sa_exchange *x = t->options->exchange;
     options.arena_limit_bytes = t->budget_bytes;
+    options.as_iter_size = t->options->shards == 0 && t->solver.iter_size > 1;
+    options.rule.passes = t->result->shards;
+    options.ranks = x ? x->ranks : 1;
+    options.rank = x ? x->rank : 0;
     return options;
 }
 
@@ -110,6 +119,7 @@ static sa_status plan_tests(trainer *t)
 {
     sa_strategy smallest;
     size_t budget = t->options->budget_bytes;
+    if (t->shards.rank > 0) return SA_OK; /* rank 0 tests for all */
     SA_TRY(sa_strategy_parse("smallest", &smallest));
     smallest.conv = t->result->strategy.conv;
     const sa_train_tests_request request = {.options = t->options,
@@ -215,9 +225,11 @@ static sa_status open_trainer(trainer *t)
     sa_costs_option costs;
     SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
+    SA_TRY(sa_train_shards_open(o->exchange, t->result->shards, &t->result->series.outputs, &t->shards));
     SA_TRY(check_outputs(o));
     if (o->save_weights) SA_TRY(check_weights_place(t));
-    SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
+    if (t->shards.rank == 0)
+        SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
     SA_TRY(sa_train_state_create(t->net, (sa_update_kind)t->solver.type, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
@@ -226,6 +238,9 @@ static sa_status open_trainer(trainer *t)
     t->result->synthetic = sa_feed_is_synthetic(t->feed);
     const char *device = o->device ? o->device : t->solver.solver_mode == SA_SOLVER_CPU ? "cpu" : "auto";
     SA_TRY(sa_device_open(device, o->threads, &t->device));
+    t->device->exchange = o->exchange;
+    if (o->exchange && !t->device->host_memory)
+        SA_FAIL(SA_UNSUPPORTED, "ranks exchange gradients in host memory: --device cpu; several ranks on cards are not there yet");
     if (o->progress) sa_cli_note_threads("train", t->device, o->threads);
     if (o->progress && o->budget_bytes == 0) sa_strategy_notes("train", o->strategy, t->net);
     SA_TRY(plan_tests(t));
@@ -240,6 +255,7 @@ static sa_status open_trainer(trainer *t)
 static void close_trainer(trainer *t)
 {
     sa_train_watch_close(&t->watch);
+    sa_train_shards_close(&t->shards);
     sa_session_destroy(t->session);
     sa_feed_close(t->feed);
     sa_train_state_destroy(t->state);
@@ -288,19 +304,31 @@ static void note_batch(trainer *t)
 {
     enum { LINES_MAX = 3 };
     const char *note = sa_feed_note(t->feed);
-    if (!note[0] || t->result->void_batches++ >= LINES_MAX || !t->options->progress) return;
+    if (!note[0] || t->result->void_batches >= LINES_MAX || !t->options->progress) return;
     sa_progress_clear(&t->progress);
     sa_text_say(t->options->progress, 0, "segarena train: step %llu: %s", (unsigned long long)t->result->last_step + 1, note);
 }
 
-/* A pass over a batch of its own; a step has iter_size of them. */
+/* Of several ranks the others do not know of a batch that cannot be had: they stop, and the last snapshot stays. */
+static sa_status next_batch(trainer *t)
+{
+    sa_status found = sa_feed_next(t->feed, t->session);
+    if (found != SA_OK && !t->options->exchange)
+        return sa_train_snapshots_after_bad_batch(&t->snapshots, t->result, &t->step_begin, found);
+    SA_TRY(found);
+    note_batch(t);
+    return SA_OK;
+}
+
+/* A pass over a batch of its own, if this rank has a shard in it. */
 static sa_status run_pass(trainer *t, int pass, sa_train_record *record)
 {
     const sa_step_outputs *outputs = &t->result->series.outputs;
+    const bool has_shard = sa_session_has_shard(t->session, pass);
     uint64_t begin = sa_clock_ns();
-    sa_status found = sa_feed_next(t->feed, t->session);
-    if (found != SA_OK) return sa_train_snapshots_after_bad_batch(&t->snapshots, t->result, &t->step_begin, found);
-    note_batch(t);
+    sa_train_shards_skip(&t->shards, pass, false, t->feed);
+    if (has_shard) SA_TRY(next_batch(t));
+    sa_train_shards_skip(&t->shards, pass, true, t->feed);
     uint64_t fed = sa_clock_ns();
     sa_status status = sa_session_run_pass(t->session, record->rate, (uint32_t)t->result->last_step, pass, NULL);
     sa_cli_note("train", t->device->note);
@@ -311,30 +339,28 @@ static sa_status run_pass(trainer *t, int pass, sa_train_record *record)
     return status;
 }
 
-/* Losses and accuracies of a step are the means over its passes. */
+static bool is_stopped(const trainer *t)
+{
+    return t->options->stop && *t->options->stop;
+}
+
+/* Losses and accuracies of a step are the means over its shards. */
 static sa_status run_step(trainer *t)
 {
     sa_train_result *r = t->result;
     sa_step_outputs *outputs = &r->series.outputs;
     sa_train_record record = {.rate = sa_solver_rate(&t->solver, (uint32_t)r->last_step)};
     t->step_begin = sa_feed_position(t->feed);
-    for (int pass = 0; pass < t->solver.iter_size; pass++) {
+    for (int pass = 0; pass < sa_session_layout(t->session)->program->passes; pass++) {
         SA_TRY(run_pass(t, pass, &record));
-        sa_step_outputs_mean(outputs, pass, t->solver.iter_size);
+        const bool is_void = sa_session_has_shard(t->session, pass) && sa_feed_note(t->feed)[0];
+        SA_TRY(sa_train_shards_add(&t->shards, pass, outputs, is_stopped(t), is_void, &r->void_batches));
     }
     record.loss = sa_step_outputs_loss(outputs);
     record.accuracy = sa_step_outputs_accuracy(outputs);
     r->last_step++;
     SA_TRY(sa_output_series_add(&r->series));
     return add_record(r, &record);
-}
-
-double sa_train_mean_loss(const sa_train_result *result, size_t first, size_t count)
-{
-    double sum = 0;
-    size_t end = first + count < result->record_count ? first + count : result->record_count;
-    for (size_t i = first; i < end; i++) sum += (double)result->record[i].loss;
-    return end > first ? sum / (double)(end - first) : 0;
 }
 
 /* The line that the solver's `display` and `average_loss` ask for. */
@@ -366,10 +392,10 @@ static void show_progress(trainer *t)
 static sa_status train(trainer *t)
 {
     sa_train_result *r = t->result;
-    const volatile sig_atomic_t *stop = t->options->stop;
+    t->shards.stop = is_stopped(t) && r->ranks == 1;
     sa_session_set_forward_check(t->session, check_loss, t);
     SA_TRY(sa_train_watch_begin(&t->watch));
-    while (r->last_step < r->total_steps && !(stop && *stop)) {
+    while (r->last_step < r->total_steps && !t->shards.stop) {
         SA_TRY(run_step(t));
         log_step(t);
         show_progress(t);
@@ -388,30 +414,6 @@ static sa_status train(trainer *t)
 }
 
 /* ---- the result ---- */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *value, size_t count)
-{
-    qsort(value, count, sizeof *value, by_value);
-    return count == 0 ? 0 : count % 2 ? value[count / 2] : 0.5 * (value[count / 2 - 1] + value[count / 2]);
-}
-
-static sa_status find_medians(sa_train_result *r)
-{
-    double *value = malloc((r->record_count + 1) * sizeof *value);
-    if (!value) SA_FAIL(SA_NOMEM, "no memory for %zu times", r->record_count);
-    for (size_t i = 0; i < r->record_count; i++) value[i] = r->record[i].step_ms;
-    r->step_ms = median(value, r->record_count);
-    for (size_t i = 0; i < r->record_count; i++) value[i] = r->record[i].data_ms;
-    r->data_ms = median(value, r->record_count);
-    free(value);
-    return SA_OK;
-}
 
 static size_t ops_done(void *session)
 {
@@ -433,37 +435,33 @@ static void begin_progress(trainer *t)
     sa_progress_tick(&t->progress, ops_done, t->session, ops);
 }
 
+/* Rank 0 alone says and writes something. The snapshot's place stays: its state is collected from all. */
+static sa_train_options of_this_rank(const sa_train_options *options)
+{
+    sa_train_options own = *options;
+    if (!own.exchange || own.exchange->rank == 0) return own;
+    own.progress = own.log = NULL;
+    own.log_file = own.plot = own.save_weights = NULL;
+    return own;
+}
+
 sa_status sa_train_run(const sa_train_options *options, sa_train_result *result)
 {
-    trainer t = {.options = options, .result = result};
+    const sa_train_options own = of_this_rank(options);
+    trainer t = {.options = &own, .result = result};
+    sa_train_agreement agreement = {0};
     memset(result, 0, sizeof *result);
     sa_status status = open_trainer(&t);
+    if (status == SA_OK && own.exchange) status = sa_train_agreement_of(&own, result, t.feed, t.session, t.solver.net, &agreement);
+    status = sa_train_shards_agree(own.exchange, status, &agreement);
+    options = &own;
     if (status == SA_OK) {
         if (options->progress) begin_progress(&t);
         status = train(&t);
         if (options->progress) sa_progress_end(&t.progress);
     }
-    if (status == SA_OK) status = find_medians(result);
+    if (status == SA_OK) status = sa_train_result_find_medians(result);
     close_trainer(&t);
     if (status != SA_OK) sa_train_result_free(result);
     return status;
-}
-
-sa_status sa_train_result_add_test(sa_train_result *result, const sa_train_tests *tests)
-{
-    double value[SA_CURVE_COLUMNS_MAX] = {(double)result->last_step};
-    if (result->tests.column_count == 0) {
-        SA_TRY(sa_curve_add_column(&result->tests, "step"));
-        SA_TRY(sa_train_tests_columns(tests, &result->tests));
-    }
-    sa_train_tests_values(tests, value + 1);
-    return sa_curve_add_row(&result->tests, value);
-}
-
-void sa_train_result_free(sa_train_result *result)
-{
-    sa_curve_free(&result->tests);
-    free(result->record);
-    sa_output_series_free(&result->series);
-    memset(result, 0, sizeof *result);
 }

@@ -19,20 +19,23 @@ typedef struct sa_train_options {
     const char *solver;         /* path of the solver's prototxt */
     char solver_path[PATH_MAX]; /* of a shipped solver, which `solver` points to */
     const char *strategy, *conv;
-    bool strategy_given;      /* not the default: a note tells if it comes to the plan of another */
-    size_t budget_bytes;      /* > 0: the fastest strategy that fits in so many bytes, instead of `strategy` */
-    const char *costs;        /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
-    const char *device;       /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */
-    const char *data_root;    /* NULL: the working directory */
-    const char *snapshot;     /* NULL, or where the last state goes, in place of snapshot_prefix */
-    const char *resume;       /* NULL, or the snapshot to go on from */
-    const char *weights;      /* NULL, or a weights file that parameters start from, in place of their fillers */
-    const char *log_file;     /* NULL, or the learning curve as CSV */
-    const char *plot;         /* NULL, or its picture, an SVG */
-    const char *save_weights; /* NULL, or where the parameters go after the last step, as a weights file */
-    int threads;              /* 0: all cores */
-    int steps;                /* in all, those of a resumed run included; 0: the solver's max_iter */
-    int batch;                /* 0: the net's */
+    bool strategy_given;          /* not the default: a note tells if it comes to the plan of another */
+    size_t budget_bytes;          /* > 0: the fastest strategy that fits in so many bytes, instead of `strategy` */
+    const char *costs;            /* times of the budget: "auto", "builtin", "measure"; NULL: auto */
+    const char *device;           /* NULL: what the solver's solver_mode says (GPU: cuda if there is one) */
+    const char *data_root;        /* NULL: the working directory */
+    const char *snapshot;         /* NULL, or where the last state goes, in place of snapshot_prefix */
+    const char *resume;           /* NULL, or the snapshot to go on from */
+    const char *weights;          /* NULL, or a weights file that parameters start from, in place of their fillers */
+    const char *log_file;         /* NULL, or the learning curve as CSV */
+    const char *plot;             /* NULL, or its picture, an SVG */
+    const char *save_weights;     /* NULL, or where the parameters go after the last step, as a weights file */
+    int threads;                  /* 0: all cores */
+    int steps;                    /* in all, those of a resumed run included; 0: the solver's max_iter */
+    int batch;                    /* 0: the net's */
+    int shards;                   /* of a step; 0: the solver's iter_size times the ranks */
+    struct sa_exchange *exchange; /* with the other ranks (core/exchange.h), borrowed; NULL: there are none. Rank 0 alone says,
+                                     logs, tests and writes */
     bool json;
     FILE *progress;                    /* NULL: none */
     FILE *log;                         /* of the lines that `display` asks for; NULL: none */
@@ -52,7 +55,7 @@ typedef struct sa_train_record {
 typedef struct sa_train_result {
     char net[SA_NAME_MAX], net_path[SA_SOLVER_PATH_BYTES], device[128];
     sa_strategy strategy;
-    int threads, batch;
+    int threads, batch, shards, ranks;
     uint64_t seed;
     bool has_accuracy, synthetic, stopped;
     uint64_t void_batches;          /* steps in which a loss ignored every pixel */
@@ -87,6 +90,9 @@ void sa_train_result_free(sa_train_result *result);
 struct sa_train_tests;
 /* Keeps the figures of the last test. */
 SA_CHECKED sa_status sa_train_result_add_test(sa_train_result *result, const struct sa_train_tests *tests);
+
+/* Medians of the steps' times. */
+SA_CHECKED sa_status sa_train_result_find_medians(sa_train_result *result);
 
 /* The mean loss of `count` steps from `first` on, fewer if there are fewer. */
 double sa_train_mean_loss(const sa_train_result *result, size_t first, size_t count);

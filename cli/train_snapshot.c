@@ -2,6 +2,7 @@
 #include "cli/train_snapshot.h"
 
 #include "cli/text_output.h"
+#include "core/exchange.h"
 #include "core/output_file.h"
 
 #include <ctype.h>
@@ -102,6 +103,12 @@ static void say(const sa_train_snapshots *s, const char *before, const char *pat
     fflush(out);
 }
 
+/* Of several ranks the first one writes; all take part in collecting. */
+static bool is_another_s(const sa_train_snapshots *s)
+{
+    return s->options->exchange && s->options->exchange->rank > 0;
+}
+
 /* The state to path, or elsewhere: then causes is not empty. SA_IO: nowhere. */
 static sa_status save(sa_train_snapshots *s, sa_train_result *r, char path[PATH_BYTES], char causes[CAUSES_BYTES])
 {
@@ -111,6 +118,7 @@ static sa_status save(sa_train_snapshots *s, sa_train_result *r, char path[PATH_
     sa_status status = sa_train_state_collect(s->state, s->session, &header);
     if (status == SA_NUMERIC && r->snapshot[0]) return sa_error_append(status, "; the last one is %s", r->snapshot);
     SA_TRY(status);
+    if (is_another_s(s)) return SA_OK;
     status = sa_train_state_write(s->state, path);
     if (status == SA_IO) {
         add_cause(causes);
@@ -143,7 +151,9 @@ sa_status sa_train_snapshots_after_last(sa_train_snapshots *s, sa_train_result *
 {
     char path[PATH_BYTES], causes[CAUSES_BYTES];
     if (!last_path(s->options, s->solver, r->last_step, path)) return SA_OK;
-    if (!s->options->snapshot && s->saved_step == r->last_step) return SA_OK;
+    bool wanted = s->options->snapshot || s->saved_step != r->last_step;
+    SA_TRY(sa_exchange_first_word(s->options->exchange, &wanted));
+    if (!wanted) return SA_OK;
     sa_status status = save(s, r, path, causes);
     if (status == SA_IO)
         SA_FAIL(SA_IO, "the state after step %llu is lost, no place took it: %s", (unsigned long long)r->last_step, causes);
@@ -187,6 +197,7 @@ sa_status sa_train_snapshots_best(sa_train_snapshots *s, sa_train_result *r)
     const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(s->feed)};
     if (!sa_train_snapshots_best_path(s, path)) return SA_OK;
     SA_TRY(sa_train_state_collect(s->state, s->session, &header));
+    if (is_another_s(s)) return SA_OK;
     sa_status status = sa_train_state_write(s->state, path);
     if (status == SA_IO) {
         say(s, "the best state could not be written: ", sa_error_message(), "; training goes on");

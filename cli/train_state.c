@@ -56,12 +56,6 @@ void sa_train_state_destroy(sa_train_state *state)
     free(state);
 }
 
-/* A parameter that is not trained has no history in the session; in the file it is 0. */
-static bool has_history(const sa_session *session, const sa_state_place *p, int which)
-{
-    return sa_session_layout(session)->program->param[p->layer][p->param].history[which] >= 0;
-}
-
 static sa_status check_finite(const sa_snapshot_array *array, uint64_t step)
 {
     for (size_t i = 0; i < array->count; i++)
@@ -78,7 +72,7 @@ sa_status sa_train_state_collect(sa_train_state *state, sa_session *session, con
         SA_TRY(sa_session_get_param(session, p->layer, p->param, state->array[i].param));
         float *const history[2] = {state->array[i].history, state->array[i].history2};
         for (int k = 0; k < 2; k++)
-            if (has_history(session, p, k)) SA_TRY(sa_session_get_history(session, p->layer, p->param, k, history[k]));
+            if (history[k]) SA_TRY(sa_session_get_history(session, p->layer, p->param, k, history[k]));
         SA_TRY(check_finite(&state->array[i], header->step));
     }
     state->header = *header;
@@ -104,7 +98,7 @@ sa_status sa_train_state_apply(const sa_train_state *state, sa_session *session)
         SA_TRY(sa_session_set_param(session, p->layer, p->param, state->array[i].param));
         const float *const history[2] = {state->array[i].history, state->array[i].history2};
         for (int k = 0; k < 2; k++)
-            if (has_history(session, p, k)) SA_TRY(sa_session_set_history(session, p->layer, p->param, k, history[k]));
+            if (history[k]) SA_TRY(sa_session_set_history(session, p->layer, p->param, k, history[k]));
     }
     return SA_OK;
 }

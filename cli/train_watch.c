@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/text_output.h"
+#include "core/exchange.h"
 #include "core/size_text.h"
 
 #include <math.h>
@@ -36,18 +37,25 @@ static void add_row(sa_train_watch *w, bool tested)
 /* ---- tests ---- */
 
 /* The state of this step if it is the best so far. That of no step is none: nothing was learned. */
-static sa_status keep_best(sa_train_watch *w)
+static bool is_best(sa_train_watch *w)
 {
     sa_train_result *r = w->result;
     double value = sa_train_tests_value(w->tests);
-    if (r->record_count == 0 || !sa_train_tests_better(w->tests, value, r->has_best ? r->best_value : (double)NAN)) return SA_OK;
+    if (r->record_count == 0 || !sa_train_tests_better(w->tests, value, r->has_best ? r->best_value : (double)NAN)) return false;
     r->has_best = true;
     r->best_step = r->last_step;
     r->best_value = value;
-    return sa_train_snapshots_best(w->snapshots, r);
+    return true;
 }
 
-static sa_status test(sa_train_watch *w, bool *tested)
+/* Rank 0 tests, and the others wait for its word: the state is collected from all. */
+static sa_status keep_best(sa_train_watch *w, bool best)
+{
+    if (w->snapshots->solver->test_interval > 0) SA_TRY(sa_exchange_first_word(w->options->exchange, &best));
+    return best ? sa_train_snapshots_best(w->snapshots, w->result) : SA_OK;
+}
+
+static sa_status test(sa_train_watch *w, bool *tested, bool *best)
 {
     sa_train_result *r = w->result;
     if (!sa_train_tests_due(w->tests, r->last_step)) return SA_OK;
@@ -58,7 +66,8 @@ static sa_status test(sa_train_watch *w, bool *tested)
         sa_train_tests_print(w->options->log, w->tests, r->last_step);
     }
     SA_TRY(sa_train_result_add_test(r, w->tests));
-    return keep_best(w);
+    *best = is_best(w);
+    return SA_OK;
 }
 
 /* What the best snapshot of the run that is resumed reached: tested again, since no file says it. */
@@ -90,22 +99,23 @@ static void tell(sa_train_watch *w)
 sa_status sa_train_watch_begin(sa_train_watch *w)
 {
     sa_train_result *r = w->result;
-    bool tested = false;
+    bool tested = false, best = false;
     SA_TRY(sa_train_curve_open(w->options, &r->series.outputs, w->tests, r->first_step, &w->curve));
     if (!w->tests) return SA_OK;
     r->test_bytes = sa_train_tests_bytes(w->tests);
     snprintf(r->best_measure, sizeof r->best_measure, "%s", sa_train_tests_measure(w->tests));
     tell(w);
     measure_earlier_best(w);
-    SA_TRY(test(w, &tested));
+    SA_TRY(test(w, &tested, &best));
     if (tested && (w->curve.curve.row_count == 0 || !w->options->resume)) add_row(w, true);
     return SA_OK;
 }
 
 sa_status sa_train_watch_step(sa_train_watch *w)
 {
-    bool tested = false;
-    SA_TRY(test(w, &tested));
+    bool tested = false, best = false;
+    SA_TRY(test(w, &tested, &best));
+    SA_TRY(keep_best(w, best));
     add_row(w, tested);
     plot(w, tested ? SA_PLOT_NOW : SA_PLOT_IF_DUE);
     return SA_OK;

@@ -45,20 +45,21 @@ typedef struct sa_device_functions {
 struct sa_device {
     const sa_device_functions *functions;
     const struct sa_kernels *kernels;
-    const char *kind;            /* "cpu" or "cuda": for people to read, what a device can is said below */
-    char description[128];       /* "AMD EPYC, 2 threads, AVX-512" */
-    int threads;                 /* CPU worker threads; 1 on CUDA */
-    double serial_ns;            /* CPU: an op of at most about so much work is done by one thread; 0: all threads do every op */
-    size_t allocation_count;     /* successful alloc calls since open */
-    size_t allocated_bytes;      /* bytes allocated now */
-    size_t peak_allocated_bytes; /* highest allocated_bytes so far */
-    int warmup_steps;            /* steps of a session that take longer than the later ones: loading, recording */
-    bool records_steps;          /* the ops of a step are to stand between begin_step and end_step, which may replay them */
-    bool has_queue;              /* ops are queued and run beside the host, whose CPU time says nothing about them */
-    bool host_memory;            /* the host may read and write alloc's memory; if not, mem_info is about the device alone, which
-                                  * a context shares with drivers and libraries */
-    char note[256];              /* what its user should know, or empty; whoever tells empties it */
-    const void *step_owner;      /* set before begin_step by whoever runs steps: a recording is replayed for its owner only */
+    const char *kind;             /* "cpu" or "cuda": for people to read, what a device can is said below */
+    char description[128];        /* "AMD EPYC, 2 threads, AVX-512" */
+    int threads;                  /* CPU worker threads; 1 on CUDA */
+    double serial_ns;             /* CPU: an op of at most about so much work is done by one thread; 0: all threads do every op */
+    size_t allocation_count;      /* successful alloc calls since open */
+    size_t allocated_bytes;       /* bytes allocated now */
+    size_t peak_allocated_bytes;  /* highest allocated_bytes so far */
+    int warmup_steps;             /* steps of a session that take longer than the later ones: loading, recording */
+    bool records_steps;           /* the ops of a step are to stand between begin_step and end_step, which may replay them */
+    bool has_queue;               /* ops are queued and run beside the host, whose CPU time says nothing about them */
+    bool host_memory;             /* the host may read and write alloc's memory; if not, mem_info is about the device alone, which
+                                   * a context shares with drivers and libraries */
+    char note[256];               /* what its user should know, or empty; whoever tells empties it */
+    struct sa_exchange *exchange; /* with other ranks (core/exchange.h), borrowed; NULL: there are none */
+    const void *step_owner;       /* set before begin_step by whoever runs steps: a recording is replayed for its owner only */
 };
 
 /* Opens the CPU device. threads 0 takes the number of usable cores. Never fails for want of hardware. */

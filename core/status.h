@@ -21,7 +21,8 @@ extern "C" {
     X(UNSUPPORTED, 6, "valid, but not supported here")         \
     X(NO_DEVICE, 7, "no usable device of the requested kind")  \
     X(DEVICE, 8, "the device reported an error")               \
-    X(NUMERIC, 9, "a number is not finite where it has to be")
+    X(NUMERIC, 9, "a number is not finite where it has to be") \
+    X(RANKS, 10, "another rank has failed or is gone")
 
 typedef enum sa_status {
 #define SA_STATUS_ENUM(name, value, text) SA_##name = (value),

@@ -177,6 +177,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_FILL: return (double)a->fill.count * 4.0 / r->bytes;
     case SA_OP_UPDATE: return (double)a->update.count * (16.0 + 8.0 * sa_update_histories(a->update.rule.kind)) / r->bytes;
     case SA_OP_SQUARE_SUM: return (double)a->square_sum.count * 4.0 / r->bytes;
+    case SA_OP_EXCHANGE: return 0; /* beside the other ops, at the link's speed: see cost/link.h */
+    case SA_OP_SHARD_SUM: return (double)a->shard_sum.count * 4.0 * (2.0 + a->shard_sum.ranks) / r->bytes;
     case SA_OP_KINDS: break;
     }
     return 0;

@@ -222,6 +222,8 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
     case SA_OP_FILL: add(&key, " %zu", args->fill.count); break;
     case SA_OP_UPDATE: add(&key, " %zu by %d", args->update.count, (int)args->update.rule.kind); break;
     case SA_OP_SQUARE_SUM: add(&key, " %zu", args->square_sum.count); break;
+    case SA_OP_EXCHANGE: add(&key, " %zu of %d", args->exchange.slicing.count, (int)args->exchange.slicing.ranks); break;
+    case SA_OP_SHARD_SUM: add(&key, " %zu of %d", args->shard_sum.count, (int)args->shard_sum.ranks); break;
     case SA_OP_KINDS: break;
     }
 }

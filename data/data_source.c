@@ -18,3 +18,14 @@ sa_status sa_data_shape_check(const char *what, const sa_data_shape *shape)
     if (!fits) SA_FAIL(SA_INVALID, "%s: data (%d, %d, %d, %d): the size overflows", what, sizes[0], sizes[1], sizes[2], sizes[3]);
     return SA_OK;
 }
+
+void sa_data_source_skip(sa_data_source *source, uint64_t batches)
+{
+    sa_data_position *at = &source->position;
+    const uint64_t images = batches * (uint64_t)source->shape.images;
+    if (source->functions->skip) source->functions->skip(source, images);
+    at->index += images;
+    if (source->entry_count == 0) return;
+    at->epoch += at->index / source->entry_count;
+    at->index %= source->entry_count;
+}

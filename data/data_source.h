@@ -58,6 +58,8 @@ typedef struct sa_data_source_functions {
     sa_status (*next)(sa_data_source *source, float *data, float *label);
     /* Checks that the position can be taken up; may prepare for it. */
     sa_status (*restore)(sa_data_source *source, sa_data_position position);
+    /* Moves on by so many images without making them. NULL: nothing but the position moves. */
+    void (*skip)(sa_data_source *source, uint64_t images);
     /* Where the label of image n of the last batch is from ("'l2.png' (list.txt:3)"). NULL: from no file. */
     void (*label_name)(const sa_data_source *source, int32_t n, char *text, size_t size);
     /* Looks at the head of every file, and at some labels. SA_INVALID: `look` ended it. NULL: a source without files. */
@@ -92,6 +94,9 @@ static inline SA_CHECKED sa_status sa_data_source_restore(sa_data_source *source
 {
     return source->functions->restore(source, position);
 }
+
+/* Moves on by so many batches without making them: the next one is the same as if they had been made. */
+void sa_data_source_skip(sa_data_source *source, uint64_t batches);
 
 static inline void sa_data_source_close(sa_data_source *source) /* NULL is allowed */
 {

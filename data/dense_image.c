@@ -366,8 +366,8 @@ static sa_status set_up(sa_dense_image *d, const sa_dense_image_config *c)
 
 sa_status sa_dense_image_open(const sa_dense_image_config *config, sa_data_source **source)
 {
-    static const sa_data_source_functions functions = {dense_image_next, dense_image_restore, dense_image_label_name,
-                                                       sa_dense_survey, dense_image_close};
+    static const sa_data_source_functions functions = {dense_image_next,       dense_image_restore, NULL,
+                                                       dense_image_label_name, sa_dense_survey,     dense_image_close};
     SA_TRY(check_config(config));
     sa_dense_image *d = calloc(1, sizeof *d);
     if (!d) SA_FAIL(SA_NOMEM, "%s: out of memory", config->source);

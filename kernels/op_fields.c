@@ -76,6 +76,12 @@ typedef int32_t axis_list[SA_AXES_MAX];
 #define FIELDS_square_sum(PLAIN, SOURCE, SLAB, REF)                                                                            \
     REF(values, READ) PLAIN(size_t, count) PLAIN(bool, add) REF(sum, args->add ? READ_WRITE : WRITE) REF(workspace, WRITE)     \
     PLAIN(size_t, workspace_bytes)
+#define FIELDS_exchange(PLAIN, SOURCE, SLAB, REF)                                                                              \
+    PLAIN(sa_exchange_way, way) PLAIN(bool, finish) PLAIN(int32_t, number) PLAIN(sa_slicing, slicing)                          \
+    REF(values, args->way == SA_EXCHANGE_TO_ALL ? WRITE : READ) REF(own, READ) REF(parts, WRITE) REF(step_state, READ)
+#define FIELDS_shard_sum(PLAIN, SOURCE, SLAB, REF)                                                                             \
+    PLAIN(bool, fresh) PLAIN(int32_t, ranks) PLAIN(int32_t, rank) PLAIN(size_t, count) REF(own, READ) REF(parts, READ)         \
+    REF(total, args->fresh ? WRITE : READ_WRITE) REF(step_state, READ)
 /* clang-format on */
 
 /* ---- the compile-time check ---- */

@@ -10,6 +10,7 @@
 #define SA_KERNELS_OPS_H
 
 #include "core/device.h"
+#include "kernels/shard_args.h"
 #include "kernels/source.h"
 
 #ifdef __cplusplus
@@ -348,7 +349,7 @@ typedef struct sa_update_rule {
     bool l1;
     float momentum, momentum2, rms_decay, delta;
     float clip;     /* 0: gradients are not clipped */
-    int32_t passes; /* forward and backward passes that a step's gradient is the sum of; 0 and 1: one */
+    int32_t passes; /* shards: forward and backward passes that a step's gradient is the sum of; 0 and 1: one */
 } sa_update_rule;
 
 SA_HOST_DEVICE static inline int sa_update_histories(sa_update_kind kind)
@@ -428,7 +429,9 @@ typedef struct sa_column_sums_args {
     X(COLUMN_SUMS, column_sums)       \
     X(FILL, fill)                     \
     X(UPDATE, update)                 \
-    X(SQUARE_SUM, square_sum)
+    X(SQUARE_SUM, square_sum)         \
+    X(EXCHANGE, exchange)             \
+    X(SHARD_SUM, shard_sum)
 
 typedef enum sa_op_kind {
 #define SA_OP_ENUM(kind, field) SA_OP_##kind,

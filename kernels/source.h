@@ -191,7 +191,7 @@ typedef struct sa_step_state {
     float rate;       /* learning rate of this step */
     uint32_t step;    /* number of this forward pass: of the step, unless steps have several */
     float correction; /* of Adam's rates: sqrt(1 - mu2^t) / (1 - mu^t) in step t = 1, 2, ... */
-    uint32_t unused;
+    int32_t shards;   /* of this pass: as many ranks, the first ones, have one each. 1 with one rank */
 } sa_step_state;
 
 /* Dropout's keep decision: a counter-based hash of (seed, step, element number), the same on every device. */

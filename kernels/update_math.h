@@ -24,6 +24,13 @@ SA_HOST_DEVICE static inline sa_update_factors sa_update_factors_of(const sa_upd
     return f;
 }
 
+/* sa_step_state.correction of a step 1, 2, ... */
+static inline float sa_update_correction(const sa_update_rule *rule, double step)
+{
+    if (rule->kind != SA_UPDATE_ADAM) return 1.0f;
+    return (float)(sqrt(1.0 - pow((double)rule->momentum2, step)) / (1.0 - pow((double)rule->momentum, step)));
+}
+
 /* Changes the histories h and k (not used: any) and returns u. g: clipped, divided and decayed. */
 SA_HOST_DEVICE static inline float sa_update_by(sa_update_kind kind, const sa_update_factors *f, float g, float *h, float *k)
 {

@@ -323,6 +323,11 @@ sa_status sa_feed_next(sa_feed *feed, sa_session *session)
     return sa_feed_repeat(feed, session);
 }
 
+void sa_feed_skip(sa_feed *feed, uint64_t batches)
+{
+    for (int i = 0; i < feed->count; i++) sa_data_source_skip(feed->stream[i].source, batches);
+}
+
 /* ---- surveys ---- */
 
 static const stream *list_at(const sa_feed *feed, int list)

@@ -18,6 +18,8 @@ SA_CHECKED sa_status sa_feed_open_any(const sa_net *net, const char *data_root, 
 void sa_feed_close(sa_feed *feed); /* NULL is allowed */
 /* Makes the next batch on the host and uploads it. SA_NUMERIC names file and pixel of a label that a loss does not know. */
 SA_CHECKED sa_status sa_feed_next(sa_feed *feed, sa_session *session);
+/* Goes over so many batches without making them. */
+void sa_feed_skip(sa_feed *feed, uint64_t batches);
 /* Uploads the batch made last once more. */
 SA_CHECKED sa_status sa_feed_repeat(const sa_feed *feed, sa_session *session);
 /* What is odd about the batch made last ("": nothing): that a loss ignores all of its pixels. Valid until the next batch. */

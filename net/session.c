@@ -2,11 +2,12 @@
 #include "net/session.h"
 
 #include "core/clock.h"
+#include "core/exchange.h"
 
 #include "data/random.h"
+#include "kernels/update_math.h"
 #include "net/session_params.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -123,6 +124,15 @@ static void unbind(sa_session *s)
     s->open = s->finished = false;
 }
 
+/* What is planned for one rank of several runs beside the others alone. */
+static sa_status check_ranks(const sa_session *s)
+{
+    const sa_program *p = s->layout.program;
+    const sa_exchange *x = s->device->exchange;
+    if (p->ranks <= 1 || (x && x->ranks == p->ranks && x->rank == p->rank)) return SA_OK;
+    SA_FAIL(SA_INVALID, "net '%s' is planned for rank %d of %d, which are not there", s->net->name, (int)p->rank, (int)p->ranks);
+}
+
 sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device, const sa_session_options *options,
                                     sa_session **session)
 {
@@ -136,7 +146,8 @@ sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_dev
     s->options = *options;
     s->layout = *layout;
     *layout = (sa_layout){0};
-    sa_status status = bind(s);
+    sa_status status = check_ranks(s);
+    if (status == SA_OK) status = bind(s);
     if (status == SA_OK) status = fill_params(s);
     if (status != SA_OK) {
         sa_session_destroy(s);
@@ -238,6 +249,11 @@ uint64_t sa_session_op_cpu_ns(const sa_session *session, size_t op)
     return session->op_cpu_ns ? session->op_cpu_ns[op] : 0;
 }
 
+sa_device *sa_session_device(sa_session *session)
+{
+    return session->device;
+}
+
 /* Counts as a touch: what is uploaded is used, even if no op reads it. */
 static sa_status upload(sa_session *s, int buffer, const void *host)
 {
@@ -266,25 +282,13 @@ static sa_status open_step(sa_session *s)
     return SA_OK;
 }
 
-static sa_status to_bytes(const sa_blob *blob, const float *host, size_t count, uint8_t *byte)
-{
-    for (size_t i = 0; i < count; i++) {
-        bool in_range = host[i] >= 0.0f && host[i] <= 255.0f; /* false for NaN */
-        byte[i] = in_range ? (uint8_t)host[i] : 0;
-        if (!in_range || (float)byte[i] != host[i])
-            SA_FAIL(SA_NUMERIC, "input '%s': value %zu is %.9g; under 'uint8-input' only whole numbers 0..255 fit", blob->name, i,
-                    (double)host[i]);
-    }
-    return SA_OK;
-}
-
 /* Refuses before the step is opened. */
 static sa_status upload_bytes(sa_session *s, int blob, const float *host)
 {
     size_t count = sa_shape_elements(&s->net->blob[blob].shape);
     uint8_t *byte = malloc(count);
     if (!byte) SA_FAIL(SA_NOMEM, "no host memory for %zu bytes of input '%s'", count, s->net->blob[blob].name);
-    sa_status status = to_bytes(&s->net->blob[blob], host, count, byte);
+    sa_status status = sa_session_input_bytes(&s->net->blob[blob], host, count, byte);
     if (status == SA_OK) status = open_step(s);
     if (status == SA_OK) status = upload(s, s->layout.program->input_buffer[blob], byte);
     free(byte);
@@ -316,24 +320,19 @@ sa_status sa_session_set_seed_gradient(sa_session *s, int blob, const float *hos
     return upload(s, buffer, host);
 }
 
+sa_status sa_session_set_buffer(sa_session *s, int buffer, const void *host)
+{
+    return upload(s, buffer, host);
+}
+
 sa_status sa_session_set_param(sa_session *s, int layer, int param, const float *host)
 {
     return upload(s, s->layout.program->param[layer][param].param, host);
 }
 
-sa_status sa_session_set_history(sa_session *s, int layer, int param, int which, const float *host)
-{
-    return upload(s, s->layout.program->param[layer][param].history[which], host);
-}
-
 sa_status sa_session_get_param(sa_session *s, int layer, int param, float *host)
 {
     return sa_session_get_buffer(s, s->layout.program->param[layer][param].param, host);
-}
-
-sa_status sa_session_get_history(sa_session *s, int layer, int param, int which, float *host)
-{
-    return sa_session_get_buffer(s, s->layout.program->param[layer][param].history[which], host);
 }
 
 sa_status sa_session_get_output(sa_session *s, int blob, float *host)
@@ -391,16 +390,27 @@ static sa_status check_forward(sa_session *s)
     return status;
 }
 
+/* What of a program a pass runs. A rank without a shard in it takes part in the exchanges alone. */
+typedef struct sa_pass_kind {
+    bool update, has_shard;
+} sa_pass_kind;
+
+static bool is_run_without_shard(sa_op_kind kind)
+{
+    return kind == SA_OP_EXCHANGE || kind == SA_OP_SHARD_SUM || kind == SA_OP_UPDATE || kind == SA_OP_SQUARE_SUM;
+}
+
 /* Op by op, so that phases can be timed; a device that replays a recorded step gives one time for all of it. */
-static sa_status run_phases(sa_session *s, bool update, sa_step_times *times)
+static sa_status run_phases(sa_session *s, sa_pass_kind kind, sa_step_times *times)
 {
     const sa_program *p = s->layout.program;
     uint64_t mark = 0, now = 0;
     size_t i = 0;
     if (times) SA_TRY(s->device->functions->time_ns(s->device, &mark));
-    for (int phase = 0; phase < (update ? SA_STEP_PHASES : SA_STEP_UPDATE); phase++) {
-        for (; i < p->phase_end[phase]; i++) SA_TRY(run_op(s, i));
-        if (phase == SA_STEP_FORWARD && times) SA_TRY(check_forward(s));
+    for (int phase = 0; phase < (kind.update ? SA_STEP_PHASES : SA_STEP_UPDATE); phase++) {
+        for (; i < p->phase_end[phase]; i++)
+            if (kind.has_shard || is_run_without_shard(p->op[i].kind)) SA_TRY(run_op(s, i));
+        if (phase == SA_STEP_FORWARD && times && kind.has_shard) SA_TRY(check_forward(s));
         if (!times) continue;
         SA_TRY(s->device->functions->time_ns(s->device, &now));
         times->ms[phase] = (double)(now - mark) * 1e-6;
@@ -415,7 +425,7 @@ static sa_status run_bracketed(sa_session *s, int *again)
     int replay = 0;
     *again = 0;
     SA_TRY(s->device->functions->begin_step(s->device, &replay));
-    sa_status status = replay ? SA_OK : run_phases(s, true, NULL);
+    sa_status status = replay ? SA_OK : run_phases(s, (sa_pass_kind){true, true}, NULL);
     sa_status ended = s->device->functions->end_step(s->device, again);
     if (*again) return SA_OK;
     SA_TRY(status);
@@ -444,27 +454,29 @@ static sa_status check_fed(const sa_session *s)
     return SA_OK;
 }
 
-/* Of a step 1, 2, ... */
-static float adam_correction(const sa_update_rule *rule, double step)
+bool sa_session_has_shard(const sa_session *s, int pass)
 {
-    if (rule->kind != SA_UPDATE_ADAM) return 1.0f;
-    return (float)(sqrt(1.0 - pow((double)rule->momentum2, step)) / (1.0 - pow((double)rule->momentum, step)));
+    const sa_program *p = s->layout.program;
+    return pass * p->ranks + p->rank < p->shards;
 }
 
 sa_status sa_session_run_pass(sa_session *s, float rate, uint32_t step, int pass, sa_step_times *times)
 {
     const sa_update_rule *rule = &s->options.program.rule;
-    const int passes = rule->passes > 1 ? rule->passes : 1;
+    const sa_program *p = s->layout.program;
+    const int shards = p->shards, first = pass * p->ranks, passes = p->passes;
+    const sa_pass_kind kind = {.update = pass + 1 == passes, .has_shard = sa_session_has_shard(s, pass)};
     sa_step_times measured = {{0}, 0};
-    sa_step_state state = {.rate = rate, .step = step * (uint32_t)passes + (uint32_t)pass};
-    state.correction = adam_correction(rule, (double)step + 1.0);
+    sa_step_state state = {.rate = rate, .step = step * (uint32_t)shards + (uint32_t)(first + p->rank)};
+    state.shards = shards - first < p->ranks ? shards - first : p->ranks;
+    state.correction = sa_update_correction(rule, (double)step + 1.0);
     SA_TRY(open_step(s));
-    SA_TRY(check_fed(s));
+    if (kind.has_shard) SA_TRY(check_fed(s));
     SA_TRY(upload(s, s->layout.program->step_state_buffer, &state));
     const uint64_t begin = sa_clock_ns(), cpu_begin = sa_cpu_clock_ns();
     atomic_store_explicit(&s->ops_done, 0, memory_order_relaxed);
-    bool recorded = s->device->records_steps && !s->op_ns && !s->probe && !s->options.debug && passes == 1;
-    SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, pass + 1 == passes, &measured));
+    bool recorded = s->device->records_steps && !s->op_ns && !s->probe && !s->options.debug && shards == 1;
+    SA_TRY(recorded ? run_recorded(s, &measured) : run_phases(s, kind, &measured));
     SA_TRY(s->device->functions->sync(s->device));
     if (recorded) SA_TRY(check_forward(s));
     const uint64_t cpu_ns = sa_cpu_clock_ns() - cpu_begin;

@@ -65,6 +65,8 @@ SA_CHECKED sa_status sa_session_set_seed_gradient(sa_session *session, int blob,
 SA_CHECKED sa_status sa_session_set_param(sa_session *session, int layer, int param, const float *host);
 SA_CHECKED sa_status sa_session_set_history(sa_session *session, int layer, int param, int which, const float *host);
 SA_CHECKED sa_status sa_session_get_param(sa_session *session, int layer, int param, float *host);
+/* All ranks call it at the same time: rank 0 gets the whole history, the others their slice of it, at its place. Without a
+ * history (of a parameter that nothing trains) host stays as it is. */
 SA_CHECKED sa_status sa_session_get_history(sa_session *session, int layer, int param, int which, float *host);
 /* A blob that no layer reads (loss, accuracy), after a step. */
 SA_CHECKED sa_status sa_session_get_output(sa_session *session, int blob, float *host);
@@ -86,14 +88,19 @@ typedef struct sa_step_times {
 } sa_step_times;
 /* Runs one step with this learning rate and step number, from 0 on. times may be NULL. */
 SA_CHECKED sa_status sa_session_run(sa_session *session, float rate, uint32_t step, sa_step_times *times);
-/* Runs pass 0, 1, ... of a step whose rule has several, each with inputs of its own; the last one updates the parameters. */
+/* Runs pass 0, 1, ..., program->passes - 1 of a step of several shards, each with inputs of its own; the last one updates the
+ * parameters. With several ranks, pass p of rank r is shard p * ranks + r of the step; a rank that has no shard left takes part in
+ * the exchanges of the pass all the same, without inputs. */
 SA_CHECKED sa_status sa_session_run_pass(sa_session *session, float rate, uint32_t step, int pass, sa_step_times *times);
+bool sa_session_has_shard(const sa_session *session, int pass);
 /* Nanoseconds of op `op` summed over all steps so far (time_ops). */
 uint64_t sa_session_op_ns(const sa_session *session, size_t op);
 /* The same, of the process's CPU time: all its threads. */
 uint64_t sa_session_op_cpu_ns(const sa_session *session, size_t op);
 
-/* FNV-1a over all parameters and all histories of the solver, in order of layers. */
+/* FNV-1a over all parameters and all histories of the solver, in order of layers. All ranks call it; what they get is the same. */
 SA_CHECKED sa_status sa_session_state_hash(sa_session *session, uint64_t *hash);
+/* Of the parameters alone, which every rank has. */
+SA_CHECKED sa_status sa_session_params_hash(sa_session *session, uint64_t *hash);
 
 #endif

@@ -299,6 +299,7 @@ sa_status sa_solver_config_load_any(const char *path, sa_solver_config *config)
 sa_program_options sa_solver_program_options(const sa_solver_config *config)
 {
     return (sa_program_options){.training = true,
+                                .as_iter_size = true,
                                 .rule = {.kind = (sa_update_kind)config->type,
                                          .l1 = config->l1_decay,
                                          .momentum = config->momentum,

@@ -176,91 +176,6 @@ static sa_status forward(sa_emitter *e)
     return SA_OK;
 }
 
-static sa_ref buffer_ref(int buffer)
-{
-    return (sa_ref){.buffer = buffer};
-}
-
-static sa_status update_param(sa_emitter *e, const sa_layer *layer, int i)
-{
-    const sa_param *param = &layer->param[i];
-    const sa_param_buffers *b = &e->program->param[layer - e->net->layer][i];
-    sa_op_args args = {.update = {.rule = e->options->rule,
-                                  .param = buffer_ref(b->param),
-                                  .grad = buffer_ref(b->total),
-                                  .history = buffer_ref(b->history[0]),
-                                  .history2 = buffer_ref(b->history[1]),
-                                  .step_state = sa_emit_step_state(e),
-                                  .squares = buffer_ref(e->squares),
-                                  .count = sa_shape_elements(&param->shape),
-                                  .lr_mult = param->lr_mult,
-                                  .decay = e->options->weight_decay * param->decay_mult}};
-    char what[32];
-    snprintf(what, sizeof what, "update %d", i);
-    return sa_emit_op(e, layer, what, SA_OP_UPDATE, &args);
-}
-
-/* The square of the norm that gradients are clipped by. */
-static sa_status sum_squares(sa_emitter *e, const sa_layer *layer, int i, bool add)
-{
-    sa_op_args args = {.square_sum = {.values = buffer_ref(e->program->param[layer - e->net->layer][i].total),
-                                      .count = sa_shape_elements(&layer->param[i].shape),
-                                      .add = add,
-                                      .sum = buffer_ref(e->squares)}};
-    args.square_sum.workspace_bytes = sa_square_sum_workspace_bytes(args.square_sum.count);
-    SA_TRY(sa_emit_workspace(e, layer, args.square_sum.workspace_bytes, &args.square_sum.workspace));
-    return sa_emit_op(e, layer, "squares", SA_OP_SQUARE_SUM, &args);
-}
-
-/* total += grad, where they are not the same */
-static sa_status add_gradients(sa_emitter *e, const sa_layer *layer)
-{
-    for (int i = 0; i < layer->param_count; i++) {
-        const sa_param_buffers *b = &e->program->param[layer - e->net->layer][i];
-        const sa_shape *shape = &layer->param[i].shape;
-        if (!layer->param[i].needs_grad || b->total == b->grad) continue;
-        sa_slab total = sa_slab_full(buffer_ref(b->total), shape), grad = sa_slab_full(buffer_ref(b->grad), shape);
-        sa_op_args args = {.materialize = {.range = {0, total.images, 0, total.channels}, .out = total}};
-        sa_source sum, part;
-        sa_node *node;
-        sa_source_dense(&sum, &total, shape);
-        sa_source_dense(&part, &grad, shape);
-        SA_TRY(sa_source_join(&args.materialize.source, SA_NODE_ADD, shape, &sum, &part, NULL, &node));
-        SA_TRY(sa_emit_op(e, layer, "sum", SA_OP_MATERIALIZE, &args));
-    }
-    return SA_OK;
-}
-
-/* A layer whose weights a virtual gradient below it still reads must not be updated before that gradient is used. */
-static bool may_update_early(const sa_emitter *e, const sa_layer *layer)
-{
-    if (!e->realizations->early_update) return false;
-    for (int i = 0; i < layer->bottom_count; i++) {
-        const sa_blob *bottom = &e->net->blob[layer->bottom[i]];
-        if (bottom->needs_grad && e->realizations->blob[layer->bottom[i]].grad == SA_GRAD_VIRTUAL) return false;
-    }
-    return true;
-}
-
-/* The owner of a parameter that something trains updates it; early, where the gradient is complete then. */
-static bool is_updated(const sa_emitter *e, const sa_layer *layer, int i, bool early)
-{
-    const sa_update_rule *rule = &e->options->rule;
-    const bool complete = !layer->param[i].has_sharers && rule->passes <= 1 && rule->clip <= 0.0f;
-    return e->program->param[layer - e->net->layer][i].history[0] >= 0 && early == (complete && may_update_early(e, layer));
-}
-
-static sa_status update_layers_early(sa_emitter *e, int first, int last)
-{
-    for (int l = last; l >= first; l--) {
-        const sa_layer *layer = &e->net->layer[l];
-        SA_TRY(add_gradients(e, layer));
-        for (int i = 0; i < layer->param_count; i++)
-            if (is_updated(e, layer, i, true)) SA_TRY(update_param(e, layer, i));
-    }
-    return SA_OK;
-}
-
 /* Tops that are a part of the net's loss by their weight alone. */
 static sa_status fill_weights(sa_emitter *e)
 {
@@ -289,37 +204,9 @@ static sa_status backward(sa_emitter *e)
         } else {
             SA_TRY(backward_layer(e, i));
         }
-        SA_TRY(update_layers_early(e, i, last));
+        SA_TRY(sa_emitter_gradients(e, i, last));
     }
-    return SA_OK;
-}
-
-/* Calls run for every parameter that is not updated yet; `nth` counts them. */
-static sa_status each_late_param(sa_emitter *e, sa_status (*run)(sa_emitter *e, const sa_layer *layer, int i, int nth))
-{
-    int nth = 0;
-    for (int l = 0; l < e->net->layer_count; l++)
-        for (int i = 0; i < e->net->layer[l].param_count; i++)
-            if (is_updated(e, &e->net->layer[l], i, false)) SA_TRY(run(e, &e->net->layer[l], i, nth++));
-    return SA_OK;
-}
-
-static sa_status late_squares(sa_emitter *e, const sa_layer *layer, int i, int nth)
-{
-    return sum_squares(e, layer, i, nth > 0);
-}
-
-static sa_status late_update(sa_emitter *e, const sa_layer *layer, int i, int nth)
-{
-    (void)nth;
-    return update_param(e, layer, i);
-}
-
-static sa_status update(sa_emitter *e)
-{
-    e->phase = SA_STEP_UPDATE;
-    if (e->squares >= 0) SA_TRY(each_late_param(e, late_squares));
-    return each_late_param(e, late_update);
+    return sa_emitter_gradients_end(e);
 }
 
 /* ------------------------------------------------------------------ before the first op ---------------------------- */
@@ -352,67 +239,6 @@ static sa_status make_inputs(sa_emitter *e)
     return SA_OK;
 }
 
-/* Does a layer behind this one add to the gradient of the same parameter? */
-static bool is_added_to_before(const sa_net *net, int layer, const sa_param *param, int i)
-{
-    const int owner = param->is_shared ? param->owner_layer : layer, owner_param = param->is_shared ? param->owner_param : i;
-    if (!net->layer[owner].param[owner_param].has_sharers) return false;
-    for (int l = layer; l < net->layer_count; l++)
-        for (int k = l == layer ? i + 1 : 0; k < net->layer[l].param_count; k++) {
-            const sa_param *other = &net->layer[l].param[k];
-            if (other->is_shared && other->owner_layer == owner && other->owner_param == owner_param && other->needs_grad)
-                return true;
-        }
-    return false;
-}
-
-/* What the update of a parameter takes, at the first layer that trains it: kept from pass to pass where a step has several. */
-static sa_status make_total(sa_emitter *e, const sa_layer *owner, int i, size_t bytes, sa_param_buffers *of_owner)
-{
-    const bool passes = e->options->rule.passes > 1;
-    SA_TRY(sa_emitter_buffer(e, passes ? SA_BUFFER_HISTORY : SA_BUFFER_GRAD, bytes, SA_CAFFE_PARAMETERS, &of_owner->total,
-                             "%.50s.%d.%s", owner->name, i, passes ? "sum" : "grad"));
-    for (int k = 0; k < sa_update_histories(e->options->rule.kind); k++)
-        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_HISTORY, bytes, SA_CAFFE_HISTORY, &of_owner->history[k], "%.50s.%d.history%s",
-                                 owner->name, i, k ? "2" : ""));
-    return SA_OK;
-}
-
-static sa_status make_param(sa_emitter *e, const sa_layer *layer, int i, sa_param_buffers *b)
-{
-    const sa_param *param = &layer->param[i];
-    const int index = (int)(layer - e->net->layer);
-    const size_t bytes = sa_shape_elements(&param->shape) * 4;
-    const sa_layer *owner = param->is_shared ? &e->net->layer[param->owner_layer] : layer;
-    const int owner_param = param->is_shared ? param->owner_param : i;
-    sa_param_buffers *of_owner = &e->program->param[owner - e->net->layer][owner_param];
-    if (!param->is_shared)
-        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_PARAM, bytes, SA_CAFFE_PARAMETERS, &b->param, "%.50s.%d", layer->name, i));
-    b->param = of_owner->param;
-    if (!e->options->training || !layer->needs_backward) return SA_OK;
-    if (param->needs_grad && of_owner->total < 0) SA_TRY(make_total(e, owner, owner_param, bytes, of_owner));
-    b->total = of_owner->total;
-    b->grad = b->total;
-    if (!param->needs_grad || e->options->rule.passes > 1 || is_added_to_before(e->net, index, param, i))
-        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_GRAD, bytes, param->needs_grad ? NULL : SA_CAFFE_PARAMETERS, &b->grad, "%.50s.%d.%s",
-                                 layer->name, i, param->needs_grad ? "part" : "grad"));
-    return SA_OK;
-}
-
-static sa_status make_params(sa_emitter *e)
-{
-    e->squares = SA_NO_BUFFER;
-    for (int l = 0; l < e->net->layer_count; l++)
-        for (int i = 0; i < SA_LAYER_PARAMS_MAX; i++) {
-            sa_param_buffers *b = &e->program->param[l][i];
-            *b = (sa_param_buffers){SA_NO_BUFFER, SA_NO_BUFFER, SA_NO_BUFFER, {SA_NO_BUFFER, SA_NO_BUFFER}};
-            if (i < e->net->layer[l].param_count) SA_TRY(make_param(e, &e->net->layer[l], i, b));
-        }
-    if (e->options->training && e->options->rule.clip > 0.0f)
-        SA_TRY(sa_emitter_buffer(e, SA_BUFFER_SCALAR, sizeof(double), NULL, &e->squares, "gradient_squares"));
-    return sa_emitter_buffer(e, SA_BUFFER_SCALAR, sizeof(sa_step_state), NULL, &e->program->step_state_buffer, "step_state");
-}
-
 /* A Split's top that nobody reads is where its bottom is. */
 static void find_outputs(sa_emitter *e)
 {
@@ -427,14 +253,15 @@ static void find_outputs(sa_emitter *e)
 
 sa_status sa_emitter_run(sa_emitter *e)
 {
-    SA_TRY(make_params(e));
+    SA_TRY(sa_emitter_params(e));
     SA_TRY(make_inputs(e));
     SA_TRY(forward(e));
     e->program->phase_end[SA_STEP_FORWARD] = e->program->op_count;
     find_outputs(e);
     if (e->options->training) SA_TRY(backward(e));
     e->program->phase_end[SA_STEP_BACKWARD] = e->program->op_count;
-    if (e->options->training) SA_TRY(update(e));
+    e->phase = SA_STEP_UPDATE;
+    if (e->options->training) SA_TRY(sa_emitter_update(e));
     e->program->phase_end[SA_STEP_UPDATE] = e->program->op_count;
     return SA_OK;
 }

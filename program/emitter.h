@@ -22,6 +22,14 @@ typedef struct sa_saved {
     int buffer;
 } sa_saved;
 
+/* A gradient, or behind it a parameter, that ranks exchange: what was started has to be finished. */
+typedef struct sa_sent_gradient {
+    int layer, param, group;
+    int number;  /* of the exchange that runs */
+    int parts;   /* buffer of what other ranks send; -1: nothing */
+    bool shared; /* the parameter is on its way from its owners to all */
+} sa_sent_gradient;
+
 struct sa_emitter {
     const sa_net *net;
     sa_realizations *realizations;
@@ -33,12 +41,17 @@ struct sa_emitter {
     sa_value_slot *mask;        /* (layer_count): Pooling */
     size_t saved_count;
     sa_saved *saved;
-    int *first_saved;     /* (layer_count): the layer's latest in saved, -1: none */
-    int *band_start;      /* (layer_count): the first layer of the band that ends with a layer, -1: none does */
-    sa_name_map names;    /* of buffers */
-    int shared_workspace; /* buffer number or -1 */
-    int squares;          /* of the gradients' squares, by which they are clipped: buffer number or -1 */
-    size_t conv_count;    /* convolution ops so far */
+    int *first_saved;       /* (layer_count): the layer's latest in saved, -1: none */
+    int *band_start;        /* (layer_count): the first layer of the band that ends with a layer, -1: none does */
+    sa_name_map names;      /* of buffers */
+    int shared_workspace;   /* buffer number or -1 */
+    int squares;            /* of the gradients' squares, by which they are clipped: buffer number or -1 */
+    sa_sent_gradient *sent; /* (sent_count): gradients on their way to their owners, the last one sent last */
+    size_t sent_count, received_count;
+    int sent_group; /* the layers behind whose backward ops gradients were sent last, from 1 on */
+    int exchange_count;
+    int param_count;   /* parameters so far: whose slices are where depends on it */
+    size_t conv_count; /* convolution ops so far */
     sa_step_phase phase;
     bool again;               /* inside the recomputation of a value */
     int wide_blob;            /* what the running layer writes as float32 and is to be narrowed behind it; -1: none */
@@ -61,6 +74,14 @@ bool sa_emitter_in_band(const sa_emitter *emitter, int blob);
 SA_CHECKED sa_status sa_emitter_forward(sa_emitter *emitter, const sa_layer *layer);
 /* Stores what `source` is in a buffer of its own by an op of `layer`; *part is a DENSE source of that. */
 SA_CHECKED sa_status sa_emitter_store_part(sa_emitter *emitter, const sa_layer *layer, const sa_source *source, sa_source *part);
+/* Parameters, their gradients, sums and histories get their buffers, before the first op. */
+SA_CHECKED sa_status sa_emitter_params(sa_emitter *emitter);
+/* Behind the backward ops of layers first..last: adds up what is complete, exchanges it, updates what may be updated already. */
+SA_CHECKED sa_status sa_emitter_gradients(sa_emitter *emitter, int first, int last);
+/* Behind the backward pass: all sums over shards are complete. */
+SA_CHECKED sa_status sa_emitter_gradients_end(sa_emitter *emitter);
+/* Updates what is not updated yet. */
+SA_CHECKED sa_status sa_emitter_update(sa_emitter *emitter);
 /* Emits the whole step into emitter->program. */
 SA_CHECKED sa_status sa_emitter_run(sa_emitter *emitter);
 /* What is left of Caffe's private buffers of a layer once its ops are emitted: made, and set as Caffe sets them. */

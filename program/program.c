@@ -87,6 +87,10 @@ static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa
     sa_program *p = calloc(1, sizeof *p);
     if (!p) SA_FAIL(SA_NOMEM, "no memory for a program");
     p->net = net;
+    p->ranks = options->ranks > 1 ? options->ranks : 1;
+    p->rank = options->ranks > 1 ? options->rank : 0;
+    p->shards = options->rule.passes > 1 ? options->rule.passes : 1;
+    p->passes = (p->shards + p->ranks - 1) / p->ranks;
     e.program = p;
     sa_status status = allocate(net, p, &e);
     if (status == SA_OK) status = sa_emitter_run(&e);
@@ -96,6 +100,7 @@ static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa
     free(e.saved);
     free(e.first_saved);
     free(e.band_start);
+    free(e.sent);
     sa_name_map_free(&e.names);
     if (status != SA_OK) {
         sa_program_free(p);
@@ -109,13 +114,38 @@ static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa
 /* Caffe-SegNet's BN sets its gradients where other layers add to them; ours would not be those of Caffe. */
 static sa_status check_passes(const sa_net *net, const sa_program_options *options)
 {
-    if (options->rule.passes <= 1) return SA_OK;
+    if (options->rule.passes <= 1 || !options->as_iter_size) return SA_OK;
     for (int l = 0; l < net->layer_count; l++)
         if (net->layer[l].type->segnet_fork && net->layer[l].needs_backward && net->layer[l].param_count > 0)
             SA_FAIL(SA_UNSUPPORTED,
                     "%s:%d: layer '%s' (%s): with iter_size %d SegNet's BN would learn from the last part of a batch only; set the "
-                    "net's batch size instead",
-                    net->path, net->layer[l].line, net->layer[l].name, net->layer[l].type->name, (int)options->rule.passes);
+                    "net's batch size instead, or --shards %d, which adds up all gradients",
+                    net->path, net->layer[l].line, net->layer[l].name, net->layer[l].type->name, (int)options->rule.passes,
+                    (int)options->rule.passes);
+    return SA_OK;
+}
+
+static sa_status check_ranks(const sa_net *net, const sa_program_options *options)
+{
+    if (options->ranks <= 1) return SA_OK;
+    if (options->rule.passes < options->ranks)
+        SA_FAIL(SA_INVALID, "%s: %d ranks cannot share %d shards: each needs one at least", net->path, (int)options->ranks,
+                (int)(options->rule.passes > 1 ? options->rule.passes : 1));
+    return SA_OK;
+}
+
+/* BatchNorm's running sums take every shard's statistics in order, which ranks do not exchange. */
+static sa_status check_running_sums(const sa_program *p)
+{
+    for (size_t i = 0; i < p->op_count && p->ranks > 1; i++) {
+        const sa_layer *layer = &p->net->layer[p->op[i].layer < 0 ? 0 : p->op[i].layer];
+        if (p->op[i].kind != SA_OP_BN_RUNNING) continue;
+        SA_FAIL(
+            SA_UNSUPPORTED,
+            "%s:%d: layer '%s' (%s): its running sums take the statistics of all shards, in order, which ranks do not exchange: "
+            "train it on one rank, with --shards",
+            p->net->path, layer->line, layer->name, layer->type->name);
+    }
     return SA_OK;
 }
 
@@ -129,14 +159,17 @@ sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, co
         SA_FAIL(SA_INVALID, "%s: a forward pass of a net that trains keeps what only a backward pass reads: load it forward_only",
                 net->path);
     SA_TRY(check_passes(net, options));
+    SA_TRY(check_ranks(net, options));
     while (must_repeat) {
         sa_program_free(p);
         p = NULL;
         SA_TRY(emit(net, realizations, device, options, &must_repeat, &p));
     }
     derive_lifetimes(p, realizations->lifetimes);
-    *program = p;
-    return SA_OK;
+    sa_status status = check_running_sums(p);
+    if (status == SA_OK) *program = p;
+    else sa_program_free(p);
+    return status;
 }
 
 void sa_program_free(sa_program *program)

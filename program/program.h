@@ -21,9 +21,14 @@ typedef struct sa_op {
 /* Buffer numbers; -1: none. Layers that share a parameter have the same `param` and `total`; the histories are its owner's. */
 typedef struct sa_param_buffers {
     int param;
-    int grad;  /* what the layer's ops make */
-    int total; /* what the update takes: grad, or the sum of it over the layers that share the parameter and the passes of a step */
-    int history[2];
+    int grad;                        /* what the layer's ops make */
+    int shard;                       /* a shard's gradient: grad, or the sum of it over the layers that share the parameter */
+    int total;                       /* what the update takes: shard, or the sum of it over the shards of a step */
+    int histories;                   /* that the parameter has, on whichever rank; 0: nothing trains it */
+    int history[2];                  /* of the slice; -1: this rank has none of it */
+    sa_slicing slicing;              /* with several ranks: where the slice of this one is */
+    size_t slice_begin, slice_count; /* floats that this rank updates: all, or its slice; then total is the slice too, unless
+                                        gradients are clipped */
 } sa_param_buffers;
 
 typedef struct sa_program {
@@ -39,6 +44,9 @@ typedef struct sa_program {
     int *seed_buffer;                               /* (blob_count): of a gradient that is given from outside, or -1 */
     int *output_buffer;    /* (blob_count): the buffer that still holds the blob at the end of the step, or -1: it has a reader */
     int step_state_buffer; /* -1: nothing reads it */
+    int32_t ranks, rank;   /* 1 and 0: one alone */
+    int32_t shards;        /* of a step, on all ranks */
+    int32_t passes;        /* that this rank runs in a step, at most */
 } sa_program;
 
 typedef struct sa_program_options {
@@ -46,6 +54,8 @@ typedef struct sa_program_options {
                     */
     sa_update_rule rule;
     float weight_decay;
+    bool as_iter_size;        /* rule.passes are Caffe's iter_size: what Caffe would compute otherwise is refused */
+    int32_t ranks, rank;      /* that share the passes of a step: pass k is rank k % ranks's. 0: one alone */
     size_t arena_limit_bytes; /* SA_CAPACITY if no placement within so many bytes is found; 0: no limit */
 } sa_program_options;
 

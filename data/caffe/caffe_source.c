@@ -184,6 +184,12 @@ static sa_status source_restore(sa_data_source *source, sa_data_position positio
     return SA_OK;
 }
 
+static void source_skip(sa_data_source *source, uint64_t images)
+{
+    caffe_source *s = (caffe_source *)source;
+    sa_mt_skip(&s->draws, images * draws_per_image(s));
+}
+
 static void source_label_name(const sa_data_source *source, int32_t n, char *text, size_t size)
 {
     const caffe_source *s = (const caffe_source *)source;
@@ -258,7 +264,8 @@ static sa_status source_survey(const sa_data_source *source, sa_data_survey *sur
 
 /* ---- opening ---- */
 
-static const sa_data_source_functions FUNCTIONS = {source_next, source_restore, source_label_name, source_survey, source_close};
+static const sa_data_source_functions FUNCTIONS = {source_next,       source_restore, source_skip,
+                                                   source_label_name, source_survey,  source_close};
 
 static sa_status check_config(const sa_caffe_source_config *c)
 {

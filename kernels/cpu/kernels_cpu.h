@@ -25,6 +25,8 @@ sa_status sa_cpu_column_sums(sa_device *device, const sa_column_sums_args *args)
 sa_status sa_cpu_fill(sa_device *device, const sa_fill_args *args);
 sa_status sa_cpu_update(sa_device *device, const sa_update_args *args);
 sa_status sa_cpu_square_sum(sa_device *device, const sa_square_sum_args *args);
+sa_status sa_cpu_exchange(sa_device *device, const sa_exchange_args *args);
+sa_status sa_cpu_shard_sum(sa_device *device, const sa_shard_sum_args *args);
 
 size_t sa_cpu_reduce_workspace_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height);
 size_t sa_cpu_loss_workspace_bytes(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);

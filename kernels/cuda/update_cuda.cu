@@ -93,6 +93,23 @@ SA_KERNEL(sa_square_finish_kernel, sa_update_block, const double *__restrict__ r
     for (unsigned row = 0; row < rows; row++) sum = sum + row_sums[row];
     *result = sum;
 }
+
+/* In the order of ranks, element by element. */
+SA_KERNEL(sa_shard_sum_kernel, sa_update_block, sa_shard_sum_args args, const sa_step_state *__restrict__ state)
+{
+    const float *own = (const float *)args.own.ptr, *parts = (const float *)args.parts.ptr;
+    float *total = (float *)args.total.ptr;
+    const size_t step = (size_t)gridDim.x * blockDim.x;
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < args.count; i += step) {
+        float sum = args.fresh ? 0.0f : total[i];
+        for (int rank = 0; rank < state->shards; rank++) {
+            const int part = rank < args.rank ? rank : rank - 1;
+            sum = sum + (rank == args.rank ? own[i] : parts[args.count * (size_t)part + i]);
+        }
+        total[i] = sum;
+    }
+}
+SIMT_KERNEL(sa_shard_sum_kernel)
 SIMT_KERNEL(sa_square_rows_kernel)
 SIMT_KERNEL(sa_square_finish_kernel)
 SIMT_KERNEL(sa_fill_kernel)
@@ -193,4 +210,19 @@ sa_status sa_cuda_square_sum(sa_device *device, const sa_square_sum_args *args)
     SA_CUDA_TRY(sa_launch(sa_square_finish_kernel, 1, 0, sa_cuda(device)->stream, row_sums, (unsigned)rows, args->add,
                           (double *)args->sum.ptr));
     return SA_OK;
+}
+
+sa_status sa_cuda_shard_sum(sa_device *device, const sa_shard_sum_args *args)
+{
+    if (args->count == 0) return SA_OK;
+    SA_CUDA_TRY(sa_launch(sa_shard_sum_kernel, sa_blocks_for(args->count, sa_update_block::threads), 0, sa_cuda(device)->stream,
+                          *args, (const sa_step_state *)args->step_state.ptr));
+    return SA_OK;
+}
+
+/* Training refuses several ranks on cards before the first step. */
+sa_status sa_cuda_exchange(sa_device *device, const sa_exchange_args *args)
+{
+    (void)device;
+    SA_FAIL(SA_UNSUPPORTED, "exchange %d: cards do not exchange with other ranks", (int)args->number);
 }

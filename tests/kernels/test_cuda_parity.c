@@ -302,6 +302,27 @@ static void fill_and_update(void **state)
     }
 }
 
+static void sums_over_shards_agree(void **state)
+{
+    (void)state;
+    for (int i = 0; i < cases; i++) {
+        const int count = sa_parity_int(p, 1, 9000);
+        sa_op_args args;
+        sa_parity_begin(p, "shard_sum", (uint64_t)i);
+        const int32_t ranks = sa_parity_int(p, 1, 4);
+        args = (sa_op_args){
+            .shard_sum = {
+                .fresh = sa_parity_chance(p, 50), .ranks = ranks, .rank = sa_parity_int(p, 0, ranks - 1), .count = (size_t)count}};
+        args.shard_sum.own = sa_parity_vector(p, count, -1.0f, 1.0f);
+        args.shard_sum.parts = sa_parity_vector(p, count * (ranks > 1 ? ranks - 1 : 1), -1.0f, 1.0f);
+        args.shard_sum.total = sa_parity_vector(p, count, -1.0f, 1.0f);
+        sa_parity_output(p, args.shard_sum.total, (size_t)count);
+        args.shard_sum.step_state = sa_parity_take(p, sizeof(sa_step_state));
+        *(sa_step_state *)args.shard_sum.step_state.ptr = (sa_step_state){.shards = sa_parity_int(p, 1, ranks)};
+        run_same(SA_OP_SHARD_SUM, &args, 0);
+    }
+}
+
 /* A label outside the classes ends the step before parameters change. */
 static void a_bad_label_stops_the_update(void **state)
 {
@@ -418,6 +439,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(softmax),
         cmocka_unit_test(losses),
         cmocka_unit_test(fill_and_update),
+        cmocka_unit_test(sums_over_shards_agree),
         cmocka_unit_test(compiled_programs),
         cmocka_unit_test(convolutions),
         cmocka_unit_test(shape_ops),
