@@ -213,7 +213,7 @@ $(B)/segarena: $(O)/cli/main.o $(ARCHIVES) $(CUDA_ARCHIVE)
 	$(link_cuda)
 
 # What an installation has beside the programs, from their help; made here, so that `make install` only copies.
-$(SHARE_FILE): tools/make_share.sh tools/make_docs.sh README.md LICENSE bench/NOTES.md $(wildcard docs/*.md docs/*.png docs/*.svg nets/*.prototxt) $(B)/segarena
+$(SHARE_FILE): tools/make_share.sh tools/make_docs.sh README.md LICENSE bench/NOTES.md $(wildcard docs/*.md docs/*.png docs/*.svg docs/lesson/* docs/lesson/nets/* nets/*.prototxt) $(B)/segarena
 	@rm -rf $(B)/share
 	@tools/make_share.sh $(B)/segarena $(B)/share
 	@tools/make_docs.sh $(B)/share/doc
@@ -326,6 +326,16 @@ lint-links:
 	@tools/check_links.sh
 lint-cppcheck:
 	@tools/run_cppcheck.sh
+
+# The lesson and README have what commands print, between comments that say which.
+DOCUMENTS := README.md $(wildcard docs/lesson/*.md)
+.PHONY: lesson lesson-check
+lesson: $(B)/segarena ## put fresh figures and pictures into the lesson and README, and make the slides
+	@tools/documents.sh make $(B) $(DOCUMENTS)
+	@tools/slides.sh docs/lesson/slides.md >docs/lesson/slides.html
+lesson-check: $(B)/segarena ## run the lesson's and README's commands and compare what they print
+	@tools/documents.sh check $(B) $(DOCUMENTS)
+	@tools/slides.sh docs/lesson/slides.md | cmp - docs/lesson/slides.html
 
 .PHONY: format
 format: setup-lint ## rewrite all code in the project's layout

@@ -149,7 +149,8 @@ static sa_status place(const place_arguments *arguments)
     double start = sa_clock_seconds(), deadline = start + arguments->timeout_seconds;
     size_t count;
     sa_plan plan = {0};
-    const sa_cli_output written[] = {{"--output", arguments->output, SA_FILE_PLACEMENT}, {"--html", arguments->html, SA_FILE_PAGE}};
+    const sa_cli_output written[] = {{"--output", arguments->output, SA_FILE_PLACEMENT},
+                                     {"--html", arguments->html, SA_FILE_TIMELINE}};
     SA_TRY(sa_file_kind_expect("place", arguments->instance, SA_FILE_PLACEMENT));
     SA_TRY(sa_cli_outputs_check(written, 2));
     SA_TRY(sa_plan_csv_read_until(arguments->instance, deadline, &buffers, &count, NULL));

@@ -26,7 +26,7 @@
 #include <stdlib.h>
 
 typedef struct plan_options {
-    const char *net, *strategy, *conv, *csv, *html, *trace, *costs, *times;
+    const char *net, *strategy, *conv, *csv, *html, *svg, *trace, *costs, *times;
     char net_path[PATH_MAX]; /* of a shipped net */
     bool has_budget, strategy_given;
     size_t budget_bytes;
@@ -35,7 +35,18 @@ typedef struct plan_options {
     const sa_solver_config *solver; /* NULL: a net was given, which SGD trains */
 } plan_options;
 
-enum { KEY_STRATEGY = 's', KEY_CONV = 'c', KEY_JSON = 'j', KEY_CSV = 256, KEY_HTML, KEY_TRACE, KEY_BUDGET, KEY_COSTS, KEY_TIMES };
+enum {
+    KEY_STRATEGY = 's',
+    KEY_CONV = 'c',
+    KEY_JSON = 'j',
+    KEY_CSV = 256,
+    KEY_HTML,
+    KEY_SVG,
+    KEY_TRACE,
+    KEY_BUDGET,
+    KEY_COSTS,
+    KEY_TIMES
+};
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
@@ -47,6 +58,7 @@ static const struct argp_option OPTIONS[] = {
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
     {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the arena over time, for any browser", 0},
+    {"svg", KEY_SVG, "FILE", 0, "write the map of addresses over time as a picture, for documents", 0},
     {"trace", KEY_TRACE, "FILE", 0, "write the step as a trace: ops with their times, bytes alive per kind, buffers; for Perfetto",
      0},
     {0},
@@ -55,6 +67,11 @@ static const struct argp_option OPTIONS[] = {
 static bool takes_stdout(const char *path)
 {
     return path && sa_output_file_is_stdout(path);
+}
+
+static int files_on_stdout(const plan_options *o)
+{
+    return takes_stdout(o->csv) + takes_stdout(o->html) + takes_stdout(o->svg) + takes_stdout(o->trace);
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -67,6 +84,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_JSON: o->json = true; return 0;
     case KEY_CSV: o->csv = argument; return 0;
     case KEY_HTML: o->html = argument; return 0;
+    case KEY_SVG: o->svg = argument; return 0;
     case KEY_TRACE: o->trace = argument; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_TIMES: o->times = argument; return 0;
@@ -83,8 +101,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
-        if (takes_stdout(o->csv) + takes_stdout(o->html) + takes_stdout(o->trace) + o->json > 1)
-            argp_error(state, "--csv -, --html -, --trace - and --json: only one of them can have standard output");
+        if (files_on_stdout(o) + o->json > 1)
+            argp_error(state, "--csv -, --html -, --svg -, --trace - and --json: only one of them can have standard output");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -133,8 +151,10 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     if (o->csv) sa_cli_wrote("plan", o->csv, "%zu buffers", layout->program->buffer_count);
     if (o->html) SA_TRY(sa_plan_write_html(o->html, report, times));
     if (o->html) sa_cli_wrote("plan", o->html, "a page, to be opened in a browser");
+    if (o->svg) SA_TRY(sa_plan_write_svg(o->svg, report));
+    if (o->svg) sa_cli_wrote("plan", o->svg, "a picture, SVG");
     if (o->trace) SA_TRY(sa_plan_write_trace(o->trace, report, times));
-    if (takes_stdout(o->csv) || takes_stdout(o->html) || takes_stdout(o->trace)) return SA_OK;
+    if (files_on_stdout(o) > 0) return SA_OK;
     if (o->json) return print_json(report, times, budget);
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
@@ -232,9 +252,11 @@ static sa_status run_net(const plan_options *o)
     sa_net *net = NULL;
     sa_strategy strategy;
     budget_result budget = {0};
-    const sa_cli_output outputs[] = {
-        {"--csv", o->csv, SA_FILE_PLACEMENT}, {"--html", o->html, SA_FILE_TIMELINE}, {"--trace", o->trace, SA_FILE_TRACE}};
-    SA_TRY(sa_cli_outputs_check(outputs, 3));
+    const sa_cli_output outputs[] = {{"--csv", o->csv, SA_FILE_PLACEMENT},
+                                     {"--html", o->html, SA_FILE_TIMELINE},
+                                     {"--svg", o->svg, SA_FILE_MAP},
+                                     {"--trace", o->trace, SA_FILE_TRACE}};
+    SA_TRY(sa_cli_outputs_check(outputs, 4));
     /* The device is asked for workspace sizes; only --costs measure runs anything. */
     SA_TRY(sa_cli_net_open("plan", o->net, &o->options, NULL, &device, &net));
     sa_status status = choose_strategy(o, net, device, &strategy, &budget);

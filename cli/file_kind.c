@@ -152,6 +152,7 @@ static sa_file_kind kind_of_text(const char *path, const char *head)
     if (!strncasecmp(text, "<!doctype", 9) || !strncasecmp(text, "<html", 5))
         return strstr(text, "<meta name=\"generator\" content=\"segarena") ? SA_FILE_TIMELINE : SA_FILE_PAGE;
     if (!strncmp(text, "<svg", 4) && strstr(text, "<title>Learning curve of ")) return SA_FILE_PLOT;
+    if (!strncmp(text, "<svg", 4) && strstr(text, "<title>Maps of arenas: ")) return SA_FILE_MAP;
     if (!strncmp(text, "step,rate,loss", 14)) return SA_FILE_LOG;
     if (!strncmp(text, "label,0", 7)) return SA_FILE_CONFUSION;
     if (is_placement(text)) return SA_FILE_PLACEMENT;
@@ -236,6 +237,7 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
     case SA_FILE_PAGE:
     case SA_FILE_TIMELINE:
     case SA_FILE_PLOT:
+    case SA_FILE_MAP:
     case SA_FILE_CONFUSION: snprintf(text, bytes, "segarena writes such files and reads none"); return;
     case SA_FILE_LOG: snprintf(text, bytes, "segarena plot %s draws it", path); return;
     case SA_FILE_ARCHIVE: snprintf(text, bytes, "unpack it first"); return;

@@ -31,6 +31,7 @@
     X(TIMELINE, "a page that segarena has made (HTML)")           \
     X(LOG, "a learning curve (CSV)")                              \
     X(PLOT, "a picture of a learning curve (SVG)")                \
+    X(MAP, "a picture of plans that segarena has made (SVG)")     \
     X(CONFUSION, "a confusion matrix (CSV)")                      \
     X(WEIGHTS, "a weights file")                                  \
     X(STATE, "a state to go on from (.sasnap, .solverstate)") /* these two are only to be expected: of several kinds */

@@ -5,11 +5,13 @@
 #include "core/output_file.h"
 #include "core/size_text.h"
 #include "report/json_text.h"
+#include "report/map_svg.h"
 #include "report/table.h"
 #include "report/timeline.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ALIVE_SHOWN = 20 };
 
@@ -146,4 +148,14 @@ sa_status sa_plan_write_html(const char *path, const sa_plan_report *report, con
     cJSON_AddItemToArray(cJSON_AddArrayToObject(net, "plans"), plan);
     cJSON_AddItemToArray(nets, net);
     return sa_pages_write_html(path, nets);
+}
+
+sa_status sa_plan_write_svg(const char *path, const sa_plan_report *report)
+{
+    const sa_map_svg_options options = {.columns = 1};
+    char *text;
+    SA_TRY(sa_map_svg(&report, 1, &options, &text));
+    sa_status status = sa_output_file_put(path, text, strlen(text));
+    free(text);
+    return status;
 }

@@ -6,10 +6,10 @@
 set -eu
 out=${1:?usage: make_docs.sh OUT}
 cd "$(dirname "$0")/.."
-mapfile -t documents < <(printf '%s\n' README.md LICENSE docs/*.md bench/NOTES.md)
-pictures=(docs/*.png docs/*.svg)
-mkdir -p "$out/docs"
-cp "${pictures[@]}" "$out/docs/"
+mapfile -t documents < <(printf '%s\n' README.md LICENSE docs/*.md docs/lesson/*.md bench/NOTES.md)
+pictures=(docs/*.png docs/*.svg docs/lesson/*.svg docs/lesson/*.html docs/lesson/*.sh docs/lesson/*.awk docs/lesson/*.csv docs/lesson/nets/*)
+mkdir -p "$out/docs/lesson/nets"
+for file in "${pictures[@]}"; do cp "$file" "$out/$file"; done
 installed=$(printf '%s\n' "${documents[@]}" "${pictures[@]}" nets/*.prototxt | tr '\n' ' ')
 for document in "${documents[@]}"; do
     mkdir -p "$out/$(dirname "$document")"

@@ -48,7 +48,7 @@ function timeText(ms) {
   return sign + b.toFixed(b >= 100 ? 0 : b >= 10 ? 1 : b >= 1 ? 2 : 3) + ' ms';
 }
 const exact = number => number.toLocaleString('en-US');
-const percent = part => (100 * part).toFixed(1) + ' %';
+const percent = part => (100 * part).toFixed(1).replace('-', '−') + ' %';
 const signed = (text, number) => (number > 0 ? '+' : '') + text;
 
 /* One arena: a plan of a net under a strategy. */

@@ -37,7 +37,7 @@ class Story {
       const track = element('span', { class: 'track' });
       for (const kind of KIND_LIST) if (kinds[kind]) track.append(element('i', { class: 'fill-' + kind, style: `width:${100 * kinds[kind] / most}%`, title: `${KINDS[kind][0]}: ${sizeText(kinds[kind])}` }));
       const made = button('', () => this.app.pick(plan, true), { class: 'rung-button' });
-      made.append(element('span', { class: 'rung-name' }, rung.name, rung.lossless === false ? ' (lossy)' : ''), track,
+      made.append(element('span', { class: 'rung-name' }, rung.name, rung.lossless === false && rung.name !== 'lossy' ? ' (lossy)' : ''), track,
         element('span', { class: 'number' }, sizeText(plan.peak_bytes)), element('span', { class: 'number ms' }, plan.timed ? timeText(plan.stepMs) : ''));
       return { made, plan };
     });

@@ -73,6 +73,8 @@ check "a net is trained for the commands that need one" $rc "$output"
 writers=(
     "plan_csv any - plan net.prototxt --csv OUT"
     "plan_html any - plan net.prototxt --html OUT"
+    "story_svg any - story net.prototxt --svg OUT"
+    "plan_svg any - plan net.prototxt --svg OUT"
     "story any - story net.prototxt --strategy caffe,fastest --no-frontier --html OUT"
     "place_html any - place in.csv --capacity 1KiB --html OUT"
     "plan_trace any - plan net.prototxt --trace OUT"

@@ -78,7 +78,7 @@ def story_answers_a_stranger(browser):
         assert "192 MiB" in card and "Why is it alive?" in card
         assert "conv1_bn" in card and "value of the forward pass" in card, card
         assert "Which rung removes it? banded" in card, card
-        assert "−192 MiB (-27.3 %)" in card and "a step" in card, card
+        assert "−192 MiB (−27.3 %)" in card and "a step" in card, card
         assert "op 30" in card or "Op 30" in v.text("step-title")
 
 
