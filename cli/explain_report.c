@@ -65,6 +65,9 @@ static void caffe_json(cJSON *root, const sa_caffe_memory *m)
     }
     kinds_json(caffe, m);
     cJSON_AddNumberToObject(caffe, "total_bytes", (double)m->gpu_total_bytes);
+    cJSON *cudnn = cJSON_AddObjectToObject(caffe, "cudnn_estimate");
+    cJSON_AddNumberToObject(cudnn, "least_bytes", (double)m->cudnn_least_bytes);
+    cJSON_AddNumberToObject(cudnn, "most_bytes", (double)m->cudnn_most_bytes);
     cJSON_AddNumberToObject(caffe, "cpu_total_bytes", (double)m->cpu_total_bytes);
     cJSON_AddNumberToObject(caffe, "cuda_context_low_bytes", (double)SA_CUDA_CONTEXT_LOW_BYTES);
     cJSON_AddNumberToObject(caffe, "cuda_context_high_bytes", (double)SA_CUDA_CONTEXT_HIGH_BYTES);
@@ -276,6 +279,17 @@ static void print_test_nets(FILE *out, const sa_explanation *e)
     sa_text_say(out, LABEL_WIDTH, "not counted       a TEST net that this solver asks for: %s", e->test_nets.error);
 }
 
+/* Nobody measured it: what cuDNN's convolutions ask for depends on its version and the card. */
+static void print_cudnn(FILE *out, const sa_caffe_memory *m)
+{
+    char least[SA_DECIMAL_TEXT_BYTES], most[SA_DECIMAL_TEXT_BYTES];
+    if (m->cudnn_most_bytes == m->gpu_total_bytes) return;
+    sa_text_say(
+        out, LABEL_WIDTH,
+        "with cuDNN        an estimate: %s without workspaces, at most %s with three of 8 MiB per group of each convolution",
+        sa_decimal_size(m->cudnn_least_bytes, least), sa_decimal_size(m->cudnn_most_bytes, most));
+}
+
 /* What Caffe prints, and what it takes. */
 static void print_figures(FILE *out, const sa_explanation *e)
 {
@@ -289,6 +303,7 @@ static void print_figures(FILE *out, const sa_explanation *e)
                 sa_size_format_exact(m->gpu_total_bytes, exact), e->trains ? "to train the net" : forward,
                 e->trains && !plain ? " by " : "", e->trains && !plain ? e->solver : "",
                 e->trains && e->l1_decay ? " with L1 decay" : "");
+    print_cudnn(out, m);
     print_test_nets(out, e);
     sa_text_say(out, LABEL_WIDTH, "parameters        %s; %s of them in the first blob of a layer\n",
                 sa_size_format_exact(m->parameter_count, exact), sa_size_format_exact(m->first_blob_parameter_count, first));

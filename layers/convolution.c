@@ -198,9 +198,12 @@ static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_b
     int count = layer->caffe_segnet ? 0 : sa_caffe_conv_shapes(list);
     if (layer->needs_backward && !bottom->needs_grad) /* see sa_caffe_touches_all */
         list[count++] = (sa_caffe_buffer){"bottom.grad", SA_CAFFE_TOPS_DIFF, sa_blob_bytes(bottom), sa_blob_bytes(bottom), NULL};
-    if (has_columns(layer, blobs, &s)) list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column, "col_buffer_"};
+    const bool cudnn = s.dilation_h == 1 && s.dilation_w == 1; /* Caffe leaves dilated ones to its own code */
+    if (has_columns(layer, blobs, &s))
+        list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column, "col_buffer_", cudnn, 0};
     if (layer->param_count > 1)
-        list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane, "bias_multiplier_"};
+        list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane, "bias_multiplier_", cudnn, 0};
+    if (cudnn) list[count++] = sa_caffe_cudnn_workspace(((const sa_conv_config *)layer->config)->param.group);
     return count;
 }
 

@@ -118,9 +118,11 @@ static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_b
     size_t kernel = (size_t)config->window.kernel_h * (size_t)config->window.kernel_w, plane = sa_shape_span(top, 2, 4) * 4;
     size_t column = (size_t)top->dim[1] * kernel * sa_shape_span(bottom, 2, 4) * 4;
     int count = sa_caffe_conv_shapes(list);
-    list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column, "col_buffer_"};
+    const bool cudnn = config->dilation_h == 1 && config->dilation_w == 1;
+    list[count++] = (sa_caffe_buffer){"column", SA_CAFFE_COLUMNS, column, column, "col_buffer_", cudnn, 0};
     if (layer->param_count > 1)
-        list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane, "bias_multiplier_"};
+        list[count++] = (sa_caffe_buffer){"bias_multiplier", SA_CAFFE_BIAS_MULTIPLIERS, plane, plane, "bias_multiplier_", cudnn, 0};
+    if (cudnn) list[count++] = sa_caffe_cudnn_workspace(config->param.group);
     return count;
 }
 

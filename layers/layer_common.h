@@ -84,6 +84,15 @@ static inline sa_caffe_buffer sa_host_only(const char *member, size_t bytes)
     return (sa_caffe_buffer){.suffix = member, .category = SA_CAFFE_OTHER, .cpu_bytes = bytes, .member = member};
 }
 
+/* What BVLC Caffe's cuDNN convolutions take at most: three streams per group, each with a workspace of up to 8 MiB. */
+static inline sa_caffe_buffer sa_caffe_cudnn_workspace(int32_t groups)
+{
+    return (sa_caffe_buffer){.suffix = "cudnn_workspace",
+                             .category = SA_CAFFE_OTHER,
+                             .member = "workspaceData",
+                             .cudnn_most_bytes = (size_t)groups * 3 * ((size_t)8 << 20)};
+}
+
 /* The small arrays of integers in which BVLC Caffe's convolutions keep their shape (two spatial axes). Returns their number. */
 static inline int sa_caffe_conv_shapes(sa_caffe_buffer *list)
 {

@@ -19,7 +19,7 @@ static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_b
 {
     const sa_shape *shape = &blobs[layer->bottom[0]].shape;
     size_t classes = (size_t)shape->dim[axis_of(layer, shape)], bytes = sa_blob_bytes(&blobs[layer->bottom[0]]) / classes;
-    list[0] = (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, bytes, bytes, "scale_"};
+    list[0] = (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, bytes, bytes, "scale_", true, 0};
     list[1] = sa_host_only("sum_multiplier_", classes * 4);
     return 2;
 }

@@ -87,7 +87,8 @@ static int caffe_buffers(const sa_layer *layer, const sa_blob *blobs, sa_caffe_b
     list[count++] = (sa_caffe_buffer){"prob", SA_CAFFE_SOFTMAX_PROB, scores, scores, "prob_"};
     if (layer->loss_weight != 0.0f)
         list[count++] = (sa_caffe_buffer){"prob.grad", SA_CAFFE_SOFTMAX_PROB, scores, scores, "prob_.diff"};
-    list[count++] = (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, scores / classes, scores / classes, "/softmax.scale_"};
+    list[count++] =
+        (sa_caffe_buffer){"scale", SA_CAFFE_SOFTMAX_SCALE, scores / classes, scores / classes, "/softmax.scale_", true, 0};
     if (!layer->caffe_segnet) list[count++] = sa_host_only("/softmax.sum_multiplier_", classes * 4);
     return count;
 }

@@ -94,6 +94,8 @@ typedef struct sa_caffe_buffer {
     const char *category;        /* a row of Caffe's memory table, SA_CAFFE_* */
     size_t gpu_bytes, cpu_bytes; /* in GPU mode without cuDNN (on the device), in CPU mode */
     const char *member;          /* Caffe's name of it: "col_buffer_", "/softmax.scale_"; NULL: a gradient of a blob */
+    bool not_in_cudnn;           /* the layer's cuDNN version leaves it untouched */
+    size_t cudnn_most_bytes;     /* what that version may take at most; gpu_bytes and cpu_bytes are 0 then */
 } sa_caffe_buffer;
 enum { SA_CAFFE_BUFFERS_MAX = SA_LAYER_TOPS_MAX };
 

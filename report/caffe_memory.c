@@ -52,6 +52,7 @@ typedef struct walk {
     sa_caffe_memory *memory;
     blob_state *blob; /* (blob_count) */
     bool trains;
+    size_t not_in_cudnn_bytes, cudnn_workspaces_bytes;
 } walk;
 
 static sa_status add_to(size_t *sum, size_t bytes)
@@ -171,6 +172,8 @@ static sa_status add_private_buffers(walk *w, const sa_layer *layer)
     int count = layer->type->caffe_buffers ? layer->type->caffe_buffers(layer, w->net->blob, list) : 0;
     for (int i = 0; i < count; i++) {
         if (!list[i].member) continue; /* a gradient of a blob: find_diffs has it */
+        if (list[i].not_in_cudnn) SA_TRY(add_to(&w->not_in_cudnn_bytes, list[i].gpu_bytes));
+        SA_TRY(add_to(&w->cudnn_workspaces_bytes, list[i].cudnn_most_bytes));
         sa_caffe_item item = {
             .layer = layer, .category = list[i].category, .kind = SA_CAFFE_KIND_PRIVATE, .member = list[i].member};
         item.gpu_bytes = list[i].gpu_bytes;
@@ -263,6 +266,10 @@ sa_status sa_caffe_memory_create(const sa_net *net, const sa_caffe_options *opti
         sa_caffe_memory_free(&made);
         return status;
     }
+    /* Gradients of inputs are there for convolutions that touch them unasked; those of cuDNN do not. */
+    const size_t most_bytes = made.gpu_total_bytes - w.not_in_cudnn_bytes;
+    made.cudnn_least_bytes = most_bytes - made.kind[SA_CAFFE_KIND_INPUT_DIFF].gpu_bytes;
+    made.cudnn_most_bytes = most_bytes + w.cudnn_workspaces_bytes;
     if (made.item_count > 0) qsort(made.item, made.item_count, sizeof *made.item, larger_first);
     *memory = made;
     return SA_OK;

@@ -1,8 +1,8 @@
 /* What Caffe itself would allocate to train a net, buffer by buffer, computed from the net alone.
  *
  * The rules follow Caffe's lazy allocation: a blob's data exists once a layer made it, its gradient once a layer touched it, and a
- * layer's private blobs once it ran. Layers declare their private ones (sa_layer_type.caffe_buffers). cuDNN, the CUDA context and
- * data files kept in RAM are not in it. A net with layers of SegNet's fork is accounted by the fork's rules, any other by BVLC
+ * layer's private blobs once it ran. Layers declare their private ones (sa_layer_type.caffe_buffers). Of cuDNN there is an
+ * estimate; the CUDA context is not in it. A net with layers of SegNet's fork is accounted by the fork's rules, any other by BVLC
  * Caffe's. */
 #ifndef SA_REPORT_CAFFE_MEMORY_H
 #define SA_REPORT_CAFFE_MEMORY_H
@@ -62,6 +62,9 @@ typedef struct sa_caffe_memory {
         size_t gpu_bytes, cpu_bytes;
     } kind[SA_CAFFE_KIND_COUNT];
     size_t gpu_total_bytes, cpu_total_bytes;
+    /* GPU mode with cuDNN, an estimate: the least without any workspace, the most with all that Caffe allows its convolutions.
+     * Which they take is known to cuDNN alone. */
+    size_t cudnn_least_bytes, cudnn_most_bytes;
     size_t item_count;
     sa_caffe_item *item; /* owned; largest first */
 } sa_caffe_memory;

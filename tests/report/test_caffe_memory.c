@@ -136,6 +136,9 @@ static void every_net_takes_what_caffe_takes(void **state)
                 {"resnet50_b8", "resnet50_b8", 0},
                 {"unet_572", "unet_572", 0},
                 {"every_layer", "every_layer", 0},
+                {"by_rule_siamese", "by_rule_siamese", 0},
+                {"by_rule_fcn", "by_rule_fcn", 0},
+                {"by_rule_residual", "by_rule_residual", 0},
                 {"lenet_lmdb", "lenet_lmdb", 0}}; /* last: may skip */
     int wrong = 0;
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
@@ -155,6 +158,38 @@ static void every_net_takes_what_caffe_takes(void **state)
         sa_net_free(net);
     }
     assert_int_equal(wrong, 0);
+}
+
+/* With cuDNN the same less column buffers, bias multipliers of convolutions, softmax's scale and, at the least, gradients of
+ * inputs; three workspaces of 8 MiB per group more at the most. Dilated convolutions stay Caffe's own. */
+static void cudnn_is_estimated(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        size_t least_bytes, most_bytes;
+    } ROWS[] = {{"golden_memory/nets/lenet", 16003552, 66535904},
+                {"golden_memory/nets/by_rule_fcn", 10644, 75508116},
+                {"nets/deeplab_v1", 0, 0}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        char path[256];
+        sa_net *net;
+        sa_caffe_memory m;
+        snprintf(path, sizeof path, "tests/%s.prototxt", ROWS[i].file);
+        if (sa_net_load(path, NULL, &net) != SA_OK) fail_msg("%s", sa_error_message());
+        assert_int_equal(sa_caffe_memory_create(net, NULL, &m), SA_OK);
+        size_t columns = 0;
+        for (size_t k = 0; k < m.item_count; k++)
+            if (m.item[k].member && !strcmp(m.item[k].member, "col_buffer_")) columns += m.item[k].gpu_bytes;
+        if (ROWS[i].most_bytes) {
+            assert_int_equal(m.cudnn_least_bytes, ROWS[i].least_bytes);
+            assert_int_equal(m.cudnn_most_bytes, ROWS[i].most_bytes);
+        } else {
+            assert_true(m.cudnn_least_bytes > m.gpu_total_bytes - columns && m.cudnn_least_bytes < m.gpu_total_bytes);
+        }
+        sa_caffe_memory_free(&m);
+        sa_net_free(net);
+    }
 }
 
 /* The net that Caffe keeps for tests beside the one that trains: batch 100, its own database. */
@@ -190,7 +225,7 @@ static void a_test_net_takes_what_caffe_takes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_net_takes_what_caffe_takes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_net_takes_what_caffe_takes), cmocka_unit_test(cudnn_is_estimated),
                                        cmocka_unit_test(a_test_net_takes_what_caffe_takes)};
     return cmocka_run_group_tests(tests, read_truths, free_truths);
 }
