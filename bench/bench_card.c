@@ -130,13 +130,6 @@ static void launch(figures *f, const card_rates *card, card_kernel kernel, doubl
     add_kernel(f, kernel, most(bytes_ms, issues / (card->issue * ISSUE_SHARE) + flop / (card->flop * PRODUCT_SHARE)), 1);
 }
 
-/* What transforming tiles takes: flop of the plain count for real numbers. */
-static double transform_flop(const sa_cuda_fft_plan *p, double tiles)
-{
-    const double pixels = (double)p->size * p->size;
-    return tiles * 2.5 * pixels * (p->size == 32 ? 10 : 8);
-}
-
 /* A chunk's weight gradient: a product for each image in it, and the taps of those that end. */
 static void fft_weights(const sa_cuda_fft_plan *p, const card_rates *card, int begin, int end, double other, figures *f,
                         double *flop)
@@ -151,7 +144,7 @@ static void fft_weights(const sa_cuda_fft_plan *p, const card_rates *card, int b
         t = stop;
         if (t < image_end) continue;
         launch(f, card, card_fft("taps", p->size, ""), 0, filters * tile, filters * TILE_ISSUES[p->size == 32], 0);
-        *flop += transform_flop(p, filters);
+        *flop += (filters)*sa_cuda_fft_transform_flop(p->size);
     }
 }
 
@@ -166,7 +159,7 @@ static void fft_pass(const sa_cuda_fft_plan *p, const conv_op *c, const card_rat
     for (int begin = 0; begin < p->others; begin += p->group) {
         const double other = p->others - begin < p->group ? p->others - begin : p->group, filters = in * other;
         if (data) launch(f, card, card_fft("filter", p->size, "-"), 0, filters * tile, filters * issues, 0);
-        if (data) *flop += transform_flop(p, filters);
+        if (data) *flop += (filters)*sa_cuda_fft_transform_flop(p->size);
         for (int t = 0; t < p->tiles; t += p->chunk) {
             const int end = p->tiles - t < p->chunk ? p->tiles : t + p->chunk;
             const double tiles = end - t, product = 8.0 * p->frequencies * tiles * filters;
@@ -179,7 +172,7 @@ static void fft_pass(const sa_cuda_fft_plan *p, const conv_op *c, const card_rat
                 launch(f, card, out_kernel, tiles * other * step, tiles * other * tile, tiles * other * issues, 0);
                 *flop += product;
             }
-            *flop += transform_flop(p, tiles * (in + other * (data + weight)));
+            *flop += (tiles * (in + other * (data + weight))) * sa_cuda_fft_transform_flop(p->size);
         }
     }
 }

@@ -2,6 +2,7 @@
  * CUDA those of a middling card). It orders strategies; measurements (cost/cost_measure.h) put the numbers right. */
 #include "cost/cost_builtin.h"
 #include "kernels/conv_request.h"
+#include "kernels/cuda_plan/fft_tiles.h"
 
 #include <math.h>
 
@@ -41,6 +42,7 @@ static double range_elements(const sa_range *range, double plane)
 /* One convolution pass or several over the same images. */
 typedef struct conv_work {
     const sa_conv_shape *shape;
+    sa_conv_pass pass;
     double images, out_channels;
     int products; /* forward 1, dx 1, dweight 1 */
     bool has_filter, has_gradient;
@@ -77,10 +79,28 @@ static double fft_ms(const rates *r, const conv_work *w)
     return flops / r->conv_flops[SA_CONV_FFT] + bytes / r->bytes;
 }
 
+/* The CUDA device's tiles, chunks and groups are its own. */
+static double cuda_fft_ms(const rates *r, const conv_work *w)
+{
+    const sa_conv_request request = {.shape = *w->shape,
+                                     .algorithm = SA_CONV_FFT,
+                                     .pass = w->pass,
+                                     .out_channels_at_once = (int32_t)w->out_channels,
+                                     .images = (int32_t)w->images,
+                                     .limit_bytes = (size_t)w->workspace_bytes};
+    sa_cuda_fft_work work;
+    if (sa_cuda_fft_count(&request, &work) != SA_OK) {
+        sa_error_clear();
+        return plain_flops(w) / r->conv_flops[SA_CONV_FFT];
+    }
+    return (work.product_flop + work.transform_flop) / r->conv_flops[SA_CONV_FFT] + work.spectra_bytes / r->bytes +
+           (work.launches - 1) * r->overhead_ms;
+}
+
 static double conv_ms(const rates *r, sa_conv_algorithm algorithm, const conv_work *w)
 {
     const sa_conv_shape *s = w->shape;
-    if (algorithm == SA_CONV_FFT) return fft_ms(r, w);
+    if (algorithm == SA_CONV_FFT) return r == &CUDA_RATES ? cuda_fft_ms(r, w) : fft_ms(r, w);
     double ms = plain_flops(w) / r->conv_flops[algorithm];
     if (algorithm == SA_CONV_IM2COL) {
         double column = 4.0 * s->in_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
@@ -105,6 +125,9 @@ static double conv_backward_ms(const rates *r, const sa_conv_backward_args *a)
     work.has_filter = a->dx.at.buffer != SA_NO_BUFFER;
     work.has_gradient = a->dweight.buffer != SA_NO_BUFFER;
     work.products = work.has_filter + work.has_gradient;
+    work.pass = !work.has_gradient ? SA_CONV_PASS_BACKWARD_DATA
+                : work.has_filter  ? SA_CONV_PASS_BACKWARD_BOTH
+                                   : SA_CONV_PASS_BACKWARD_WEIGHT;
     work.images = a->range.image_end - a->range.image_begin;
     work.out_channels = a->range.channel_end - a->range.channel_begin;
     double in = work.images * a->shape.in_channels * a->shape.in_height * a->shape.in_width;

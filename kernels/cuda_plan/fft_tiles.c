@@ -223,3 +223,49 @@ sa_status sa_cuda_fft_bytes(const sa_conv_request *request, size_t *bytes)
     *bytes = plan.bytes > weight_bytes ? plan.bytes : weight_bytes;
     return SA_OK;
 }
+
+/* ------------------------------------------------------------------ estimates --------------------------------------- */
+
+double sa_cuda_fft_transform_flop(int size)
+{
+    return 2.5 * size * size * (size == 32 ? 10 : 8);
+}
+
+/* Pieces of the tiles that are of one chunk and one image: products of a weight gradient. */
+static double count_pieces(const sa_cuda_fft_plan *p)
+{
+    const int images = p->tiles / p->image_tiles;
+    int pieces = (int)divide_up((size_t)p->tiles, (size_t)p->chunk);
+    for (int n = 1; n < images; n++) pieces += (size_t)n * (size_t)p->image_tiles % (size_t)p->chunk != 0;
+    return pieces;
+}
+
+static void count_pass(const sa_cuda_fft_plan *p, bool data, bool weight, sa_cuda_fft_work *work)
+{
+    const double tiles = p->tiles, in = p->in_channels, others = p->others, filters = in * others, number = 8.0 * p->frequencies;
+    const double groups = (double)divide_up((size_t)p->others, (size_t)p->group);
+    const double chunks = (double)divide_up((size_t)p->tiles, (size_t)p->chunk), images = p->tiles / p->image_tiles;
+    const double sums = count_pieces(p);
+    const double spectra = tiles * (groups * in + others * (data + weight)) + filters * (data + weight * images);
+    work->product_flop += number * tiles * filters * (data + weight);
+    work->transform_flop += spectra * sa_cuda_fft_transform_flop(p->size);
+    work->spectra_bytes += number * (2 * spectra + filters * (data * (chunks - 1) + weight * 2 * sums));
+    work->launches += groups * (data + chunks * (1 + weight + 2 * data) + weight * (sums + images));
+}
+
+sa_status sa_cuda_fft_count(const sa_conv_request *request, sa_cuda_fft_work *work)
+{
+    static const sa_conv_pass apart[] = {SA_CONV_PASS_BACKWARD_WEIGHT, SA_CONV_PASS_BACKWARD_DATA};
+    const bool two = sa_cuda_fft_is_two_passes(request);
+    sa_cuda_fft_work sum = {0, 0, 0, 0};
+    for (int i = 0; i < 1 + two; i++) {
+        sa_conv_request own = *request;
+        sa_cuda_fft_plan plan;
+        if (two) own.pass = apart[i];
+        SA_TRY(sa_cuda_fft_plan_make(&own, &plan));
+        const bool weight = own.pass == SA_CONV_PASS_BACKWARD_WEIGHT || own.pass == SA_CONV_PASS_BACKWARD_BOTH;
+        count_pass(&plan, own.pass != SA_CONV_PASS_BACKWARD_WEIGHT, weight, &sum);
+    }
+    *work = sum;
+    return SA_OK;
+}

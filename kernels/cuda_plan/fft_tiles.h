@@ -43,6 +43,15 @@ bool sa_cuda_fft_is_two_passes(const sa_conv_request *request);
 SA_CHECKED sa_status sa_cuda_fft_plan_make(const sa_conv_request *request, sa_cuda_fft_plan *plan);
 /* Bytes of an op. */
 SA_CHECKED sa_status sa_cuda_fft_bytes(const sa_conv_request *request, size_t *bytes);
+/* What an op of the request does, for estimates of its time. */
+typedef struct sa_cuda_fft_work {
+    double product_flop, transform_flop;
+    double spectra_bytes; /* written and read */
+    double launches;
+} sa_cuda_fft_work;
+SA_CHECKED sa_status sa_cuda_fft_count(const sa_conv_request *request, sa_cuda_fft_work *work);
+/* 5/2 n log2 n for the n = size * size real numbers of a tile. */
+double sa_cuda_fft_transform_flop(int size);
 /* An estimate, from the shape alone: is this faster than multiplying every tap? */
 bool sa_cuda_fft_is_faster(const sa_conv_shape *shape);
 

@@ -120,6 +120,26 @@ static void test_a_chunk_takes_tiles_of_several_images(void **unused)
     assert_int_equal(make(&r).tiles, all.image_tiles);
 }
 
+/* What is counted grows with the images, and a smaller workspace never makes it less. */
+static void test_work_is_counted(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 300; i++) {
+        sa_conv_request r = random_request();
+        sa_cuda_fft_work few, many, tight;
+        r.images = 1, r.limit_bytes = SIZE_MAX;
+        assert_int_equal(sa_cuda_fft_count(&r, &few), SA_OK);
+        r.images = 5;
+        assert_int_equal(sa_cuda_fft_count(&r, &many), SA_OK);
+        r.limit_bytes = 0;
+        assert_int_equal(sa_cuda_fft_count(&r, &tight), SA_OK);
+        assert_true(few.product_flop > 0 && few.transform_flop > 0 && few.spectra_bytes > 0 && few.launches >= 3);
+        assert_true(many.product_flop == 5 * few.product_flop && many.launches <= 5 * few.launches + 10);
+        assert_true(tight.product_flop == many.product_flop && tight.launches >= many.launches);
+        assert_true(tight.transform_flop >= many.transform_flop && tight.spectra_bytes >= many.spectra_bytes);
+    }
+}
+
 static void test_what_cannot_be_done(void **unused)
 {
     (void)unused;
@@ -148,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_limits_are_kept),
         cmocka_unit_test(test_a_workspace_gives_its_own_plan),
         cmocka_unit_test(test_a_chunk_takes_tiles_of_several_images),
+        cmocka_unit_test(test_work_is_counted),
         cmocka_unit_test(test_what_cannot_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
