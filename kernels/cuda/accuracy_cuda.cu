@@ -9,9 +9,8 @@ static_assert(sizeof(sa_count) == SA_CUDA_COUNT_BYTES, "workspaces are planned w
 
 /* How many classes rank before each lane's label. */
 template <class E>
-static __device__ __forceinline__ void rank_labels(const sa_eval_program &scores, const sa_lanes &pixels, int classes,
-                                                   bool ties_lose, const int (&label)[SA_EVAL_LANES], float *slots,
-                                                   int (&ahead)[SA_EVAL_LANES])
+static __device__ __forceinline__ void rank_labels(const sa_program<E> &scores, const sa_lanes &pixels, int classes, bool ties_lose,
+                                                   const int (&label)[SA_EVAL_LANES], float *slots, int (&ahead)[SA_EVAL_LANES])
 {
     float own[SA_EVAL_LANES] = {}, value[SA_EVAL_LANES];
 #pragma unroll
@@ -38,8 +37,8 @@ struct sa_accuracy_config {
 
 /* counts: (sa_cuda_count_of(classes)), 0 before. The block's own counts lie in shared memory before the slots. */
 template <class S, class L>
-SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
-          const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
+SA_KERNEL(sa_accuracy_kernel, sa_eval_block, const __grid_constant__ sa_program<S> scores,
+          const __grid_constant__ sa_program<L> labels, const __grid_constant__ sa_pieces pieces, sa_accuracy_config config,
           sa_count *__restrict__ counts)
 {
     SA_DYN_SHARED(unsigned, own);

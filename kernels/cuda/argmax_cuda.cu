@@ -8,7 +8,7 @@ static __device__ __forceinline__ void store_ranked(const sa_slab &out, const sa
 }
 
 template <class E>
-SA_KERNEL(sa_argmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_pieces pieces,
+SA_KERNEL(sa_argmax_kernel, sa_eval_block, const __grid_constant__ sa_program<E> source, const __grid_constant__ sa_pieces pieces,
           int channels, int top_k, const __grid_constant__ sa_slab index_out, const __grid_constant__ sa_slab value_out)
 {
     SA_DYN_SHARED(float, slots);

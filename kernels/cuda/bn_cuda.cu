@@ -43,7 +43,7 @@ static __device__ void finish_group(const sa_reduce_output &out, size_t index, d
 
 /* This thread's lane of one row: sums of a and of a * b over columns lane, lane + 16, ... */
 template <class E>
-static __device__ __forceinline__ void reduce_lane(const sa_eval_program &program, const sa_pieces &pieces, int n, int c, int y,
+static __device__ __forceinline__ void reduce_lane(const sa_program<E> &program, const sa_pieces &pieces, int n, int c, int y,
                                                    int lane, float *slots, double &sum, double &product)
 {
     for (int x = lane; x < pieces.width; x += SA_ROW_LANES * SA_EVAL_LANES) {
@@ -67,7 +67,7 @@ static_assert(sizeof(sa_row_sums) == SA_CUDA_ROW_SUMS_BYTES, "workspaces are pla
 
 /* The row of this half warp, `row` of a group; nothing behind the last. Lane 0 has the sums. */
 template <class E>
-static __device__ __forceinline__ sa_row_sums reduce_row(const sa_eval_program &program, const sa_pieces &pieces,
+static __device__ __forceinline__ sa_row_sums reduce_row(const sa_program<E> &program, const sa_pieces &pieces,
                                                          const sa_row_groups &groups, int group, int row, float *slots)
 {
     sa_row_sums sums = {0.0, 0.0};
@@ -100,7 +100,7 @@ enum { GROUPS_ACROSS = 32768 }; /* of a grid's y */
 
 /* sums: (groups, rows). Grid: pieces of SA_ROWS_AT_ONCE rows; y and z: groups. */
 template <class E>
-SA_KERNEL(sa_row_sums_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+SA_KERNEL(sa_row_sums_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_row_groups groups, sa_row_sums *__restrict__ sums)
 {
     SA_DYN_SHARED(float, slots);
@@ -134,7 +134,7 @@ SIMT_KERNEL(sa_channel_finish_kernel)
 
 /* A sum per column: one thread adds the rows of its group at SA_EVAL_LANES columns, in order. */
 template <class E>
-SA_KERNEL(sa_column_sums_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+SA_KERNEL(sa_column_sums_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_row_groups groups,
           const __grid_constant__ sa_spread spread, const __grid_constant__ sa_reduce_output out)
 {
@@ -163,7 +163,7 @@ SA_EVAL_REGISTER(sa_column_sums_kernel, SA_NO_FORMS)
 
 /* Both at once, without a workspace: one block a channel of the range, whose groups are channels. */
 template <class E>
-SA_KERNEL(sa_channel_reduce_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+SA_KERNEL(sa_channel_reduce_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_row_groups groups,
           const __grid_constant__ sa_reduce_output out)
 {

@@ -8,7 +8,7 @@
  * of T threads takes a row of the tile; each thread's lanes are rows of one column, so that what neighbours load lies side by side.
  */
 template <int T, class E>
-static __device__ __forceinline__ void load_tile(const sa_eval_program &source, const sa_fft_cut &cut, int number, float *slots,
+static __device__ __forceinline__ void load_tile(const sa_program<E> &source, const sa_fft_cut &cut, int number, float *slots,
                                                  float2 *tile)
 {
     constexpr int rows_at_once = 32 / T;
@@ -37,8 +37,8 @@ static __device__ __forceinline__ void load_tile(const sa_eval_program &source, 
 }
 
 template <int T, class E>
-static __device__ __forceinline__ void transform_tiles(const sa_eval_program &source, const sa_fft_cut &cut,
-                                                       const sa_fft_spectra &to, float *slots)
+static __device__ __forceinline__ void transform_tiles(const sa_program<E> &source, const sa_fft_cut &cut, const sa_fft_spectra &to,
+                                                       float *slots)
 {
     typedef sa_fft_tile<T> shape;
     __shared__ float2 tiles[shape::items * shape::pitch];
@@ -52,14 +52,14 @@ static __device__ __forceinline__ void transform_tiles(const sa_eval_program &so
 
 /* Grid: items in groups of what a block takes. */
 template <class E>
-SA_KERNEL(sa_fft_in16_kernel, sa_fft_block, const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_fft_cut cut,
+SA_KERNEL(sa_fft_in16_kernel, sa_fft_block, const __grid_constant__ sa_program<E> source, const __grid_constant__ sa_fft_cut cut,
           const __grid_constant__ sa_fft_spectra to)
 {
     SA_DYN_SHARED(float, slots);
     transform_tiles<16, E>(source, cut, to, slots);
 }
 template <class E>
-SA_KERNEL(sa_fft_in32_kernel, sa_fft_block, const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_fft_cut cut,
+SA_KERNEL(sa_fft_in32_kernel, sa_fft_block, const __grid_constant__ sa_program<E> source, const __grid_constant__ sa_fft_cut cut,
           const __grid_constant__ sa_fft_spectra to)
 {
     SA_DYN_SHARED(float, slots);

@@ -75,7 +75,7 @@ static __device__ __forceinline__ sa_tile_stage stage_at(const sa_tile &t, int r
 
 /* patch: (stage channels, patch_y.size, patch_x.size). row, column: of the block's first output. */
 template <class E>
-static __device__ __forceinline__ void load_patch(const sa_eval_program &source, const sa_tile &t, const sa_tile_stage &s, int n,
+static __device__ __forceinline__ void load_patch(const sa_program<E> &source, const sa_tile &t, const sa_tile_stage &s, int n,
                                                   int group, int row, int column, float *slots, float *patch)
 {
     const int per_row = t.patch_x.size / SA_EVAL_LANES, per_channel = t.patch_y.size * per_row;
@@ -192,7 +192,7 @@ static __device__ __forceinline__ void finish_run(const sa_tile &t, const sa_til
 }
 
 template <class E, class F>
-SA_KERNEL(sa_tile_kernel, sa_tile_block<E>, const __grid_constant__ sa_eval_program source, const __grid_constant__ sa_tile t,
+SA_KERNEL(sa_tile_kernel, sa_tile_block<E>, const __grid_constant__ sa_program<E> source, const __grid_constant__ sa_tile t,
           const __grid_constant__ sa_tile_launch l, const __grid_constant__ sa_tile_sink sink)
 {
     SA_DYN_SHARED(float, buffer);
@@ -278,14 +278,14 @@ static sa_status launch_form(sa_cuda_device *device, const sa_eval_program &prog
     const bool dense = sa_dense::fits(signature), unpool = wide && sa_unpool::fits(signature);
     const bool unpool_bn = wide && sa_unpool_bn::fits(signature), bn = narrow && sa_bn::fits(signature);
     if (dense)
-        return sa_launch_eval(name, {sa_variant(true, false, sa_tile_kernel<sa_dense, F>)}, {&program}, grid, shared_bytes,
-                              device->stream, program, t, l, sink);
+        return sa_launch_eval(name, sa_variants(sa_variant(true, false, sa_tile_kernel<sa_dense, F>)), {&program}, grid,
+                              shared_bytes, device->stream, program, t, l, sink);
     return sa_launch_eval(name,
-                          {sa_variant(unpool, false, sa_tile_kernel<sa_unpool, sa_wide>),
-                           sa_variant(unpool_bn, false, sa_tile_kernel<sa_unpool_bn, sa_wide>),
-                           sa_variant(bn, false, sa_tile_kernel<sa_bn, sa_narrow>),
-                           sa_variant(program.levels == 1, true, sa_tile_kernel<sa_flat, F>),
-                           sa_variant(true, true, sa_tile_kernel<sa_nested, F>)},
+                          sa_variants(sa_variant(unpool, false, sa_tile_kernel<sa_unpool, sa_wide>),
+                                      sa_variant(unpool_bn, false, sa_tile_kernel<sa_unpool_bn, sa_wide>),
+                                      sa_variant(bn, false, sa_tile_kernel<sa_bn, sa_narrow>),
+                                      sa_variant(program.levels == 1, true, sa_tile_kernel<sa_flat, F>),
+                                      sa_variant(true, true, sa_tile_kernel<sa_nested, F>)),
                           {&program}, grid, shared_bytes, device->stream, program, t, l, sink);
 }
 

@@ -53,7 +53,7 @@ static __device__ __forceinline__ int place_of(int pixel, int m, int channels)
 
 /* dy of a slab: (SA_SLAB_PIXELS, channels), 0 outside the plane and the channels of the range. begin, end: the block's. */
 template <class G>
-static __device__ __forceinline__ void load_dy(const sa_eval_program &dy, const sa_conv_shape &s, const sa_weight_tile &t, int n,
+static __device__ __forceinline__ void load_dy(const sa_program<G> &dy, const sa_conv_shape &s, const sa_weight_tile &t, int n,
                                                int begin, int end, int channels, int row, int column, float *slots, float *shared)
 {
     const int columns = 1 << t.columns_log2;
@@ -73,7 +73,7 @@ static __device__ __forceinline__ void load_dy(const sa_eval_program &dy, const 
 /* x of a slab: (count, patch_rows, patch_pitch) from channel `first` of the source on; row r * kernel_h + u is what output row r
  * reads with tap row u. */
 template <class X>
-static __device__ __forceinline__ void load_x(const sa_eval_program &x, const sa_conv_shape &s, const sa_weight_tile &t, int n,
+static __device__ __forceinline__ void load_x(const sa_program<X> &x, const sa_conv_shape &s, const sa_weight_tile &t, int n,
                                               int first, int count, int row, int column, float *slots, float *shared)
 {
     const int per_row = t.patch_pitch / SA_EVAL_LANES, per_channel = t.patch_rows * per_row;
@@ -133,8 +133,8 @@ static __device__ __forceinline__ void multiply_slab(const sa_conv_shape &s, con
 }
 
 template <class X, class G, class F>
-SA_KERNEL(sa_tile_weight_kernel, sa_tile_block<X>, const __grid_constant__ sa_eval_program x_source,
-          const __grid_constant__ sa_eval_program dy_source, const __grid_constant__ sa_conv_shape s,
+SA_KERNEL(sa_tile_weight_kernel, sa_tile_block<X>, const __grid_constant__ sa_program<X> x_source,
+          const __grid_constant__ sa_program<G> dy_source, const __grid_constant__ sa_conv_shape s,
           const __grid_constant__ sa_weight_tile t, const __grid_constant__ sa_weight_launch l)
 {
     SA_DYN_SHARED(float, buffer);
@@ -187,8 +187,8 @@ SA_KERNEL(sa_tile_weight_kernel, sa_tile_block<X>, const __grid_constant__ sa_ev
 /* One output channel by one source channel. Threads share the taps and, of a tap, the slab's pixels; each pixel's thread goes
  * through all slabs of a run, then the threads of a tap are added in order. */
 template <class X, class G>
-SA_KERNEL(sa_tile_weight_single_kernel, sa_tile_block<X>, const __grid_constant__ sa_eval_program x_source,
-          const __grid_constant__ sa_eval_program dy_source, const __grid_constant__ sa_conv_shape s,
+SA_KERNEL(sa_tile_weight_single_kernel, sa_tile_block<X>, const __grid_constant__ sa_program<X> x_source,
+          const __grid_constant__ sa_program<G> dy_source, const __grid_constant__ sa_conv_shape s,
           const __grid_constant__ sa_weight_tile t, const __grid_constant__ sa_weight_launch l)
 {
     SA_DYN_SHARED(float, dy);
@@ -275,29 +275,29 @@ static sa_status launch_runs(sa_cuda_device *device, const sa_weight_programs &p
     const bool unpool = dense_dy && sa_unpool::fits(of_x), unpool_bn = dense_dy && sa_unpool_bn::fits(of_x);
     const bool bn = dense_dy && sa_bn::fits(of_x);
     if (t.single && dense)
-        return sa_launch_eval(name, {sa_variant(true, false, sa_tile_weight_single_kernel<sa_dense, sa_dense>)}, {&x, &dy}, single,
-                              bytes, device->stream, x, dy, s, t, l);
+        return sa_launch_eval(name, sa_variants(sa_variant(true, false, sa_tile_weight_single_kernel<sa_dense, sa_dense>)),
+                              {&x, &dy}, single, bytes, device->stream, x, dy, s, t, l);
     if (t.single)
         return sa_launch_eval(name,
-                              {sa_variant(flat, true, sa_tile_weight_single_kernel<sa_flat, sa_flat>),
-                               sa_variant(true, true, sa_tile_weight_single_kernel<sa_nested, sa_nested>)},
+                              sa_variants(sa_variant(flat, true, sa_tile_weight_single_kernel<sa_flat, sa_flat>),
+                                          sa_variant(true, true, sa_tile_weight_single_kernel<sa_nested, sa_nested>)),
                               {&x, &dy}, single, bytes, device->stream, x, dy, s, t, l);
     if (dense)
         return sa_launch_eval(name,
-                              {sa_variant(t.narrow, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_narrow>),
-                               sa_variant(true, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_wide>)},
+                              sa_variants(sa_variant(t.narrow, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_narrow>),
+                                          sa_variant(true, false, sa_tile_weight_kernel<sa_dense, sa_dense, sa_weight_wide>)),
                               {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
     if (t.narrow)
         return sa_launch_eval(name,
-                              {sa_variant(bn, false, sa_tile_weight_kernel<sa_bn, sa_dense, sa_weight_narrow>),
-                               sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_narrow>),
-                               sa_variant(true, true, sa_tile_weight_kernel<sa_nested, sa_nested, sa_weight_narrow>)},
+                              sa_variants(sa_variant(bn, false, sa_tile_weight_kernel<sa_bn, sa_dense, sa_weight_narrow>),
+                                          sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_narrow>),
+                                          sa_variant(true, true, sa_tile_weight_kernel<sa_nested, sa_nested, sa_weight_narrow>)),
                               {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
     return sa_launch_eval(name,
-                          {sa_variant(unpool, false, sa_tile_weight_kernel<sa_unpool, sa_dense, sa_weight_wide>),
-                           sa_variant(unpool_bn, false, sa_tile_weight_kernel<sa_unpool_bn, sa_dense, sa_weight_wide>),
-                           sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_wide>),
-                           sa_variant(true, true, sa_tile_weight_kernel<sa_nested, sa_nested, sa_weight_wide>)},
+                          sa_variants(sa_variant(unpool, false, sa_tile_weight_kernel<sa_unpool, sa_dense, sa_weight_wide>),
+                                      sa_variant(unpool_bn, false, sa_tile_weight_kernel<sa_unpool_bn, sa_dense, sa_weight_wide>),
+                                      sa_variant(flat, true, sa_tile_weight_kernel<sa_flat, sa_flat, sa_weight_wide>),
+                                      sa_variant(true, true, sa_tile_weight_kernel<sa_nested, sa_nested, sa_weight_wide>)),
                           {&x, &dy}, grid, bytes, device->stream, x, dy, s, t, l);
 }
 

@@ -138,8 +138,9 @@ __device__ __forceinline__ void sa_eval_nested(const sa_eval_program &program, c
 
 /* The two forms of the interpreter. Each way to evaluate a program has these functions: `one` gives the value of a program with one
  * root, `pair` the values of one with two, twice the same of one with one; lanes that are not valid are not 0 yet. interprets: its
- * code does not depend on the program. */
+ * code does not depend on the program. program_type: what of the program it reads. */
 struct sa_flat { /* programs without groups inside groups */
+    typedef sa_eval_program program_type;
     static constexpr bool interprets = true;
     static __device__ __forceinline__ void one(const sa_eval_program &program, const sa_lanes &at, float *slots,
                                                float (&value)[SA_EVAL_LANES])
@@ -157,6 +158,7 @@ struct sa_flat { /* programs without groups inside groups */
 };
 
 struct sa_nested { /* any program */
+    typedef sa_eval_program program_type;
     static constexpr bool interprets = true;
     static __device__ __forceinline__ void one(const sa_eval_program &program, const sa_lanes &at, float *slots,
                                                float (&value)[SA_EVAL_LANES])
@@ -173,9 +175,12 @@ struct sa_nested { /* any program */
     }
 };
 
+/* The kernel parameter that has the program's data. */
+template <class E> using sa_program = typename E::program_type;
+
 /* The value of a program with one root; E: how it is evaluated. */
 template <class E>
-__device__ __forceinline__ void sa_eval(const sa_eval_program &program, const sa_lanes &at, float *slots,
+__device__ __forceinline__ void sa_eval(const sa_program<E> &program, const sa_lanes &at, float *slots,
                                         float (&value)[SA_EVAL_LANES])
 {
     E::one(program, at, slots, value);
@@ -184,7 +189,7 @@ __device__ __forceinline__ void sa_eval(const sa_eval_program &program, const sa
 
 /* The values of a program with two; twice the same of one with one. */
 template <class E>
-__device__ __forceinline__ void sa_eval_pair(const sa_eval_program &program, const sa_lanes &at, float *slots,
+__device__ __forceinline__ void sa_eval_pair(const sa_program<E> &program, const sa_lanes &at, float *slots,
                                              float (&first)[SA_EVAL_LANES], float (&second)[SA_EVAL_LANES])
 {
     E::pair(program, at, slots, first, second);

@@ -12,6 +12,7 @@
 template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
     static constexpr bool interprets = false;
     static constexpr int count = sizeof...(STEP);
+    typedef sa_eval_steps<count> program_type;
     static constexpr uint64_t step[] = {STEP...};
 
     static bool fits(const sa_eval_signature &signature)
@@ -35,7 +36,7 @@ template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
     }
 
     template <int GROUP, int I = 0>
-    static __device__ __forceinline__ void run_group(const sa_eval_program &program, const sa_lanes &at, values &value)
+    static __device__ __forceinline__ void run_group(const program_type &program, const sa_lanes &at, values &value)
     {
         if constexpr (I < count) {
             constexpr uint64_t code = step[I];
@@ -52,8 +53,7 @@ template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
         else SA_EACH_LANE(0.0f);
     }
 
-    template <int I>
-    static __device__ __forceinline__ void run_step(const sa_eval_program &program, const sa_lanes &at, values &value)
+    template <int I> static __device__ __forceinline__ void run_step(const program_type &program, const sa_lanes &at, values &value)
     {
         constexpr uint64_t code = step[I];
         constexpr int kind = sa_code_kind(code), encoding = sa_code_encoding(code), inside = sa_code_inside(code);
@@ -75,7 +75,7 @@ template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
 
     /* The sum over the places where step I reads its group. */
     template <int I, int INSIDE>
-    static __device__ __forceinline__ void add_places(const sa_eval_program &program, const sa_lanes &at, values &value,
+    static __device__ __forceinline__ void add_places(const program_type &program, const sa_lanes &at, values &value,
                                                       float (&sum)[SA_EVAL_LANES])
     {
         constexpr uint64_t code = step[I];
@@ -94,7 +94,7 @@ template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
     }
 
     /* What sa_eval and sa_eval_pair want. */
-    static __device__ __forceinline__ void one(const sa_eval_program &program, const sa_lanes &at, float *,
+    static __device__ __forceinline__ void one(const program_type &program, const sa_lanes &at, float *,
                                                float (&value)[SA_EVAL_LANES])
     {
         values all;
@@ -102,7 +102,7 @@ template <uint32_t ROOTS, uint64_t... STEP> struct sa_compiled {
         run_group<0>(program, at, all);
         SA_EACH_LANE(all[root][e]);
     }
-    static __device__ __forceinline__ void pair(const sa_eval_program &program, const sa_lanes &at, float *,
+    static __device__ __forceinline__ void pair(const program_type &program, const sa_lanes &at, float *,
                                                 float (&first)[SA_EVAL_LANES], float (&second)[SA_EVAL_LANES])
     {
         values all;

@@ -7,6 +7,7 @@
 #include "kernels/cuda/launch.cuh"
 
 #include <initializer_list>
+#include <tuple>
 
 /* Bytes of shared memory that a block of `threads` needs for the slots and frames of programs that it interprets in turn. */
 static inline size_t sa_eval_slot_bytes(std::initializer_list<const sa_eval_program *> programs, int threads = SA_EVAL_THREADS)
@@ -32,20 +33,31 @@ template <class K> sa_eval_variant<K> sa_variant(bool fits, bool interprets, K k
     return {fits, interprets, kernel};
 }
 
-/* Launches the first variant that fits. The kernel's shared memory is extra_bytes of its own, then the slots and frames that the
- * interpreter needs; programs use the same slots one after the other. */
-template <unsigned THREADS, unsigned MIN_BLOCKS, class... P>
-sa_status sa_launch_eval(const char *name,
-                         std::initializer_list<sa_eval_variant<void (*)(sa_block<THREADS, MIN_BLOCKS>, P...)>> variants,
-                         std::initializer_list<const sa_eval_program *> programs, dim3 grid, size_t extra_bytes,
-                         cudaStream_t stream, typename sa_same<P>::type... arguments)
+template <class... K> std::tuple<sa_eval_variant<K>...> sa_variants(sa_eval_variant<K>... variants)
 {
-    const size_t slot_bytes = sa_eval_slot_bytes(programs, (int)THREADS);
-    for (const auto &variant : variants)
-        if (variant.fits)
-            return sa_cuda_check(
-                sa_launch(variant.kernel, grid, extra_bytes + (variant.interprets ? slot_bytes : 0), stream, arguments...), name);
-    SA_FAIL(SA_INVALID, "%s: no variant fits", name);
+    return {variants...};
+}
+
+/* Launches the first variant that fits. The kernel's shared memory is extra_bytes of its own, then the slots and frames that the
+ * interpreter needs; programs use the same slots one after the other. Arguments are converted to each kernel's parameters: of a
+ * program a compiled one takes its steps alone. */
+template <class... K, class... A>
+sa_status sa_launch_eval(const char *name, const std::tuple<sa_eval_variant<K>...> &variants,
+                         std::initializer_list<const sa_eval_program *> programs, dim3 grid, size_t extra_bytes,
+                         cudaStream_t stream, const A &...arguments)
+{
+    bool launched = false;
+    cudaError_t error = cudaSuccess;
+    const auto try_one = [&](const auto &variant) {
+        typedef typename sa_block_of<decltype(variant.kernel)>::type block;
+        if (launched || !variant.fits) return;
+        launched = true;
+        const size_t slot_bytes = variant.interprets ? sa_eval_slot_bytes(programs, (int)block::threads) : 0;
+        error = sa_launch(variant.kernel, grid, extra_bytes + slot_bytes, stream, arguments...);
+    };
+    std::apply([&](const auto &...variant) { (try_one(variant), ...); }, variants);
+    if (!launched) SA_FAIL(SA_INVALID, "%s: no variant fits", name);
+    return sa_cuda_check(error, name);
 }
 
 /* SA_EVAL_LAUNCH(kernel, FORMS, program, grid, extra_bytes, stream, arguments...) for kernels with one program, SA_EVAL_LAUNCH_PAIR
@@ -53,23 +65,23 @@ sa_status sa_launch_eval(const char *name,
 #define SA_VARIANT(kernel, form) sa_variant(form::fits(signature), false, kernel<form>),
 #define SA_VARIANT_PAIR(kernel, form, other) \
     sa_variant(form::fits(signature) && other::fits(other_signature), false, kernel<form, other>),
-#define SA_EVAL_LAUNCH(kernel, FORMS, program, ...)                                                                \
-    do {                                                                                                           \
-        [[maybe_unused]] const sa_eval_signature signature = sa_eval_signature_of(&(program));                     \
-        SA_TRY(sa_launch_eval(#kernel,                                                                             \
-                              {FORMS(SA_VARIANT, kernel) sa_variant((program).levels == 1, true, kernel<sa_flat>), \
-                               sa_variant(true, true, kernel<sa_nested>)},                                         \
-                              {&(program)}, __VA_ARGS__));                                                         \
+#define SA_EVAL_LAUNCH(kernel, FORMS, program, ...)                                                                           \
+    do {                                                                                                                      \
+        [[maybe_unused]] const sa_eval_signature signature = sa_eval_signature_of(&(program));                                \
+        SA_TRY(sa_launch_eval(#kernel,                                                                                        \
+                              sa_variants(FORMS(SA_VARIANT, kernel) sa_variant((program).levels == 1, true, kernel<sa_flat>), \
+                                          sa_variant(true, true, kernel<sa_nested>)),                                         \
+                              {&(program)}, __VA_ARGS__));                                                                    \
     } while (0)
-#define SA_EVAL_LAUNCH_PAIR(kernel, FORMS, program, other, ...)                                                 \
-    do {                                                                                                        \
-        [[maybe_unused]] const sa_eval_signature signature = sa_eval_signature_of(&(program));                  \
-        [[maybe_unused]] const sa_eval_signature other_signature = sa_eval_signature_of(&(other));              \
-        const bool flat = (program).levels == 1 && (other).levels == 1;                                         \
-        SA_TRY(sa_launch_eval(#kernel,                                                                          \
-                              {FORMS(SA_VARIANT_PAIR, kernel) sa_variant(flat, true, kernel<sa_flat, sa_flat>), \
-                               sa_variant(true, true, kernel<sa_nested, sa_nested>)},                           \
-                              {&(program), &(other)}, __VA_ARGS__));                                            \
+#define SA_EVAL_LAUNCH_PAIR(kernel, FORMS, program, other, ...)                                                            \
+    do {                                                                                                                   \
+        [[maybe_unused]] const sa_eval_signature signature = sa_eval_signature_of(&(program));                             \
+        [[maybe_unused]] const sa_eval_signature other_signature = sa_eval_signature_of(&(other));                         \
+        const bool flat = (program).levels == 1 && (other).levels == 1;                                                    \
+        SA_TRY(sa_launch_eval(#kernel,                                                                                     \
+                              sa_variants(FORMS(SA_VARIANT_PAIR, kernel) sa_variant(flat, true, kernel<sa_flat, sa_flat>), \
+                                          sa_variant(true, true, kernel<sa_nested, sa_nested>)),                           \
+                              {&(program), &(other)}, __VA_ARGS__));                                                       \
     } while (0)
 
 #define SA_REGISTER_FORM(kernel, ...) SIMT_KERNEL(kernel<__VA_ARGS__>)

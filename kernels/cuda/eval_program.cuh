@@ -51,6 +51,15 @@ struct sa_eval_program {
     int8_t slots, levels;
 };
 
+/* The steps alone, which is all that a kernel needs whose code is compiled for them. */
+template <int STEPS> struct sa_eval_steps {
+    sa_eval_step step[STEPS];
+    sa_eval_steps(const sa_eval_program &program)
+    {
+        for (int i = 0; i < STEPS; i++) step[i] = program.step[i];
+    }
+};
+
 /* ------------------------------------------------------------------ signatures -------------------------------------- */
 
 /* What a step does, without its data, in one number: kind, encoding, window (square, without pads; SA_CODE_OTHER if it is not), its

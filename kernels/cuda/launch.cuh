@@ -35,6 +35,13 @@ template <unsigned THREADS, unsigned MIN_BLOCKS = 1> struct sa_block {
 template <class T> struct sa_same {
     typedef T type;
 };
+/* The block of a kernel's type. */
+template <class K> struct sa_block_of;
+template <class B, class... P> struct sa_block_of<void (*)(B, P...)> {
+    typedef B type;
+};
+template <class K> struct sa_block_of<const K> : sa_block_of<K> {
+};
 
 /* Arguments are converted to the kernel's parameter types first. Kernels that SA_KERNEL did not declare are not accepted. */
 template <unsigned THREADS, unsigned MIN_BLOCKS, class... P>

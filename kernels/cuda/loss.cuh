@@ -36,7 +36,7 @@ SA_HOST_DEVICE static inline bool sa_loss_needs_softmax(const sa_loss_config &co
 
 /* Channel c of the scores and of what lies beside them. */
 template <class S, class L>
-static __device__ __forceinline__ void sa_load_both(const sa_eval_program &scores, const sa_eval_program &values,
+static __device__ __forceinline__ void sa_load_both(const sa_program<S> &scores, const sa_program<L> &values,
                                                     const sa_lanes &pixels, int c, float *slots, float (&score)[SA_EVAL_LANES],
                                                     float (&beside)[SA_EVAL_LANES])
 {

@@ -62,9 +62,9 @@ static __device__ __forceinline__ void take_logarithms(const sa_loss_config &con
 
 /* The lanes' pixels, into row. */
 template <class S, class L>
-static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores, const sa_eval_program &labels,
-                                                  const sa_lanes &pixels, const sa_loss_config &config, bool is_prob,
-                                                  const float *table, float *slots, sa_row_loss &row)
+static __device__ __forceinline__ void add_pixels(const sa_program<S> &scores, const sa_program<L> &labels, const sa_lanes &pixels,
+                                                  const sa_loss_config &config, bool is_prob, const float *table, float *slots,
+                                                  sa_row_loss &row)
 {
     const bool softmax = sa_loss_needs_softmax(config, is_prob), one = config.kind <= SA_LOSS_MULTINOMIAL;
     const int last = softmax && one ? SA_PASS_EXPONENTIALS : SA_PASS_VALUES;
@@ -99,8 +99,8 @@ static __device__ __forceinline__ void add_pixels(const sa_eval_program &scores,
 
 /* rows: (N, H). table: H of INFOGAIN. */
 template <class S, class L>
-SA_KERNEL(sa_loss_rows_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
-          const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces,
+SA_KERNEL(sa_loss_rows_kernel, sa_eval_block, const __grid_constant__ sa_program<S> scores,
+          const __grid_constant__ sa_program<L> labels, const __grid_constant__ sa_pieces pieces,
           const __grid_constant__ sa_loss_config config, bool is_prob, const float *__restrict__ table,
           sa_row_loss *__restrict__ rows)
 {

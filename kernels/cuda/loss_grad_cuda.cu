@@ -54,8 +54,8 @@ static __device__ __forceinline__ float pair_gradient(const sa_loss_config &conf
 /* Losses with a label per pixel. Exponentials go to the output first, as on the CPU: it may be the slab of the scores, whose other
  * pixels this thread does not read. table: H of INFOGAIN. */
 template <class S, class L>
-SA_KERNEL(sa_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
-          const __grid_constant__ sa_eval_program labels, const __grid_constant__ sa_pieces pieces,
+SA_KERNEL(sa_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa_program<S> scores,
+          const __grid_constant__ sa_program<L> labels, const __grid_constant__ sa_pieces pieces,
           const __grid_constant__ sa_loss_config config, bool is_prob, const float *__restrict__ table,
           const float *__restrict__ divisor, const __grid_constant__ sa_slab out)
 {
@@ -107,8 +107,8 @@ SA_KERNEL(sa_loss_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_pr
 
 /* Losses with a value beside each score. table: (N, H, W) similarities of CONTRASTIVE, which goes over the channels twice. */
 template <class S, class L>
-SA_KERNEL(sa_loss_pair_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
-          const __grid_constant__ sa_eval_program values, const __grid_constant__ sa_pieces pieces,
+SA_KERNEL(sa_loss_pair_grad_kernel, sa_eval_block, const __grid_constant__ sa_program<S> scores,
+          const __grid_constant__ sa_program<L> values, const __grid_constant__ sa_pieces pieces,
           const __grid_constant__ sa_loss_config config, const float *__restrict__ table, const float *__restrict__ divisor,
           const __grid_constant__ sa_slab out)
 {

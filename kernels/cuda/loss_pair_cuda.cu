@@ -25,8 +25,8 @@ static __device__ __forceinline__ void take_pair(const sa_loss_config &config, u
 
 /* rows: (N, H). table: (N, H, W) similarities of CONTRASTIVE. */
 template <class S, class L>
-SA_KERNEL(sa_loss_pairs_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
-          const __grid_constant__ sa_eval_program values, const __grid_constant__ sa_pieces pieces,
+SA_KERNEL(sa_loss_pairs_kernel, sa_eval_block, const __grid_constant__ sa_program<S> scores,
+          const __grid_constant__ sa_program<L> values, const __grid_constant__ sa_pieces pieces,
           const __grid_constant__ sa_loss_config config, const float *__restrict__ table, sa_row_loss *__restrict__ rows)
 {
     SA_DYN_SHARED(float, slots);

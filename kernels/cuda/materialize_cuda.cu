@@ -24,7 +24,7 @@ static __device__ __forceinline__ void store_piece(const sa_slab &out, const sa_
 }
 
 template <class E>
-SA_KERNEL(sa_materialize_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+SA_KERNEL(sa_materialize_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
           const __grid_constant__ sa_pieces pieces, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);

@@ -6,7 +6,7 @@
 
 /* value = channel c of the source at the lanes' pixels. */
 template <class E>
-__device__ __forceinline__ void sa_channel(const sa_eval_program &source, const sa_lanes &pixels, int c, float *slots,
+__device__ __forceinline__ void sa_channel(const sa_program<E> &source, const sa_lanes &pixels, int c, float *slots,
                                            float (&value)[SA_EVAL_LANES])
 {
     sa_lanes at = pixels;
@@ -54,7 +54,7 @@ enum sa_pixel_pass {
 /* value = channel c of the labels or the scores. One copy of an interpreter serves both; compiled programs are read where they lie.
  */
 template <class S, class L>
-__device__ __forceinline__ void sa_either_channel(const sa_eval_program &scores, const sa_eval_program &labels, bool label,
+__device__ __forceinline__ void sa_either_channel(const sa_program<S> &scores, const sa_program<L> &labels, bool label,
                                                   const sa_lanes &pixels, int c, float *slots, float (&value)[SA_EVAL_LANES])
 {
     if constexpr (S::interprets && L::interprets) {

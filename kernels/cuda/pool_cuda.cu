@@ -13,7 +13,7 @@ struct sa_best {
 };
 
 template <class E>
-static __device__ __forceinline__ void scan_windows(const sa_eval_program &program, const sa_window &w, int height, int width,
+static __device__ __forceinline__ void scan_windows(const sa_program<E> &program, const sa_window &w, int height, int width,
                                                     bool indexed, const sa_lanes &pooled, float *slots, sa_best &best)
 {
     for (int u = 0; u < w.kernel_h; u++) {
@@ -41,7 +41,7 @@ static __device__ __forceinline__ void scan_windows(const sa_eval_program &progr
 
 /* Windows of 2x2 at stride 2 without pads, which lie side by side: the same, but rows are read at neighbouring columns. */
 template <class E>
-static __device__ __forceinline__ void scan_squares(const sa_eval_program &program, int height, int width, bool indexed,
+static __device__ __forceinline__ void scan_squares(const sa_program<E> &program, int height, int width, bool indexed,
                                                     const sa_lanes &pooled, float *slots, sa_best &best)
 {
     for (int u = 0; u < 2; u++) {
@@ -97,7 +97,7 @@ static __device__ __forceinline__ void store_windows(const sa_slab &out, const s
 
 /* height, width: the plane below; pieces: of pooled rows, a multiple of 4 a row. */
 template <class E>
-SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
           const __grid_constant__ sa_pieces pieces, sa_window window, int height, int width, const __grid_constant__ sa_slab out,
           const __grid_constant__ sa_slab mask)
 {

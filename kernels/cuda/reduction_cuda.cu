@@ -9,7 +9,7 @@ static __device__ __forceinline__ float summand(int kind, float a)
 
 /* This thread's lane of one row. */
 template <class E>
-static __device__ __forceinline__ double sum_lane(const sa_eval_program &source, int kind, int c, int y, int width, float *slots)
+static __device__ __forceinline__ double sum_lane(const sa_program<E> &source, int kind, int c, int y, int width, float *slots)
 {
     double sum = 0.0;
     for (int x = (int)(threadIdx.x % SA_ROW_LANES); x < width; x += SA_ROW_LANES * SA_EVAL_LANES) {
@@ -24,7 +24,7 @@ static __device__ __forceinline__ double sum_lane(const sa_eval_program &source,
 }
 
 template <class E>
-SA_KERNEL(sa_reduction_kernel, sa_eval_block, const __grid_constant__ sa_eval_program source, int kind, int height, int width,
+SA_KERNEL(sa_reduction_kernel, sa_eval_block, const __grid_constant__ sa_program<E> source, int kind, int height, int width,
           float factor, float *__restrict__ sums)
 {
     SA_DYN_SHARED(float, slots);
@@ -44,7 +44,7 @@ SA_KERNEL(sa_reduction_kernel, sa_eval_block, const __grid_constant__ sa_eval_pr
 }
 
 template <class E>
-SA_KERNEL(sa_reduction_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_program source,
+SA_KERNEL(sa_reduction_grad_kernel, sa_eval_block, const __grid_constant__ sa_program<E> source,
           const __grid_constant__ sa_pieces pieces, int kind, float factor, const float *__restrict__ sums,
           const __grid_constant__ sa_slab dx)
 {

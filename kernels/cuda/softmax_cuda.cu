@@ -3,8 +3,8 @@
 #include "kernels/cuda/pixels.cuh"
 
 template <class E>
-SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_program scores,
-          const __grid_constant__ sa_pieces pieces, int classes, const __grid_constant__ sa_slab prob)
+SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_program<E> scores, const __grid_constant__ sa_pieces pieces,
+          int classes, const __grid_constant__ sa_slab prob)
 {
     SA_DYN_SHARED(float, slots);
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < pieces.count; i += gridDim.x * blockDim.x) {
@@ -32,7 +32,7 @@ SA_KERNEL(sa_softmax_kernel, sa_eval_block, const __grid_constant__ sa_eval_prog
 
 /* dx = y * (dy - sum of dy * y); values: a program of y and dy. */
 template <class E>
-SA_KERNEL(sa_softmax_grad_kernel, sa_eval_block, const __grid_constant__ sa_eval_program values,
+SA_KERNEL(sa_softmax_grad_kernel, sa_eval_block, const __grid_constant__ sa_program<E> values,
           const __grid_constant__ sa_pieces pieces, int channels, const __grid_constant__ sa_slab dx)
 {
     SA_DYN_SHARED(float, slots);

@@ -38,7 +38,7 @@ SA_KERNEL(sa_scatter_positions_kernel, sa_eval_block, const __grid_constant__ sa
 
 /* pieces: of the output's rows. program: the values of x, in the mask's shape, mask_width wide. */
 template <class E>
-SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_eval_program program,
+SA_KERNEL(sa_scatter_values_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
           const __grid_constant__ sa_pieces pieces, int mask_width, const __grid_constant__ sa_slab out)
 {
     SA_DYN_SHARED(float, slots);
