@@ -55,6 +55,28 @@ else
     echo '[  FAILED  ] bench: one allocation, one recording and the same bits for four strategies'
     tail -n 40 "$log"
 fi
+# Values joined in place and sums in place (net_inception has the one, net_resnet both): the same bits as apart, the bytes predicted,
+# and fewer of them.
+in_place_is_the_same() # net, a strategy that saves bytes over `caffe`
+{
+    local net=$1 saving=$2 json
+    json=$(SA_SIMT_KERNELS='' tests/simt/run "$build/segarena" bench "$net" --device cuda --conv direct --strategy "caffe,$saving,fastest,smallest" \
+        --warmup 0 --steps 2 --json) || return 1
+    [ "$(echo "$json" | grep '"state_hash"' | sort | uniq -c | awk '{ print $1 }')" = 4 ] || { echo "$json"; return 1; }
+    echo "$json" | awk -F'[:,]' '
+        /"predicted_bytes"/ { predicted[++n] = $2 + 0 }
+        /"measured_bytes"/ { bad += $2 + 0 != predicted[n] }
+        END { exit n != 4 || bad || predicted[2] >= predicted[1] }' || { echo "$json"; return 1; }
+}
+if { in_place_is_the_same tests/golden2/net_inception/a/net.prototxt caffe+placement &&
+    in_place_is_the_same tests/golden2/net_resnet/train/net.prototxt caffe+sums-in-place; } >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo '[       OK ] values joined in place, sums in place'
+else
+    failed=$((failed + 1))
+    echo '[  FAILED  ] values joined in place, sums in place'
+    tail -n 40 "$log"
+fi
 fft_traffic() # net, size, table
 {
     SA_SIMT_TRAFFIC=$3 SA_SIMT_KERNELS='' tests/simt/traffic "$build/segarena" bench "$1" --input "data=1,4,$2" --input "label=1,1,$2" \
@@ -168,6 +190,10 @@ else
 fi
 # Caffe's golden data: every case, every strategy; the worst share of a bound of each is in the log of this suite.
 run 'golden cases' '' fast "$build/tests/test_golden" --device cuda tests/golden/*/
+grep -E '^(ok|FAIL) ' "$log"
+# Of the other nets those with joins, sums, shared parameters and skips; rules of solvers; Deconvolution.
+run 'golden nets and solvers' '' fast "$build/tests/test_golden" --device cuda tests/golden2/net_{inception,resnet,unet,shared}/ \
+    tests/golden2/solver/{adam,sgd_clip_iter2}/ tests/golden2/layer_deconv/
 grep -E '^(ok|FAIL) ' "$log"
 echo "[  PASSED  ] $passed test(s)."
 [ "$failed" = 0 ] || echo "[  FAILED  ] $failed test(s)."
