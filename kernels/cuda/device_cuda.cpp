@@ -52,6 +52,7 @@ static void abandon_recording(sa_cuda_device *cuda)
 {
     cudaGraph_t recorded = nullptr;
     if (!is_recording(cuda)) return;
+    cuda->update_count = 0; /* nothing of it has run */
     if (cudaStreamEndCapture(cuda->stream, &recorded) == cudaSuccess && recorded) cudaGraphDestroy(recorded);
     (void)cudaGetLastError();
     cuda->current->state = SA_CUDA_GRAPH_NONE;
@@ -70,8 +71,8 @@ static void refuse_recording(sa_cuda_device *cuda)
 static sa_status begin_step(sa_device *device, int *replay)
 {
     sa_cuda_device *cuda = sa_cuda(device);
-    cuda->update_count = 0;
     abandon_recording(cuda); /* a step that failed half-way may have no end_step */
+    SA_TRY(sa_cuda_launch_updates(cuda));
     cuda->step_failed = false;
     cuda->current = nullptr;
     *replay = 0;
@@ -175,8 +176,8 @@ static void cuda_free(sa_device *device, void *pointer)
     sa_cuda_device *cuda = sa_cuda(device);
     if (!pointer) return;
     abandon_recording(cuda);
+    if (sa_cuda_launch_updates(cuda) != SA_OK) sa_error_clear(); /* a failure is a later call's to report */
     forget_recordings(cuda);
-    cuda->update_count = 0; /* of a step that failed */
     for (sa_cuda_allocation **link = &cuda->allocations; *link; link = &(*link)->next) {
         sa_cuda_allocation *entry = *link;
         if (entry->pointer != pointer) continue;
