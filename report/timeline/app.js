@@ -219,6 +219,7 @@ class App {
     return rung ? rung.plan : net.plans.find(plan => plan.strategy === name);
   }
   start() {
+    if (window.innerWidth < 600) document.querySelector('.guide').open = false;
     const p = new URLSearchParams(location.hash.slice(1)), net = this.nets.find(n => n.name === p.get('net')) || this.nets[0];
     this.pick(this.planOf(net, p.get('strategy')) || this.planOf(net, 'fastest') || net.plans[0], false);
     by('axis-ms').disabled = !this.plan.timed;
@@ -248,17 +249,15 @@ class App {
     click('save-svg', () => this.save('svg'));
     click('save-png', () => this.save('png'));
     by('step').addEventListener('input', event => this.goTo(this.active, Number(event.target.value), true));
-    const recolour = () => {
+    const recolour = printing => {
       this.colours = readColours();
       this.redraw();
+      for (const view of this.views) view.print(printing === true);
     };
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolour);
-    matchMedia('print').addEventListener('change', event => {
-      this.printing = event.matches;
-      recolour();
-    });
-    window.addEventListener('beforeprint', () => { this.printing = true; recolour(); });
-    window.addEventListener('afterprint', () => { this.printing = false; recolour(); });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => recolour());
+    matchMedia('print').addEventListener('change', event => recolour(event.matches));
+    window.addEventListener('beforeprint', () => recolour(true));
+    window.addEventListener('afterprint', () => recolour());
   }
 
   /* ---- files ---- */

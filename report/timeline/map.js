@@ -67,7 +67,7 @@ class MapView {
     };
     for (const bytes of MapView.ticks(view.y0, view.y1, (box.mapBottom - box.top) / 52, 2)) mark(bytes, this.y(bytes));
     for (const bytes of MapView.ticks(0, this.whole.y1, 3, 2)) mark(bytes, this.yLive(bytes));
-    p.text(13, (box.top + box.mapBottom) / 2, 'address in the arena', { fill: colours.ink, weight: 600, align: 'center', turn: -90 });
+    if (this.width >= 560) p.text(13, (box.top + box.mapBottom) / 2, 'address in the arena', { fill: colours.ink, weight: 600, align: 'center', turn: -90 });
     const peak = this.width < 560 ? '' : `peak ${sizeText(this.plan.peak_bytes)}` + (this.plan.lower_bound_bytes === this.plan.peak_bytes ? ', no placement can be smaller' : `, lower bound ${sizeText(this.plan.lower_bound_bytes)}`);
     p.text(box.left, box.liveTop - 8, 'bytes alive, by kind', { fill: colours.ink, weight: 600 });
     p.text(box.right, box.liveTop - 8, peak, { fill: colours.soft, align: 'right' });
@@ -170,7 +170,7 @@ class MapView {
   }
 
   prepare(canvas) {
-    const scale = Math.min(window.devicePixelRatio || 1, 3) * (this.app.printing ? 2 : 1), context = canvas.getContext('2d');
+    const scale = Math.min(window.devicePixelRatio || 1, 3), context = canvas.getContext('2d');
     if (canvas.width !== Math.round(this.width * scale) || canvas.height !== Math.round(this.height * scale)) {
       canvas.width = Math.round(this.width * scale);
       canvas.height = Math.round(this.height * scale);
@@ -196,8 +196,24 @@ class MapView {
     p.rect(left, top, Math.max(right - left, 2), Math.max(bottom - top, 2), '', colour, width);
   }
 
+  /* For paper: the picture as SVG, which prints sharp. */
+  print(printing) {
+    if (this.printed) this.printed.remove();
+    this.printed = null;
+    if (!printing) return;
+    this.printed = this.host.appendChild(element('div', { class: 'printed', 'aria-hidden': 'true' }));
+    this.printed.innerHTML = this.svg();
+  }
+
   drawOver() {
-    const p = new CanvasPainter(this.prepare(this.over)), { box, plan, step, app } = this, colours = app.colours;
+    const p = new CanvasPainter(this.prepare(this.over)), colours = this.app.colours;
+    this.drawMarks(p);
+    if (this.mark) p.rect(this.mark.x, this.mark.y, this.mark.width, this.mark.height, colours.accent, colours.accent, 1, 0.3);
+  }
+
+  /* The cursor, and outlines of what is chosen and what the pointer is at. */
+  drawMarks(p) {
+    const { box, plan, step, app } = this, colours = app.colours;
     p.clipped(box.left, box.top, box.right - box.left, box.mapBottom - box.top, () => {
       this.outline(p, app.state.near, colours.ink, 2);
       this.outline(p, app.state.chosen, colours.plot, 5);
@@ -214,12 +230,12 @@ class MapView {
       p.rect(middle - half, box.mapBottom + 2, 2 * half, 17, colours.card, '', 1, 0.94);
       p.text(middle, box.mapBottom + 15, text, { fill: colours.cursor, weight: 600, align: 'center' });
     }
-    if (this.mark) p.rect(this.mark.x, this.mark.y, this.mark.width, this.mark.height, colours.accent, colours.accent, 1, 0.3);
   }
 
   svg() {
     const p = new SvgPainter(this.width, this.height);
     this.paint(p, this.app.colours, this.shapesOf(this.plan));
+    this.drawMarks(p);
     return p.document(this.app.colours.card);
   }
 

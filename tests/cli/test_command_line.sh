@@ -347,6 +347,19 @@ expect 2 '--capacity SIZE is needed' fit net.prototxt
 expect 2 'TYPE=identity or TYPE=input' explain net.prototxt --treat x
 expect 1 'too small; the smallest found is' plan net.prototxt --budget 1
 
+# Times of ops that bench measured go into plan and story; those of another strategy do not.
+"$segarena" bench images/net.prototxt --strategy smallest --steps 1 --ops --json >times.json 2>/dev/null
+expect 0 '"times":\{"from":"measured by bench"' plan images/net.prototxt --strategy smallest --times times.json --json
+expect 1 'times.json: no times of .* under caffe .*segarena bench .* --strategy caffe --ops --json' plan images/net.prototxt --strategy caffe --times times.json --json
+expect 0 'measured by bench' story images/net.prototxt --strategy caffe,smallest --no-frontier --times times.json --html -
+expect 1 'no document of' plan images/net.prototxt --times images/net.prototxt --json
+expect 2 'html FILE or --svg FILE is missing' story net.prototxt
+expect 2 'a net is needed' story --html page2.html
+expect 1 "unknown preset 'smalest'; did you mean 'smallest'" story net.prototxt --strategy caffe,smalest --html page2.html
+expect 2 'only one of them can have standard output' place in.csv --capacity 1K --json --html -
+expect 0 '^6\. ' lab --list
+expect 2 "exercise '9'" lab 9
+
 # What is planned for N threads is what N threads take.
 same_bytes() # ARGUMENTS...
 {

@@ -443,7 +443,12 @@ def prints_in_ink(browser):
         v.page.emulate_media(media="print")
         v.settle()
         assert v.js("page.colours.plot") == "#ffffff" and not v.page.is_visible("#zoom-in")
+        assert v.page.is_visible(".printed svg") and not v.page.is_visible("#map canvas")
+        assert v.page.locator(".printed rect").count() > v.js("page.plan.buffers.length")
         assert v.page.pdf(print_background=True)[:4] == b"%PDF"
+        v.page.emulate_media(media="screen")
+        v.settle()
+        assert v.js("page.colours.plot") != "#ffffff" and v.page.locator(".printed").count() == 0 and v.page.is_visible("#map canvas")
 
 
 def main():
