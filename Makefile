@@ -3,6 +3,7 @@
 #   CONFIG = release | debug | asan | ubsan     each in its own folder, build/ for release, build/$(CONFIG)/ otherwise
 #   CUDA   = auto | 0 | 1                       auto: on when nvcc and a card are there; for tests, nvcc is enough
 #   BLAS   = 1 | 0                              0: without OpenBLAS, im2col multiplies in plain loops
+#   MPI    = auto | 0 | 1                       auto: ranks train together where OpenMPI or MPICH is there
 #
 # V=1 shows whole commands. (coverage and fuzz are configurations too, used by the targets of those names.)
 CONFIG ?= release
@@ -67,7 +68,7 @@ endif
 
 # Per-folder object lists; each library folder is a static archive, so a test links only what it uses. cli/ is one too, for
 # its parts that the benchmarks and tests use. libsa_cuda.a is the CUDA device, from cuda.mk, or what says that there is none.
-FOLDERS := core memory proto kernels data program layers net cost report cli
+FOLDERS := core memory proto kernels data program layers net cost report ranks cli
 # Caffe's binary weights files need protobuf-c; without it they are refused with the remedy.
 PROTOC_C ?= $(shell command -v protoc-c 2>/dev/null)
 # LMDB databases need liblmdb besides: LMDB=0 leaves it out.
@@ -79,10 +80,23 @@ HDF5_CFLAGS := $(shell pkg-config --cflags hdf5 2>/dev/null)
 HDF5_TRIAL = printf '\043include <hdf5.h>\nint main(void) { return H5open(); }\n' | $(CC) $(HDF5_CFLAGS) -x c -o /dev/null - $(HDF5_LIBS) 2>/dev/null
 HDF5 ?= $(if $(HDF5_LIBS),$(shell $(HDF5_TRIAL) && echo 1))
 HAVE_HDF5 := $(filter 1,$(HDF5))
+# Ranks on several machines or processes exchange by MPI (OpenMPI or MPICH), found by pkg-config or mpicc and tried. MPI=0 leaves it
+# out, MPI=1 insists.
+MPI ?= auto
+ifneq ($(MPI),0)
+MPI_NAME := $(firstword $(foreach p,ompi-c mpich,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
+MPI_CFLAGS := $(if $(MPI_NAME),$(shell pkg-config --cflags $(MPI_NAME)),$(shell mpicc -showme:compile 2>/dev/null))
+MPI_LIBS := $(if $(MPI_NAME),$(shell pkg-config --libs $(MPI_NAME)),$(shell mpicc -showme:link 2>/dev/null))
+MPI_TRIAL = printf '\043include <mpi.h>\nint main(void) { return MPI_Finalize(); }\n' | $(CC) $(MPI_CFLAGS) -x c -o /dev/null - $(MPI_LIBS) 2>/dev/null
+HAVE_MPI := $(if $(MPI_LIBS),$(shell $(MPI_TRIAL) && echo 1))
+ifeq ($(MPI)$(HAVE_MPI),1)
+$(error MPI=1, but no MPI that compiles was found: install libopenmpi-dev)
+endif
+endif
 NOT_BUILT := kernels/cuda/% kernels/device_no_cuda.c cli/main.c data/weights/$(if $(PROTOC_C),no_)caffemodel.c \
     data/weights/$(if $(PROTOC_C),no_)caffe_blobs.c \
     data/weights/$(if $(HAVE_HDF5),no_)hdf5_weights.c data/hdf5/$(if $(HAVE_HDF5),no_)hdf5_source.c \
-    data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c
+    data/lmdb/$(if $(HAVE_LMDB),no_)lmdb_file.c ranks/$(if $(HAVE_MPI),no_mpi,mpi_exchange).c
 sources = $(filter-out $(NOT_BUILT),$(sort $(foreach depth,*.c */*.c */*/*.c,$(wildcard $(1)/$(depth)))))
 ARCHIVES := $(foreach f,$(FOLDERS),$(O)/libsa_$(f).a)
 CUDA_ARCHIVE := $(O)/libsa_cuda.a
@@ -115,6 +129,11 @@ LDLIBS += $(HDF5_LIBS)
 CFLAGS_data/weights/hdf5_weights := $(HDF5_CFLAGS)
 CFLAGS_data/hdf5/hdf5_source := $(HDF5_CFLAGS)
 CFLAGS_tests/data/test_hdf5_data := $(HDF5_CFLAGS) -DSA_HAVE_HDF5
+endif
+
+ifneq ($(HAVE_MPI),)
+LDLIBS += $(MPI_LIBS)
+CFLAGS_ranks/mpi_exchange := $(MPI_CFLAGS)
 endif
 
 # Messages of Caffe's binary files: data/FOLDER/NAME.proto becomes NAME.pb-c.c and .h among the objects.
@@ -369,7 +388,7 @@ clean: ## remove build/
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	    /^[a-z][a-z -]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo; echo 'CONFIG=release|debug|asan|ubsan   CUDA=auto|0|1   ARCH=-march=native   TEST_JOBS=1'
+	@echo; echo 'CONFIG=release|debug|asan|ubsan   CUDA=auto|0|1   MPI=auto|0|1   ARCH=-march=native   TEST_JOBS=1'
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .SECONDARY:

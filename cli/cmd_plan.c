@@ -9,6 +9,7 @@
 #include "cli/option_values.h"
 #include "cli/output_names.h"
 #include "cli/plan_output.h"
+#include "cli/plan_ranks.h"
 #include "cli/plan_trace.h"
 #include "cli/process_frame.h"
 #include "cli/progress.h"
@@ -31,6 +32,9 @@ typedef struct plan_options {
     bool has_budget, strategy_given;
     size_t budget_bytes;
     bool json;
+    int ranks, shards;     /* 0: not given */
+    const char *link_text; /* NULL: not given */
+    sa_link link;
     sa_cli_net_options options;
     const sa_solver_config *solver; /* NULL: a net was given, which SGD trains */
 } plan_options;
@@ -47,6 +51,7 @@ enum {
     KEY_COSTS,
     KEY_TIMES
 };
+enum { KEY_RANKS = 300, KEY_SHARDS, KEY_LINK };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
@@ -61,6 +66,9 @@ static const struct argp_option OPTIONS[] = {
     {"svg", KEY_SVG, "FILE", 0, "write the map of addresses over time as a picture, for documents", 0},
     {"trace", KEY_TRACE, "FILE", 0, "write the step as a trace: ops with their times, bytes alive per kind, buffers; for Perfetto",
      0},
+    {"ranks", KEY_RANKS, "N", 0, "of N ranks that train together, the first: its arena, and what travels in a step", 0},
+    {"shards", KEY_SHARDS, "S", 0, "batches of a step on all ranks (default: one for each rank and pass of iter_size)", 0},
+    {"link", KEY_LINK, "RATE,LATENCY", 0, "with --ranks: how long that takes on such a link, 10Gb/s,20us say", 0},
     {0},
 };
 
@@ -82,6 +90,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_STRATEGY: o->strategy = argument; return 0;
     case KEY_CONV: o->conv = argument; return 0;
     case KEY_JSON: o->json = true; return 0;
+    case KEY_RANKS: o->ranks = sa_cli_number(state, "ranks", argument, 1, 65536); return 0;
+    case KEY_SHARDS: o->shards = sa_cli_number(state, "shards", argument, 1, 65536); return 0;
+    case KEY_LINK: o->link_text = argument; return 0;
     case KEY_CSV: o->csv = argument; return 0;
     case KEY_HTML: o->html = argument; return 0;
     case KEY_SVG: o->svg = argument; return 0;
@@ -99,6 +110,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->net) argp_error(state, "a net is needed: NET.prototxt, or the solver file that names it");
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
+        if (o->link_text && o->ranks < 2) argp_error(state, "--link is a link between ranks: --ranks N, of 2 at least");
+        if (o->link_text && sa_link_parse(o->link_text, &o->link) != SA_OK) argp_error(state, "--link: %s", sa_error_message());
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
         if (files_on_stdout(o) + o->json > 1)
@@ -114,11 +127,9 @@ typedef struct budget_result {
     size_t chosen;
 } budget_result;
 
-/* The report's document with the frontier added to it. */
-static char *add_frontier(char *text, const sa_frontier *f)
+static void add_frontier(cJSON *document, const sa_frontier *f)
 {
-    cJSON *root = text ? cJSON_Parse(text) : NULL, *array = cJSON_AddArrayToObject(root, "frontier");
-    free(text);
+    cJSON *array = cJSON_AddArrayToObject(document, "frontier");
     for (size_t i = 0; array && i < f->count; i++) {
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "strategy", f->point[i].strategy.name);
@@ -126,16 +137,23 @@ static char *add_frontier(char *text, const sa_frontier *f)
         cJSON_AddNumberToObject(row, "predicted_ms", f->point[i].cost.ms);
         cJSON_AddItemToArray(array, row);
     }
-    char *all = array ? sa_json_text(root, true) : NULL;
-    cJSON_Delete(root);
-    return all;
 }
 
-static sa_status print_json(const sa_plan_report *report, const sa_op_times *times, const budget_result *budget)
+static const sa_link *link_of(const plan_options *o)
 {
-    char *text;
-    SA_TRY(sa_plan_json_text(report, times, &text));
-    if (budget->frontier.count > 0) text = add_frontier(text, &budget->frontier);
+    return o->link_text ? &o->link : NULL;
+}
+
+/* The report's document, with the frontier and the ranks where they were asked for. */
+static sa_status print_json(const plan_options *o, const sa_plan_report *report, const sa_op_times *times,
+                            const budget_result *budget)
+{
+    cJSON *document;
+    SA_TRY(sa_plan_json(report, times, &document));
+    if (budget->frontier.count > 0) add_frontier(document, &budget->frontier);
+    if (o->ranks > 1) sa_plan_ranks_json(document, report, times, link_of(o));
+    char *text = sa_json_text(document, budget->frontier.count > 0);
+    cJSON_Delete(document);
     if (!text) SA_FAIL(SA_NOMEM, "no memory for the JSON document");
     puts(text);
     free(text);
@@ -155,14 +173,16 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     if (o->svg) sa_cli_wrote("plan", o->svg, "a picture, SVG");
     if (o->trace) SA_TRY(sa_plan_write_trace(o->trace, report, times));
     if (files_on_stdout(o) > 0) return SA_OK;
-    if (o->json) return print_json(report, times, budget);
+    if (o->json) return print_json(o, report, times, budget);
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
         sa_text_say(stdout, 0, "no strategy beats one of these in bytes and predicted time:\n");
         SA_TRY(sa_frontier_print(stdout, &budget->frontier, budget->chosen));
         putchar('\n');
     }
-    return sa_plan_print(stdout, report);
+    SA_TRY(sa_plan_print(stdout, report));
+    if (o->ranks > 1) sa_plan_ranks_print(stdout, report, times, o->link_text, link_of(o));
+    return SA_OK;
 }
 
 /* The same with the times of the ops, which JSON, page and trace have. */
@@ -172,7 +192,7 @@ static sa_status output_timed(const plan_options *o, const sa_plan_report *repor
     sa_costs_option costs;
     sa_time_source source;
     sa_op_times times;
-    if (!o->json && !o->html && !o->trace && !o->times) return output(o, report, NULL, budget);
+    if (!o->json && !o->html && !o->trace && !o->times && !o->link_text) return output(o, report, NULL, budget);
     SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &costs));
     SA_TRY(sa_time_source_open("plan", device, costs, o->times, &source));
     sa_status status = sa_time_source_ops(&source, report, true, &times);
@@ -183,13 +203,24 @@ static sa_status output_timed(const plan_options *o, const sa_plan_report *repor
     return status;
 }
 
+/* As `train` takes them. */
+static sa_program_options on_ranks(const plan_options *o, sa_program_options options)
+{
+    const int passes = options.rule.passes > 1 ? options.rule.passes : 1;
+    if (!options.training) return options;
+    options.ranks = o->ranks;
+    if (o->shards > 0 || o->ranks > 1) options.rule.passes = o->shards > 0 ? o->shards : passes * o->ranks;
+    options.as_iter_size = o->shards == 0 && passes > 1;
+    return options;
+}
+
 static sa_program_options program_options(const plan_options *o, const sa_net *net)
 {
     sa_program_options options = {.training = sa_net_trains(net)};
-    if (!o->solver) return options;
+    if (!o->solver) return on_ranks(o, options);
     options = sa_solver_program_options(o->solver);
     options.training = sa_net_trains(net);
-    return options;
+    return on_ranks(o, options);
 }
 
 /* What Caffe allocates with the solver, not with SGD. */

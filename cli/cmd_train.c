@@ -8,7 +8,9 @@
 #include "cli/text_output.h"
 #include "cli/train_report.h"
 #include "cli/train_run.h"
+#include "core/exchange.h"
 #include "core/output_file.h"
+#include "ranks/ranks.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -68,12 +70,13 @@ static void note_signal(int signal_number)
 }
 
 /* What was ignored (nohup, a background job) stays so. */
-static void catch_signals(const sa_train_result *result)
+/* mpirun hands on SIGUSR1 to all ranks, which stop after the same step. */
+static void catch_signals(const sa_train_result *result, bool ranks)
 {
-    static const int STOPPING[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    static const int STOPPING[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1};
     stop_signal = 0;
     running = result;
-    for (size_t i = 0; i < sizeof STOPPING / sizeof STOPPING[0]; i++) {
+    for (size_t i = 0; i < sizeof STOPPING / sizeof STOPPING[0] - !ranks; i++) {
         struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART}, old;
         sigemptyset(&action.sa_mask);
         if (sigaction(STOPPING[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(STOPPING[i], &action, NULL);
@@ -165,6 +168,7 @@ static const char *stop_text(int signal_number)
     case SIGTERM: return "stopped by SIGTERM";
     case SIGHUP: return "stopped by SIGHUP (the terminal is gone)";
     case SIGPIPE: return "stopped by SIGPIPE (nobody reads the output any more)";
+    case SIGUSR1: return "stopped by SIGUSR1";
     default: return "stopped";
     }
 }
@@ -174,6 +178,38 @@ static void say_written(const sa_train_options *o, const sa_train_result *r)
     if (r->curve_problem[0]) return;
     if (o->log_file) sa_cli_wrote("train", o->log_file, "%zu steps", r->record_count);
     if (o->plot) sa_cli_wrote("train", o->plot, "the learning curve, to be opened in a browser");
+}
+
+/* Of several ranks the first one speaks; where it is gone, the next. */
+static bool speaks(const sa_train_options *o)
+{
+    return !o->exchange || o->exchange->rank == (o->exchange->first_is_gone ? 1 : 0);
+}
+
+static int fail(const sa_train_options *o)
+{
+    if (speaks(o)) (void)sa_cli_fail("train");
+    fflush(stdout);
+    return 1;
+}
+
+/* What came out; returns the exit status. */
+static int tell(const sa_train_options *options, const sa_train_result *result, bool alone)
+{
+    sa_cli_note("train", result->note);
+    if (options->json) sa_train_print_json(stdout, options, result);
+    else sa_train_print_summary(alone ? stderr : stdout, result);
+    say_written(options, result);
+    if (result->stopped)
+        sa_text_say(stderr, 0, "segarena train: %s after step %llu of %llu; %s%s", stop_text((int)stop_signal),
+                    (unsigned long long)result->last_step, (unsigned long long)result->total_steps,
+                    result->snapshot[0] ? "--resume goes on from " : "no snapshot was written", result->snapshot);
+    if (result->snapshot_problem[0])
+        sa_text_say(stderr, 0, "segarena train: the last state is not where it was wanted but in %s: %s", result->snapshot,
+                    result->snapshot_problem);
+    if (result->curve_problem[0])
+        sa_text_say(stderr, 0, "segarena train: the learning curve is not complete: %s", result->curve_problem);
+    return result->stopped || result->snapshot_problem[0] || result->curve_problem[0] ? 1 : 0;
 }
 
 int sa_cmd_train(int argc, char **argv)
@@ -193,22 +229,13 @@ int sa_cmd_train(int argc, char **argv)
     options.log = alone ? stderr : stdout;
     memset(&result, 0, sizeof result);
     resumed_from = options.resume;
-    catch_signals(&result);
-    if (check_files(&options) != SA_OK || sa_train_run(&options, &result) != SA_OK) return sa_cli_fail("train");
-    sa_cli_note("train", result.note);
-    if (options.json) sa_train_print_json(stdout, &options, &result);
-    else sa_train_print_summary(alone ? stderr : stdout, &result);
-    say_written(&options, &result);
-    if (result.stopped)
-        sa_text_say(stderr, 0, "segarena train: %s after step %llu of %llu; %s%s", stop_text((int)stop_signal),
-                    (unsigned long long)result.last_step, (unsigned long long)result.total_steps,
-                    result.snapshot[0] ? "--resume goes on from " : "no snapshot was written", result.snapshot);
-    if (result.snapshot_problem[0])
-        sa_text_say(stderr, 0, "segarena train: the last state is not where it was wanted but in %s: %s", result.snapshot,
-                    result.snapshot_problem);
-    if (result.curve_problem[0])
-        sa_text_say(stderr, 0, "segarena train: the learning curve is not complete: %s", result.curve_problem);
-    int status = result.stopped || result.snapshot_problem[0] || result.curve_problem[0] ? 1 : 0;
+    if (sa_ranks_open(&options.exchange) != SA_OK) return sa_cli_fail("train");
+    if (options.exchange && options.threads == 0) options.threads = sa_ranks_threads(options.exchange);
+    catch_signals(&result, options.exchange != NULL);
+    sa_status trained = check_files(&options);
+    if (trained == SA_OK) trained = sa_train_run(&options, &result);
+    int status = trained != SA_OK ? fail(&options) : speaks(&options) ? tell(&options, &result, alone) : 0;
+    if (options.exchange) options.exchange->functions->close(options.exchange, trained != SA_OK ? sa_error_message() : NULL);
     sa_train_result_free(&result);
     return status;
 }

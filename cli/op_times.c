@@ -60,19 +60,54 @@ static bool has_text(const cJSON *object, const char *key, const char *text)
     return cJSON_IsString(item) && !strcmp(item->valuestring, text);
 }
 
-/* The times in a row of `results`; false: it has not these ops. */
-static bool times_of(const cJSON *result, const sa_program *p, double *ms)
+static const cJSON *find_op(const cJSON *ops, const char *name)
 {
     const cJSON *op;
-    size_t i = 0;
-    cJSON_ArrayForEach(op, cJSON_GetObjectItemCaseSensitive(result, "ops"))
+    cJSON_ArrayForEach(op, ops)
     {
-        const cJSON *time = cJSON_GetObjectItemCaseSensitive(op, "ms");
-        if (i == p->op_count || !has_text(op, "name", p->op[i].name) || !cJSON_IsNumber(time) || !(time->valuedouble >= 0))
-            return false;
-        ms[i++] = time->valuedouble;
+        if (has_text(op, "name", name)) return op;
     }
-    return i == p->op_count && i > 0;
+    return NULL;
+}
+
+static bool is_update(const cJSON *op)
+{
+    return has_text(op, "kind", sa_op_kind_name(SA_OP_UPDATE));
+}
+
+/* The part of a parameter that an update changes: a rank's slice. */
+static double updated_part(const sa_program *p, const sa_update_args *args)
+{
+    for (int l = 0; l < p->net->layer_count; l++)
+        for (int i = 0; i < p->net->layer[l].param_count; i++)
+            if (p->param[l][i].param == args->param.buffer && p->param[l][i].slicing.count > 0)
+                return (double)args->count / (double)p->param[l][i].slicing.count;
+    return 1;
+}
+
+/* The times in a row of `results`; false: it has not these ops. bench runs on one rank: sums over shards are predicted, exchanges
+ * take what the link takes, and updates may come later than there. */
+static bool times_of(const sa_time_source *source, const cJSON *result, const sa_program *p, double *ms)
+{
+    const cJSON *ops = cJSON_GetObjectItemCaseSensitive(result, "ops"), *next = ops ? ops->child : NULL;
+    const bool ranks = p->ranks > 1;
+    size_t found = 0;
+    for (size_t i = 0; i < p->op_count; i++) {
+        const sa_op *op = &p->op[i];
+        ms[i] = 0;
+        if (op->kind == SA_OP_EXCHANGE) continue;
+        if (op->kind == SA_OP_SHARD_SUM) ms[i] = sa_cost_predict_op(source->model, op->kind, &op->args).ms;
+        if (op->kind == SA_OP_SHARD_SUM) continue;
+        while (ranks && op->kind != SA_OP_UPDATE && next && is_update(next)) next = next->next;
+        const cJSON *row = ranks && op->kind == SA_OP_UPDATE ? find_op(ops, op->name) : next;
+        const cJSON *time = cJSON_GetObjectItemCaseSensitive(row, "ms");
+        if (!row || !has_text(row, "name", op->name) || !cJSON_IsNumber(time) || !(time->valuedouble >= 0)) return false;
+        ms[i] = time->valuedouble * (op->kind == SA_OP_UPDATE ? updated_part(p, &op->args.update) : 1.0);
+        if (row == next) next = next->next;
+        found++;
+    }
+    while (ranks && next && is_update(next)) next = next->next;
+    return found > 0 && !next;
 }
 
 static bool measured(const sa_time_source *source, const sa_plan_report *r, double *ms)
@@ -81,7 +116,7 @@ static bool measured(const sa_time_source *source, const sa_plan_report *r, doub
     cJSON_ArrayForEach(result, cJSON_GetObjectItemCaseSensitive(source->bench, "results"))
     {
         if (has_text(result, "net", r->net->name) && has_text(result, "strategy", r->strategy->name) &&
-            times_of(result, r->layout->program, ms))
+            times_of(source, result, r->layout->program, ms))
             return true;
     }
     return false;

@@ -46,6 +46,9 @@ void sa_train_print_summary(FILE *out, const sa_train_result *r)
                     r->void_batches);
     sa_text_say(out, 12, "  time      %s ms per step, %s ms for its data (medians)", sa_ms_format(r->step_ms, step),
                 sa_ms_format(r->data_ms, data));
+    if (r->ranks > 1)
+        sa_text_say(out, 12, "  ranks     %d, %d shards a step; rank 0 sends %s bytes a step and waits %s ms for others (means)",
+                    r->ranks, r->shards, sa_size_format_exact((size_t)r->sent_bytes, size), sa_ms_format(r->waited_ms, step));
     if (r->predicted_bytes == r->measured_bytes)
         sa_text_say(out, 12, "  arena     %s bytes, predicted and measured", sa_size_format_exact(r->predicted_bytes, size));
     else
@@ -117,6 +120,8 @@ void sa_train_print_json(FILE *out, const sa_train_options *options, const sa_tr
     cJSON_AddNumberToObject(root, "batch", r->batch);
     cJSON_AddNumberToObject(root, "shards", r->shards);
     cJSON_AddNumberToObject(root, "ranks", r->ranks);
+    cJSON_AddNumberToObject(root, "sent_bytes", r->sent_bytes);
+    cJSON_AddNumberToObject(root, "waited_ms", r->waited_ms);
     cJSON_AddNumberToObject(root, "seed", (double)r->seed);
     cJSON_AddBoolToObject(root, "synthetic_data", r->synthetic);
     cJSON_AddNumberToObject(root, "steps", (double)r->record_count);

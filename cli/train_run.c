@@ -202,6 +202,14 @@ static sa_status check_weights_place(const trainer *t)
     return sa_output_file_check(t->options->save_weights, sa_net_parameter_count(t->net) * sizeof(float));
 }
 
+/* All that this run is to write can be written now. */
+static sa_status check_places(const trainer *t)
+{
+    SA_TRY(check_outputs(t->options));
+    if (t->options->save_weights) SA_TRY(check_weights_place(t));
+    return sa_train_snapshots_check(t->options, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net));
+}
+
 /* Who writes and watches what, once all of it is there. */
 static void connect(trainer *t)
 {
@@ -226,10 +234,7 @@ static sa_status open_trainer(trainer *t)
     SA_TRY(check_names(o, &t->result->strategy, &costs));
     SA_TRY(read_solver(t));
     SA_TRY(sa_train_shards_open(o->exchange, t->result->shards, &t->result->series.outputs, &t->shards));
-    SA_TRY(check_outputs(o));
-    if (o->save_weights) SA_TRY(check_weights_place(t));
-    if (t->shards.rank == 0)
-        SA_TRY(sa_train_snapshots_check(o, &t->solver, t->result->total_steps, sa_net_parameter_count(t->net)));
+    if (t->shards.rank == 0) SA_TRY(check_places(t));
     SA_TRY(sa_train_state_create(t->net, (sa_update_kind)t->solver.type, &t->state));
     if (o->resume) SA_TRY(read_resume(t, &from));
     SA_TRY(open_feed(t));
@@ -409,6 +414,10 @@ static sa_status train(trainer *t)
         if (t->options->progress) sa_text_say(t->options->progress, 0, "segarena train: wrote %s", t->options->save_weights);
     }
     sa_train_watch_end(&t->watch);
+    if (t->options->exchange && r->record_count > 0) {
+        r->sent_bytes = (double)t->options->exchange->sent_bytes / (double)r->record_count;
+        r->waited_ms = 1e-6 * (double)t->options->exchange->waited_ns / (double)r->record_count;
+    }
     r->measured_bytes = sa_session_measured_bytes(t->session);
     return sa_session_state_hash(t->session, &r->state_hash);
 }

@@ -75,6 +75,7 @@ typedef struct sa_train_result {
     char best_snapshot[SA_TRAIN_SNAPSHOT_BYTES]; /* "": none was written */
     char curve_problem[600];                     /* why the learning curve is not complete; "": it is */
     double step_ms, data_ms;                     /* medians */
+    double sent_bytes, waited_ms;                /* of this rank in a step, in the mean: to others, for others */
     uint64_t state_hash;                         /* sa_session_state_hash after the last step */
     char snapshot[SA_TRAIN_SNAPSHOT_BYTES];      /* the one written last; "": none */
     char snapshot_problem[900];                  /* why the last state is not where it was wanted but in `snapshot`; "": it is */

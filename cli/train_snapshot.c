@@ -150,8 +150,8 @@ sa_status sa_train_snapshots_after_step(sa_train_snapshots *s, sa_train_result *
 sa_status sa_train_snapshots_after_last(sa_train_snapshots *s, sa_train_result *r)
 {
     char path[PATH_BYTES], causes[CAUSES_BYTES];
-    if (!last_path(s->options, s->solver, r->last_step, path)) return SA_OK;
-    bool wanted = s->options->snapshot || s->saved_step != r->last_step;
+    bool wanted = last_path(s->options, s->solver, r->last_step, path);
+    if (wanted && !s->options->snapshot && s->saved_step == r->last_step) wanted = false;
     SA_TRY(sa_exchange_first_word(s->options->exchange, &wanted));
     if (!wanted) return SA_OK;
     sa_status status = save(s, r, path, causes);
@@ -195,7 +195,9 @@ sa_status sa_train_snapshots_best(sa_train_snapshots *s, sa_train_result *r)
 {
     char path[PATH_BYTES];
     const sa_snapshot_state header = {.step = r->last_step, .seed = r->seed, .position = sa_feed_position(s->feed)};
-    if (!sa_train_snapshots_best_path(s, path)) return SA_OK;
+    bool wanted = sa_train_snapshots_best_path(s, path);
+    SA_TRY(sa_exchange_first_word(s->options->exchange, &wanted));
+    if (!wanted) return SA_OK;
     SA_TRY(sa_train_state_collect(s->state, s->session, &header));
     if (is_another_s(s)) return SA_OK;
     sa_status status = sa_train_state_write(s->state, path);

@@ -33,6 +33,7 @@ struct sa_exchange {
     int32_t rank, ranks;
     int32_t local_ranks;   /* on this machine */
     bool failure_is_known; /* to all ranks: close has nothing to tell them */
+    bool first_is_gone;    /* rank 0 is, so rank 1 has to speak */
     uint64_t sent_bytes;   /* so far */
     uint64_t waited_ns;    /* in finish, so far */
 };

@@ -2,7 +2,6 @@
 #include "net/session.h"
 
 #include "core/clock.h"
-#include "core/exchange.h"
 
 #include "data/random.h"
 #include "kernels/update_math.h"
@@ -124,15 +123,6 @@ static void unbind(sa_session *s)
     s->open = s->finished = false;
 }
 
-/* What is planned for one rank of several runs beside the others alone. */
-static sa_status check_ranks(const sa_session *s)
-{
-    const sa_program *p = s->layout.program;
-    const sa_exchange *x = s->device->exchange;
-    if (p->ranks <= 1 || (x && x->ranks == p->ranks && x->rank == p->rank)) return SA_OK;
-    SA_FAIL(SA_INVALID, "net '%s' is planned for rank %d of %d, which are not there", s->net->name, (int)p->rank, (int)p->ranks);
-}
-
 sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_device *device, const sa_session_options *options,
                                     sa_session **session)
 {
@@ -146,7 +136,7 @@ sa_status sa_session_create_planned(const sa_net *net, sa_layout *layout, sa_dev
     s->options = *options;
     s->layout = *layout;
     *layout = (sa_layout){0};
-    sa_status status = check_ranks(s);
+    sa_status status = sa_session_check_ranks(s->layout.program, device);
     if (status == SA_OK) status = bind(s);
     if (status == SA_OK) status = fill_params(s);
     if (status != SA_OK) {
@@ -370,6 +360,7 @@ static sa_status run_op(sa_session *s, size_t i)
         SA_TRY(s->device->functions->time_ns(s->device, &before));
     }
     sa_status status = sa_op_run(s->device, op->kind, &op->args);
+    if (status == SA_RANKS) return status; /* not this op's fault */
     if (status != SA_OK) return sa_error_prefix(status, "%s", op->name);
     if (s->op_ns) {
         SA_TRY(s->device->functions->time_ns(s->device, &after));

@@ -11,6 +11,8 @@ SA_CHECKED sa_status sa_session_params_out(sa_session *session, float **host);
 SA_CHECKED sa_status sa_session_params_in(sa_session *session, const float *host);
 
 /* Of net/session.c, for what goes through buffers as they are. */
+/* Can a program that is planned for one of several ranks run here? */
+SA_CHECKED sa_status sa_session_check_ranks(const sa_program *program, const sa_device *device);
 /* Host values of an input as bytes. SA_NUMERIC names a value that is no whole number 0..255. */
 SA_CHECKED sa_status sa_session_input_bytes(const sa_blob *blob, const float *host, size_t count, uint8_t *byte);
 sa_device *sa_session_device(sa_session *session);

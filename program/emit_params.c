@@ -6,6 +6,7 @@
  *
  * An exchange is started as soon as the gradient is complete, and finished behind the backward ops of the next layers: it has that
  * long to go on beside them. */
+#include "core/exchange.h"
 #include "core/growing_array.h"
 #include "program/emitter.h"
 
@@ -208,7 +209,7 @@ static sa_status exchange(sa_emitter *e, sa_sent_gradient *s, sa_exchange_way wa
     static const char *const WHAT[2][2] = {{"send", "receive"}, {"share", "shared"}};
     const sa_layer *layer = &e->net->layer[s->layer];
     const sa_param_buffers *b = owner_of(e, layer, s->param);
-    if (!finish) s->number = e->exchange_count++;
+    if (!finish) s->number = e->exchange_count++ % SA_EXCHANGE_OUTSIDE;
     sa_op_args args = {.exchange = {.way = way,
                                     .finish = finish,
                                     .number = s->number,

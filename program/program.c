@@ -134,21 +134,6 @@ static sa_status check_ranks(const sa_net *net, const sa_program_options *option
     return SA_OK;
 }
 
-/* BatchNorm's running sums take every shard's statistics in order, which ranks do not exchange. */
-static sa_status check_running_sums(const sa_program *p)
-{
-    for (size_t i = 0; i < p->op_count && p->ranks > 1; i++) {
-        const sa_layer *layer = &p->net->layer[p->op[i].layer < 0 ? 0 : p->op[i].layer];
-        if (p->op[i].kind != SA_OP_BN_RUNNING) continue;
-        SA_FAIL(
-            SA_UNSUPPORTED,
-            "%s:%d: layer '%s' (%s): its running sums take the statistics of all shards, in order, which ranks do not exchange: "
-            "train it on one rank, with --shards",
-            p->net->path, layer->line, layer->name, layer->type->name);
-    }
-    return SA_OK;
-}
-
 /* Each repetition stores at least one more value, so there is an end. */
 sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, const sa_device *device,
                             const sa_program_options *options, sa_program **program)
@@ -166,10 +151,8 @@ sa_status sa_program_create(const sa_net *net, sa_realizations *realizations, co
         SA_TRY(emit(net, realizations, device, options, &must_repeat, &p));
     }
     derive_lifetimes(p, realizations->lifetimes);
-    sa_status status = check_running_sums(p);
-    if (status == SA_OK) *program = p;
-    else sa_program_free(p);
-    return status;
+    *program = p;
+    return SA_OK;
 }
 
 void sa_program_free(sa_program *program)

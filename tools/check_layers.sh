@@ -34,6 +34,7 @@ failed=0
         may("net", "core memory proto kernels layers data program")
         may("cost", "core memory kernels net program")
         may("report", "net memory core layers program")
+        may("ranks", "core")
         # These stand on top: they may include anything, and none of the folders above may include them.
         top["cli"] = top["bench"] = top["tests"] = 1
         cuda = "^(cuda|cublas|cudnn|cufft|curand|cooperative_groups|nvtx|nvToolsExt|mma\\.h|cub/)"

@@ -30,7 +30,9 @@ libprotobuf-c-dev header protobuf-c/protobuf-c.h protobuf-c
 liblmdb-dev header lmdb.h lmdb'
 # cmocka.h wants four headers in front of it.
 needs_of_test="$needs_of_build
-libcmocka-dev header cmocka.h cmocka"
+libcmocka-dev header cmocka.h cmocka
+libopenmpi-dev command mpicc
+openmpi-bin command mpirun"
 needs_of_lint='clang-format command clang-format
 cppcheck command cppcheck
 shellcheck command shellcheck'

@@ -12,7 +12,7 @@ for compiler in gcc-{11..15} clang-{14..20}; do
     command -v "$compiler" >/dev/null || continue
     cases=$((cases + 1))
     # without those that need a header made while building, or a library that need not be there
-    output=$(find "${folders[@]}" -name '*.c' -exec grep -LZ '<.*pb-c\.h>\|".*pb-c\.h"\|<hdf5\.h>' {} + | xargs -0 -P2 -n8 "$compiler" "${flags[@]}" 2>&1)
+    output=$(find "${folders[@]}" -name '*.c' -exec grep -LZ '<.*pb-c\.h>\|".*pb-c\.h"\|<hdf5\.h>\|<mpi\.h>' {} + | xargs -0 -P2 -n8 "$compiler" "${flags[@]}" 2>&1)
     [ -z "$output" ] && { echo "[       OK ] $compiler"; continue; }
     failures=$((failures + 1))
     printf '%s\n[  FAILED  ] %s\n' "${output:0:2000}" "$compiler"

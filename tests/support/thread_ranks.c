@@ -53,7 +53,7 @@ static sa_status thread_send(sa_exchange *x, int32_t number, int32_t to, const v
     message *at = find(m, number, x->rank, to, true);
     at->sent = bytes;
     at->sent_bytes = count;
-    x->sent_bytes += count;
+    x->sent_bytes += number < SA_EXCHANGE_OUTSIDE ? count : 0;
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
     return SA_OK;
