@@ -64,12 +64,13 @@ static sa_traffic traffic_of_op(const sa_exchange_args *args, int32_t shards)
     sa_traffic t = {0};
     if (args->finish) return t;
     for (int32_t rank = 0; rank < s->ranks; rank++) owners += rank != s->rank && sa_slice_of(s, rank, &begin) > 0;
-    if (args->way == SA_EXCHANGE_TO_ALL) {
+    const uint64_t sends = s->rank < shards ? 1 : 0, senders = (uint64_t)shards - sends;
+    if (args->way == SA_EXCHANGE_PARTS) {
+        t = (sa_traffic){sends * all * others, all * senders, sends * others + senders};
+    } else if (args->way == SA_EXCHANGE_TO_ALL) {
         t = (sa_traffic){own * others, all - own, (own > 0 ? others : 0) + owners};
     } else {
-        const uint64_t senders = (uint64_t)shards - (s->rank < shards ? 1 : 0);
-        t = (sa_traffic){s->rank < shards ? all - own : 0, own * senders,
-                         (s->rank < shards ? owners : 0) + (own > 0 ? senders : 0)};
+        t = (sa_traffic){sends * (all - own), own * senders, sends * owners + (own > 0 ? senders : 0)};
     }
     return t;
 }

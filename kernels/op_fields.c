@@ -26,8 +26,9 @@ typedef int32_t axis_list[SA_AXES_MAX];
     PLAIN(sa_range, range) SOURCE(x) PLAIN(sa_spread, spread) PLAIN(float, eps) PLAIN(bool, eps_outside) REF(mean, WRITE)      \
     REF(inv_std, WRITE) REF(var, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
 #define FIELDS_bn_running(PLAIN, SOURCE, SLAB, REF)                                                                            \
-    PLAIN(int32_t, begin) PLAIN(int32_t, end) PLAIN(float, fraction) PLAIN(float, correction) REF(mean, READ) REF(var, READ)   \
-    REF(sum_mean, READ_WRITE) REF(sum_var, READ_WRITE) REF(weight, READ_WRITE)
+    PLAIN(int32_t, begin) PLAIN(int32_t, end) PLAIN(float, fraction) PLAIN(float, correction) PLAIN(int32_t, ranks)            \
+    PLAIN(int32_t, rank) REF(mean, READ) REF(var, READ) REF(means, READ) REF(vars, READ) REF(sum_mean, READ_WRITE)             \
+    REF(sum_var, READ_WRITE) REF(weight, READ_WRITE) REF(step_state, READ)
 #define FIELDS_bn_stored(PLAIN, SOURCE, SLAB, REF)                                                                             \
     PLAIN(int32_t, begin) PLAIN(int32_t, end) PLAIN(float, eps) REF(sum_mean, READ) REF(sum_var, READ) REF(weight, READ)       \
     REF(mean, WRITE) REF(inv_std, WRITE)

@@ -120,13 +120,17 @@ typedef struct sa_bn_statistics_args {
 } sa_bn_statistics_args;
 
 /* BatchNorm's running sums after a forward pass, of channels [begin, end): sum_mean = mean + fraction * sum_mean, sum_var =
- * correction * var + fraction * sum_var; and once, with channel 0, weight = 1 + fraction * weight. */
+ * correction * var + fraction * sum_var; and once, with channel 0, weight = 1 + fraction * weight. With several ranks (CPU), so for
+ * each shard of the pass, in order: this rank's is mean and var, the others' are in order of ranks. */
 typedef struct sa_bn_running_args {
     int32_t begin, end;
     float fraction, correction;
+    int32_t ranks, rank;      /* 0: one alone */
     sa_ref mean, var;         /* (C) */
+    sa_ref means, vars;       /* (ranks - 1, C): the other ranks'; absent with one */
     sa_ref sum_mean, sum_var; /* (C) */
     sa_ref weight;            /* float[1] */
+    sa_ref step_state;        /* with several ranks */
 } sa_bn_running_args;
 
 /* mean = sum_mean / weight, inv_std = 1 / sqrt(sum_var / weight + eps), of channels [begin, end); sums are 0 if the weight is. */

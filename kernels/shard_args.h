@@ -29,11 +29,13 @@ static inline size_t sa_slice_of(const sa_slicing *s, int32_t rank, size_t *begi
 
 typedef enum sa_exchange_way {
     SA_EXCHANGE_TO_OWNERS, /* each rank sends the slices of its values to their owners, and receives what others have of its own */
+    SA_EXCHANGE_PARTS,     /* each rank sends its values to all others, and receives theirs */
     SA_EXCHANGE_TO_ALL,    /* each rank sends its slice to all others, and receives theirs, in place */
 } sa_exchange_way;
 
 /* One exchange is two ops of the same number: the first starts it and returns, the second (finish) returns when it is done. What
- * is sent must not change between them. TO_OWNERS: only ranks below step_state->shards send. */
+ * is sent must not change between them. TO_OWNERS and PARTS: only ranks
+ * below step_state->shards send. */
 typedef struct sa_exchange_args {
     sa_exchange_way way;
     bool finish;
@@ -41,7 +43,7 @@ typedef struct sa_exchange_args {
     sa_slicing slicing;
     sa_ref values; /* (count) */
     sa_ref own;    /* TO_ALL: this rank's slice of the values; absent if it has none */
-    sa_ref parts;  /* TO_OWNERS: (ranks - 1, own slice), in order of the other ranks */
+    sa_ref parts;  /* TO_OWNERS: (ranks - 1, own slice), PARTS: (ranks - 1, count), in order of the other ranks */
     sa_ref step_state;
 } sa_exchange_args;
 

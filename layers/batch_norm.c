@@ -123,15 +123,15 @@ static sa_status emit_batch_statistics(sa_emitter *e, const sa_layer *layer)
     const sa_ref mean = a->mean, var = a->var;
     SA_TRY(sa_emit_reduce_workspace(e, layer, &a->range, &a->workspace, &a->workspace_bytes));
     SA_TRY(sa_emit_op(e, layer, "statistics", SA_OP_BN_STATISTICS, &args));
-    args = (sa_op_args){.bn_running = {.mean = mean,
-                                       .var = var,
-                                       .sum_mean = sa_emit_param(e, layer, SUM_OF_MEANS),
-                                       .sum_var = sa_emit_param(e, layer, SUM_OF_VARIANCES),
-                                       .weight = sa_emit_param(e, layer, WEIGHT),
-                                       .fraction = p->fraction,
-                                       .correction = count > 1 ? (float)(count / (count - 1)) : 1.0f}};
-    set_channels(e, layer, &args.bn_running.begin, &args.bn_running.end);
-    return sa_emit_op(e, layer, "running sums", SA_OP_BN_RUNNING, &args);
+    sa_bn_running_args running = {.mean = mean,
+                                  .var = var,
+                                  .sum_mean = sa_emit_param(e, layer, SUM_OF_MEANS),
+                                  .sum_var = sa_emit_param(e, layer, SUM_OF_VARIANCES),
+                                  .weight = sa_emit_param(e, layer, WEIGHT),
+                                  .fraction = p->fraction,
+                                  .correction = count > 1 ? (float)(count / (count - 1)) : 1.0f};
+    set_channels(e, layer, &running.begin, &running.end);
+    return sa_emit_running_sums(e, layer, &running, channels_of(shape));
 }
 
 static sa_status emit_stored_statistics(sa_emitter *e, const sa_layer *layer)

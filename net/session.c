@@ -386,8 +386,10 @@ typedef struct sa_pass_kind {
     bool update, has_shard;
 } sa_pass_kind;
 
-static bool is_run_without_shard(sa_op_kind kind)
+static bool is_run_without_shard(const sa_op *op)
 {
+    const sa_op_kind kind = op->kind;
+    if (kind == SA_OP_BN_RUNNING) return op->args.bn_running.ranks > 1;
     return kind == SA_OP_EXCHANGE || kind == SA_OP_SHARD_SUM || kind == SA_OP_UPDATE || kind == SA_OP_SQUARE_SUM;
 }
 
@@ -400,7 +402,7 @@ static sa_status run_phases(sa_session *s, sa_pass_kind kind, sa_step_times *tim
     if (times) SA_TRY(s->device->functions->time_ns(s->device, &mark));
     for (int phase = 0; phase < (kind.update ? SA_STEP_PHASES : SA_STEP_UPDATE); phase++) {
         for (; i < p->phase_end[phase]; i++)
-            if (kind.has_shard || is_run_without_shard(p->op[i].kind)) SA_TRY(run_op(s, i));
+            if (kind.has_shard || is_run_without_shard(&p->op[i])) SA_TRY(run_op(s, i));
         if (phase == SA_STEP_FORWARD && times && kind.has_shard) SA_TRY(check_forward(s));
         if (!times) continue;
         SA_TRY(s->device->functions->time_ns(s->device, &now));

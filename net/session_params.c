@@ -64,21 +64,6 @@ sa_status sa_session_input_bytes(const sa_blob *blob, const float *host, size_t 
 
 /* ---- ranks ---- */
 
-/* BatchNorm's running sums take every shard's statistics in order, which ranks do not exchange. */
-static sa_status check_running_sums(const sa_program *p)
-{
-    for (size_t i = 0; i < p->op_count; i++) {
-        if (p->op[i].kind != SA_OP_BN_RUNNING) continue;
-        const sa_layer *layer = &p->net->layer[p->op[i].layer];
-        SA_FAIL(
-            SA_UNSUPPORTED,
-            "%s:%d: layer '%s' (%s): its running sums take the statistics of all shards, in order, which ranks do not exchange: "
-            "train it on one rank, with --shards",
-            p->net->path, layer->line, layer->name, layer->type->name);
-    }
-    return SA_OK;
-}
-
 sa_status sa_session_check_ranks(const sa_program *p, const sa_device *device)
 {
     const sa_exchange *x = device->exchange;
@@ -86,7 +71,7 @@ sa_status sa_session_check_ranks(const sa_program *p, const sa_device *device)
     if (!x || x->ranks != p->ranks || x->rank != p->rank)
         SA_FAIL(SA_INVALID, "net '%s' is planned for rank %d of %d, which are not there", p->net->name, (int)p->rank,
                 (int)p->ranks);
-    return check_running_sums(p);
+    return SA_OK;
 }
 
 /* ---- histories, which ranks have slices of ---- */

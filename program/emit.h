@@ -81,6 +81,10 @@ sa_conv_backward_form sa_emit_conv_backward_form(const sa_emitter *emitter, cons
 /* Appends an op; what: "forward", "statistics". args is copied. */
 SA_CHECKED sa_status sa_emit_op(sa_emitter *emitter, const sa_layer *layer, const char *what, sa_op_kind kind,
                                 const sa_op_args *args);
+/* Takes the statistics of channels [args->begin, args->end) into running sums; channels of them in all. With several ranks, of all
+ * shards, once the last channel is there. */
+SA_CHECKED sa_status sa_emit_running_sums(sa_emitter *emitter, const sa_layer *layer, const sa_bn_running_args *args,
+                                          int32_t channels);
 /* out = source over the current range. */
 SA_CHECKED sa_status sa_emit_materialize(sa_emitter *emitter, const sa_layer *layer, const char *what, const sa_source *source,
                                          int blob, sa_slab out);

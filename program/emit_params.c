@@ -206,7 +206,7 @@ static sa_status sum_shards(sa_emitter *e, const sa_layer *layer, int i, const s
 /* Starts an exchange (s->number gets a new one), or finishes it. */
 static sa_status exchange(sa_emitter *e, sa_sent_gradient *s, sa_exchange_way way, int values, bool finish)
 {
-    static const char *const WHAT[2][2] = {{"send", "receive"}, {"share", "shared"}};
+    static const char *const SENT[2] = {"send", "receive"}, *const SHARED[2] = {"share", "shared"};
     const sa_layer *layer = &e->net->layer[s->layer];
     const sa_param_buffers *b = owner_of(e, layer, s->param);
     if (!finish) s->number = e->exchange_count++ % SA_EXCHANGE_OUTSIDE;
@@ -220,7 +220,7 @@ static sa_status exchange(sa_emitter *e, sa_sent_gradient *s, sa_exchange_way wa
                                     .step_state = sa_emit_step_state(e)}};
     if (way == SA_EXCHANGE_TO_OWNERS) args.exchange.parts = buffer_ref(s->parts);
     else if (b->slice_count > 0) args.exchange.own = slice_ref(values, b->slice_begin, b->slice_count);
-    return emit(e, layer, WHAT[way][finish], s->param, SA_OP_EXCHANGE, &args);
+    return emit(e, layer, (way == SA_EXCHANGE_TO_OWNERS ? SENT : SHARED)[finish], s->param, SA_OP_EXCHANGE, &args);
 }
 
 /* The owner of a parameter that something trains updates it; early, where the gradient is complete then. A layer whose weights a
@@ -361,4 +361,71 @@ sa_status sa_emitter_update(sa_emitter *e)
         SA_TRY(exchange(e, &e->sent[k], SA_EXCHANGE_TO_ALL, owner_of(e, &e->net->layer[e->sent[k].layer], e->sent[k].param)->param,
                         true));
     return SA_OK;
+}
+
+/* ------------------------------------------------------------------ running sums ----------------------------------- */
+
+static sa_status exchange_statistics(sa_emitter *e, sa_sent_statistics *s, int which, bool finish)
+{
+    static const char *const WHAT[2][2] = {{"send mean", "receive mean"}, {"send variance", "receive variance"}};
+    const sa_program *p = e->program;
+    const sa_bn_running_args *r = &s->running;
+    if (!finish) s->number[which] = e->exchange_count++ % SA_EXCHANGE_OUTSIDE;
+    const sa_op_args args = {.exchange = {.way = SA_EXCHANGE_PARTS,
+                                          .finish = finish,
+                                          .number = s->number[which],
+                                          .slicing = {.ranks = p->ranks, .rank = p->rank, .count = (size_t)r->end},
+                                          .values = which ? r->var : r->mean,
+                                          .own = SA_REF_NONE,
+                                          .parts = which ? r->vars : r->means,
+                                          .step_state = r->step_state}};
+    return sa_emit_op(e, &e->net->layer[s->layer], WHAT[which][finish], SA_OP_EXCHANGE, &args);
+}
+
+/* Finishes what was sent before the last `left` layers'. */
+static sa_status receive_statistics(sa_emitter *e, size_t left)
+{
+    while (e->statistics_received + left < e->statistics_count) {
+        sa_sent_statistics *s = &e->statistics[e->statistics_received++];
+        const sa_op_args args = {.bn_running = s->running};
+        for (int which = 0; which < 2; which++) SA_TRY(exchange_statistics(e, s, which, true));
+        SA_TRY(sa_emit_op(e, &e->net->layer[s->layer], "running sums", SA_OP_BN_RUNNING, &args));
+    }
+    return SA_OK;
+}
+
+/* Rooms for what the others send. */
+static sa_status send_statistics(sa_emitter *e, const sa_layer *layer, const sa_bn_running_args *running)
+{
+    const size_t bytes = (size_t)(e->program->ranks - 1) * (size_t)running->end * sizeof(float);
+    sa_sent_statistics *grown = sa_array_room(e->statistics, e->statistics_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for %zu exchanges", e->statistics_count + 1);
+    e->statistics = grown;
+    sa_sent_statistics *s = &e->statistics[e->statistics_count++];
+    *s = (sa_sent_statistics){.layer = (int)(layer - e->net->layer), .running = *running};
+    s->running.ranks = e->program->ranks;
+    s->running.rank = e->program->rank;
+    s->running.step_state = sa_emit_step_state(e);
+    int means, vars;
+    SA_TRY(sa_emitter_buffer(e, SA_BUFFER_SAVED, bytes, NULL, &means, "%.50s.means", layer->name));
+    SA_TRY(sa_emitter_buffer(e, SA_BUFFER_SAVED, bytes, NULL, &vars, "%.50s.variances", layer->name));
+    s->running.means = buffer_ref(means);
+    s->running.vars = buffer_ref(vars);
+    for (int which = 0; which < 2; which++) SA_TRY(exchange_statistics(e, s, which, false));
+    return receive_statistics(e, GROUPS_UNDER_WAY);
+}
+
+sa_status sa_emit_running_sums(sa_emitter *e, const sa_layer *layer, const sa_bn_running_args *args, int32_t channels)
+{
+    sa_op_args op = {.bn_running = *args};
+    op.bn_running.means = op.bn_running.vars = op.bn_running.step_state = SA_REF_NONE;
+    if (e->program->ranks <= 1) return sa_emit_op(e, layer, "running sums", SA_OP_BN_RUNNING, &op);
+    if (args->end < channels && !layer->mixes_channels) return SA_OK; /* the rest of a band's channels is yet to come */
+    op.bn_running.begin = 0;
+    return send_statistics(e, layer, &op.bn_running);
+}
+
+sa_status sa_emitter_statistics_end(sa_emitter *e)
+{
+    return receive_statistics(e, 0);
 }

@@ -256,6 +256,7 @@ sa_status sa_emitter_run(sa_emitter *e)
     SA_TRY(sa_emitter_params(e));
     SA_TRY(make_inputs(e));
     SA_TRY(forward(e));
+    SA_TRY(sa_emitter_statistics_end(e));
     e->program->phase_end[SA_STEP_FORWARD] = e->program->op_count;
     find_outputs(e);
     if (e->options->training) SA_TRY(backward(e));

@@ -30,6 +30,13 @@ typedef struct sa_sent_gradient {
     bool shared; /* the parameter is on its way from its owners to all */
 } sa_sent_gradient;
 
+/* Statistics of a BatchNorm that ranks exchange before its running sums take them: mean and variance. */
+typedef struct sa_sent_statistics {
+    int layer;
+    sa_bn_running_args running;
+    int number[2];
+} sa_sent_statistics;
+
 struct sa_emitter {
     const sa_net *net;
     sa_realizations *realizations;
@@ -48,6 +55,8 @@ struct sa_emitter {
     int squares;            /* of the gradients' squares, by which they are clipped: buffer number or -1 */
     sa_sent_gradient *sent; /* (sent_count): gradients on their way to their owners, the last one sent last */
     size_t sent_count, received_count;
+    sa_sent_statistics *statistics; /* (statistics_count) */
+    size_t statistics_count, statistics_received;
     int sent_group; /* the layers behind whose backward ops gradients were sent last, from 1 on */
     int exchange_count;
     int param_count;   /* parameters so far: whose slices are where depends on it */
@@ -76,6 +85,8 @@ SA_CHECKED sa_status sa_emitter_forward(sa_emitter *emitter, const sa_layer *lay
 SA_CHECKED sa_status sa_emitter_store_part(sa_emitter *emitter, const sa_layer *layer, const sa_source *source, sa_source *part);
 /* Parameters, their gradients, sums and histories get their buffers, before the first op. */
 SA_CHECKED sa_status sa_emitter_params(sa_emitter *emitter);
+/* Behind the forward pass: all running sums are complete. */
+SA_CHECKED sa_status sa_emitter_statistics_end(sa_emitter *emitter);
 /* Behind the backward ops of layers first..last: adds up what is complete, exchanges it, updates what may be updated already. */
 SA_CHECKED sa_status sa_emitter_gradients(sa_emitter *emitter, int first, int last);
 /* Behind the backward pass: all sums over shards are complete. */

@@ -101,6 +101,7 @@ static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa
     free(e.first_saved);
     free(e.band_start);
     free(e.sent);
+    free(e.statistics);
     sa_name_map_free(&e.names);
     if (status != SA_OK) {
         sa_program_free(p);

@@ -27,6 +27,22 @@ static sa_status start_to_owners(sa_exchange *x, const sa_exchange_args *args)
     return SA_OK;
 }
 
+/* Whole values to all. */
+static sa_status start_parts(sa_exchange *x, const sa_exchange_args *args)
+{
+    const sa_slicing *s = &args->slicing;
+    const int32_t senders = ((const sa_step_state *)args->step_state.ptr)->shards;
+    float *parts = args->parts.ptr; /* (ranks - 1, count) */
+    for (int32_t from = 0; from < senders; from++) {
+        if (from == s->rank) continue;
+        float *part = parts + s->count * (size_t)(from < s->rank ? from : from - 1);
+        SA_TRY(x->functions->receive(x, args->number, from, part, s->count * sizeof *part));
+    }
+    for (int32_t k = 1; k < s->ranks && s->rank < senders; k++)
+        SA_TRY(x->functions->send(x, args->number, (s->rank + k) % s->ranks, args->values.ptr, s->count * sizeof(float)));
+    return SA_OK;
+}
+
 static sa_status start_to_all(sa_exchange *x, const sa_exchange_args *args)
 {
     const sa_slicing *s = &args->slicing;
@@ -50,7 +66,12 @@ sa_status sa_cpu_exchange(sa_device *device, const sa_exchange_args *args)
         SA_FAIL(SA_INVALID, "exchange %d is planned for rank %d of %d", (int)args->number, (int)args->slicing.rank,
                 (int)args->slicing.ranks);
     if (args->finish) return x->functions->finish(x, args->number);
-    return args->way == SA_EXCHANGE_TO_OWNERS ? start_to_owners(x, args) : start_to_all(x, args);
+    switch (args->way) {
+    case SA_EXCHANGE_TO_OWNERS: return start_to_owners(x, args);
+    case SA_EXCHANGE_PARTS: return start_parts(x, args);
+    case SA_EXCHANGE_TO_ALL: break;
+    }
+    return start_to_all(x, args);
 }
 
 static void sum_chunk(const sa_shard_sum_args *args, int32_t addends, size_t begin, size_t end)

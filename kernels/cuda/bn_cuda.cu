@@ -282,6 +282,7 @@ static unsigned blocks_of_channels(int begin, int end)
 sa_status sa_cuda_bn_running(sa_device *device, const sa_bn_running_args *args)
 {
     if (args->end <= args->begin) return SA_OK;
+    if (args->ranks > 1) SA_FAIL(SA_UNSUPPORTED, "bn_running: cards do not exchange with other ranks");
     SA_CUDA_TRY(sa_launch(sa_bn_running_kernel, blocks_of_channels(args->begin, args->end), 0, sa_cuda(device)->stream, *args));
     return SA_OK;
 }

@@ -245,6 +245,24 @@ static void bn_learns_from_all_shards(void **state)
     assert_int_equal(hash[0], hash[2]);
 }
 
+/* BatchNorm's running sums take the statistics of all shards in order, under bands too. */
+static void running_sums_take_all_shards(void **state)
+{
+    (void)state;
+    static const char *const STRATEGIES[] = {"caffe", "fastest", "smallest", "extreme"};
+    char net[sizeof NET + 64];
+    write_solver("base_lr: 0.01 momentum: 0.9");
+    const char *bn = strstr(NET, "layer { name: 'bn1'"), *behind = strstr(NET, "layer { name: 'relu1'");
+    snprintf(net, sizeof net, "%.*s%s%s", (int)(bn - NET), NET,
+             "layer { name: 'bn1' type: 'BatchNorm' bottom: 'conv1' top: 'conv1' }\n", behind);
+    write_text("net.prototxt", net);
+    const uint64_t first = hash_of("caffe", 1, STEPS, NULL, NULL);
+    for (size_t i = 0; i < sizeof STRATEGIES / sizeof STRATEGIES[0]; i++)
+        for (int ranks = 2; ranks <= SHARDS; ranks++)
+            if (hash_of(STRATEGIES[i], ranks, STEPS, NULL, NULL) != first)
+                fail_msg("%s on %d ranks: other bits", STRATEGIES[i], ranks);
+}
+
 /* One rank that cannot go on ends all, and all know why. */
 static void a_rank_that_fails_ends_all(void **state)
 {
@@ -277,6 +295,7 @@ int main(void)
         cmocka_unit_test(histories_are_divided),
         cmocka_unit_test(shards_are_the_passes_of_iter_size),
         cmocka_unit_test(bn_learns_from_all_shards),
+        cmocka_unit_test(running_sums_take_all_shards),
         cmocka_unit_test(a_rank_that_fails_ends_all),
         cmocka_unit_test(too_few_shards_are_refused),
     };

@@ -134,16 +134,27 @@ sa_status sa_cpu_bn_statistics(sa_device *device, const sa_bn_statistics_args *a
     return SA_OK;
 }
 
-sa_status sa_cpu_bn_running(sa_device *device, const sa_bn_running_args *args)
+/* By one shard's statistics. */
+static void add_to_running(const sa_bn_running_args *args, const float *mean, const float *var)
 {
-    const float *mean = args->mean.ptr, *var = args->var.ptr;
     float *sum_mean = args->sum_mean.ptr, *sum_var = args->sum_var.ptr, *weight = args->weight.ptr;
-    (void)device;
     for (int c = args->begin; c < args->end; c++) {
         sum_mean[c] = mean[c] + args->fraction * sum_mean[c];
         sum_var[c] = args->correction * var[c] + args->fraction * sum_var[c];
     }
     if (args->begin == 0) *weight = 1.0f + args->fraction * *weight;
+}
+
+sa_status sa_cpu_bn_running(sa_device *device, const sa_bn_running_args *args)
+{
+    const float *mean = args->mean.ptr, *var = args->var.ptr, *means = args->means.ptr, *vars = args->vars.ptr;
+    const int32_t shards = args->ranks > 1 ? ((const sa_step_state *)args->step_state.ptr)->shards : 1;
+    (void)device;
+    for (int32_t rank = 0; rank < shards; rank++) {
+        const bool own = args->ranks <= 1 || rank == args->rank;
+        const size_t part = own ? 0 : (size_t)args->end * (size_t)(rank < args->rank ? rank : rank - 1);
+        add_to_running(args, own ? mean : means + part, own ? var : vars + part);
+    }
     return SA_OK;
 }
 
