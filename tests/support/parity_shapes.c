@@ -67,7 +67,7 @@ static void permute(sa_parity *p)
 {
     sa_op_args args = {.permute = {.axes = sa_parity_int(p, 1, 5)}};
     sa_permute_args *a = &args.permute;
-    int order[SA_AXES_MAX], stride = 1;
+    int order[SA_AXES_MAX] = {0}, stride = 1;
     for (int i = 0; i < a->axes; i++) { /* a random order */
         int k = sa_parity_int(p, 0, i);
         order[i] = order[k];
