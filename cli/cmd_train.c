@@ -141,8 +141,7 @@ static const struct argp_option OPTIONS[] = {
      "solver's iter_size, for each rank)",
      0},
     {"snapshot", KEY_SNAPSHOT, "FILE", 0, "where the state goes after the last step (default: the solver's snapshot_prefix)", 0},
-    {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit; or a .solverstate of Caffe's SGD with its caffemodel",
-     0},
+    {"resume", KEY_RESUME, "FILE", 0, "snapshot to go on from, to the bit; or a .solverstate of Caffe's with its caffemodel", 0},
     {"weights", KEY_WEIGHTS, "FILE", 0,
      "start from these: .caffemodel, .safetensors or .sasnap; layers by name, the rest by fillers", 0},
     {"save-weights", KEY_SAVE_WEIGHTS, "FILE", 0, "write the weights after the last step; the ending tells the format", 0},
@@ -218,7 +217,7 @@ int sa_cmd_train(int argc, char **argv)
         OPTIONS,
         parse,
         "SOLVER.prototxt",
-        "Trains a net by SGD. Ctrl-C ends it after the step that runs, with a snapshot where one is wanted.",
+        "Trains a net as its solver file says. Ctrl-C ends it after the step that runs, with a snapshot where one is wanted.",
         NULL,
         NULL,
         NULL};

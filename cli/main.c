@@ -25,10 +25,11 @@ const char *argp_program_version = "segarena " SA_VERSION;
 
 static void usage(FILE *stream)
 {
-    sa_text_say(stream, 0,
-                "segarena: where the memory of a SegNet goes, and where it need not\n\nusage: segarena COMMAND [OPTION...]\n");
+    sa_text_say(
+        stream, 0,
+        "segarena: where the memory of a training step goes, and where it need not\n\nusage: segarena COMMAND [OPTION...]\n");
     for (int i = 0; i < COMMAND_COUNT; i++) sa_text_say(stream, 14, "  %-12s%s", COMMANDS[i].name, COMMANDS[i].help);
-    sa_text_say(stream, 0, "\n`segarena COMMAND --help` tells a command's options.");
+    sa_text_say(stream, 0, "\n`segarena COMMAND --help` lists the options of a command.");
 }
 
 int main(int argc, char **argv)

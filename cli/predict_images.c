@@ -5,6 +5,7 @@
 
 #include "core/name_map.h"
 #include "data/net_image.h"
+#include "data/png_write.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -108,6 +109,19 @@ static bool same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* A file that is there may be replaced if an earlier run has made it: a PNG says so, an array lies beside such a PNG. */
+static sa_status check_replaced(const sa_predict_options *o, const sa_predict_image *image, const char *path)
+{
+    char png[SA_RESULT_PATH_BYTES];
+    struct stat there;
+    if (stat(path, &there) != 0 || (S_ISREG(there.st_mode) && there.st_size == 0)) return SA_OK;
+    const char *ending = strrchr(path, '.');
+    bool is_array = ending && !strcmp(ending, ".npy");
+    if (sa_png_is_own(is_array ? sa_predict_result_path(o, image, ".png", png) : path)) return SA_OK;
+    SA_FAIL(SA_INVALID, "'%s' is there and not the result of an earlier run, which alone is replaced; give --output another folder",
+            path);
+}
+
 static sa_status check_results(const sa_predict_images *images, const sa_predict_options *o, sa_name_map *names)
 {
     static const char *const ENDINGS[] = {".png", "_overlay.png", ".npy"};
@@ -125,6 +139,7 @@ static sa_status check_results(const sa_predict_images *images, const sa_predict
             for (size_t f = 0; f < images->image[i].count; f++)
                 if (same_file(path, images->image[i].path[f]))
                     SA_FAIL(SA_INVALID, "'%s' is an image: its segmentation would replace it; give --output another folder", path);
+            SA_TRY(check_replaced(o, &images->image[i], path));
         }
     return SA_OK;
 }

@@ -48,7 +48,7 @@ struct sa_device {
     const char *kind;             /* "cpu" or "cuda": for people to read, what a device can is said below */
     char description[128];        /* "AMD EPYC, 2 threads, AVX-512" */
     int threads;                  /* CPU worker threads; 1 on CUDA */
-    double serial_ns;             /* CPU: an op of at most about so much work is done by one thread; 0: all threads do every op */
+    double serial_ns;             /* CPU: one thread does an op that takes it at most about this long; 0: all threads do every op */
     size_t allocation_count;      /* successful alloc calls since open */
     size_t allocated_bytes;       /* bytes allocated now */
     size_t peak_allocated_bytes;  /* highest allocated_bytes so far */

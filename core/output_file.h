@@ -1,7 +1,7 @@
 /* The one way in which a file is written.
  *
  * A regular file appears whole or not at all: its bytes go to a temporary file in the same folder, which takes its place when it is
- * complete and on the disk. A symbolic link is followed: its target is replaced, the link stays. What is no regular file ("-" for
+ * complete and on the disk. A symbolic link is followed: its target is replaced, the link stays. Anything else ("-" for
  * standard output, a FIFO, a terminal, /dev/null) is written to directly and never replaced. */
 #ifndef SA_CORE_OUTPUT_FILE_H
 #define SA_CORE_OUTPUT_FILE_H

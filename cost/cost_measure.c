@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { HEADROOM_BYTES = 256 << 20 };
-static const double BUSY = 1.15;   /* wall time over CPU time a thread from which on the machine counts as busy */
+static const double BUSY = 1.15;   /* above this ratio of wall time to CPU time per thread, the machine counts as busy */
 static const double LITTLE = 0.03; /* share of the time that may stay unknown */
 
 /* ------------------------------------------------------------------ one strategy ----------------------------------- */

@@ -1,6 +1,7 @@
 /* Encoding PNG into memory, then the file at once. libpng reports errors by longjmp; it lands in encode() and goes no further. */
 #include "data/png_write.h"
 
+#include "core/input_file.h"
 #include "core/output_file.h"
 
 #include <png.h>
@@ -57,6 +58,7 @@ static void write_image(encoder *e)
 {
     const sa_png_image *image = e->image;
     png_color colour[SA_PALETTE_COLOURS_MAX];
+    char key[] = "Software", name[] = "segarena";
     size_t row_bytes = (size_t)image->width * (image->palette ? 1 : 3);
     png_set_write_fn(e->png, e, on_write, on_flush);
     png_set_IHDR(e->png, e->info, (png_uint_32)image->width, (png_uint_32)image->height, 8,
@@ -67,6 +69,8 @@ static void write_image(encoder *e)
         colour[i] = (png_color){c[0], c[1], c[2]};
     }
     if (image->palette) png_set_PLTE(e->png, e->info, colour, image->palette->count);
+    png_text software = {.compression = PNG_TEXT_COMPRESSION_NONE, .key = key, .text = name, .text_length = strlen(name)};
+    png_set_text(e->png, e->info, &software, 1);
     png_write_info(e->png, e->info);
     for (int32_t y = 0; y < image->height; y++) png_write_row(e->png, image->pixels + (size_t)y * row_bytes);
     png_write_end(e->png, NULL);
@@ -93,4 +97,19 @@ sa_status sa_png_write(const char *path, const sa_png_image *image)
     free(e->bytes);
     free(e);
     return status;
+}
+
+/* The text stands behind the palette, of at most 768 bytes. */
+bool sa_png_is_own(const char *path)
+{
+    static const char TEXT[] = "tEXtSoftware\0segarena";
+    unsigned char head[1536];
+    FILE *file;
+    if (sa_input_file_open(path, &file) != SA_OK) {
+        sa_error_clear();
+        return false;
+    }
+    size_t bytes = fread(head, 1, sizeof head, file);
+    fclose(file);
+    return bytes > 8 && !png_sig_cmp(head, 0, 8) && memmem(head, bytes, TEXT, sizeof TEXT - 1);
 }

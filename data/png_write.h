@@ -5,6 +5,7 @@
 #include "core/status.h"
 #include "data/palette.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +15,10 @@ typedef struct sa_png_image {
     const uint8_t *pixels;
 } sa_png_image;
 
-/* Replaces the file as a whole. SA_IO: it cannot be written; SA_NOMEM. */
+/* Replaces the file as a whole. A text chunk names segarena as its software. SA_IO: it cannot be written; SA_NOMEM. */
 SA_CHECKED sa_status sa_png_write(const char *path, const sa_png_image *image);
+
+/* Whether a regular file is a PNG that sa_png_write has made. */
+bool sa_png_is_own(const char *path);
 
 #endif

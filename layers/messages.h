@@ -79,7 +79,7 @@ SA_CHECKED sa_status sa_dummy_data_param_shape(const sa_dummy_data_param *param,
 typedef struct sa_transform_param {
     float scale; /* (v - mean) * scale */
     float mean_value[SA_PARAM_MEAN_VALUES_MAX];
-    int32_t mean_value_count; /* 0, 1 or one a channel */
+    int32_t mean_value_count; /* 0, 1 or one per channel */
 } sa_transform_param;
 extern const sa_field sa_transform_fields[]; /* transform_param */
 void sa_transform_param_init(void *param);

@@ -26,7 +26,7 @@ struct sa_arena_debug {
     unsigned char *base; /* borrowed */
     size_t bytes, count;
     int64_t step;         /* the step entered last; -1 between training steps */
-    arena_slot *slots;    /* owned, one a buffer */
+    arena_slot *slots;    /* owned, one per buffer */
     unsigned char *chunk; /* owned host copy, CHUNK_BYTES */
 };
 

@@ -15,7 +15,7 @@
 
 typedef struct sa_arena_debug sa_arena_debug;
 
-/* Plans again with red zones: fills offset_bytes (one a buffer, where the buffer itself begins) and the bytes needed. SA_INVALID
+/* Plans again with red zones: fills offset_bytes (one per buffer, where the buffer itself begins) and the bytes needed. SA_INVALID
  * if a PARAM or HISTORY buffer is not alive over all steps: it has to outlive a training step. */
 SA_CHECKED sa_status sa_arena_debug_create(const sa_buffer *buffers, size_t count, size_t *offset_bytes, size_t *bytes,
                                            sa_arena_debug **debug);

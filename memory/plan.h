@@ -12,7 +12,7 @@ extern "C" {
 
 typedef struct sa_plan {
     size_t count;
-    size_t *offset_bytes;     /* owned; one a buffer, multiples of its alignment */
+    size_t *offset_bytes;     /* owned; one per buffer, multiples of its alignment */
     size_t peak_bytes;        /* max over buffers of offset + size, rounded up to the smallest alignment: the arena's size */
     size_t lower_bound_bytes; /* max load: the largest sum of sizes alive at one step, each rounded up to the smallest alignment;
                                * no placement can be below it */

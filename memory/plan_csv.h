@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* Reads an instance. The caller owns *buffers (free); alignment 1, kind ACTIVATION. *offset_bytes: one a buffer, owned by the
+/* Reads an instance. The caller owns *buffers (free); alignment 1, kind ACTIVATION. *offset_bytes: one per buffer, owned by the
  * caller (free), NULL if the file has none; offset_bytes itself may be NULL if they are not wanted. SA_IO if the file cannot be
  * read, SA_PARSE with file:line and the cause if it is malformed. */
 SA_CHECKED sa_status sa_plan_csv_read(const char *path, sa_buffer **buffers, size_t *count, size_t **offset_bytes);

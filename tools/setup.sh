@@ -15,7 +15,7 @@ stamps=${SA_SETUP_DIR:-build/setup}
 uid=${SA_SETUP_UID:-$(id -u)}
 checksum=$(cksum <tools/setup.sh)
 
-# One line a need: package, kind, what to look for. Kinds: command NAME | file PATH |
+# One line per need: package, kind, what to look for. Kinds: command NAME | file PATH |
 # header NAME LIBRARY ("-": no library to link).
 needs_of_build='gcc command gcc
 g++ command g++
@@ -62,7 +62,7 @@ has_need() # kind, name, library, mode
     fi
 }
 
-missing_packages() # the needs, quick | full -> the packages to install, one a line
+missing_packages() # the needs, quick | full -> the packages to install, one per line
 {
     # The usual case in one compiler call: every command is there and all headers are found together.
     local headers='' package kind name library complete=yes

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lists the source files under a root, one a line: the one place that says which files the format, size and layer checks read.
+# Lists the source files under a root, one per line: the one place that says which files the format, size and layer checks read.
 #
 #   tools/sources.sh ROOT EXTENSION...
 set -eu

@@ -32,7 +32,7 @@ static inline double sa_range_elements(const sa_range *range, int height, int wi
     return (double)(range->image_end - range->image_begin) * (range->channel_end - range->channel_begin) * height * width;
 }
 
-/* About the time of `elements` values of a source: half a nanosecond a node. */
+/* About the time of `elements` values of a source: half a nanosecond per node. */
 static inline double sa_cpu_source_ns(const sa_source *source, double elements)
 {
     return 0.5 * source->count * elements;

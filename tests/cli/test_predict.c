@@ -5,6 +5,7 @@
 #include "data/image_file.h"
 #include "data/npy.h"
 #include "data/palette.h"
+#include "data/png_write.h"
 #include "tests/support/data_files.h"
 #include "tests/support/tiny_net.h"
 
@@ -333,12 +334,42 @@ static void refusals(void **state)
     assert_refused(&o, "colours.txt:2: three numbers");
 }
 
+/* Somebody's labels lie where results would go: none is replaced. What a run has written, the next one replaces. */
+static void only_results_are_replaced(void **state)
+{
+    (void)state;
+    struct stat before, after;
+    sa_predict_result r;
+    make_files(DEPLOY_INPUT);
+    sa_predict_options o = options_of("mine", 1);
+    o.probabilities = o.overlay = true;
+    o.image = (char *[]){"small.png"};
+    o.image_count = 1;
+    assert_int_equal(mkdir("mine", 0777), 0);
+    static const char *const RESULTS[] = {"mine/small.png", "mine/small_overlay.png", "mine/small.npy"};
+    for (size_t i = 0; i < sizeof RESULTS / sizeof RESULTS[0]; i++) {
+        if (i < 2) make_png(RESULTS[i], 2, 8, 8, 12);
+        else write_text(RESULTS[i], "\x93NUMPY and more");
+        assert_int_equal(stat(RESULTS[i], &before), 0);
+        assert_refused(&o, "is there and not the result of an earlier run");
+        assert_int_equal(stat(RESULTS[i], &after), 0);
+        assert_true(before.st_ino == after.st_ino && before.st_size == after.st_size);
+        assert_int_equal(unlink(RESULTS[i]), 0);
+    }
+    for (int run = 0; run < 2; run++) {
+        if (sa_predict_run(&o, &r) != SA_OK) fail_msg("%s", sa_error_message());
+        assert_true(sa_png_is_own(RESULTS[0]) && sa_png_is_own(RESULTS[1]));
+    }
+    assert_false(sa_png_is_own("small.png") || sa_png_is_own("net.prototxt") || sa_png_is_own("nowhere.png"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(images_of_several_sizes),  cmocka_unit_test(the_data_layer_s_transform),
-        cmocka_unit_test(a_data_layer_s_mean_file), cmocka_unit_test(palettes_are_read),
-        cmocka_unit_test(resized_and_coloured),     cmocka_unit_test(refusals),
+        cmocka_unit_test(images_of_several_sizes),   cmocka_unit_test(the_data_layer_s_transform),
+        cmocka_unit_test(a_data_layer_s_mean_file),  cmocka_unit_test(palettes_are_read),
+        cmocka_unit_test(resized_and_coloured),      cmocka_unit_test(refusals),
+        cmocka_unit_test(only_results_are_replaced),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
