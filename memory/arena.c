@@ -110,9 +110,9 @@ size_t sa_arena_bytes(const sa_arena *arena)
     return arena->bytes;
 }
 
-sa_status sa_arena_enter_step(sa_arena *arena, int64_t step)
+sa_status sa_arena_enter_op(sa_arena *arena, int64_t op)
 {
-    return arena->debug ? sa_arena_debug_enter_step(arena->debug, step) : SA_OK;
+    return arena->debug ? sa_arena_debug_enter_op(arena->debug, op) : SA_OK;
 }
 
 sa_status sa_arena_leave(sa_arena *arena)

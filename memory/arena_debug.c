@@ -17,7 +17,7 @@ enum { DEAD_BYTE = 0xFF, ZONE_BYTE = 0xA5, ZONE_BYTES = SA_BUFFER_ALIGNMENT, CHU
 typedef struct arena_slot {
     sa_buffer buffer;
     size_t begin_bytes, offset_bytes, end_bytes; /* red zone from begin to offset, and from offset + size to end */
-    int64_t closed_at;                           /* the step that closed it last; -1 if none did */
+    int64_t closed_at;                           /* the op that closed it last; -1 if none did */
     bool open, persistent;
 } arena_slot;
 
@@ -25,7 +25,7 @@ struct sa_arena_debug {
     sa_device *device;   /* borrowed */
     unsigned char *base; /* borrowed */
     size_t bytes, count;
-    int64_t step;         /* the step entered last; -1 between training steps */
+    int64_t op;           /* the op entered last; -1 between training steps */
     arena_slot *slots;    /* owned, one per buffer */
     unsigned char *chunk; /* owned host copy, CHUNK_BYTES */
 };
@@ -71,13 +71,13 @@ static sa_status check_zones(sa_arena_debug *debug, const arena_slot *slot)
     size_t damage, top = slot->offset_bytes + slot->buffer.size_bytes;
     SA_TRY(find_damage(debug, slot->begin_bytes, slot->offset_bytes, ZONE_BYTE, &damage));
     if (damage < slot->offset_bytes) {
-        SA_FAIL(SA_INVALID, "buffer '%s' (%zu bytes): a write %zu bytes before its begin, at step %lld or the one before",
-                slot->buffer.name, slot->buffer.size_bytes, slot->offset_bytes - damage, (long long)debug->step);
+        SA_FAIL(SA_INVALID, "buffer '%s' (%zu bytes): a write %zu bytes before its begin, at op %lld or the one before",
+                slot->buffer.name, slot->buffer.size_bytes, slot->offset_bytes - damage, (long long)debug->op);
     }
     SA_TRY(find_damage(debug, top, slot->end_bytes, ZONE_BYTE, &damage));
     if (damage < slot->end_bytes) {
-        SA_FAIL(SA_INVALID, "buffer '%s' (%zu bytes): a write %zu bytes past its end, at step %lld or the one before",
-                slot->buffer.name, slot->buffer.size_bytes, damage - top, (long long)debug->step);
+        SA_FAIL(SA_INVALID, "buffer '%s' (%zu bytes): a write %zu bytes past its end, at op %lld or the one before",
+                slot->buffer.name, slot->buffer.size_bytes, damage - top, (long long)debug->op);
     }
     return SA_OK;
 }
@@ -93,9 +93,9 @@ static sa_status report_dead_write(const sa_arena_debug *debug, size_t damage)
     }
     if (!owner) SA_FAIL(SA_INVALID, "byte %zu of the arena, owned by no buffer, was written", damage);
     SA_FAIL(SA_INVALID,
-            "byte %zu of the arena was written outside of a lifetime before step %lld; buffer '%s', alive in steps [%lld, %lld), "
+            "byte %zu of the arena was written outside of a lifetime before op %lld; buffer '%s', alive in ops [%lld, %lld), "
             "owned it",
-            damage, (long long)debug->step, owner->buffer.name, (long long)owner->buffer.begin, (long long)owner->buffer.end);
+            damage, (long long)debug->op, owner->buffer.name, (long long)owner->buffer.begin, (long long)owner->buffer.end);
 }
 
 static sa_status check_dead(sa_arena_debug *debug, size_t begin, size_t end)
@@ -119,7 +119,7 @@ static sa_status open_slot(sa_arena_debug *debug, arena_slot *slot)
 static sa_status close_slot(sa_arena_debug *debug, arena_slot *slot)
 {
     slot->open = false;
-    slot->closed_at = debug->step;
+    slot->closed_at = debug->op;
     return fill_poisoned(debug, slot->begin_bytes, slot->end_bytes, DEAD_BYTE);
 }
 
@@ -133,9 +133,9 @@ static sa_status check_persistent(const sa_buffer *buffers, size_t count)
     for (size_t i = 0; i < count; i++) {
         bool persistent = buffers[i].kind == SA_BUFFER_PARAM || buffers[i].kind == SA_BUFFER_HISTORY;
         if (!persistent || (buffers[i].begin == begin && buffers[i].end == end)) continue;
-        SA_FAIL(SA_INVALID, "buffer '%s' of kind %s is alive in steps [%lld, %lld) only, not in all of [%lld, %lld)",
-                buffers[i].name, sa_buffer_kind_name(buffers[i].kind), (long long)buffers[i].begin, (long long)buffers[i].end,
-                (long long)begin, (long long)end);
+        SA_FAIL(SA_INVALID, "buffer '%s' of kind %s is alive in ops [%lld, %lld) only, not in all of [%lld, %lld)", buffers[i].name,
+                sa_buffer_kind_name(buffers[i].kind), (long long)buffers[i].begin, (long long)buffers[i].end, (long long)begin,
+                (long long)end);
     }
     return SA_OK;
 }
@@ -178,7 +178,7 @@ sa_status sa_arena_debug_create(const sa_buffer *buffers, size_t count, size_t *
     sa_status status = SA_OK;
     if (made) {
         made->count = count;
-        made->step = -1;
+        made->op = -1;
         made->slots = calloc(count + 1, sizeof *made->slots);
         made->chunk = malloc(CHUNK_BYTES);
     }
@@ -212,23 +212,23 @@ sa_status sa_arena_debug_bind(sa_arena_debug *debug, sa_device *device, unsigned
     return SA_OK;
 }
 
-sa_status sa_arena_debug_enter_step(sa_arena_debug *debug, int64_t step)
+sa_status sa_arena_debug_enter_op(sa_arena_debug *debug, int64_t op)
 {
-    if (step <= debug->step) {
-        SA_FAIL(SA_INVALID, "step %lld entered after step %lld of the same training step", (long long)step, (long long)debug->step);
+    if (op <= debug->op) {
+        SA_FAIL(SA_INVALID, "op %lld entered after op %lld of the same training step", (long long)op, (long long)debug->op);
     }
-    debug->step = step;
+    debug->op = op;
     for (size_t i = 0; i < debug->count; i++) {
         if (debug->slots[i].open) SA_TRY(check_zones(debug, &debug->slots[i]));
     }
     /* Close first: what opens now may lie where something else ends. */
     for (size_t i = 0; i < debug->count; i++) {
         arena_slot *slot = &debug->slots[i];
-        if (slot->open && !slot->persistent && slot->buffer.end <= step) SA_TRY(close_slot(debug, slot));
+        if (slot->open && !slot->persistent && slot->buffer.end <= op) SA_TRY(close_slot(debug, slot));
     }
     for (size_t i = 0; i < debug->count; i++) {
         arena_slot *slot = &debug->slots[i];
-        bool alive = slot->buffer.begin <= step && step < slot->buffer.end;
+        bool alive = slot->buffer.begin <= op && op < slot->buffer.end;
         if (!slot->open && alive) SA_TRY(open_slot(debug, slot));
     }
     return SA_OK;
@@ -269,7 +269,7 @@ sa_status sa_arena_debug_leave(sa_arena_debug *debug)
         if (!slot->persistent) SA_TRY(close_slot(debug, slot));
     }
     SA_TRY(check_all_dead(debug));
-    debug->step = -1;
+    debug->op = -1;
     return SA_OK;
 }
 

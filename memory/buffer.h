@@ -35,7 +35,7 @@ const char *sa_buffer_kind_name(sa_buffer_kind kind);
 
 enum { SA_BUFFER_NAME_MAX = 96, SA_BUFFER_ALIGNMENT = 64 };
 
-/* One contiguous piece of the arena. Alive in op steps [begin, end): two buffers may share bytes only if these are disjoint. */
+/* One contiguous piece of the arena. Alive in ops [begin, end): two buffers may share bytes only if these are disjoint. */
 typedef struct sa_buffer {
     char name[SA_BUFFER_NAME_MAX]; /* "conv1", "conv1.grad", "conv1_bn.mean" */
     sa_buffer_kind kind;

@@ -1,4 +1,4 @@
-/* The ledger. It keeps the first and the last step at which each buffer was touched: its lifetime as it really was. */
+/* The ledger. It keeps the first and the last op at which each buffer was touched: its lifetime as it really was. */
 #include "memory/ledger.h"
 
 #include "core/checked.h"
@@ -38,13 +38,13 @@ void sa_ledger_destroy(sa_ledger *ledger)
     free(ledger);
 }
 
-void sa_ledger_touch(sa_ledger *ledger, int64_t step, size_t buffer, const void *base, const void *pointer)
+void sa_ledger_touch(sa_ledger *ledger, int64_t op, size_t buffer, const void *base, const void *pointer)
 {
     if (buffer >= ledger->count) return;
     sa_buffer *touched = &ledger->buffers[buffer];
     bool first_touch = touched->begin == touched->end;
-    if (first_touch || step < touched->begin) touched->begin = step;
-    if (first_touch || step >= touched->end) touched->end = step + 1;
+    if (first_touch || op < touched->begin) touched->begin = op;
+    if (first_touch || op >= touched->end) touched->end = op + 1;
     size_t top = (size_t)((const unsigned char *)pointer - (const unsigned char *)base) + touched->size_bytes;
     if (top > ledger->high_water_bytes) ledger->high_water_bytes = top;
 }
@@ -56,35 +56,35 @@ size_t sa_ledger_high_water_bytes(const sa_ledger *ledger)
     return bytes;
 }
 
-/* The first step with the largest load; 0 where nothing was touched. */
-static int64_t peak_step(const sa_ledger *ledger, size_t *peak_bytes)
+/* The first op with the largest load; 0 where nothing was touched. */
+static int64_t peak_op(const sa_ledger *ledger, size_t *peak_bytes)
 {
-    int64_t step = 0;
+    int64_t op = 0;
     *peak_bytes = 0;
-    if (sa_load_largest(ledger->buffers, ledger->count, ledger->unit_bytes, peak_bytes, &step) != SA_OK) sa_error_clear();
-    return step;
+    if (sa_load_largest(ledger->buffers, ledger->count, ledger->unit_bytes, peak_bytes, &op) != SA_OK) sa_error_clear();
+    return op;
 }
 
 size_t sa_ledger_live_peak_bytes(const sa_ledger *ledger)
 {
     size_t bytes;
-    (void)peak_step(ledger, &bytes);
+    (void)peak_op(ledger, &bytes);
     return bytes;
 }
 
 size_t sa_ledger_kind_bytes(const sa_ledger *ledger, sa_buffer_kind kind)
 {
     size_t peak, bytes = 0;
-    int64_t step = peak_step(ledger, &peak);
+    int64_t op = peak_op(ledger, &peak);
     for (size_t i = 0; i < ledger->count; i++) {
         const sa_buffer *buffer = &ledger->buffers[i];
-        if (buffer->kind == kind && buffer->begin <= step && step < buffer->end) bytes += buffer->size_bytes;
+        if (buffer->kind == kind && buffer->begin <= op && op < buffer->end) bytes += buffer->size_bytes;
     }
     return bytes;
 }
 
-int64_t sa_ledger_peak_step(const sa_ledger *ledger)
+int64_t sa_ledger_peak_op(const sa_ledger *ledger)
 {
     size_t bytes;
-    return peak_step(ledger, &bytes);
+    return peak_op(ledger, &bytes);
 }

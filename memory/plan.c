@@ -47,8 +47,8 @@ static sa_status check_buffers(const sa_buffer *buffers, size_t count, size_t *u
 
 sa_status sa_plan_max_load(const sa_buffer *buffers, size_t count, size_t *bytes)
 {
-    int64_t step;
-    return sa_load_largest(buffers, count, sa_load_unit(buffers, count), bytes, &step);
+    int64_t op;
+    return sa_load_largest(buffers, count, sa_load_unit(buffers, count), bytes, &op);
 }
 
 static uint64_t fingerprint(const sa_buffer *buffers, const sa_plan *plan)
@@ -104,7 +104,7 @@ static sa_status check_capacity(const sa_plan *plan, size_t capacity, bool exhau
 {
     if (capacity == 0 || plan->peak_bytes <= capacity) return SA_OK;
     if (plan->lower_bound_bytes > capacity) {
-        SA_FAIL(SA_CAPACITY, "no placement fits in %zu bytes: %zu are alive at one step (the best found has %zu)", capacity,
+        SA_FAIL(SA_CAPACITY, "no placement fits in %zu bytes: %zu are alive at one time (the best found has %zu)", capacity,
                 plan->lower_bound_bytes, plan->peak_bytes);
     }
     SA_FAIL(SA_CAPACITY,

@@ -14,7 +14,7 @@ typedef struct sa_plan {
     size_t count;
     size_t *offset_bytes;     /* owned; one per buffer, multiples of its alignment */
     size_t peak_bytes;        /* max over buffers of offset + size, rounded up to the smallest alignment: the arena's size */
-    size_t lower_bound_bytes; /* max load: the largest sum of sizes alive at one step, each rounded up to the smallest alignment;
+    size_t lower_bound_bytes; /* max load: the largest sum of sizes alive at one op, each rounded up to the smallest alignment;
                                * no placement can be below it */
     size_t unshared_bytes;    /* sum of all sizes */
     bool optimal;             /* proven: peak equals the lower bound, or the search was exhausted */
@@ -42,7 +42,7 @@ typedef struct sa_plan_options {
 SA_CHECKED sa_status sa_plan_make(const sa_buffer *buffers, size_t count, const sa_plan_options *options, sa_plan *plan);
 void sa_plan_free(sa_plan *plan); /* NULL and zeroed plans are allowed */
 
-/* The largest sum of sizes alive at one step, rounded as lower_bound_bytes says. SA_INVALID on overflow. */
+/* The largest sum of sizes alive at one op, rounded as lower_bound_bytes says. SA_INVALID on overflow. */
 SA_CHECKED sa_status sa_plan_max_load(const sa_buffer *buffers, size_t count, size_t *bytes);
 
 /* Checks a plan independently of the planners: alignment, bounds, no overlap of two buffers alive together, peak, lower bound.

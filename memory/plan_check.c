@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 typedef struct event {
-    int64_t step;
+    int64_t op;
     size_t buffer;
     bool opens;
 } event;
@@ -12,8 +12,8 @@ typedef struct event {
 static int compare_events(const void *a, const void *b)
 {
     const event *x = a, *y = b;
-    if (x->step != y->step) return x->step < y->step ? -1 : 1;
-    return (int)x->opens - (int)y->opens; /* a lifetime that ends at a step makes room for one that begins there */
+    if (x->op != y->op) return x->op < y->op ? -1 : 1;
+    return (int)x->opens - (int)y->opens; /* a lifetime that ends at an op makes room for one that begins there */
 }
 
 static size_t round_up(size_t value, size_t multiple)
@@ -41,10 +41,9 @@ static sa_status check_extent(const sa_buffer *buffer, size_t offset, size_t pea
 
 static sa_status overlap_error(const sa_buffer *a, size_t at, const sa_buffer *b, size_t bt)
 {
-    SA_FAIL(SA_INVALID,
-            "buffers '%s' (bytes %zu to %zu, steps %lld to %lld) and '%s' (bytes %zu to %zu, steps %lld to %lld) overlap", a->name,
-            at, at + a->size_bytes, (long long)a->begin, (long long)a->end, b->name, bt, bt + b->size_bytes, (long long)b->begin,
-            (long long)b->end);
+    SA_FAIL(SA_INVALID, "buffers '%s' (bytes %zu to %zu, ops %lld to %lld) and '%s' (bytes %zu to %zu, ops %lld to %lld) overlap",
+            a->name, at, at + a->size_bytes, (long long)a->begin, (long long)a->end, b->name, bt, bt + b->size_bytes,
+            (long long)b->begin, (long long)b->end);
 }
 
 /* Says which buffer overlaps buffer i; there is one. */
@@ -60,7 +59,7 @@ static sa_status name_overlap(const sa_buffer *buffers, size_t count, const size
     SA_FAIL(SA_INVALID, "buffer '%s' overlaps another", buffers[i].name);
 }
 
-/* A skyline over time: how high the buffers seen so far reach. A tree over sections between the steps at which something begins or
+/* A skyline over time: how high the buffers seen so far reach. A tree over sections between the ops at which something begins or
  * ends: node 1 is all of them, nodes 2n and 2n + 1 the halves of node n. */
 typedef struct skyline {
     size_t leaves;
@@ -111,25 +110,25 @@ static int compare_placed(const void *a, const void *b)
     return (x->buffer > y->buffer) - (x->buffer < y->buffer);
 }
 
-static int compare_steps(const void *a, const void *b)
+static int compare_ops(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
-static size_t section_of(const int64_t *steps, size_t count, int64_t step)
+static size_t section_of(const int64_t *ops, size_t count, int64_t op)
 {
-    const int64_t *found = bsearch(&step, steps, count, sizeof *steps, compare_steps);
-    return (size_t)(found - steps);
+    const int64_t *found = bsearch(&op, ops, count, sizeof *ops, compare_ops);
+    return (size_t)(found - ops);
 }
 
 /* From the lowest buffer up: each has to start at or above all below it that live with it. */
 static sa_status check_from_below(const sa_buffer *buffers, size_t count, const size_t *offsets, const placed *order,
-                                  const int64_t *steps, size_t step_count, skyline *s)
+                                  const int64_t *ops, size_t op_count, skyline *s)
 {
     for (size_t k = 0; k < count; k++) {
         size_t i = order[k].buffer;
-        size_t first = section_of(steps, step_count, buffers[i].begin), last = section_of(steps, step_count, buffers[i].end);
+        size_t first = section_of(ops, op_count, buffers[i].begin), last = section_of(ops, op_count, buffers[i].end);
         if (height(s, first, last) > offsets[i]) return name_overlap(buffers, count, offsets, i);
         raise(s, first, last, offsets[i] + buffers[i].size_bytes);
     }
@@ -140,27 +139,27 @@ static sa_status check_overlaps(const sa_buffer *buffers, size_t count, const si
 {
     skyline s = {.leaves = 1};
     placed *order = malloc((count + 1) * sizeof *order);
-    int64_t *steps = malloc((2 * count + 1) * sizeof *steps);
+    int64_t *ops = malloc((2 * count + 1) * sizeof *ops);
     size_t distinct = 0;
     sa_status status = SA_OK;
-    for (size_t i = 0; i < count && order && steps; i++) {
+    for (size_t i = 0; i < count && order && ops; i++) {
         order[i] = (placed){offsets[i], i};
-        steps[2 * i] = buffers[i].begin;
-        steps[2 * i + 1] = buffers[i].end;
+        ops[2 * i] = buffers[i].begin;
+        ops[2 * i + 1] = buffers[i].end;
     }
-    if (order && steps) {
+    if (order && ops) {
         qsort(order, count, sizeof *order, compare_placed);
-        qsort(steps, 2 * count, sizeof *steps, compare_steps);
+        qsort(ops, 2 * count, sizeof *ops, compare_ops);
         for (size_t i = 0; i < 2 * count; i++)
-            if (i == 0 || steps[i] != steps[i - 1]) steps[distinct++] = steps[i];
+            if (i == 0 || ops[i] != ops[i - 1]) ops[distinct++] = ops[i];
         while (s.leaves < distinct) s.leaves *= 2;
         s.highest = calloc(2 * s.leaves, sizeof *s.highest);
         s.all = calloc(2 * s.leaves, sizeof *s.all);
     }
-    if (s.highest && s.all) status = check_from_below(buffers, count, offsets, order, steps, distinct, &s);
+    if (s.highest && s.all) status = check_from_below(buffers, count, offsets, order, ops, distinct, &s);
     else status = sa_error_set(SA_NOMEM, "no memory to check a plan of %zu buffers", count);
     free(order);
-    free(steps);
+    free(ops);
     free(s.highest);
     free(s.all);
     return status;

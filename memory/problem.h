@@ -1,6 +1,6 @@
 /* The planners' view of a set of buffers: time cut into sections, sizes in units. Internal to memory/.
  *
- * A section is a stretch of steps over which the set of alive buffers does not change; sections are numbered 0, 1, ... A unit is
+ * A section is a stretch of ops over which the set of alive buffers does not change; sections are numbered 0, 1, ... A unit is
  * a number of bytes such that some optimal placement has all its offsets on multiples of it: the greatest common divisor of
  * the (aligned) sizes where the alignments divide that, else the smallest alignment. */
 #ifndef SA_MEMORY_PROBLEM_H

@@ -265,7 +265,7 @@ static sa_status open_step(sa_session *s)
         SA_TRY(sa_arena_leave(s->arena));
         s->open = false;
     }
-    if (!s->open) SA_TRY(sa_arena_enter_step(s->arena, 0));
+    if (!s->open) SA_TRY(sa_arena_enter_op(s->arena, 0));
     if (!s->open) memset(s->fed, 0, (size_t)s->net->blob_count * sizeof *s->fed);
     s->open = true;
     s->finished = false;
@@ -353,7 +353,7 @@ static sa_status run_op(sa_session *s, size_t i)
     sa_op *op = &s->layout.program->op[i];
     touch_walk walk = {s, (int64_t)i};
     uint64_t before = 0, after = 0, cpu = 0;
-    if (i > 0) SA_TRY(sa_arena_enter_step(s->arena, (int64_t)i));
+    if (i > 0) SA_TRY(sa_arena_enter_op(s->arena, (int64_t)i));
     sa_op_visit_refs(op->kind, &op->args, touch, &walk);
     if (s->op_ns) {
         cpu = sa_cpu_clock_ns();

@@ -105,7 +105,7 @@ static void visit(void *context, sa_ref *ref, sa_access_mode mode)
     size_t end = begin + (pieces - 1) * ref->pitch_bytes + size;
     if (walk->step < buffer->begin || walk->step >= buffer->end || begin > buffer->size_bytes || end > buffer->size_bytes) {
         walk->status = sa_error_set(
-            SA_INVALID, "program: '%s' at step %lld uses bytes [%zu, %zu) of buffer '%s', which has %zu in steps [%lld, %lld)",
+            SA_INVALID, "program: '%s' at op %lld uses bytes [%zu, %zu) of buffer '%s', which has %zu in ops [%lld, %lld)",
             walk->op->name, (long long)walk->step, begin, end, buffer->name, buffer->size_bytes, (long long)buffer->begin,
             (long long)buffer->end);
         return;

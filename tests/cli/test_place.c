@@ -143,7 +143,7 @@ static void test_infeasible(void **state)
 {
     (void)state;
     assert_int_equal(run_place(instance, "--capacity", "11", "--json"), 1);
-    assert_non_null(strstr(contents(complained), "12 are alive at one step"));
+    assert_non_null(strstr(contents(complained), "12 are alive at one time"));
     cJSON *document = cJSON_Parse(contents(said));
     assert_non_null(document);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItem(document, "feasible")));

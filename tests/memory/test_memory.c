@@ -108,7 +108,7 @@ static void test_capacity_below_the_load(void **state)
     size_t count = chain(buffers);
     sa_plan plan;
     sa_plan_options options = {.planner = SA_PLANNER_GREEDY, .capacity_bytes = 255};
-    assert_fails(SA_CAPACITY, "256 are alive at one step", sa_plan_make(buffers, count, &options, &plan));
+    assert_fails(SA_CAPACITY, "256 are alive at one time", sa_plan_make(buffers, count, &options, &plan));
     options.capacity_bytes = 256;
     assert_status_ok(sa_plan_make(buffers, count, &options, &plan));
     sa_plan_free(&plan);
@@ -176,7 +176,7 @@ static void test_checker_rejects_false_figures(void **state)
     plan.offset_bytes[3]--;
     assert_fails(SA_INVALID, "no multiple of its alignment 64", sa_plan_check(buffers, count, &plan));
     plan.offset_bytes[3] += 65;
-    assert_fails(SA_INVALID, "buffers 'b1' (bytes 192 to 256, steps 1 to 3) and 'b3'", sa_plan_check(buffers, count, &plan));
+    assert_fails(SA_INVALID, "buffers 'b1' (bytes 192 to 256, ops 1 to 3) and 'b3'", sa_plan_check(buffers, count, &plan));
     assert_fails(SA_INVALID, "for 4 buffers, but there are 3", sa_plan_check(buffers, count - 1, &plan));
     sa_plan_free(&plan);
 }
@@ -206,7 +206,7 @@ static void test_arena_follows_the_plan(void **state)
     assert_ptr_equal(sa_arena_pointer(arena, 2), base);
     assert_ptr_equal(sa_arena_pointer(arena, 3), base + 128);
     assert_null(sa_arena_pointer(arena, 4));
-    assert_status_ok(sa_arena_enter_step(arena, 0));
+    assert_status_ok(sa_arena_enter_op(arena, 0));
     assert_status_ok(sa_arena_leave(arena));
     sa_arena_destroy(arena);
     sa_arena_destroy(NULL);
@@ -260,22 +260,22 @@ static void test_debug_arena_opens_and_closes_lifetimes(void **state)
     assert_int_equal((uintptr_t)b % 64, 0);
     memset(weights, 7, 64); /* alive before the first step */
     for (int training_step = 0; training_step < 2; training_step++) {
-        assert_status_ok(sa_arena_enter_step(arena, 0));
+        assert_status_ok(sa_arena_enter_op(arena, 0));
         assert_true(all_bytes(a, 0xFF, 128));
         memset(a, 1, 128);
-        assert_status_ok(sa_arena_enter_step(arena, 1));
+        assert_status_ok(sa_arena_enter_op(arena, 1));
         assert_true(all_bytes(b, 0xFF, 64));
         memset(b, 2, 64);
-        assert_status_ok(sa_arena_enter_step(arena, 2));
+        assert_status_ok(sa_arena_enter_op(arena, 2));
         unsigned char *c = sa_arena_pointer(arena, 2);
         assert_true(all_bytes(c, 0xFF, 128)); /* even where a was */
-        assert_status_ok(sa_arena_enter_step(arena, 3));
+        assert_status_ok(sa_arena_enter_op(arena, 3));
         assert_true(all_bytes(weights, 7, 64));
         assert_status_ok(sa_arena_leave(arena));
     }
     assert_true(all_bytes(weights, 7, 64));
-    assert_status_ok(sa_arena_enter_step(arena, 2));
-    assert_fails(SA_INVALID, "step 2 entered after step 2", sa_arena_enter_step(arena, 2));
+    assert_status_ok(sa_arena_enter_op(arena, 2));
+    assert_fails(SA_INVALID, "op 2 entered after op 2", sa_arena_enter_op(arena, 2));
     sa_arena_destroy(arena);
     sa_fake_device_close(device);
 }
@@ -291,11 +291,11 @@ static void test_debug_arena_poisons(void **state)
     sa_arena *arena = make_arena(device, buffers, count, true);
     unsigned char *a = sa_arena_pointer(arena, 0), *b = sa_arena_pointer(arena, 1);
     assert_true(__asan_address_is_poisoned(a));
-    assert_status_ok(sa_arena_enter_step(arena, 0));
+    assert_status_ok(sa_arena_enter_op(arena, 0));
     assert_null(__asan_region_is_poisoned(a, 125));
     assert_true(__asan_address_is_poisoned(a + 125) && __asan_address_is_poisoned(a - 1));
     assert_true(__asan_address_is_poisoned(b));
-    assert_status_ok(sa_arena_enter_step(arena, 2));
+    assert_status_ok(sa_arena_enter_op(arena, 2));
     assert_false(__asan_address_is_poisoned(b));
     assert_status_ok(sa_arena_leave(arena));
     assert_true(__asan_address_is_poisoned(a) && __asan_address_is_poisoned(b));
@@ -311,10 +311,10 @@ static void check_damage(size_t buffer, ptrdiff_t at, const char *complaint)
     size_t count = chain(buffers);
     sa_device *device = sa_fake_device_open();
     sa_arena *arena = make_arena(device, buffers, count, true);
-    assert_status_ok(sa_arena_enter_step(arena, 0));
-    assert_status_ok(sa_arena_enter_step(arena, 1));
+    assert_status_ok(sa_arena_enter_op(arena, 0));
+    assert_status_ok(sa_arena_enter_op(arena, 1));
     ((unsigned char *)sa_arena_pointer(arena, buffer))[at] = 0;
-    assert_fails(SA_INVALID, complaint, sa_arena_enter_step(arena, 2));
+    assert_fails(SA_INVALID, complaint, sa_arena_enter_op(arena, 2));
     sa_arena_destroy(arena);
     sa_fake_device_close(device);
 }
@@ -335,16 +335,16 @@ static void test_debug_arena_finds_dead_writes(void **state)
     for (int reopened = 0; reopened < 2; reopened++) {
         sa_device *device = sa_fake_device_open();
         sa_arena *arena = make_arena(device, buffers, 3, true);
-        assert_status_ok(sa_arena_enter_step(arena, 0));
-        assert_status_ok(sa_arena_enter_step(arena, 1));
-        /* b2 opens over b0's first bytes at step 3; the others are only looked at in the end. */
+        assert_status_ok(sa_arena_enter_op(arena, 0));
+        assert_status_ok(sa_arena_enter_op(arena, 1));
+        /* b2 opens over b0's first bytes at op 3; the others are only looked at in the end. */
         ((unsigned char *)sa_arena_pointer(arena, 0))[reopened ? 3 : 190] = 1;
-        assert_status_ok(sa_arena_enter_step(arena, 2));
+        assert_status_ok(sa_arena_enter_op(arena, 2));
         if (reopened) {
-            assert_fails(SA_INVALID, "buffer 'b0', alive in steps [0, 1)", sa_arena_enter_step(arena, 3));
+            assert_fails(SA_INVALID, "buffer 'b0', alive in ops [0, 1)", sa_arena_enter_op(arena, 3));
         } else {
-            assert_status_ok(sa_arena_enter_step(arena, 3));
-            assert_fails(SA_INVALID, "buffer 'b0', alive in steps [0, 1)", sa_arena_leave(arena));
+            assert_status_ok(sa_arena_enter_op(arena, 3));
+            assert_fails(SA_INVALID, "buffer 'b0', alive in ops [0, 1)", sa_arena_leave(arena));
         }
         sa_arena_destroy(arena);
         sa_fake_device_close(device);
@@ -370,7 +370,7 @@ static void test_ledger_measures_the_plan(void **state)
     }
     assert_int_equal(sa_ledger_high_water_bytes(ledger), plan.peak_bytes);
     assert_int_equal(sa_ledger_live_peak_bytes(ledger), plan.lower_bound_bytes);
-    assert_int_equal(sa_ledger_peak_step(ledger), 1);
+    assert_int_equal(sa_ledger_peak_op(ledger), 1);
     assert_int_equal(sa_ledger_kind_bytes(ledger, SA_BUFFER_PARAM), 64);
     assert_int_equal(sa_ledger_kind_bytes(ledger, SA_BUFFER_ACTIVATION), 192);
     assert_int_equal(sa_ledger_kind_bytes(ledger, SA_BUFFER_MASK), 0);

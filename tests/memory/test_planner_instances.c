@@ -90,7 +90,7 @@ static void test_below_the_load_is_refused(void **state)
     sa_buffer *buffers = read_instance("C.1048576", &count);
     const sa_plan_options options = {.planner = SA_PLANNER_EXACT, .capacity_bytes = 1039359, .timeout_seconds = 5};
     sa_plan plan;
-    assert_fails(SA_CAPACITY, "1039360 are alive at one step", sa_plan_make(buffers, count, &options, &plan));
+    assert_fails(SA_CAPACITY, "1039360 are alive at one time", sa_plan_make(buffers, count, &options, &plan));
     free(buffers);
 }
 

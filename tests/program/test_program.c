@@ -250,7 +250,7 @@ static void test_check_messages(void **state)
     p->buffer[p->op[0].args.conv_forward.y.at.buffer].end--;
     assert_int_equal(sa_program_check(p), SA_INVALID);
     assert_string_equal(sa_error_message(),
-                        "program: 'loss backward' at step 2 uses bytes [0, 384) of buffer 'conv', which has 384 in steps [0, 2)");
+                        "program: 'loss backward' at op 2 uses bytes [0, 384) of buffer 'conv', which has 384 in ops [0, 2)");
     sa_layout_free(&layout);
     sa_net_free(net);
 }
