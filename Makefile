@@ -357,6 +357,7 @@ lesson: $(B)/segarena ## put fresh figures and pictures into the lesson and READ
 lesson-check: $(B)/segarena ## run the lesson's and README's commands and compare what they print
 	@tools/documents.sh check $(B) $(DOCUMENTS)
 	@tools/slides.sh docs/lesson/slides.md | cmp - docs/lesson/slides.html
+	@tools/check_readme.sh $(B)
 
 .PHONY: format
 format: setup-lint ## rewrite all code in the project's layout

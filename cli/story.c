@@ -34,7 +34,7 @@ static sa_status document_of(story *s, const sa_strategy *strategy, const sa_lay
 {
     sa_plan_report report;
     sa_op_times times = {0};
-    cJSON *plan;
+    cJSON *plan = NULL;
     SA_TRY(sa_plan_report_create(s->net, strategy, layout, &report));
     sa_status status = sa_time_source_ops(&s->source, &report, false, &times);
     if (status == SA_OK) status = sa_plan_json(&report, &times, &plan);

@@ -158,7 +158,13 @@ static sa_status open_synthetic(sa_feed *feed, int blob, int32_t classes, uint64
 {
     int32_t d[4], label = label_classes(feed->net, blob);
     sa_data_source *source;
-    sa_shape_nchw(&feed->net->blob[blob].shape, d);
+    const sa_shape *shape = &feed->net->blob[blob].shape;
+    sa_shape_nchw(shape, d);
+    if (label) { /* all that is behind the first axis is one image's plane of labels: nothing, if there is that axis alone */
+        d[0] = shape->axes > 0 ? shape->dim[0] : 1;
+        d[2] *= shape->axes > 1 ? d[1] : 1;
+        d[1] = 1;
+    }
     sa_synthetic_config config = {.shape = {d[0], d[1], d[2], d[3], d[2], d[3]},
                                   .classes = classes,
                                   .label_classes = label,

@@ -23,6 +23,8 @@ check 'README and the lesson are up to date (make lesson)' tools/documents.sh ch
 tools/slides.sh docs/lesson/slides.md >"$folder/slides.html"
 check 'the slides are up to date (make lesson)' cmp "$folder/slides.html" docs/lesson/slides.html
 
+check "README's commands run, and its bytes are those of the plans" tools/check_readme.sh "$build"
+
 document=$folder/page.md
 # shellcheck disable=SC2016 # backticks of Markdown
 printf '%s\n' '<!-- $ echo one -->' '```text' 'two' '```' '<!-- end -->' 'It is <!-- = echo 3 -->4<!-- /= -->, <!-- = echo 5 -->5<!-- /= -->.' \
