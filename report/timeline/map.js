@@ -244,6 +244,7 @@ class MapView {
   show(plan, animate) {
     const from = this.plan;
     cancelAnimationFrame(this.animation);
+    this.host.dataset.moving = 'false';
     this.plan = plan;
     this.past = [];
     const top = from ? this.app.topOf(from) : 0;
@@ -277,9 +278,11 @@ class MapView {
         if (fade > 0) shapes.push({ buffer, low: buffer.offset_bytes, high: buffer.top, alpha: fade, mark: true, pieces: buffer.segments.map(({ begin, end, kind }) => ({ a: old(begin), b: old(end), kind })) });
       this.view = { ...this.whole, y1: mix(fromTop, toTop, ease((t - 0.65) / 0.35)) };
       this.draw(t < 1 ? shapes : undefined);
+      this.host.dataset.moving = String(t < 1);
       if (t < 1) this.animation = requestAnimationFrame(frame);
       else this.app.settled();
     };
+    this.host.dataset.moving = 'true';
     this.animation = requestAnimationFrame(frame);
   }
 
