@@ -63,8 +63,10 @@ class App {
   title() {
     const { plan, net } = this, many = this.nets.length > 1 || net.plans.length > 1;
     document.title = `Memory of ${net.name}` + (many ? '' : `: ${plan.strategy}`);
+    const placed = plan.buffers.length > 0 && plan.buffers[0].kind === 'buffer';
+    by('what').textContent = placed ? 'Placement of' : 'Memory of one training step of';
     by('net-name').textContent = net.name;
-    by('subtitle').textContent = `${net.names(plan)}: ${sizeText(plan.peak_bytes)}, ${plan.steps} ops, ${plan.buffers.length} buffers` +
+    by('subtitle').textContent = `${net.names(plan)}: ${sizeText(plan.peak_bytes)}, ${plan.steps} ${placed ? 'stretches of time' : 'ops'}, ${plan.buffers.length} buffers` +
       (plan.conv ? `, convolutions ${plan.conv}` : '') + (net.path ? ` (${net.path})` : '');
     by('bars').replaceChildren(...this.summary(plan, net));
     by('main-title').textContent = `${net.name}: ${net.title(plan)}`;

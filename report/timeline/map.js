@@ -89,7 +89,7 @@ class MapView {
   /* Consecutive ops of one layer share a label; labels that would collide are left out. */
   drawLabels(p, colours) {
     const { ops } = this.plan, { box } = this, starts = this.starts;
-    const layer = op => op.layer || op.name.split(' ')[0];
+    const layer = op => op.layer || (op.phase ? op.name.split(' ')[0] : op.name);
     let free = box.left - 6;
     for (let from = 0, to; from < ops.length; from = to) {
       for (to = from + 1; to < ops.length && layer(ops[to]) === layer(ops[from]); to++);

@@ -137,11 +137,13 @@ class Plan {
   opText(step) {
     return `op ${step}, ${this.ops[step].name}`;
   }
-  /* The op of this plan that stands for an op of another one: of the same name, else as far through the phase. */
+  /* The op of this plan that stands for an op of another one: of the same name, else of its layer and phase, else as far through the phase. */
   matchingOp(other, step) {
     const wanted = other.ops[step];
     const same = this.ops.findIndex(op => op.name === wanted.name);
     if (same >= 0) return same;
+    const near = this.ops.findIndex(op => op.layer && op.layer === wanted.layer && op.phase === wanted.phase);
+    if (near >= 0) return near;
     const range = plan => {
       const first = plan.ops.findIndex(op => op.phase === wanted.phase);
       const last = plan.ops.map(op => op.phase).lastIndexOf(wanted.phase);
