@@ -222,14 +222,15 @@ static void bias_gradient(const conv_op *c, const card_rates *card, figures *f)
 
 /* ------------------------------------------------------------------ all ops ----------------------------------------- */
 
-static sa_status count_op(const sa_program *program, const sa_op *op, const card_rates *card, figures *f)
+/* joins: an update behind an update, in whose launch it is. */
+static sa_status count_op(const sa_program *program, const sa_op *op, bool joins, const card_rates *card, figures *f)
 {
     conv_op conv;
     double flop = 0;
     const double bytes = op_bytes(program, op);
     *f = (figures){0};
     if (!conv_of(op, &conv)) {
-        const int launches = op->kind == SA_OP_BN_STATISTICS || op->kind == SA_OP_BN_REDUCE || op->kind == SA_OP_LOSS ? 2 : 1;
+        const int launches = op->kind == SA_OP_BN_STATISTICS || op->kind == SA_OP_BN_REDUCE || op->kind == SA_OP_LOSS ? 2 : !joins;
         add_kernel(f, card_op_kernel(op), bytes / (card->bytes * MEMORY_SHARE), launches);
     } else {
         if (conv.request.algorithm == SA_CONV_FFT) SA_TRY(fft_op(&conv, card, f, &flop));
@@ -271,7 +272,8 @@ static sa_status report(const char *path, const char *preset, const card_rates *
     for (size_t i = 0; status == SA_OK && i < layout.program->op_count; i++) {
         figures f;
         const sa_op *op = &layout.program->op[i];
-        status = count_op(layout.program, op, card, &f);
+        const bool joins = i > 0 && op->kind == SA_OP_UPDATE && op[-1].kind == SA_OP_UPDATE;
+        status = count_op(layout.program, op, joins, card, &f);
         if (status != SA_OK) break;
         const double ratio = f.counted_ms / f.floor_ms;
         if (f.counted_ms >= 0.01) print_op(op, &f, facts);

@@ -55,6 +55,25 @@ else
     echo '[  FAILED  ] bench: one allocation, one recording and the same bits for four strategies'
     tail -n 40 "$log"
 fi
+# All parameters in one launch where updates follow one another.
+updates_are_one_launch()
+{
+    local launches=$build/tests/simt/launches.txt
+    SA_NO_GRAPH=1 SA_SIMT_LAUNCHES=$launches SA_SIMT_KERNELS='' tests/simt/run "$build/segarena" bench tests/golden/tiny_old/net.prototxt \
+        --device cuda --strategy caffe --ops --warmup 0 --steps 1 || return 1
+    awk '/^sa_update_kernel/ { ops += $2 } END { exit ops < 10 }' "$launches" || return 1 # timed op by op: a launch each
+    SA_NO_GRAPH=1 SA_SIMT_LAUNCHES=$launches SA_SIMT_KERNELS='' tests/simt/run "$build/segarena" bench tests/golden/tiny_old/net.prototxt \
+        --device cuda --strategy caffe --warmup 0 --steps 1 || return 1
+    awk '/^sa_update_kernel/ { launches += $2 } END { exit launches != 2 }' "$launches" # in two steps
+}
+if updates_are_one_launch >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo '[       OK ] the updates of a step in one launch'
+else
+    failed=$((failed + 1))
+    echo '[  FAILED  ] the updates of a step in one launch'
+    tail -n 40 "$log"
+fi
 # Values joined in place and sums in place (net_inception has the one, net_resnet both): the same bits as apart, the bytes predicted,
 # and fewer of them.
 in_place_is_the_same() # net, a strategy that saves bytes over `caffe`
