@@ -175,6 +175,14 @@ static void positions_restore_the_stream(void **state)
         assert_memory_equal(label_again, label[b], sizeof label_again);
     }
     assert_int_equal(sa_data_source_restore(other, (sa_data_position){.index = 4}), SA_INVALID);
+    for (int b = 0; b < BATCHES; b++) { /* going over batches is as if they had been made */
+        assert_ok(sa_data_source_restore(other, position[0]));
+        sa_data_source_skip(other, (uint64_t)b);
+        assert_memory_equal(&other->position, &position[b], sizeof position[b]);
+        assert_ok(sa_data_source_next(other, again, label_again));
+        assert_memory_equal(again, data[b], sizeof again);
+        assert_memory_equal(label_again, label[b], sizeof label_again);
+    }
     sa_data_source_close(source);
     sa_data_source_close(other);
 }
