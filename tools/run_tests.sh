@@ -26,7 +26,8 @@ suite_row() # suite name -> its line of the table, if any
 
 count_of() # PASSED | FAILED | SKIPPED, log -> the sum over all groups of the suite
 {
-    awk -v word="$1" '$1 == "[" && $2 == word && $3 == "]" && $4 ~ /^[0-9]+$/ && $5 ~ /^test\(s\)/ { n += $4 } END { print n + 0 }' "$2"
+    # newer versions of cmocka put the group's name in front: "[  FAILED  ] tests: 2 test(s), listed below:"
+    awk -v word="$1" '$1 == "[" && $2 == word && $3 == "]" { sub(/^[^]]*\] (.*: )?/, ""); if (/^[0-9]+ test\(s\)/) n += $1 } END { print n + 0 }' "$2"
 }
 
 milliseconds()

@@ -147,6 +147,7 @@ test_runner()
     : >"$work/suites.txt"
     suite test_good <<<'echo "[  PASSED  ] 3 test(s)."; echo "[  PASSED  ] 2 test(s)." >&2'
     suite test_skip <<<'echo "SKIP: no card"; echo "[  PASSED  ] 1 test(s)."; echo "[  SKIPPED ] 2 test(s), listed below:"'
+    suite test_group <<<'echo "[  PASSED  ] 3 test(s)."; echo "[  SKIPPED ] a group: 4 test(s), listed below:"; echo "[  FAILED  ] a group: 5 test(s), listed below:"; echo "[  FAILED  ] 6 bad test(s)"; exit 5'
     suite test_fail <<<'echo "the cause"; echo "[  PASSED  ] 1 test(s)."; echo "[  FAILED  ] 2 test(s), listed below:"; exit 2'
     suite test_crash <<<'echo "[  PASSED  ] 4 test(s)."; kill -SEGV $$'
     suite test_silent <<<'true'
@@ -156,6 +157,7 @@ test_runner()
     expect 'runner: groups and both streams are summed' 0 '^5 passed, 0 failed$' last_line run_suites test_good
     expect 'runner: skips are counted' 0 '^6 passed, 0 failed, 2 skipped$' last_line run_suites test_good test_skip
     expect 'runner: the reason of a skip is told' 0 '^  no card$' run_suites test_skip
+    expect 'runner: groups with names are counted, names of tests are not' 1 '^3 passed, 5 failed, 4 skipped$' run_suites test_group
     expect 'runner: failures are counted' 1 '^6 passed, 2 failed$' run_suites test_good test_fail
     expect 'runner: the output of a failing suite is shown' 1 '^the cause$' run_suites test_fail
     expect 'runner: a crash is a failure' 1 '^4 passed, 1 failed$' run_suites test_crash
