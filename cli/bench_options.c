@@ -44,7 +44,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_FRONTIER:
         o->frontier = argument ? sa_cli_number(state, "frontier", argument, 1, SA_BENCH_STRATEGIES_MAX) : FRONTIER_DEFAULT;
         return 0;
-    case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
+    case KEY_BUDGET: o->budget_bytes = sa_cli_budget_size(state, argument); return 0;
     case ARGP_KEY_ARG:
         if (p->fixed_net || o->net) argp_error(state, "unexpected argument '%s'", argument);
         o->net = sa_cli_net_path(argument, "", o->net_path);
@@ -63,7 +63,8 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
     static const struct argp_option OPTIONS[] = {
         {"strategy", KEY_STRATEGY, "S[,S...]", 0,
          "strategies to compare (default fastest; ladder: every preset); see `segarena strategies`", 0},
-        {"budget", KEY_BUDGET, "SIZE", 0, "run the fastest strategy predicted to fit into so many bytes", 0},
+        {"budget", KEY_BUDGET, "SIZE", 0,
+         "run the fastest strategy predicted to fit into so many bytes; min: the least that is found", 0},
         {"frontier", KEY_FRONTIER, "N", OPTION_ARG_OPTIONAL,
          "run N (8) strategies from the fastest to the smallest: predicted against measured", 0},
         {"costs", KEY_COSTS, "C", 0,

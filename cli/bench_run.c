@@ -56,13 +56,17 @@ static int steps_not_timed(const bench *b)
 
 /* ------------------------------------------------------------------ planning --------------------------------------- */
 
-static sa_status add_contender(bench *b, const char *name)
+/* Takes over the strategy, in failure too. */
+static sa_status add_strategy(bench *b, sa_strategy *strategy)
 {
-    if (b->count == SA_BENCH_STRATEGIES_MAX) SA_FAIL(SA_INVALID, "more than %d strategies", SA_BENCH_STRATEGIES_MAX);
-    contender *c = calloc(1, sizeof *c);
-    if (!c) SA_FAIL(SA_NOMEM, "no memory for a strategy");
+    contender *c = b->count < SA_BENCH_STRATEGIES_MAX ? calloc(1, sizeof *c) : NULL;
+    if (!c) {
+        sa_strategy_free(strategy);
+        if (b->count == SA_BENCH_STRATEGIES_MAX) SA_FAIL(SA_INVALID, "more than %d strategies", SA_BENCH_STRATEGIES_MAX);
+        SA_FAIL(SA_NOMEM, "no memory for a strategy");
+    }
     b->contender[b->count++] = c;
-    SA_TRY(sa_strategy_parse(name, &c->result.strategy));
+    c->result.strategy = *strategy;
     if (b->options->workspace_limited) sa_strategy_limit_workspace(&c->result.strategy, b->options->workspace_limit_bytes);
     SA_TRY(sa_conv_option_parse(b->options->conv, &c->result.strategy.conv));
     sa_session_options options = session_options(b);
@@ -81,10 +85,19 @@ static sa_status add_contender(bench *b, const char *name)
     return SA_OK;
 }
 
+static sa_status add_contender(bench *b, const char *name)
+{
+    sa_strategy strategy;
+    SA_TRY(sa_strategy_parse(name, &strategy));
+    return add_strategy(b, &strategy);
+}
+
 /* The point of the frontier, as its contender. */
 static sa_status add_point(bench *b, const sa_frontier_point *point)
 {
-    SA_TRY(add_contender(b, point->strategy.name));
+    sa_strategy strategy;
+    SA_TRY(sa_strategy_copy(&point->strategy, &strategy));
+    SA_TRY(add_strategy(b, &strategy));
     sa_bench_result *r = &b->contender[b->count - 1]->result;
     r->expected_ms = point->cost.ms;
     r->expected_cpu_ms = point->cost.cpu_ms;
@@ -106,7 +119,7 @@ static sa_status add_points(bench *b, const sa_frontier *f)
 static sa_status plan_frontier(bench *b)
 {
     const sa_bench_options *o = b->options;
-    sa_budget_request request = {.command = "bench", .program = session_options(b).program};
+    sa_budget_request request = {.command = "bench", .budget_bytes = o->budget_bytes, .program = session_options(b).program};
     sa_frontier f;
     SA_TRY(sa_conv_option_parse(o->conv, &request.conv));
     SA_TRY(sa_costs_option_parse(o->costs, o->frontier > 0 ? SA_COSTS_MEASURE : SA_COSTS_AUTO, &request.costs));
@@ -308,6 +321,7 @@ int sa_bench_command(const sa_bench_options *options)
         sa_feed_close(b.contender[i]->feed);
         sa_output_series_free(&b.contender[i]->result.series);
         cJSON_Delete(b.contender[i]->result.ops);
+        sa_strategy_free(&b.contender[i]->result.strategy);
         free(b.contender[i]);
     }
     sa_net_free(b.net);

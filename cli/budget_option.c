@@ -53,7 +53,7 @@ static sa_status measure(const sa_budget_request *request, const sa_net *net, sa
         SA_TRY(sa_cost_measure_covering(model, net, device, strategies, count, &options, &measured));
         if (measured == 0) break;
         sa_frontier_free(f);
-        SA_TRY(sa_frontier_create(net, model, request->conv, &request->program, f));
+        SA_TRY(sa_frontier_create_for(net, model, request->conv, &request->program, request->budget_bytes, f));
     }
     return SA_OK;
 }
@@ -89,9 +89,9 @@ static sa_status make_frontier(const sa_budget_request *request, const sa_net *n
     sa_cost_cache_path(path);
     if (request->costs != SA_COSTS_BUILTIN && path[0]) SA_TRY(sa_cost_cache_load(model, path, note));
     sa_cli_note(request->command, note);
-    snprintf(label, sizeof label, "segarena %s: looking at combinations of switches", request->command);
+    snprintf(label, sizeof label, "segarena %s: looking for what to keep, to drop and to fuse", request->command);
     sa_progress_wait(&progress, stderr, label);
-    sa_status status = sa_frontier_create(net, model, request->conv, &request->program, f);
+    sa_status status = sa_frontier_create_for(net, model, request->conv, &request->program, request->budget_bytes, f);
     sa_progress_wait_end(&progress);
     SA_TRY(status);
     if (request->costs == SA_COSTS_MEASURE) {
@@ -124,21 +124,21 @@ void sa_cli_budget_note(const char *command, const sa_frontier *f, size_t chosen
 {
     char budget[SA_SIZE_TEXT_BYTES], bytes[SA_SIZE_TEXT_BYTES], ms[SA_TIME_TEXT_BYTES], fastest[SA_TIME_TEXT_BYTES];
     const sa_frontier_point *p = &f->point[chosen];
-    sa_text_say(stderr, 0, "segarena %s: budget %s: %s takes %s and about %s ms per step (the fastest of %zu combinations: %s ms)",
-                command, sa_size_format(budget_bytes, budget), p->strategy.name, sa_size_format(p->bytes, bytes),
+    const bool is_min = budget_bytes == SA_BUDGET_MIN;
+    sa_text_say(stderr, 0, "segarena %s: budget %s: %s takes %s and about %s ms per step (the fastest of %zu strategies: %s ms)",
+                command, is_min ? "min" : sa_size_format(budget_bytes, budget), p->strategy.name, sa_size_format(p->bytes, bytes),
                 sa_ms_format(p->cost.ms, ms), f->candidate_count, sa_ms_format(f->point[0].cost.ms, fastest));
 }
 
-sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, size_t budget_bytes,
-                        sa_strategy *strategy)
+sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, sa_strategy *strategy)
 {
     sa_frontier f;
     size_t chosen;
     SA_TRY(sa_cli_frontier(request, net, device, &f, NULL));
-    sa_status status = sa_budget_solve(&f, budget_bytes, &chosen);
+    sa_status status = sa_budget_solve(&f, request->budget_bytes, &chosen);
     if (status == SA_OK) {
-        sa_cli_budget_note(request->command, &f, chosen, budget_bytes);
-        *strategy = f.point[chosen].strategy;
+        sa_cli_budget_note(request->command, &f, chosen, request->budget_bytes);
+        status = sa_strategy_copy(&f.point[chosen].strategy, strategy);
     }
     sa_frontier_free(&f);
     return status;

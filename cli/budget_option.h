@@ -14,6 +14,7 @@ typedef struct sa_budget_request {
     const char *command; /* "plan": begins what is printed to stderr */
     sa_costs_option costs;
     sa_conv_option conv;
+    size_t budget_bytes; /* what matters most; 0: all sizes alike */
     sa_program_options program;
 } sa_budget_request;
 
@@ -25,9 +26,9 @@ SA_CHECKED sa_status sa_costs_option_parse(const char *text, sa_costs_option fal
 SA_CHECKED sa_status sa_cli_frontier(const sa_budget_request *request, const sa_net *net, sa_device *device, sa_frontier *frontier,
                                      sa_cost_model **model);
 
-/* The strategy for a budget: makes the frontier, picks, and says on stderr what was picked. SA_CAPACITY if nothing fits. */
-SA_CHECKED sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, size_t budget_bytes,
-                                   sa_strategy *strategy);
+/* The strategy for the request's budget, the caller's: makes the frontier, picks, and says on stderr what was picked. SA_CAPACITY
+ * if nothing fits. */
+SA_CHECKED sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, sa_strategy *strategy);
 void sa_cli_budget_note(const char *command, const sa_frontier *frontier, size_t chosen, size_t budget_bytes);
 
 /* The frontier as a table; the chosen point is marked. */

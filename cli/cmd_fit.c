@@ -60,7 +60,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 /* ------------------------------------------------------------------ rows ------------------------------------------- */
 
-static void add_row(fit_table *t, const char *strategy, bool is_found)
+static void add_row(fit_table *t, const sa_strategy *strategy, bool is_found)
 {
     if (t->row_count == ROWS_MAX) return;
     const sa_fit_row *like = t->row_count > 1 ? &t->row[t->row_count - 1] : NULL; /* Caffe's own are far off */
@@ -69,15 +69,14 @@ static void add_row(fit_table *t, const char *strategy, bool is_found)
     row->is_found = is_found;
 }
 
-/* The smallest strategy that a search finds for the net as it is. */
+/* The smallest strategy that a search finds for the net as it is. At other sizes it is to use no more than it has to. */
 static void add_found(fit_table *t)
 {
     sa_frontier f = {0};
-    if (sa_builtin_frontier(t->net, SA_CONV_OPTION_AUTO, t->subject.device, &f) == SA_OK && f.count > 0) {
-        const char *name = f.point[f.count - 1].strategy.name;
-        bool known = false;
-        for (int i = 0; i < t->row_count; i++) known |= !strcmp(t->row[i].strategy, name);
-        if (!known) add_row(t, name, true);
+    if (sa_builtin_frontier(t->net, SA_CONV_OPTION_AUTO, t->subject.device, SA_BUDGET_MIN, &f) == SA_OK && f.count > 0) {
+        sa_strategy *found = &f.point[f.count - 1].strategy;
+        if (found->choices) found->choices->arena_bytes = 0;
+        add_row(t, found, true);
     }
     sa_error_clear();
     sa_frontier_free(&f);
@@ -85,9 +84,11 @@ static void add_found(fit_table *t)
 
 static void fill(fit_table *t)
 {
+    sa_strategy strategy;
     add_row(t, NULL, false);
     if (!sa_net_is_computed(t->net)) return;
-    for (int i = 1; sa_preset_at(i); i++) add_row(t, sa_preset_at(i)->name, false);
+    for (int i = 1; sa_preset_at(i); i++)
+        if (sa_strategy_parse(sa_preset_at(i)->name, &strategy) == SA_OK) add_row(t, &strategy, false);
     add_found(t);
 }
 

@@ -27,7 +27,7 @@
 #include <stdlib.h>
 
 typedef struct plan_options {
-    const char *net, *strategy, *conv, *csv, *html, *svg, *trace, *costs, *times;
+    const char *net, *strategy, *conv, *csv, *html, *svg, *trace, *costs, *times, *save_choices;
     char net_path[PATH_MAX]; /* of a shipped net */
     bool has_budget, strategy_given;
     size_t budget_bytes;
@@ -49,13 +49,16 @@ enum {
     KEY_TRACE,
     KEY_BUDGET,
     KEY_COSTS,
-    KEY_TIMES
+    KEY_TIMES,
+    KEY_CHOICES
 };
 enum { KEY_RANKS = 300, KEY_SHARDS, KEY_LINK };
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "default fastest; see `segarena strategies`", 0},
-    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE; lists the alternatives", 0},
+    {"budget", KEY_BUDGET, "SIZE", 0,
+     "the fastest strategy that fits in SIZE, or min: the least that is found; lists the alternatives", 0},
+    {"save-choices", KEY_CHOICES, "FILE", 0, "write what --budget chose, for --strategy @FILE", 0},
     {"costs", KEY_COSTS, "C", 0,
      "where predicted times come from: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"times", KEY_TIMES, "FILE", 0, "take the times of ops from FILE, which `bench --ops --json` printed", 0},
@@ -99,8 +102,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_TRACE: o->trace = argument; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
     case KEY_TIMES: o->times = argument; return 0;
+    case KEY_CHOICES: o->save_choices = argument; return 0;
     case KEY_BUDGET:
-        o->budget_bytes = sa_cli_size(state, "budget", argument);
+        o->budget_bytes = sa_cli_budget_size(state, argument);
         o->has_budget = true;
         return 0;
     case ARGP_KEY_ARG:
@@ -112,6 +116,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (o->strategy && o->has_budget) argp_error(state, "--strategy and --budget: one or the other");
         if (o->link_text && o->ranks < 2) argp_error(state, "--link is a link between ranks: --ranks N, of 2 at least");
         if (o->link_text && sa_link_parse(o->link_text, &o->link) != SA_OK) argp_error(state, "--link: %s", sa_error_message());
+        if (o->save_choices && !o->has_budget) argp_error(state, "--save-choices goes with --budget");
         o->strategy_given = o->strategy != NULL;
         if (!o->strategy) o->strategy = "fastest";
         if (files_on_stdout(o) + o->json > 1)
@@ -258,10 +263,22 @@ static sa_status plan(const plan_options *o, const sa_net *net, const sa_strateg
     return status;
 }
 
+/* A strategy of switches alone becomes a file too. */
+static sa_status save_choices(const plan_options *o, const sa_net *net, const sa_strategy *strategy)
+{
+    sa_choices *switches = NULL;
+    if (!strategy->choices) SA_TRY(sa_choices_create(strategy->name, &switches));
+    sa_status status =
+        sa_choices_save(strategy->choices ? strategy->choices : switches, net->path ? net->path : net->name, o->save_choices);
+    sa_choices_free(switches);
+    if (status == SA_OK) sa_cli_wrote("plan", o->save_choices, "choices, for --strategy @%s", o->save_choices);
+    return status;
+}
+
 static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_device *device, sa_strategy *strategy,
                                  budget_result *budget)
 {
-    sa_budget_request request = {.command = "plan", .program = program_options(o, net)};
+    sa_budget_request request = {.command = "plan", .budget_bytes = o->budget_bytes, .program = program_options(o, net)};
     SA_TRY(sa_conv_option_parse(o->conv, &request.conv));
     SA_TRY(sa_costs_option_parse(o->costs, SA_COSTS_AUTO, &request.costs));
     if (!o->has_budget) {
@@ -273,25 +290,27 @@ static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_de
     SA_TRY(sa_cli_frontier(&request, net, device, &budget->frontier, NULL));
     SA_TRY(sa_budget_solve(&budget->frontier, o->budget_bytes, &budget->chosen));
     sa_cli_budget_note("plan", &budget->frontier, budget->chosen, o->budget_bytes);
-    *strategy = budget->frontier.point[budget->chosen].strategy;
-    return SA_OK;
+    SA_TRY(sa_strategy_copy(&budget->frontier.point[budget->chosen].strategy, strategy));
+    return o->save_choices ? save_choices(o, net, strategy) : SA_OK;
 }
 
 static sa_status run_net(const plan_options *o)
 {
     sa_device *device = NULL;
     sa_net *net = NULL;
-    sa_strategy strategy;
+    sa_strategy strategy = {.choices = NULL};
     budget_result budget = {0};
     const sa_cli_output outputs[] = {{"--csv", o->csv, SA_FILE_PLACEMENT},
                                      {"--html", o->html, SA_FILE_TIMELINE},
                                      {"--svg", o->svg, SA_FILE_MAP},
-                                     {"--trace", o->trace, SA_FILE_TRACE}};
-    SA_TRY(sa_cli_outputs_check(outputs, 4));
+                                     {"--trace", o->trace, SA_FILE_TRACE},
+                                     {"--save-choices", o->save_choices, SA_FILE_CHOICES}};
+    SA_TRY(sa_cli_outputs_check(outputs, sizeof outputs / sizeof outputs[0]));
     /* The device is asked for workspace sizes; only --costs measure runs anything. */
     SA_TRY(sa_cli_net_open("plan", o->net, &o->options, NULL, &device, &net));
     sa_status status = choose_strategy(o, net, device, &strategy, &budget);
     if (status == SA_OK) status = plan(o, net, &strategy, device, &budget);
+    sa_strategy_free(&strategy);
     sa_frontier_free(&budget.frontier);
     sa_net_free(net);
     sa_device_close(device);

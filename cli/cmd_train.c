@@ -108,7 +108,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_PLOT: o->plot = argument; return 0;
     case KEY_JSON: o->json = true; return 0;
     case KEY_COSTS: o->costs = argument; return 0;
-    case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
+    case KEY_BUDGET: o->budget_bytes = sa_cli_budget_size(state, argument); return 0;
     case ARGP_KEY_ARG:
         if (o->solver) argp_error(state, "unexpected argument '%s'", argument);
         o->solver = sa_cli_net_path(argument, "_solver", o->solver_path);
@@ -127,7 +127,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option OPTIONS[] = {
     {"strategy", KEY_STRATEGY, "S", 0, "memory strategy (default fastest); see `segarena strategies`", 0},
-    {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE, instead of --strategy", 0},
+    {"budget", KEY_BUDGET, "SIZE", 0,
+     "the fastest strategy that fits in SIZE, or min: the least that is found; instead of --strategy", 0},
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},

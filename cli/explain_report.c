@@ -16,6 +16,7 @@ void sa_explanation_free(sa_explanation *explanation)
 {
     sa_caffe_memory_free(&explanation->caffe);
     sa_layer_table_free(&explanation->layers);
+    sa_strategy_free(&explanation->found);
 }
 
 /* Rows of layers that the net does not have are left out. */

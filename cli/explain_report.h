@@ -14,7 +14,7 @@
 enum { SA_SUGGESTIONS_MAX = 32, SA_EXPLAIN_LARGEST = 12 };
 
 typedef struct sa_suggestion {
-    char strategy[256]; /* as --strategy takes it */
+    char strategy[256]; /* as --strategy takes it, or "--budget SIZE" */
     const char *help;
     bool lossless;
     size_t total_bytes;  /* of the arena, planned; 0 if it cannot be planned */
@@ -37,6 +37,7 @@ typedef struct sa_explanation {
     sa_layer_table layers;        /* owned; row NULL: not asked for */
     int fit_count;
     sa_fit_row fit[2]; /* with a capacity: what fits in Caffe, and under the smallest lossless suggestion */
+    sa_strategy found; /* by the search; owned */
     int suggestion_count;
     sa_suggestion suggestion[SA_SUGGESTIONS_MAX]; /* the presets after Caffe's own layout, in their order; then what a
                                                        budget search found if no lossless one fits */

@@ -21,61 +21,52 @@ static void add_presets(sa_explanation *e, const sa_device *device)
     }
 }
 
-/* The fastest lossless suggestion that fits as well as any does: the presets to advise are named fastest first. */
-static const sa_suggestion *best_preset(const sa_explanation *e)
+/* What a budget search finds for the capacity, or the least that it finds. Its failure leaves the presets as they are. */
+static const sa_suggestion *search(sa_explanation *e, const sa_device *device)
 {
-    static const char *const FASTEST_FIRST[] = {"fastest", "balanced", "recomputed", "smallest", "extreme"};
-    for (int fit = SA_FITS; fit > SA_FITS_NOT; fit--)
-        for (size_t k = 0; k < sizeof FASTEST_FIRST / sizeof FASTEST_FIRST[0]; k++)
-            for (int i = 0; i < e->suggestion_count; i++) {
-                const sa_suggestion *s = &e->suggestion[i];
-                bool named = !strcmp(s->strategy, FASTEST_FIRST[k]) && !s->why_not[0];
-                if (named && (int)s->fit == fit) return s;
-            }
-    return NULL;
-}
-
-/* No preset fits without rounding: what the budget search finds. Its failure leaves the presets as they are. */
-static void search(sa_explanation *e, const sa_device *device)
-{
-    char bytes[SA_SIZE_TEXT_BYTES];
     sa_frontier f = {0};
     size_t index;
-    if (sa_builtin_frontier(e->net, SA_CONV_OPTION_AUTO, device, &f) != SA_OK || f.count == 0) {
-        sa_error_clear();
-        sa_frontier_free(&f);
-        return;
+    const size_t budget = sa_budget_rounded(e->capacity_bytes);
+    sa_suggestion *s = NULL;
+    if (sa_builtin_frontier(e->net, SA_CONV_OPTION_AUTO, device, budget, &f) == SA_OK && f.count > 0) {
+        const bool found = sa_budget_solve(&f, budget, &index) == SA_OK;
+        const sa_frontier_point *p = &f.point[found ? index : f.count - 1];
+        s = &e->suggestion[e->suggestion_count++];
+        *s = (sa_suggestion){.help = found ? "the fastest lossless one that was found to fit"
+                                           : "the smallest lossless one that was found",
+                             .lossless = true,
+                             .total_bytes = p->bytes,
+                             .fit = sa_fit_of(p->bytes, e->capacity_bytes)};
+        if (found) sa_budget_text(budget, s->strategy);
+        else snprintf(s->strategy, sizeof s->strategy, "--budget min");
+        if (sa_strategy_copy(&p->strategy, &e->found) == SA_OK && e->found.choices) e->found.choices->arena_bytes = 0;
     }
-    bool found = sa_budget_solve(&f, e->capacity_bytes, &index) == SA_OK;
-    const sa_frontier_point *p = &f.point[found ? index : f.count - 1];
-    sa_suggestion *s = &e->suggestion[e->suggestion_count++];
-    *s = (sa_suggestion){.help =
-                             found ? "the fastest lossless one that was found to fit" : "the smallest lossless one that was found",
-                         .lossless = true,
-                         .total_bytes = p->bytes,
-                         .fit = sa_fit_of(p->bytes, e->capacity_bytes)};
-    snprintf(s->strategy, sizeof s->strategy, "%s", p->strategy.name);
-    if (!found)
-        snprintf(e->advice, sizeof e->advice,
-                 "no lossless strategy was found to fit; the smallest found takes %s bytes: --strategy %s",
-                 sa_size_format_exact(p->bytes, bytes), p->strategy.name);
     sa_error_clear();
     sa_frontier_free(&f);
+    return s;
 }
 
+/* fastest if it fits; else what the search finds. */
 static void advise(sa_explanation *e, const sa_device *device)
 {
+    static const char context[] = "; the 0.3-0.5 GB of CUDA context may not find room besides";
     char bytes[SA_SIZE_TEXT_BYTES];
-    const sa_suggestion *s = best_preset(e);
-    if (!s) {
-        int presets = e->suggestion_count;
-        search(e, device);
-        if (e->suggestion_count > presets && e->suggestion[presets].fit != SA_FITS_NOT) s = &e->suggestion[presets];
+    for (int i = 0; i < e->suggestion_count; i++) {
+        const sa_suggestion *s = &e->suggestion[i];
+        if (strcmp(s->strategy, "fastest") != 0 || s->why_not[0] || s->fit == SA_FITS_NOT) continue;
+        snprintf(e->advice, sizeof e->advice, "--strategy fastest takes %s bytes and loses nothing%s",
+                 sa_size_format_exact(s->total_bytes, bytes), s->fit == SA_FITS_ONLY_JUST ? context : "");
+        return;
     }
-    if (s)
-        snprintf(e->advice, sizeof e->advice, "--strategy %s takes %s bytes and loses nothing%s", s->strategy,
-                 sa_size_format_exact(s->total_bytes, bytes),
-                 s->fit == SA_FITS_ONLY_JUST ? "; the 0.3-0.5 GB of CUDA context may not find room besides" : "");
+    const sa_suggestion *s = search(e, device);
+    if (!s) return;
+    if (s->fit == SA_FITS_NOT)
+        snprintf(e->advice, sizeof e->advice,
+                 "no lossless strategy was found to fit; the smallest found takes %s bytes: --budget min",
+                 sa_size_format_exact(s->total_bytes, bytes));
+    else
+        snprintf(e->advice, sizeof e->advice, "%s takes %s bytes and loses nothing%s", s->strategy,
+                 sa_size_format_exact(s->total_bytes, bytes), s->fit == SA_FITS_ONLY_JUST ? context : "");
 }
 
 sa_status sa_explain(const sa_net *net, const size_t *capacity_bytes, const sa_solver_config *solver, const sa_device *device,
@@ -112,15 +103,28 @@ void sa_explanation_add_test_nets(sa_explanation *e, const sa_test_nets_bytes *t
     e->fits = e->fits && total <= e->capacity_bytes;
 }
 
-void sa_explanation_add_fit(sa_explanation *e, sa_fit_subject *subject)
+/* The smallest lossless strategy that is known: of a preset, or what was found. */
+static sa_status least_strategy(const sa_explanation *e, sa_strategy *strategy)
 {
     const sa_suggestion *least = NULL;
-    if (!e->has_capacity) return;
-    sa_fit_row_fill(subject, NULL, e->capacity_bytes, NULL, &e->fit[e->fit_count++]);
     for (int i = 0; i < e->suggestion_count; i++) {
         const sa_suggestion *s = &e->suggestion[i];
         if (s->lossless && !s->why_not[0] && (!least || s->total_bytes < least->total_bytes)) least = s;
     }
-    if (least) sa_fit_row_fill(subject, least->strategy, e->capacity_bytes, NULL, &e->fit[e->fit_count++]);
+    if (!least) SA_FAIL(SA_CAPACITY, "no strategy can be planned");
+    if (strncmp(least->strategy, "--", 2) != 0) return sa_strategy_parse(least->strategy, strategy);
+    return sa_strategy_copy(&e->found, strategy);
+}
+
+void sa_explanation_add_fit(sa_explanation *e, sa_fit_subject *subject)
+{
+    sa_strategy least;
+    if (!e->has_capacity) return;
+    sa_fit_row_fill(subject, NULL, e->capacity_bytes, NULL, &e->fit[e->fit_count++]);
+    if (least_strategy(e, &least) == SA_OK) {
+        sa_fit_row_fill(subject, &least, e->capacity_bytes, NULL, &e->fit[e->fit_count++]);
+        sa_strategy_free(&least);
+    }
+    sa_error_clear();
     sa_fit_forget_nets(subject);
 }

@@ -132,7 +132,8 @@ static sa_file_kind kind_of_prototxt(const char *path)
         sa_error_clear();
         return SA_FILE_UNKNOWN;
     }
-    for (size_t i = 0; i < document->root.count && kind != SA_FILE_NET; i++) {
+    if (sa_proto_find(&document->root, "strategy")) kind = SA_FILE_CHOICES;
+    for (size_t i = 0; i < document->root.count && kind != SA_FILE_NET && kind != SA_FILE_CHOICES; i++) {
         const char *name = document->root.field[i].name;
         for (size_t k = 0; k < sizeof OF_SOLVER / sizeof OF_SOLVER[0]; k++)
             if (!strcmp(name, OF_SOLVER[k])) kind = SA_FILE_SOLVER;
@@ -214,6 +215,7 @@ static void advise(const char *command, const char *path, sa_file_kind kind, cha
             snprintf(text, bytes, "segarena train %s trains by it", path);
         else snprintf(text, bytes, "its net is \"%s\": segarena %s takes that; segarena train %s trains by it", net, command, path);
         return;
+    case SA_FILE_CHOICES: snprintf(text, bytes, "--strategy @%s takes it, beside the net", path); return;
     case SA_FILE_SNAPSHOT:
         snprintf(text, bytes, "segarena train SOLVER.prototxt --resume %s goes on from it, segarena weights %s lists what is in it",
                  path, path);

@@ -12,6 +12,7 @@
     X(UNKNOWN, "a file of no known kind")                         \
     X(NET, "a net (prototxt)")                                    \
     X(SOLVER, "a solver file (prototxt)")                         \
+    X(CHOICES, "choices of a strategy")                           \
     X(FOLDER, "a folder")                                         \
     X(LMDB, "an LMDB folder, which holds the data of a net")      \
     X(LEVELDB, "a LevelDB folder, which holds the data of a net") \

@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-void sa_fit_row_fill(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, const sa_fit_row *like, sa_fit_row *row)
+void sa_fit_row_fill(sa_fit_subject *subject, const sa_strategy *strategy, size_t capacity_bytes, const sa_fit_row *like,
+                     sa_fit_row *row)
 {
     const size_t beside = capacity_bytes > SA_CUDA_CONTEXT_HIGH_BYTES ? capacity_bytes - SA_CUDA_CONTEXT_HIGH_BYTES : 0;
     const size_t capacities[] = {capacity_bytes, beside};
@@ -13,7 +14,7 @@ void sa_fit_row_fill(sa_fit_subject *subject, const char *strategy, size_t capac
     sa_fit_answer answers[2];
     sa_fit_batches(subject, strategy, 2, capacities, guesses, answers);
     *row = (sa_fit_row){.batch = answers[0], .batch_beside_context = answers[1]};
-    snprintf(row->strategy, sizeof row->strategy, "%s", strategy ? strategy : "Caffe");
+    snprintf(row->strategy, sizeof row->strategy, "%s", strategy ? strategy->name : "Caffe");
     if (row->batch.why_not[0]) return;
     sa_fit_images(subject, strategy, capacity_bytes, like ? like->images.largest : 0, &row->images);
     if (row->images.largest > 0) sa_fit_image(subject, row->images.largest, &row->height, &row->width);

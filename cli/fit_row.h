@@ -14,7 +14,8 @@ typedef struct sa_fit_row {
 } sa_fit_row;
 
 /* strategy NULL: Caffe. like: a row whose answers may be near, NULL: none; it saves time only. */
-void sa_fit_row_fill(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, const sa_fit_row *like, sa_fit_row *row);
+void sa_fit_row_fill(sa_fit_subject *subject, const sa_strategy *strategy, size_t capacity_bytes, const sa_fit_row *like,
+                     sa_fit_row *row);
 /* The row as an object, the caller's. */
 cJSON *sa_fit_row_json(const sa_fit_row *row);
 

@@ -18,7 +18,7 @@ enum { LEAP = 4, KNOWN_MAX = 96 };
 /* Bytes over a size: a batch, or a number of steps of rows. */
 typedef struct curve {
     sa_fit_subject *subject;
-    const char *strategy;
+    const sa_strategy *strategy;
     bool images, planned; /* planned: bytes of plans, else loads */
     int64_t sure, most;   /* a size that the net takes, the largest that is tried */
     int known_count;
@@ -73,18 +73,15 @@ static sa_status net_at(const curve *c, int64_t size, sa_fit_net **net)
 static sa_status strategy_bytes(const curve *c, sa_fit_net *net, size_t *bytes)
 {
     const sa_device *device = c->subject->device;
-    sa_strategy strategy;
     sa_fit_plan plan = {.planned = c->planned};
-    SA_TRY(sa_strategy_parse(c->strategy, &strategy));
-    strategy.conv = SA_CONV_OPTION_AUTO;
-    SA_TRY(sa_strategy_signature(net->net, &strategy, device, &plan.signature));
+    SA_TRY(sa_strategy_signature(net->net, c->strategy, device, &plan.signature));
     for (int i = 0; i < net->plan_count; i++)
         if (net->plan[i].signature == plan.signature && net->plan[i].planned == plan.planned) {
             *bytes = net->plan[i].bytes;
             return SA_OK;
         }
-    if (c->planned) SA_TRY(sa_preset_plan_bytes(net->net, c->strategy, SA_CONV_OPTION_AUTO, device, &plan.bytes));
-    else SA_TRY(sa_preset_load_bytes(net->net, c->strategy, SA_CONV_OPTION_AUTO, device, &plan.bytes));
+    if (c->planned) SA_TRY(sa_strategy_plan_bytes(net->net, c->strategy, device, &plan.bytes));
+    else SA_TRY(sa_strategy_load_bytes(net->net, c->strategy, device, &plan.bytes));
     if (net->plan_count < SA_FIT_PLANS) net->plan[net->plan_count++] = plan;
     *bytes = plan.bytes;
     return SA_OK;
@@ -214,14 +211,15 @@ static void largest(curve *c, size_t capacity, int64_t guess, sa_fit_answer *ans
     if (answer->total_bytes == 0 || answer->total_bytes == SIZE_MAX) answer->total_bytes = point_at(&planned, c->sure).bytes;
 }
 
-void sa_fit_batches(sa_fit_subject *subject, const char *strategy, int count, const size_t *capacity_bytes, const int64_t *guess,
-                    sa_fit_answer *answer)
+void sa_fit_batches(sa_fit_subject *subject, const sa_strategy *strategy, int count, const size_t *capacity_bytes,
+                    const int64_t *guess, sa_fit_answer *answer)
 {
     curve c = {.subject = subject, .strategy = strategy, .sure = 1, .most = SA_FIT_BATCH_MAX};
     for (int i = 0; i < count; i++) largest(&c, capacity_bytes[i], guess[i], &answer[i]);
 }
 
-void sa_fit_images(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, int64_t guess, sa_fit_answer *answer)
+void sa_fit_images(sa_fit_subject *subject, const sa_strategy *strategy, size_t capacity_bytes, int64_t guess,
+                   sa_fit_answer *answer)
 {
     if (subject->height > 0) {
         int64_t steps = (subject->height + SA_FIT_ROWS - 1) / SA_FIT_ROWS;

@@ -5,6 +5,7 @@
 
 #include "cli/net_options.h"
 #include "net/solver_config.h"
+#include "net/strategy.h"
 
 enum { SA_FIT_NETS = 16, SA_FIT_PLANS = 32 };
 
@@ -55,8 +56,9 @@ void sa_fit_forget_nets(sa_fit_subject *subject);
 
 /* One answer per capacity (count). strategy NULL: Caffe, in GPU mode without cuDNN. guess: (count), what is tried first, say the
  * answer of a similar strategy; 0: nothing. Bytes are taken to grow with the batch, or with the image. */
-void sa_fit_batches(sa_fit_subject *subject, const char *strategy, int count, const size_t *capacity_bytes, const int64_t *guess,
-                    sa_fit_answer *answer);
-void sa_fit_images(sa_fit_subject *subject, const char *strategy, size_t capacity_bytes, int64_t guess, sa_fit_answer *answer);
+void sa_fit_batches(sa_fit_subject *subject, const sa_strategy *strategy, int count, const size_t *capacity_bytes,
+                    const int64_t *guess, sa_fit_answer *answer);
+void sa_fit_images(sa_fit_subject *subject, const sa_strategy *strategy, size_t capacity_bytes, int64_t guess,
+                   sa_fit_answer *answer);
 
 #endif

@@ -28,7 +28,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_WEIGHTS: o->weights = argument; return 0;
     case KEY_STRATEGY: o->strategy = argument; return 0;
     case KEY_CONV: o->conv = argument; return 0;
-    case KEY_BUDGET: o->budget_bytes = sa_cli_size(state, "budget", argument); return 0;
+    case KEY_BUDGET: o->budget_bytes = sa_cli_budget_size(state, argument); return 0;
     case KEY_BN:
         if (strcmp(argument, "batch") != 0 && strcmp(argument, "stored") != 0)
             argp_error(state, "--bn %s: batch or stored", argument);
@@ -92,6 +92,7 @@ void sa_forward_close(sa_forward *f)
     sa_session_destroy(f->session);
     sa_forward_drop(f);
     free(f->shape);
+    sa_strategy_free(&f->strategy);
     sa_device_close(f->device);
     *f = (sa_forward){.current = -1};
 }
@@ -113,10 +114,9 @@ sa_net_options sa_forward_net_options(const sa_forward_options *o)
 static sa_status choose_strategy(sa_forward *f, const sa_net *net)
 {
     if (f->strategy_chosen || f->options->budget_bytes == 0) return SA_OK;
-    sa_budget_request request = {
-        .command = f->command, .conv = f->strategy.conv, .program = {.arena_limit_bytes = f->options->budget_bytes}};
+    sa_budget_request request = {.command = f->command, .conv = f->strategy.conv, .budget_bytes = f->options->budget_bytes};
     f->strategy_chosen = true;
-    return sa_cli_budget(&request, net, f->device, f->options->budget_bytes, &f->strategy);
+    return sa_cli_budget(&request, net, f->device, &f->strategy);
 }
 
 static sa_program_options program_options(const sa_forward *f)

@@ -2,8 +2,10 @@
 #include "cli/option_values.h"
 
 #include "core/size_text.h"
+#include "cost/budget.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int sa_cli_number(struct argp_state *state, const char *name, const char *text, int low, int high)
 {
@@ -19,4 +21,9 @@ size_t sa_cli_size(struct argp_state *state, const char *name, const char *text)
     size_t bytes = 0;
     if (sa_size_parse_positive(text, &bytes) != SA_OK) argp_error(state, "--%s: %s", name, sa_error_message());
     return bytes;
+}
+
+size_t sa_cli_budget_size(struct argp_state *state, const char *text)
+{
+    return strcmp(text, "min") ? sa_cli_size(state, "budget", text) : SA_BUDGET_MIN;
 }

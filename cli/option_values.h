@@ -9,5 +9,7 @@
 int sa_cli_number(struct argp_state *state, const char *name, const char *text, int low, int high);
 /* More than 0 bytes. */
 size_t sa_cli_size(struct argp_state *state, const char *name, const char *text);
+/* The same, or "min": SA_BUDGET_MIN. */
+size_t sa_cli_budget_size(struct argp_state *state, const char *text);
 
 #endif

@@ -329,6 +329,7 @@ static sa_status fill_result(predictor *p)
     sa_predict_result *r = p->result;
     snprintf(r->device, sizeof r->device, "%s", p->forward.device->description);
     r->strategy = p->forward.strategy;
+    r->strategy.choices = NULL; /* stay with the pass */
     r->sizes = (size_t)p->forward.count;
     r->inference_bytes = sa_session_arena_bytes(p->forward.session);
     return sa_forward_caffe_bytes(&p->forward, &r->caffe_bytes);

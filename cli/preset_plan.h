@@ -5,20 +5,26 @@
 #include "cost/budget.h"
 #include "net/session.h"
 
-/* Arena bytes of a training step of net under a preset (or any strategy name). Nothing is allocated on the device. */
+/* Arena bytes of a training step of net under a strategy. Nothing is allocated on the device. */
+SA_CHECKED sa_status sa_strategy_plan_bytes(const sa_net *net, const sa_strategy *strategy, const sa_device *device, size_t *bytes);
+/* The same by its name. */
 SA_CHECKED sa_status sa_preset_plan_bytes(const sa_net *net, const char *strategy, sa_conv_option conv, const sa_device *device,
                                           size_t *bytes);
-
-/* The same without placing: what its largest step holds, which no placement is below. */
-SA_CHECKED sa_status sa_preset_load_bytes(const sa_net *net, const char *strategy, sa_conv_option conv, const sa_device *device,
-                                          size_t *bytes);
+/* Without placing: what its largest step holds, which no placement is below. */
+SA_CHECKED sa_status sa_strategy_load_bytes(const sa_net *net, const sa_strategy *strategy, const sa_device *device, size_t *bytes);
 
 /* The strategies of a budget search with built-in costs (cost/budget.h): lossless ones. *frontier is the caller's. */
-SA_CHECKED sa_status sa_builtin_frontier(const sa_net *net, sa_conv_option conv, const sa_device *device, sa_frontier *frontier);
+SA_CHECKED sa_status sa_builtin_frontier(const sa_net *net, sa_conv_option conv, const sa_device *device, size_t budget_bytes,
+                                         sa_frontier *frontier);
+
+/* "--budget 257MiB", rounded down. */
+enum { SA_BUDGET_TEXT_BYTES = 40 };
+void sa_budget_text(size_t bytes, char text[SA_BUDGET_TEXT_BYTES]);
+size_t sa_budget_rounded(size_t bytes);
 
 enum { SA_FIT_ADVICE_BYTES = 384 };
-/* "--strategy smallest needs 257,503,488 bytes and fits": the fastest preset within free_bytes, else the fastest strategy that a
- * budget search finds, or that none fits. Nothing lossy is advised. */
+/* "--budget 257MiB needs 257,503,488 bytes and fits, ...": `fastest` if that fits within free_bytes, else what a budget search
+ * finds, or that nothing does. Nothing lossy is advised. */
 void sa_preset_fit_advice(const sa_net *net, sa_conv_option conv, const sa_device *device, size_t free_bytes,
                           char advice[SA_FIT_ADVICE_BYTES]);
 

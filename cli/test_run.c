@@ -153,6 +153,7 @@ static sa_status fill_result(tester *t)
     snprintf(r->device, sizeof r->device, "%s", t->forward.device->description);
     snprintf(r->list, sizeof r->list, "%s", sa_feed_list_path(t->feed));
     r->strategy = t->forward.strategy;
+    r->strategy.choices = NULL; /* stay with the pass */
     r->inference_bytes = sa_session_arena_bytes(t->forward.session);
     r->confusion = t->evaluation.confusion;
     r->outputs = t->evaluation.outputs;

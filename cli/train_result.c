@@ -51,6 +51,7 @@ sa_status sa_train_result_add_test(sa_train_result *result, const sa_train_tests
 void sa_train_result_free(sa_train_result *result)
 {
     sa_curve_free(&result->tests);
+    sa_strategy_free(&result->strategy);
     free(result->record);
     sa_output_series_free(&result->series);
     memset(result, 0, sizeof *result);

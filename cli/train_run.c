@@ -111,7 +111,8 @@ static sa_status choose_for_budget(trainer *t, sa_costs_option costs)
     sa_strategy *strategy = &t->result->strategy;
     sa_budget_request request = {.command = "train", .costs = costs, .conv = strategy->conv, .program = program_options(t)};
     request.program.arena_limit_bytes = 0; /* the search looks at all sizes */
-    return sa_cli_budget(&request, t->net, t->device, t->budget_bytes, strategy);
+    request.budget_bytes = t->budget_bytes;
+    return sa_cli_budget(&request, t->net, t->device, strategy);
 }
 
 /* Their arenas count in the budget, so under one they are planned first, as small as they get. */
@@ -133,7 +134,7 @@ static sa_status plan_tests(trainer *t)
     SA_TRY(sa_train_tests_plan(&request, &t->watch.tests));
     size_t bytes = sa_train_tests_bytes(t->watch.tests);
     if (budget > 0 && bytes >= budget) SA_FAIL(SA_CAPACITY, "--budget %zu: the solver's tests alone take %zu bytes", budget, bytes);
-    t->budget_bytes = budget - (budget > 0 ? bytes : 0);
+    t->budget_bytes = budget == 0 || budget == SA_BUDGET_MIN ? budget : budget - bytes;
     return SA_OK;
 }
 

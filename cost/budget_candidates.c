@@ -1,5 +1,6 @@
-/* Enumerates combinations: a rung of the ladder to start from, times the values of each further technique. What a net has no use
- * for (a tail by image at batch 1, bands without a cheap level) makes the same choices as without it and drops out. */
+/* Enumerates combinations of what is decided for a net as a whole: a rung of the ladder to start from, times the values of each
+ * further technique. What a net has no use for (a tail by image at batch 1, bands without a cheap level) makes the same choices as
+ * without it and drops out. */
 #include "cost/budget_candidates.h"
 
 #include "core/growing_array.h"
@@ -15,19 +16,16 @@ typedef struct axis {
     int count;
 } axis;
 
-static const char *const PLAIN[] = {"tiled", "virtual"}; /* for where storing more saves time; further techniques go on from: */
+static const char *const PLAIN[] = {"tiled", "virtual"}; /* where storing more saves time; further techniques go on from: */
 static const char *const BASES[] = {"inplace"};
 static const char *const BANDS[] = {"", "+banded=32", "+banded=16", "+banded=8", "+banded=4"};
-static const char *const REPOOLED[] = {"", "+repool"};
-static const char *const RECOMPUTED[] = {"", "+recompute=1", "+recompute=2", "+recompute=3", "+recompute=4", "+recompute=5"};
-static const char *const SPLIT[] = {"", "+split-backward"};
 static const char *const TAILS[] = {"", "+image-tail"};
-enum { AXES = 6 };
+enum { AXES = 3 };
 #define AXIS(list)                          \
     {                                       \
         list, sizeof(list) / sizeof *(list) \
     }
-static const axis AXIS_LIST[AXES] = {AXIS(BASES), AXIS(BANDS), AXIS(REPOOLED), AXIS(RECOMPUTED), AXIS(SPLIT), AXIS(TAILS)};
+static const axis AXIS_LIST[AXES] = {AXIS(BASES), AXIS(BANDS), AXIS(TAILS)};
 
 /* ------------------------------------------------------------------ choices --------------------------------------- */
 

@@ -31,9 +31,9 @@ sa_status sa_joint_emit_forward(sa_emitter *e, const sa_layer *layer)
         sa_source source;
         sa_part part;
         int32_t whole[4];
+        SA_TRY(sa_emit_data(e, layer->bottom[i], &source)); /* one that was dropped is made again, into its place */
         if (sa_emit_bottom_is_placed(e, layer, i)) continue;
         layer->type->part(layer, sa_emit_blobs(e), i, &part, whole);
-        SA_TRY(sa_emit_data(e, layer->bottom[i], &source));
         SA_TRY(sa_part_write(e, layer, "forward", &part, whole, &source, &out));
     }
     return SA_OK;

@@ -51,13 +51,21 @@ static sa_status find_room(const sa_program *p, size_t max_load, sa_realizations
     return SA_OK;
 }
 
+/* What the ops of a program may fill: what its largest step holds, or more if choices give more. */
+static sa_status find_limit(const sa_program *program, size_t arena_bytes, size_t *bytes)
+{
+    SA_TRY(sa_plan_max_load(program->buffer, program->buffer_count, bytes));
+    if (arena_bytes > *bytes) *bytes = arena_bytes;
+    return SA_OK;
+}
+
 /* Replaces *program by one with roomier workspaces, unless its load is higher. */
 static sa_status use_room(const sa_net *net, sa_realizations *r, const sa_device *device, const sa_program_options *options,
-                          sa_program **program)
+                          size_t arena_bytes, sa_program **program)
 {
     sa_program *roomy;
     size_t load, roomy_load;
-    SA_TRY(sa_plan_max_load((*program)->buffer, (*program)->buffer_count, &load));
+    SA_TRY(find_limit(*program, arena_bytes, &load));
     SA_TRY(find_room(*program, load, r));
     SA_TRY(sa_program_create(net, r, device, options, &roomy));
     sa_status status = sa_plan_max_load(roomy->buffer, roomy->buffer_count, &roomy_load);
@@ -119,13 +127,13 @@ static sa_status fuse_where_room(const sa_net *net, sa_realizations *r, const sa
 /* Two-part backward passes save memory at the peak only; elsewhere, one op does the common work once. Replaces *program by one that
  * has one op where there is room, unless its load is higher. */
 static sa_status fuse_with_room(const sa_net *net, sa_realizations *r, const sa_device *device, const sa_program_options *options,
-                                sa_program **program)
+                                size_t arena_bytes, sa_program **program)
 {
     sa_program *fused;
     size_t load, fused_load;
     bool *was_split = calloc((size_t)net->layer_count, sizeof *was_split);
     if (!was_split) SA_FAIL(SA_NOMEM, "no memory for the backward passes of %d layers", net->layer_count);
-    sa_status status = sa_plan_max_load((*program)->buffer, (*program)->buffer_count, &load);
+    sa_status status = find_limit(*program, arena_bytes, &load);
     if (status == SA_OK) status = fuse_where_room(net, r, *program, load, was_split);
     if (status == SA_OK) status = sa_program_create(net, r, device, options, &fused);
     if (status == SA_OK) {
@@ -157,9 +165,11 @@ static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy,
     sa_program *made = NULL;
     SA_TRY(first_program(net, strategy, device, options, &r, &made));
     sa_status status = SA_OK;
+    size_t arena = strategy->choices ? (size_t)strategy->choices->arena_bytes : 0;
     bool by_room = sa_strategy_has(strategy, SA_SWITCH_SMALL_WORKSPACE) && r.lifetimes;
-    if (by_room && sa_strategy_has(strategy, SA_SWITCH_SPLIT_BACKWARD)) status = fuse_with_room(net, &r, device, options, &made);
-    if (status == SA_OK && by_room) status = use_room(net, &r, device, options, &made);
+    if (by_room && sa_strategy_has(strategy, SA_SWITCH_SPLIT_BACKWARD))
+        status = fuse_with_room(net, &r, device, options, arena, &made);
+    if (status == SA_OK && by_room) status = use_room(net, &r, device, options, arena, &made);
     sa_realizations_free(&r);
     if (status != SA_OK) {
         sa_program_free(made);

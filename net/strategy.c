@@ -230,12 +230,46 @@ static sa_status check_combination(const sa_strategy *s)
     return SA_OK;
 }
 
+static sa_status parse_file(const char *name, sa_strategy *strategy)
+{
+    sa_strategy s;
+    sa_choices *choices;
+    SA_TRY(sa_choices_load(name + 1, &choices));
+    sa_status status = choices->strategy[0] == '@' ? sa_error_set(SA_INVALID, "a file of choices cannot name another")
+                                                   : sa_strategy_parse(choices->strategy, &s);
+    if (status != SA_OK) {
+        status = sa_error_prefix(status, "%s", name + 1);
+        sa_choices_free(choices);
+        return status;
+    }
+    snprintf(s.name, sizeof s.name, "%s", name);
+    s.choices = choices;
+    *strategy = s;
+    return SA_OK;
+}
+
+sa_status sa_strategy_copy(const sa_strategy *strategy, sa_strategy *copy)
+{
+    sa_choices *choices = NULL;
+    if (strategy->choices) SA_TRY(sa_choices_copy(strategy->choices, &choices));
+    *copy = *strategy;
+    copy->choices = choices;
+    return SA_OK;
+}
+
+void sa_strategy_free(sa_strategy *strategy)
+{
+    sa_choices_free(strategy->choices);
+    strategy->choices = NULL;
+}
+
 sa_status sa_strategy_parse(const char *text, sa_strategy *strategy)
 {
     sa_strategy s = {.switches = 0};
     for (int i = 0; i < SA_SWITCH_COUNT; i++) default_value(i, &s);
     if (strlen(text) >= sizeof s.name)
         SA_FAIL(SA_INVALID, "strategy name of %zu characters: at most %zu", strlen(text), sizeof s.name - 1);
+    if (text[0] == '@') return parse_file(text, strategy);
     snprintf(s.name, sizeof s.name, "%s", text);
     SA_TRY(expand(text, &s));
     SA_TRY(check_combination(&s));
@@ -310,11 +344,19 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
     return SA_OK;
 }
 
+static bool choices_want_bands(const sa_net *net, const sa_realizations *r)
+{
+    for (int l = 0; l < net->layer_count; l++)
+        if (r->layer[l].bands_wanted > 0) return true;
+    return false;
+}
+
 /* Where nothing goes backward a band is made once and costs no time: whoever could have bands has them. */
-static bool runs(const sa_strategy *strategy, sa_switch which, const sa_net *net)
+static bool runs(const sa_strategy *strategy, sa_switch which, const sa_net *net, const sa_realizations *r)
 {
     bool could = sa_strategy_has(strategy, SA_SWITCH_FUSE) && sa_strategy_has(strategy, SA_SWITCH_LEAN);
-    return sa_strategy_has(strategy, which) || (which == SA_SWITCH_BANDED && could && !sa_net_trains(net));
+    return sa_strategy_has(strategy, which) ||
+           (which == SA_SWITCH_BANDED && could && (!sa_net_trains(net) || choices_want_bands(net, r)));
 }
 
 sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, const sa_device *device, sa_realizations *realizations)
@@ -345,8 +387,10 @@ sa_status sa_strategy_apply(const sa_strategy *strategy, const sa_net *net, cons
     r.lifetimes = sa_strategy_has(strategy, SA_SWITCH_LIFETIMES);
     r.early_update = sa_strategy_has(strategy, SA_SWITCH_EARLY_UPDATE);
     sa_status status = choose_convolutions(strategy, net, device, &r);
+    if (status == SA_OK && strategy->choices) status = sa_choices_apply_to_layers(strategy->choices, net, &r);
     for (size_t i = 0; i < sizeof PASSES / sizeof PASSES[0] && status == SA_OK; i++)
-        if (runs(strategy, PASSES[i].which, net)) PASSES[i].pass(strategy, net, &r);
+        if (runs(strategy, PASSES[i].which, net, &r)) PASSES[i].pass(strategy, net, &r);
+    if (status == SA_OK && strategy->choices) status = sa_choices_apply_to_values(strategy->choices, net, &r);
     if (status == SA_OK) status = sa_realizations_settle(net, &r);
     if (status != SA_OK) {
         sa_realizations_free(&r);

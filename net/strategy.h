@@ -3,7 +3,7 @@
 #ifndef SA_NET_STRATEGY_H
 #define SA_NET_STRATEGY_H
 
-#include "program/realization.h"
+#include "net/choices.h"
 
 /* X(NAME, "name", lossless, "one line") in the order in which their passes run. */
 #define SA_SWITCHES(X)                                                                                                             \
@@ -59,13 +59,18 @@ typedef struct sa_strategy {
     char name[256];    /* as given, "" if built by hand */
     uint32_t switches; /* bit sa_switch */
     sa_conv_option conv;
-    int32_t band_channels;        /* BANDED: channels at a time */
-    int32_t recompute_count;      /* RECOMPUTE: values dropped, or SA_RECOMPUTE_AUTO */
-    const bool *recompute_blobs;  /* RECOMPUTE: (net->blob_count), not owned: the values dropped, whatever the count; NULL: none are
-                                   * named. What shares a buffer with one is dropped with it, what must stay is left alone: see
-                                   * net/passes/recompute_units.h */
-    size_t workspace_limit_bytes; /* SMALL_WORKSPACE: the limit; 0: the least possible */
+    int32_t band_channels;           /* BANDED: channels at a time */
+    int32_t recompute_count;         /* RECOMPUTE: values dropped, or SA_RECOMPUTE_AUTO */
+    const sa_again *recompute_blobs; /* RECOMPUTE: (net->blob_count), not owned: the values dropped, whatever the count; NULL: none
+                                      * are named. See sa_realizations_drop */
+    size_t workspace_limit_bytes;    /* SMALL_WORKSPACE: the limit; 0: the least possible */
+    sa_choices *choices;             /* for single values and ops; owned by whoever parsed the strategy, NULL: none */
 } sa_strategy;
+
+/* Frees the choices; copies of the strategy by assignment lose them too. */
+void sa_strategy_free(sa_strategy *strategy);
+/* A strategy with choices of its own. */
+SA_CHECKED sa_status sa_strategy_copy(const sa_strategy *strategy, sa_strategy *copy);
 
 static inline bool sa_strategy_has(const sa_strategy *strategy, sa_switch which)
 {
@@ -88,7 +93,8 @@ typedef struct sa_preset {
 const sa_preset *sa_preset_at(int i);
 
 /* "preset", then any number of "+switch", "-switch" or "+switch=value". SA_INVALID says what is unknown and lists what is known, or
- * why a combination makes no sense. */
+ * why a combination makes no sense. "@FILE": the switches and the choices of a file (net/choices.h); it is then to be freed
+ * (sa_strategy_free), all others may be. */
 SA_CHECKED sa_status sa_strategy_parse(const char *text, sa_strategy *strategy);
 /* Turns small-workspace on with this limit; 0: the least possible. */
 void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes);

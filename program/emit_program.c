@@ -31,6 +31,7 @@ sa_status sa_emit_op(sa_emitter *e, const sa_layer *layer, const char *what, sa_
     op->kind = kind;
     op->phase = e->phase;
     op->layer = layer ? (int)(layer - e->net->layer) : -1;
+    op->remakes = e->remakes;
     memcpy(&op->args, args, sa_op_args_bytes(kind)); /* most kinds take a small part of the union */
     return SA_OK;
 }
@@ -190,12 +191,23 @@ static sa_status fill_weights(sa_emitter *e)
     return SA_OK;
 }
 
+static void drop(sa_emitter *e, int blob)
+{
+    e->data[blob].present = e->data[blob].allocated = false;
+}
+
+/* What was made again for one layer alone. */
+static void drop_each(sa_emitter *e)
+{
+    while (e->each_count > 0) drop(e, e->each[--e->each_count]);
+}
+
 static sa_status backward(sa_emitter *e)
 {
     e->phase = SA_STEP_BACKWARD;
     SA_TRY(fill_weights(e));
     for (int b = 0; b < e->net->blob_count; b++)
-        if (e->realizations->blob[b].again) e->data[b].present = e->data[b].allocated = false;
+        if (e->realizations->blob[b].again) drop(e, b);
     for (int i = e->net->layer_count - 1; i >= 0; i--) {
         int start = sa_emitter_band_start(e, i), last = i;
         if (start >= 0) {
@@ -204,6 +216,7 @@ static sa_status backward(sa_emitter *e)
         } else {
             SA_TRY(backward_layer(e, i));
         }
+        drop_each(e);
         SA_TRY(sa_emitter_gradients(e, i, last));
     }
     return sa_emitter_gradients_end(e);

@@ -1,6 +1,8 @@
 /* The emitter's answers about values: where a blob's data, gradient or mask is, and where it goes. */
 #include "program/emitter.h"
 
+#include "core/growing_array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,12 +264,20 @@ static sa_status run_again(sa_emitter *e, int blob)
     const sa_layer *producer = &e->net->layer[e->net->blob[blob].producer];
     int index = (int)(producer - e->net->layer), first = sa_emitter_band_start(e, index);
     bool outer = e->again;
+    int outer_blob = e->remakes;
     sa_status status;
     e->again = true;
+    e->remakes = blob;
     if (first >= 0 && e->band_end == 0) status = sa_emitter_each_band(e, first, recompute_layer, &index);
     else status = sa_emitter_forward(e, producer);
     e->again = outer;
-    return status;
+    e->remakes = outer_blob;
+    if (status != SA_OK || e->realizations->blob[blob].again != SA_AGAIN_EACH) return status;
+    int *grown = sa_array_room(e->each, e->each_count, sizeof *grown);
+    if (!grown) SA_FAIL(SA_NOMEM, "no memory for the values that are computed again");
+    e->each = grown;
+    e->each[e->each_count++] = blob;
+    return SA_OK;
 }
 
 /* A dropped value that is not there, and that the blob is computed from through expressions alone; -1: none. */

@@ -63,6 +63,9 @@ struct sa_emitter {
     size_t conv_count; /* convolution ops so far */
     sa_step_phase phase;
     bool again;               /* inside the recomputation of a value */
+    int remakes;              /* which blob's; -1: none */
+    size_t each_count;        /* values that are dropped again behind the running layer */
+    int *each;                /* (each_count), owned */
     int wide_blob;            /* what the running layer writes as float32 and is to be narrowed behind it; -1: none */
     sa_slab wide;             /* where */
     int band_begin, band_end; /* channels of the running band; band_end 0: none */

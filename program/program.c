@@ -82,8 +82,13 @@ static sa_status allocate(const sa_net *net, sa_program *p, sa_emitter *e)
 static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa_device *device, const sa_program_options *options,
                       bool *must_repeat, sa_program **program)
 {
-    sa_emitter e = {
-        .net = net, .realizations = realizations, .device = device, .options = options, .shared_workspace = -1, .wide_blob = -1};
+    sa_emitter e = {.net = net,
+                    .realizations = realizations,
+                    .device = device,
+                    .options = options,
+                    .shared_workspace = -1,
+                    .wide_blob = -1,
+                    .remakes = -1};
     sa_program *p = calloc(1, sizeof *p);
     if (!p) SA_FAIL(SA_NOMEM, "no memory for a program");
     p->net = net;
@@ -102,6 +107,7 @@ static sa_status emit(const sa_net *net, sa_realizations *realizations, const sa
     free(e.band_start);
     free(e.sent);
     free(e.statistics);
+    free(e.each);
     sa_name_map_free(&e.names);
     if (status != SA_OK) {
         sa_program_free(p);

@@ -14,7 +14,8 @@ typedef struct sa_op {
     char name[SA_BUFFER_NAME_MAX]; /* "conv1 forward" */
     sa_op_kind kind;
     sa_step_phase phase;
-    int layer; /* that emitted it; -1: the solver */
+    int layer;   /* that emitted it; -1: the solver */
+    int remakes; /* the blob that it makes again in the backward pass, or -1 */
     sa_op_args args;
 } sa_op;
 

@@ -56,6 +56,7 @@ sa_status sa_realizations_create(const sa_net *net, sa_realizations *realization
         SA_FAIL(SA_NOMEM, "no memory for the choices of %d blobs", net->blob_count);
     }
     for (int b = 0; b < net->blob_count; b++) caffe_blob(net, b, &r.blob[b]);
+    for (int l = 0; l < net->layer_count; l++) r.layer[l].bands_wanted = -1;
     *realizations = r;
     return SA_OK;
 }
@@ -116,6 +117,69 @@ void sa_realizations_store_grad(const sa_net *net, sa_realizations *r, int blob)
     r->blob[blob].head_bytes = 0;
     int below = net->layer[net->blob[net->layer[maker].bottom[0]].producer].bottom[0];
     if (r->blob[below].grad == SA_GRAD_IN_TAIL) r->blob[below].grad = SA_GRAD_STORED;
+}
+
+/* ------------------------------------------------------------------ dropping values -------------------------------- */
+
+bool sa_blob_is_output(const sa_net *net, int blob)
+{
+    int reader = net->blob[blob].consumer;
+    if (reader < 0) return true;
+    for (int i = 0; net->layer[reader].type->shares_bottom && i < net->layer[reader].top_count; i++)
+        if (sa_blob_is_output(net, net->layer[reader].top[i])) return true;
+    return false;
+}
+
+int sa_realizations_owner(const sa_net *net, const sa_realizations *r, int blob)
+{
+    if (r->blob[blob].data == SA_DATA_VIRTUAL) return -1;
+    for (;;) {
+        blob = sa_realizations_base(net, r, blob);
+        if (r->blob[blob].data != SA_DATA_PLACED) return r->blob[blob].data == SA_DATA_VIRTUAL ? -1 : blob;
+        blob = net->layer[r->blob[blob].joint].top[0];
+    }
+}
+
+/* May the blob be dropped, as far as it is concerned: does running its layer once more give the value and change nothing else? */
+static bool can_be_remade(const sa_net *net, const sa_realizations *r, int blob)
+{
+    const sa_blob *b = &net->blob[blob];
+    const sa_blob_choice *choice = &r->blob[blob];
+    const sa_layer *maker = &net->layer[b->producer];
+    const sa_layer_type *type = maker->type;
+    if (choice->data == SA_DATA_VIRTUAL || choice->encoding != SA_F32 || choice->head_bytes > 0) return false;
+    if (type->is_input || type->is_loss || type->is_metric || !type->emit_forward || sa_blob_is_output(net, blob)) return false;
+    if (b->producer_top > 0 && !type->cuts_bottom) return false; /* a mask, statistics */
+    if (type->convolves && maker->top_count > 1) return false;   /* several bottoms, of which the first alone is read again */
+    return r->layer[b->producer].band_channels == 0;             /* never whole in memory */
+}
+
+void sa_realizations_find_droppable(const sa_net *net, const sa_realizations *r, int *owner)
+{
+    const bool none = r->caffe_layout || !r->lifetimes;
+    for (int b = 0; b < net->blob_count; b++) owner[b] = none ? -1 : sa_realizations_owner(net, r, b);
+    for (int b = 0; b < net->blob_count; b++) /* one that has to stay keeps all that is with it */
+        if (owner[b] >= 0 && !can_be_remade(net, r, b)) owner[owner[b]] = -1;
+    for (int b = 0; b < net->blob_count; b++)
+        if (owner[b] >= 0 && owner[owner[b]] != owner[b]) owner[b] = -1;
+}
+
+void sa_realizations_drop(const sa_net *net, const sa_again *wanted, sa_realizations *r)
+{
+    for (int b = 0; b < net->blob_count; b++) {
+        const int owner = wanted[b] ? sa_realizations_owner(net, r, b) : -1;
+        if (owner >= 0 && r->blob[owner].again < wanted[b]) r->blob[owner].again = wanted[b];
+    }
+    for (int b = 0; b < net->blob_count; b++) {
+        const int owner = sa_realizations_owner(net, r, b);
+        if (owner < 0 || !r->blob[owner].again) continue;
+        if (!can_be_remade(net, r, b)) r->blob[owner].again = SA_KEPT;
+        else if (owner != b) r->blob[owner].again = SA_AGAIN_ONCE; /* what shares its memory stays as long as the others do */
+    }
+    for (int b = 0; b < net->blob_count; b++) {
+        const int owner = sa_realizations_owner(net, r, b);
+        if (owner >= 0) r->blob[b].again = r->blob[owner].again;
+    }
 }
 
 void sa_realizations_free(sa_realizations *realizations)

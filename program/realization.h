@@ -27,10 +27,17 @@ typedef enum sa_grad_realization {
     SA_GRAD_GATHERED, /* of an Upsample's top: the convolution above writes the gradient of the Upsample's bottom straight away */
 } sa_grad_realization;
 
+/* Whether stored data waits for the backward pass. */
+typedef enum sa_again {
+    SA_KEPT,
+    SA_AGAIN_ONCE, /* dropped after the forward pass; the backward pass makes it again at its first use and keeps it to its last */
+    SA_AGAIN_EACH, /* ... and makes it again for each layer that uses it */
+} sa_again;
+
 typedef struct sa_blob_choice {
     sa_data_realization data;
     sa_encoding encoding; /* of stored data; SA_BF16: its layer writes float32 into a buffer that is narrowed and then gone */
-    bool again;           /* dropped after the forward pass and computed again in the backward pass */
+    sa_again again;
     sa_grad_realization grad;
     int over_bottom;         /* SA_DATA_ALIASED: which of its layer's bottoms it overwrites */
     int over_top;            /* SA_GRAD_IN_TOP: of which of its reader's tops it overwrites the gradient */
@@ -46,6 +53,8 @@ typedef struct sa_layer_choice {
     sa_conv_backward_form backward; /* Convolution */
     int32_t band_channels;          /* Convolution: > 0: it and the BN, ReLU and Pooling above run for so many channels at a time */
     int32_t band_end;               /* the Pooling layer that ends the band */
+    int32_t bands_wanted;           /* what a choice says in place of the switch; -1: nothing */
+    bool apart;                     /* what it joins or sums up has memory apart from the result */
 } sa_layer_choice;
 
 typedef struct sa_realizations {
@@ -72,6 +81,18 @@ void sa_realizations_store_data(const sa_net *net, sa_realizations *realizations
 /* The blob whose place holds a blob's data: back through layers that share their bottom and through values that overwrite theirs.
  */
 int sa_realizations_base(const sa_net *net, const sa_realizations *realizations, int blob);
+/* The blob in whose memory a blob's data is: itself, what it overwrites, or what it is joined into; -1: it has none. Values in one
+ * memory share their fate. */
+int sa_realizations_owner(const sa_net *net, const sa_realizations *realizations, int blob);
+/* Which values can be dropped after the forward pass and made again by their layers: owner[b] (blob_count) is its owner, with which
+ * it is dropped; -1: it has to stay, or has no memory. */
+void sa_realizations_find_droppable(const sa_net *net, const sa_realizations *realizations, int *owner);
+/* Drops the values that are wanted (blob_count; SA_KEPT: as it is), with all that is in their memory, but for those that have to
+ * stay.
+ */
+void sa_realizations_drop(const sa_net *net, const sa_again *wanted, sa_realizations *realizations);
+/* Is the value fetched after the step, itself or as what shares it? */
+bool sa_blob_is_output(const sa_net *net, int blob);
 /* May the layer write its top over its bottom 0, as far as gradients are concerned? */
 bool sa_realizations_may_overwrite(const sa_net *net, const sa_layer *layer);
 void sa_realizations_free(sa_realizations *realizations);

@@ -27,8 +27,8 @@ static int chain_end(const sa_net *net, const sa_realizations *r, int first)
 
 void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizations *r)
 {
-    int32_t channels = sa_strategy_has(strategy, SA_SWITCH_BANDED) ? strategy->band_channels : FORWARD_BAND_CHANNELS;
-    if (!sa_net_trains(net) && channels > FORWARD_BAND_CHANNELS) channels = FORWARD_BAND_CHANNELS;
+    int32_t usual = sa_strategy_has(strategy, SA_SWITCH_BANDED) ? strategy->band_channels : 0;
+    if (!sa_net_trains(net) && (usual == 0 || usual > FORWARD_BAND_CHANNELS)) usual = FORWARD_BAND_CHANNELS;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
         if (!layer->type->convolves || !layer->type->channels_apart || layer->type->transposes || layer->bottom_count > 1) continue;
@@ -36,7 +36,8 @@ void sa_pass_banded(const sa_strategy *strategy, const sa_net *net, sa_realizati
         if (r->layer[l].algorithm == SA_CONV_IM2COL) continue;
         int end = chain_end(net, r, l);
         const int32_t *weight = layer->param[0].shape.dim;
-        if (end < 0 || weight[1] > CHEAP_IN_CHANNELS || weight[0] <= channels) continue;
+        const int32_t channels = r->layer[l].bands_wanted >= 0 ? r->layer[l].bands_wanted : usual;
+        if (end < 0 || channels == 0 || weight[1] > CHEAP_IN_CHANNELS || weight[0] <= channels) continue;
         r->layer[l].band_channels = channels;
         r->layer[l].band_end = end;
     }

@@ -1,7 +1,6 @@
 /* placement: what a layer joins (Concat) is written where the joined value has it, so that nothing is copied; its gradient is read
  * there. What a layer cuts (Slice, Crop) is read in place, and the gradients of the parts are written where the whole has them. */
 #include "net/passes/passes.h"
-#include "net/passes/recompute_units.h"
 
 #include <string.h>
 
@@ -100,7 +99,7 @@ void sa_pass_placement(const sa_strategy *strategy, const sa_net *net, sa_realiz
 {
     (void)strategy;
     for (int l = net->layer_count - 1; l >= 0; l--) { /* what is joined again is placed first */
-        if (net->layer[l].type->joins_bottoms) join(net, r, l);
+        if (net->layer[l].type->joins_bottoms && !r->layer[l].apart) join(net, r, l);
         if (net->layer[l].type->cuts_bottom) cut(net, r, &net->layer[l]);
     }
 }

@@ -1,7 +1,6 @@
 /* recompute: values are dropped after the forward pass and computed again in the backward pass when they are first needed. With
  * recompute=N the first N of the encoder, from the input on; else those that the strategy names. */
 #include "net/passes/passes.h"
-#include "net/passes/recompute_units.h"
 
 /* A convolution's output or a pooled value that is stored, is needed again by the backward pass, and was not overwritten. */
 static bool is_candidate(const sa_net *net, const sa_realizations *r, int blob)
@@ -19,13 +18,13 @@ void sa_pass_recompute(const sa_strategy *strategy, const sa_net *net, sa_realiz
 {
     int left = strategy->recompute_count;
     if (strategy->recompute_blobs) {
-        sa_recompute_drop(net, r, strategy->recompute_blobs);
+        sa_realizations_drop(net, strategy->recompute_blobs, r);
         return;
     }
     for (int b = 0; b < net->blob_count && left > 0; b++) {
         if (sa_blob_maker(net, b)->type->mask_bottom) break; /* the decoder's values are used again almost at once */
         if (!is_candidate(net, r, b)) continue;
-        r->blob[b].again = true;
+        r->blob[b].again = SA_AGAIN_ONCE;
         left--;
     }
 }

@@ -11,6 +11,6 @@ void sa_pass_relrn(const sa_strategy *strategy, const sa_net *net, sa_realizatio
         if (!layer->type->cheap_again || net->blob[layer->bottom[0]].needs_grad) continue;
         if (r->blob[layer->top[0]].data == SA_DATA_PLACED) continue;
         const sa_layer *reader = sa_blob_reader(net, layer->top[0]);
-        if (reader && reader->type->convolves && reader->needs_backward) r->blob[layer->top[0]].again = true;
+        if (reader && reader->type->convolves && reader->needs_backward) r->blob[layer->top[0]].again = SA_AGAIN_ONCE;
     }
 }

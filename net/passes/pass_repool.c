@@ -35,6 +35,6 @@ void sa_pass_repool(const sa_strategy *strategy, const sa_net *net, sa_realizati
         if (!layer->type->makes_mask || !layer->needs_backward || r->blob[layer->top[0]].data != SA_DATA_STORED) continue;
         const sa_layer *reader = sa_blob_reader(net, layer->top[0]);
         bool read_again = reader && (reader->type->convolves || reader->type->mask_bottom);
-        if (read_again && source_is_kept(net, r, layer->bottom[0])) r->blob[layer->top[0]].again = true;
+        if (read_again && source_is_kept(net, r, layer->bottom[0])) r->blob[layer->top[0]].again = SA_AGAIN_ONCE;
     }
 }

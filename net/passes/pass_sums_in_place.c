@@ -52,6 +52,7 @@ void sa_pass_sums_in_place(const sa_strategy *strategy, const sa_net *net, sa_re
     (void)strategy;
     for (int l = 0; l < net->layer_count; l++) {
         const sa_layer *layer = &net->layer[l];
+        if (r->layer[l].apart) continue;
         if (layer->type->shares_bottom && net->blob[layer->bottom[0]].needs_grad) sum_gradients(net, r, layer);
         if (layer->type->merges_bottoms) merge_in_place(net, r, layer);
     }

@@ -64,10 +64,17 @@ static sa_fit_subject subject_of(const char *path)
     return subject;
 }
 
+static void fill_row(sa_fit_subject *subject, const char *strategy, size_t capacity, const sa_fit_row *like, sa_fit_row *row)
+{
+    sa_strategy parsed;
+    if (strategy) assert_int_equal(sa_strategy_parse(strategy, &parsed), SA_OK);
+    sa_fit_row_fill(subject, strategy ? &parsed : NULL, capacity, like, row);
+}
+
 static void fill_like(const char *path, const char *strategy, size_t capacity, const sa_fit_row *like, sa_fit_row *row)
 {
     sa_fit_subject subject = subject_of(path);
-    sa_fit_row_fill(&subject, strategy, capacity, like, row);
+    fill_row(&subject, strategy, capacity, like, row);
     sa_fit_forget_nets(&subject);
 }
 
@@ -109,7 +116,7 @@ static void shared_plans_change_nothing(void **state)
     for (int i = 0; sa_preset_at(i); i++) {
         sa_fit_row alone, row;
         fill(LENET, sa_preset_at(i)->name, 100000000, &alone);
-        sa_fit_row_fill(&subject, sa_preset_at(i)->name, 100000000, i ? &last : NULL, &row);
+        fill_row(&subject, sa_preset_at(i)->name, 100000000, i ? &last : NULL, &row);
         assert_true(same_answer(&row.batch, &alone.batch) && same_answer(&row.images, &alone.images));
         assert_true(same_answer(&row.batch_beside_context, &alone.batch_beside_context));
         last = row;
@@ -133,7 +140,7 @@ static void a_signature_tells_programs(void **state)
             sa_strategy strategy;
             assert_int_equal(sa_strategy_parse(sa_preset_at(i)->name, &strategy), SA_OK);
             assert_int_equal(sa_strategy_signature(net, &strategy, device, &signature[i]), SA_OK);
-            assert_int_equal(sa_preset_load_bytes(net, sa_preset_at(i)->name, SA_CONV_OPTION_AUTO, device, &bytes[i]), SA_OK);
+            assert_int_equal(sa_strategy_load_bytes(net, &strategy, device, &bytes[i]), SA_OK);
             for (int k = 0; k < i; k++) {
                 if (signature[k] == signature[i]) assert_int_equal(bytes[k], bytes[i]);
                 equal += signature[k] == signature[i];
@@ -224,7 +231,7 @@ static void long_nets_take_seconds(void **state)
     sa_fit_row row[2];
     sa_fit_subject subject = subject_of(path);
     for (int i = 1; sa_preset_at(i); i++) {
-        sa_fit_row_fill(&subject, sa_preset_at(i)->name, 1000000000, i > 1 ? &row[(i - 1) % 2] : NULL, &row[i % 2]);
+        fill_row(&subject, sa_preset_at(i)->name, 1000000000, i > 1 ? &row[(i - 1) % 2] : NULL, &row[i % 2]);
         assert_in_range(row[i % 2].batch.largest, 10, 100);
     }
     sa_fit_forget_nets(&subject);

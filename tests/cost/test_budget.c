@@ -60,21 +60,34 @@ static void no_point_is_dominated(void **state)
     }
 }
 
-static void names_parse_back_to_arenas_that_fit(void **state)
+/* Through a file, as a user hands it on. */
+static void choices_are_written_and_read_back(void **state)
 {
     (void)state;
+    static const char path[] = "build/test_budget.choices";
     for (int n = 0; n < NET_COUNT; n++) {
         const fixture *f = &nets[n];
         const sa_frontier *frontier = &frontiers[n];
         for (size_t i = 0; i < frontier->count; i++) {
-            sa_layout layout = make_layout(f, frontier->point[i].strategy.name);
-            assert_true(layout.plan.peak_bytes <= frontier->point[i].bytes);
-            assert_true((double)layout.plan.peak_bytes >= ALMOST * (double)frontier->point[i].bytes);
+            const sa_frontier_point *p = &frontier->point[i];
+            sa_strategy strategy;
+            sa_layout layout;
+            if (p->strategy.choices) {
+                must(sa_choices_save(p->strategy.choices, "a net", path));
+                must(sa_strategy_parse("@build/test_budget.choices", &strategy));
+            } else {
+                must(sa_strategy_parse(p->strategy.name, &strategy));
+            }
+            must(sa_layout_create(f->net, &strategy, f->device, &PROGRAM, &layout));
+            sa_strategy_free(&strategy);
+            assert_true(layout.plan.peak_bytes <= p->bytes);
+            assert_true((double)layout.plan.peak_bytes >= ALMOST * (double)p->bytes);
             sa_cost cost = sa_cost_predict(f->model, layout.program, NULL);
-            assert_true(cost.ms == frontier->point[i].cost.ms);
+            assert_true(cost.ms == p->cost.ms);
             sa_layout_free(&layout);
         }
     }
+    remove(path);
 }
 
 /* Everything that `extreme` is made of is among the combinations. */
@@ -198,7 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_point_is_dominated),
-        cmocka_unit_test(names_parse_back_to_arenas_that_fit),
+        cmocka_unit_test(choices_are_written_and_read_back),
         cmocka_unit_test(the_smallest_is_no_larger_than_extreme),
         cmocka_unit_test(picks_are_ascending_and_hold_both_ends),
         cmocka_unit_test(every_budget_is_kept_and_more_is_never_slower),

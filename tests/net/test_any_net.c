@@ -148,7 +148,7 @@ static void report(tally *t, uint32_t seed, const char *strategy, const char *wh
 
 /* Plans under one strategy, in which the values `dropped` (NULL: none) are computed again; runs if told to and compares with the
  * baseline. */
-static void try_strategy(tally *t, uint32_t seed, const sa_net *net, const char *name, const bool *dropped, bool runs,
+static void try_strategy(tally *t, uint32_t seed, const sa_net *net, const char *name, const sa_again *dropped, bool runs,
                          const outcome *baseline)
 {
     sa_strategy strategy;
@@ -171,11 +171,12 @@ static void try_recomputing(tally *t, uint32_t seed, const sa_net *net, uint64_t
 {
     static const char *const STRATEGIES[] = {"fastest+recompute", "smallest+recompute", "caffe+lean+lifetimes+recompute",
                                              "extreme-placement"};
-    bool *dropped = malloc((size_t)net->blob_count * sizeof *dropped);
+    sa_again *dropped = malloc((size_t)net->blob_count * sizeof *dropped);
     assert_non_null(dropped);
     for (int k = 0; k < 4; k++) {
         const uint32_t kept = (uint32_t)k;
-        for (int b = 0; b < net->blob_count; b++) dropped[b] = random_below(random, 4) >= kept;
+        for (int b = 0; b < net->blob_count; b++)
+            dropped[b] = random_below(random, 4) < kept ? SA_KEPT : random_below(random, 3) ? SA_AGAIN_ONCE : SA_AGAIN_EACH;
         try_strategy(t, seed, net, STRATEGIES[(k + (int)seed) % 4], dropped, k < 2, baseline);
     }
     free(dropped);

@@ -326,7 +326,7 @@ static void nobody_gets_it_unasked(void **state)
     sa_net *net = load(sa_small_net_find("tiny_new"));
     sa_candidates candidates;
     must(sa_candidates_create(net, device, SA_CONV_OPTION_AUTO, &candidates));
-    assert_true(candidates.count > 10);
+    assert_true(candidates.count > 3);
     for (size_t i = 0; i < candidates.count; i++) assert_true(sa_strategy_is_lossless(&candidates.strategy[i]));
     sa_candidates_free(&candidates);
     sa_net_free(net);
