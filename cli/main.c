@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) return puts(argp_program_version) == EOF;
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        char name[64];
+        static char name[64]; /* argv points at it to the end */
         if (strcmp(argv[1], COMMANDS[i].name)) continue;
         snprintf(name, sizeof name, "segarena %s", argv[1]);
         argv[1] = name;
