@@ -226,7 +226,8 @@ $(O)/libsa_%.a: $(MEMBERS_FILE)
 link = $(if $(V),,@echo 'LINK $@';) $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 link_cuda = $(link) -Wl,--as-needed $(CUDA_LDLIBS)
 # Tests share one library of the CUDA device, which lies beside them: each kernel is linked once, not once per suite.
-link_test = $(link) -lcmocka $(if $(filter %.so,$^),-Wl$(comma)--as-needed $(filter %.so,$^) '-Wl$(comma)-rpath$(comma)$$ORIGIN')
+link_shared = $(link) $(if $(filter %.so,$^),-Wl$(comma)--as-needed $(filter %.so,$^) '-Wl$(comma)-rpath$(comma)$$ORIGIN')
+link_test = $(link_shared) -lcmocka
 
 $(B)/segarena: $(O)/cli/main.o $(ARCHIVES) $(CUDA_ARCHIVE)
 	$(link_cuda)

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 rm -rf "$out"
 mkdir -p "$out/bin" "$out/lib" "$out/nets" "$out/golden"
-cp "$build/segarena" "$build/tests/test_cuda_parity" "$build/tests/test_golden" "$build/tests/step_program" \
+cp "$build/tests/segarena" "$build/tests/test_cuda_parity" "$build/tests/test_golden" "$build/tests/step_program" \
     "$build/tests/libsegarena_cuda.so" "$out/bin/"
 strip "$out"/bin/*
 
