@@ -310,6 +310,41 @@ static void several_lists_resume(void **state)
     run_close(&other);
 }
 
+/* A class per image, however many axes the label has. */
+static void labels_of_fewer_axes_are_filled(void **state)
+{
+    (void)state;
+    static const char *const shapes[] = {"dim: [8, 1, 1, 1]", "dim: 8", "dim: [8, 1, 1]"};
+    enum { IMAGES = 8 };
+    float expected[IMAGES];
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        char text[1024];
+        snprintf(
+            text, sizeof text,
+            "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: [8, 3, 4, 4] } } }\n"
+            "layer { name: 'label' type: 'Input' top: 'label' input_param { shape { %s } } }\n"
+            "layer { name: 'ip' type: 'Convolution' bottom: 'data' top: 'ip' convolution_param { num_output: 9 kernel_size: 4 } }\n"
+            "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }\n",
+            shapes[i]);
+        run r = run_open(text, "fastest");
+        sa_feed *feed;
+        assert_ok(sa_feed_open(r.net, NULL, 3, &feed));
+        for (int batch = 0; batch < 3; batch++) assert_ok(sa_feed_next(feed, r.session));
+        const float *label = sa_feed_batch(feed, sa_net_blob_index(r.net, "label"));
+        if (i == 0) memcpy(expected, label, sizeof expected);
+        assert_memory_equal(label, expected, sizeof expected);
+        assert_ok(sa_session_run(r.session, 0.01f, 0, NULL));
+        sa_feed_close(feed);
+        run_close(&r);
+    }
+    float low = expected[0], high = expected[0];
+    for (int n = 1; n < IMAGES; n++) {
+        low = fminf(low, expected[n]);
+        high = fmaxf(high, expected[n]);
+    }
+    assert_true(high > low);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,7 +352,7 @@ int main(void)
         cmocka_unit_test(unset_input_is_refused), cmocka_unit_test(stopped_step_changes_nothing),
         cmocka_unit_test(mask_input_is_refused),  cmocka_unit_test(single_class_is_warned_of),
         cmocka_unit_test(bad_label_is_named),     cmocka_unit_test(void_batch_has_loss_0),
-        cmocka_unit_test(several_lists_resume),
+        cmocka_unit_test(several_lists_resume),   cmocka_unit_test(labels_of_fewer_axes_are_filled),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
