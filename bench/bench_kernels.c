@@ -1,7 +1,8 @@
 /* bench_kernels: the kernels one by one at the layer shapes of the two networks.
  *
- *   build/bench_kernels [--threads N] [--repeat N] [--limit BYTES] [--only TEXT] [--algorithm im2col|direct|fft]
+ *   build/bench_kernels [--threads N] [--repeat N] [--limit BYTES] [--only TEXT] [--algorithm im2col|direct|fft|winograd]
  *                       [--pass forward|data|weight|both] [--virtual 1] [--isa 0|1|2: portable, AVX2, AVX-512]
+ *                       [--images N] [--shape Cin,H,W,Cout,K,stride,pad[,groups[,dilation]]: that convolution instead]
  *
  * Convolutions: milliseconds of wall and CPU time (medians), GFLOP/s as if computed directly, and that rate over the rate of
  * fused multiply-adds measured in the same run, which FFT tiles can exceed 100 % of. The jobs take turns, so that noise of the
@@ -21,7 +22,7 @@
 enum { REPEATS_MAX = 64, JOBS_MAX = 256 };
 
 typedef struct options {
-    int threads, repeats;
+    int threads, repeats, images;
     size_t limit_bytes;
     const char *only, *algorithm, *pass;
     bool is_virtual;
@@ -32,7 +33,7 @@ typedef struct layer {
     sa_conv_shape shape;
 } layer;
 
-static const layer layers[] = {
+static layer layers[] = {
     {"64-64 7x7 384x512", {64, 384, 512, 64, 384, 512, 7, 7, 1, 1, 3, 3, 1, 1, 1}},
     {"64-64 7x7 192x256", {64, 192, 256, 64, 192, 256, 7, 7, 1, 1, 3, 3, 1, 1, 1}},
     {"64-64 7x7 96x128", {64, 96, 128, 64, 96, 128, 7, 7, 1, 1, 3, 3, 1, 1, 1}},
@@ -41,7 +42,8 @@ static const layer layers[] = {
     {"4-64 7x7 769x1025", {4, 769, 1025, 64, 769, 1025, 7, 7, 1, 1, 3, 3, 1, 1, 1}},
     {"64-3 1x1 384x512", {64, 384, 512, 3, 384, 512, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
 };
-static const char *const algorithm_names[] = {"im2col", "direct", "fft", "cudnn"};
+static size_t layer_count = sizeof layers / sizeof *layers;
+static const char *const algorithm_names[] = {"im2col", "direct", "fft", "cudnn", "winograd"};
 static const char *const pass_names[] = {"forward", "backward data", "backward weight", "backward both"};
 
 typedef struct job {
@@ -52,12 +54,13 @@ typedef struct job {
     double wall[REPEATS_MAX], cpu[REPEATS_MAX];
 } job;
 
-/* One image of every value, and a workspace, large enough for all jobs. */
+/* Every value, and a workspace, large enough for all jobs. */
 typedef struct buffers {
     float *x, *y, *dx, *weight, *dweight, *bias, *dbias;
     uint32_t *mask; /* any bits are a valid MASK2 */
     void *workspace;
     size_t workspace_bytes;
+    int images;
     bool is_virtual;
 } buffers;
 
@@ -102,12 +105,12 @@ static float *make_values(size_t count, float scale)
     return value;
 }
 
-static sa_source dense_source(float *data, int channels, int height, int width)
+static sa_source dense_source(const buffers *b, float *data, int channels, int height, int width)
 {
     sa_source source = {.count = 1};
     sa_node *node = &source.node[0];
     *node = (sa_node){.kind = SA_NODE_DENSE, .child = {-1, -1, -1}, .channels = channels, .height = height, .width = width};
-    node->slab = (sa_slab){.at.ptr = data, .images = 1, .channels = channels, .height = height, .width = width};
+    node->slab = (sa_slab){.at.ptr = data, .images = b->images, .channels = channels, .height = height, .width = width};
     return source;
 }
 
@@ -127,7 +130,7 @@ static sa_slab pooled_mask(const buffers *b, const sa_conv_shape *s)
 {
     return (sa_slab){.at.ptr = b->mask,
                      .encoding = SA_MASK2,
-                     .images = 1,
+                     .images = b->images,
                      .channels = s->in_channels,
                      .height = (s->in_height + 1) / 2,
                      .width = (s->in_width + 1) / 2};
@@ -136,9 +139,9 @@ static sa_slab pooled_mask(const buffers *b, const sa_conv_shape *s)
 /* unpool(gamma * xhat + beta) of a value of half the size */
 static sa_source x_source(const buffers *b, const sa_conv_shape *s)
 {
-    if (!b->is_virtual) return dense_source(b->x, s->in_channels, s->in_height, s->in_width);
+    if (!b->is_virtual) return dense_source(b, b->x, s->in_channels, s->in_height, s->in_width);
     sa_slab mask = pooled_mask(b, s);
-    sa_source source = dense_source(b->x, s->in_channels, mask.height, mask.width);
+    sa_source source = dense_source(b, b->x, s->in_channels, mask.height, mask.width);
     for (int k = 0; k < 2; k++) {
         sa_node *node = add_node(&source, k ? SA_NODE_AFFINE : SA_NODE_XHAT, k, -1);
         node->vector[0].ptr = node->vector[1].ptr = b->bias;
@@ -154,7 +157,7 @@ static sa_source x_source(const buffers *b, const sa_conv_shape *s)
 /* BN's gradient from xhat and the gradient of its output */
 static sa_source dy_source(const buffers *b, const sa_conv_shape *s)
 {
-    sa_source source = dense_source(b->y, s->out_channels, s->out_height, s->out_width);
+    sa_source source = dense_source(b, b->y, s->out_channels, s->out_height, s->out_width);
     if (!b->is_virtual) return source;
     sa_node *xhat = add_node(&source, SA_NODE_XHAT, 0, -1);
     xhat->vector[0].ptr = xhat->vector[1].ptr = b->bias;
@@ -169,9 +172,9 @@ static sa_source dy_source(const buffers *b, const sa_conv_shape *s)
 static sa_status run_forward(sa_device *device, const job *j, const buffers *b)
 {
     const sa_conv_shape *s = &j->layer->shape;
-    sa_conv_forward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, 1, 0, s->out_channels}};
+    sa_conv_forward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, b->images, 0, s->out_channels}};
     a.x = x_source(b, s);
-    a.y = dense_source(b->y, s->out_channels, s->out_height, s->out_width).node[0].slab;
+    a.y = dense_source(b, b->y, s->out_channels, s->out_height, s->out_width).node[0].slab;
     a.weight.ptr = b->weight;
     a.bias.ptr = b->bias;
     a.workspace.ptr = b->workspace;
@@ -182,14 +185,14 @@ static sa_status run_forward(sa_device *device, const job *j, const buffers *b)
 static sa_status run_backward(sa_device *device, const job *j, const buffers *b)
 {
     const sa_conv_shape *s = &j->layer->shape;
-    sa_conv_backward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, 1, 0, s->out_channels}};
+    sa_conv_backward_args a = {.shape = *s, .algorithm = j->algorithm, .range = {0, b->images, 0, s->out_channels}};
     a.dy = dy_source(b, s);
     a.weight.ptr = b->weight;
     if (j->pass != SA_CONV_PASS_BACKWARD_WEIGHT) {
         a.gather = b->is_virtual;
         a.mask = pooled_mask(b, s);
         a.window = halving;
-        a.dx = dense_source(b->dx, s->in_channels, s->in_height, s->in_width).node[0].slab;
+        a.dx = dense_source(b, b->dx, s->in_channels, s->in_height, s->in_width).node[0].slab;
         if (a.gather) a.dx.height = a.mask.height, a.dx.width = a.mask.width;
     }
     if (j->pass != SA_CONV_PASS_BACKWARD_DATA) {
@@ -223,10 +226,11 @@ static double median(double *value, int count)
     return value[count / 2];
 }
 
-static void print_job(job *j, int repeats, double peak)
+static void print_job(job *j, int images, int repeats, double peak)
 {
     const sa_conv_shape *s = &j->layer->shape;
-    double flops = 2.0 * s->in_channels * s->out_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
+    double flops = 2.0 * images * s->in_channels * s->out_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;
+    flops /= s->groups;
     if (j->pass == SA_CONV_PASS_BACKWARD_BOTH) flops *= 2;
     double wall = median(j->wall, repeats), cpu = median(j->cpu, repeats);
     printf("%-18s %-6s %-15s %8.2f ms %8.2f CPU ms (least %8.2f) %7.0f GFLOP/s %5.0f %% of FMA peak %7.1f MiB workspace\n",
@@ -237,12 +241,13 @@ static void print_job(job *j, int repeats, double peak)
 static int collect_jobs(const sa_device *device, const options *o, job *jobs, buffers *b)
 {
     int count = 0;
-    for (size_t l = 0; l < sizeof layers / sizeof *layers; l++)
+    for (size_t l = 0; l < layer_count; l++)
         for (int algorithm = 0; algorithm < SA_CONV_ALGORITHMS; algorithm++)
             for (int pass = 0; pass <= SA_CONV_PASS_BACKWARD_BOTH; pass++) {
                 job j = {.layer = &layers[l], .algorithm = (sa_conv_algorithm)algorithm, .pass = (sa_conv_pass)pass};
                 sa_conv_request request = {.shape = layers[l].shape, .algorithm = j.algorithm, .pass = j.pass};
                 request.out_channels_at_once = layers[l].shape.out_channels;
+                request.images = o->images;
                 request.limit_bytes = o->limit_bytes;
                 request.virtual_x = o->is_virtual && j.pass != SA_CONV_PASS_BACKWARD_DATA;
                 request.virtual_dy = o->is_virtual && j.pass != SA_CONV_PASS_FORWARD;
@@ -261,16 +266,24 @@ static int run(const options *o)
 {
     static job jobs[JOBS_MAX];
     sa_device device = {.threads = o->threads};
-    buffers b = {.is_virtual = o->is_virtual};
+    buffers b = {.images = o->images, .is_virtual = o->is_virtual};
     int count = collect_jobs(&device, o, jobs, &b);
-    size_t plane = (size_t)769 * 1025 * 64;
+    size_t plane = 0, weights = 0;
+    for (size_t l = 0; l < layer_count; l++) {
+        const sa_conv_shape *c = &layers[l].shape;
+        const size_t in = (size_t)c->in_channels * (size_t)c->in_height * (size_t)c->in_width;
+        const size_t out = (size_t)c->out_channels * (size_t)c->out_height * (size_t)c->out_width;
+        const size_t filters = (size_t)c->in_channels * (size_t)c->out_channels * (size_t)c->kernel_h * (size_t)c->kernel_w;
+        if (plane < (in > out ? in : out) * (size_t)o->images) plane = (in > out ? in : out) * (size_t)o->images;
+        if (weights < filters) weights = filters;
+    }
     b.x = make_values(plane, 1);
     b.y = make_values(plane, 1);
     b.dx = make_values(plane, 1);
-    b.weight = make_values((size_t)64 * 64 * 49, 0.1f);
-    b.dweight = make_values((size_t)64 * 64 * 49, 0);
-    b.bias = make_values(64, 1);
-    b.dbias = make_values(64, 1);
+    b.weight = make_values(weights, 0.1f);
+    b.dweight = make_values(weights, 0);
+    b.bias = make_values(1 << 16, 1);
+    b.dbias = make_values(1 << 16, 1);
     b.mask = (uint32_t *)(void *)make_values(plane / 16, 1);
     b.workspace = make_values(b.workspace_bytes / sizeof(float), 0);
     double peak = fma_peak();
@@ -284,19 +297,38 @@ static int run(const options *o)
             }
     }
     printf("%d threads, %d repeats, FMA peak %.0f GFLOP/s a thread\n", o->threads, o->repeats, peak);
-    for (int i = 0; i < count; i++) print_job(&jobs[i], o->repeats, peak);
+    for (int i = 0; i < count; i++) print_job(&jobs[i], o->images, o->repeats, peak);
     void *owned[] = {b.x, b.y, b.dx, b.weight, b.dweight, b.bias, b.dbias, b.mask, b.workspace};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
     return 0;
 }
 
+/* The one convolution of --shape. */
+static bool set_shape(const char *text)
+{
+    static char name[64];
+    sa_conv_shape s = {.groups = 1, .dilation_h = 1};
+    int count = sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d", &s.in_channels, &s.in_height, &s.in_width, &s.out_channels, &s.kernel_h,
+                       &s.stride_h, &s.pad_h, &s.groups, &s.dilation_h);
+    if (count < 7 || s.stride_h < 1) return false;
+    s.kernel_w = s.kernel_h, s.stride_w = s.stride_h, s.pad_w = s.pad_h, s.dilation_w = s.dilation_h;
+    s.out_height = (s.in_height + 2 * s.pad_h - s.dilation_h * (s.kernel_h - 1) - 1) / s.stride_h + 1;
+    s.out_width = (s.in_width + 2 * s.pad_w - s.dilation_w * (s.kernel_w - 1) - 1) / s.stride_w + 1;
+    snprintf(name, sizeof name, "%s", text);
+    layers[0] = (layer){name, s};
+    layer_count = 1;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     sa_process_begin();
-    options o = {.threads = 2, .repeats = 5, .limit_bytes = SIZE_MAX};
+    options o = {.threads = 2, .repeats = 5, .images = 1, .limit_bytes = SIZE_MAX};
     for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (!strcmp(argv[i], "--threads")) o.threads = atoi(value);
+        if (!strcmp(argv[i], "--images")) o.images = atoi(value);
+        else if (!strcmp(argv[i], "--shape") && set_shape(value)) continue;
+        else if (!strcmp(argv[i], "--threads")) o.threads = atoi(value);
         else if (!strcmp(argv[i], "--repeat")) o.repeats = atoi(value);
         else if (!strcmp(argv[i], "--limit")) o.limit_bytes = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--only")) o.only = value;

@@ -72,7 +72,7 @@ int sa_bench_parse(int argc, char **argv, const char *fixed_net, sa_bench_option
         {"workspace-limit", KEY_WORKSPACE_LIMIT, "SIZE", 0,
          "most workspace per convolution (0: the least possible), whatever the strategy says", 0},
         {"no-graph", KEY_NO_GRAPH, NULL, 0, "cuda: launch every kernel instead of replaying a recorded step", 0},
-        {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
+        {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft, winograd or cudnn", 0},
         {"warmup", KEY_WARMUP, "N", 0, "steps that are not timed (default 1)", 0},
         {"steps", KEY_STEPS, "N", 0, "steps that are timed (default 3)", 0},
         {"seed", KEY_SEED, "N", 0, "of parameters and data (default 1)", 0},

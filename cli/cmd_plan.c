@@ -62,7 +62,7 @@ static const struct argp_option OPTIONS[] = {
     {"costs", KEY_COSTS, "C", 0,
      "where predicted times come from: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
     {"times", KEY_TIMES, "FILE", 0, "take the times of ops from FILE, which `bench --ops --json` printed", 0},
-    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
+    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft, winograd or cudnn", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the placement: id,lower,upper,size,offset", 0},
     {"html", KEY_HTML, "FILE", 0, "write one HTML page that shows the arena over time, for any browser", 0},

@@ -131,7 +131,7 @@ static const struct argp_option OPTIONS[] = {
      "the fastest strategy that fits in SIZE, or min: the least that is found; instead of --strategy", 0},
     {"costs", KEY_COSTS, "C", 0,
      "times of --budget: auto (measured ones if there are any), builtin, or measure (takes a minute or more)", 0},
-    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
+    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft, winograd or cudnn", 0},
     {"device", KEY_DEVICE, "D", 0, "auto, cpu, cuda or cuda:N (default: as the solver's solver_mode says)", 0},
     {"threads", KEY_THREADS, "N", 0, "CPU threads (default: all cores)", 0},
     {"data-root", KEY_DATA_ROOT, "DIR", 0, "folder that the names in the net's lists are relative to", 0},

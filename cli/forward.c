@@ -42,7 +42,7 @@ static const struct argp_option OPTIONS[] = {
     {"weights", KEY_WEIGHTS, "FILE", 0, "the trained net: .caffemodel, .safetensors or .sasnap", 0},
     {"strategy", KEY_STRATEGY, "S", 0, "memory strategy (default fastest); see `segarena strategies`", 0},
     {"budget", KEY_BUDGET, "SIZE", 0, "the fastest strategy that fits in SIZE, in place of --strategy", 0},
-    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft or cudnn", 0},
+    {"conv", KEY_CONV, "C", 0, "auto, im2col, direct, fft, winograd or cudnn", 0},
     {"bn", KEY_BN, "B", 0,
      "batch: BN layers normalise by the batch; stored: by what `bn-stats` folded into them (default: each as its bn_mode says)", 0},
     {0},

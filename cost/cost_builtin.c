@@ -13,8 +13,8 @@ typedef struct rates {
     double overhead_ms;                    /* of any op */
 } rates;
 
-static const rates CPU_RATES = {{6.0e7, 9.0e7, 1.5e8, 1.5e8}, 2.6e7, 1.0e7, 0.005};
-static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
+static const rates CPU_RATES = {{6.0e7, 9.0e7, 1.5e8, 1.5e8, 1.5e8}, 2.6e7, 1.0e7, 0.005};
+static const rates CUDA_RATES = {{5.0e9, 3.0e9, 5.0e9, 5.0e9, 5.0e9}, 2.5e8, 1.0e8, 0.01};
 
 /* Milliseconds to read `elements` of a source once. */
 static double source_ms(const rates *r, const sa_source *source, double elements)
@@ -97,10 +97,25 @@ static double cuda_fft_ms(const rates *r, const conv_work *w)
            (work.launches - 1) * r->overhead_ms;
 }
 
+/* Winograd's tiles of 6 x 6 pixels: products, transforms, spectra. */
+static double winograd_ms(const rates *r, const conv_work *w)
+{
+    const sa_conv_shape *s = w->shape;
+    const double frequencies = 36, transform = 400; /* flops of one */
+    const double tiles = w->images * ceil(s->out_height / 4.0) * ceil(s->out_width / 4.0), sides = w->products + 1;
+    const double channels = s->in_channels + w->out_channels, filters = s->in_channels * w->out_channels;
+    const double turns = w->has_filter + w->has_gradient;
+    const double flops =
+        tiles * frequencies * filters * 2.0 * w->products + (tiles * channels * 0.5 * sides + filters * turns) * transform;
+    const double bytes = 4.0 * frequencies * (2.0 * filters * turns + tiles * channels * sides);
+    return flops / r->conv_flops[SA_CONV_WINOGRAD] + bytes / r->bytes;
+}
+
 static double conv_ms(const rates *r, sa_conv_algorithm algorithm, const conv_work *w)
 {
     const sa_conv_shape *s = w->shape;
     if (algorithm == SA_CONV_FFT) return r == &CUDA_RATES ? cuda_fft_ms(r, w) : fft_ms(r, w);
+    if (algorithm == SA_CONV_WINOGRAD) return winograd_ms(r, w);
     double ms = plain_flops(w) / r->conv_flops[algorithm];
     if (algorithm == SA_CONV_IM2COL) {
         double column = 4.0 * s->in_channels * s->kernel_h * s->kernel_w * s->out_height * s->out_width;

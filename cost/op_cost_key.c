@@ -85,7 +85,7 @@ static void add_slab(key_text *key, const char *name, const sa_slab *slab)
 
 static const char *algorithm_name(sa_conv_algorithm algorithm)
 {
-    static const char *const NAME[SA_CONV_ALGORITHMS] = {"im2col", "direct", "fft", "cudnn"};
+    static const char *const NAME[SA_CONV_ALGORITHMS] = {"im2col", "direct", "fft", "cudnn", "winograd"};
     return NAME[algorithm];
 }
 

@@ -22,10 +22,11 @@ enum { SA_CLASSES_MAX = 128 };
 /* ------------------------------------------------------------------ convolution ------------------------------------ */
 
 typedef enum sa_conv_algorithm {
-    SA_CONV_IM2COL, /* column matrix of one image + SGEMM, Caffe's way (CUDA: cuBLAS) */
-    SA_CONV_DIRECT, /* no column matrix */
-    SA_CONV_FFT,    /* FFT tiles; stride 1, odd kernel 3..11 (CUDA: any from 3 to 16) */
-    SA_CONV_CUDNN,  /* CUDA alone: cuDNN picks under the workspace limit */
+    SA_CONV_IM2COL,   /* column matrix of one image + SGEMM, Caffe's way (CUDA: cuBLAS) */
+    SA_CONV_DIRECT,   /* no column matrix */
+    SA_CONV_FFT,      /* FFT tiles; stride 1, odd kernel 3..11 (CUDA: any from 3 to 16) */
+    SA_CONV_CUDNN,    /* CUDA alone: cuDNN picks under the workspace limit */
+    SA_CONV_WINOGRAD, /* CPU alone: 3x3 with stride 1, tiles of 4x4 outputs */
     SA_CONV_ALGORITHMS
 } sa_conv_algorithm;
 
@@ -458,7 +459,7 @@ typedef struct sa_kernels {
     /* SA_UNSUPPORTED if the algorithm cannot do this shape. */
     sa_status (*conv_workspace_bytes)(const sa_device *device, const sa_conv_request *request, size_t *bytes);
     /* The algorithm `auto` takes for this shape. */
-    sa_conv_algorithm (*conv_choose)(const sa_device *device, const sa_conv_shape *shape);
+    sa_conv_algorithm (*conv_choose)(const sa_device *device, const sa_conv_shape *shape, int images);
     /* Of bn_statistics and bn_reduce over a range of images and channels; the CPU needs none. */
     size_t (*reduce_workspace_bytes)(const sa_device *device, int32_t images, int32_t channels, int32_t height);
     size_t (*loss_workspace_bytes)(const sa_device *device, int32_t images, int32_t classes, int32_t height, int32_t width);

@@ -283,7 +283,7 @@ void sa_strategy_limit_workspace(sa_strategy *strategy, size_t limit_bytes)
     strategy->workspace_limit_bytes = limit_bytes;
 }
 
-static const char *const CONV_NAMES[] = {"auto", "im2col", "direct", "fft", "cudnn"};
+static const char *const CONV_NAMES[] = {"auto", "im2col", "direct", "fft", "cudnn", "winograd"};
 
 sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv)
 {
@@ -293,8 +293,8 @@ sa_status sa_conv_option_parse(const char *text, sa_conv_option *conv)
             return SA_OK;
         }
     const char *near = sa_closest_name(text, CONV_NAMES, SA_CONV_OPTIONS);
-    SA_FAIL(SA_INVALID, "unknown convolution '%.40s'; %s%s%s: auto im2col direct fft cudnn", text, near ? "did you mean '" : "",
-            near ? near : "", near ? "'? Known" : "known");
+    SA_FAIL(SA_INVALID, "unknown convolution '%.40s'; %s%s%s: auto im2col direct fft cudnn winograd", text,
+            near ? "did you mean '" : "", near ? near : "", near ? "'? Known" : "known");
 }
 
 const char *sa_conv_option_name(sa_conv_option conv)
@@ -310,15 +310,22 @@ static sa_conv_shape layer_conv_shape(const sa_net *net, const sa_layer *layer)
     return sa_convolution_shape(layer, in, out);
 }
 
-/* FFT or cuDNN where it can: other shapes of the same net fall to direct. */
+/* The algorithm that the option asks for where it can; AUTO's place is not asked. */
+static const sa_conv_algorithm ALGORITHMS[SA_CONV_OPTIONS] = {
+    [SA_CONV_OPTION_IM2COL] = SA_CONV_IM2COL, [SA_CONV_OPTION_DIRECT] = SA_CONV_DIRECT,     [SA_CONV_OPTION_FFT] = SA_CONV_FFT,
+    [SA_CONV_OPTION_CUDNN] = SA_CONV_CUDNN,   [SA_CONV_OPTION_WINOGRAD] = SA_CONV_WINOGRAD,
+};
+
+/* FFT tiles, cuDNN or Winograd where they can: other shapes of the same net fall to direct. */
 static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, const sa_device *device, sa_realizations *r)
 {
     for (int l = 0; l < net->layer_count; l++) {
         if (!net->layer[l].type->convolves) continue;
         sa_layer_choice *choice = &r->layer[l];
         sa_conv_shape shape = layer_conv_shape(net, &net->layer[l]);
+        const int images = net->blob[net->layer[l].bottom[0]].shape.dim[0];
         sa_conv_request request = {.shape = shape,
-                                   .algorithm = s->conv == SA_CONV_OPTION_CUDNN ? SA_CONV_CUDNN : SA_CONV_FFT,
+                                   .algorithm = ALGORITHMS[s->conv],
                                    .pass = SA_CONV_PASS_FORWARD,
                                    .out_channels_at_once = shape.out_channels};
         size_t bytes;
@@ -327,12 +334,13 @@ static sa_status choose_convolutions(const sa_strategy *s, const sa_net *net, co
         switch (s->conv) {
         case SA_CONV_OPTION_AUTO:
             choice->algorithm =
-                sa_strategy_has(s, SA_SWITCH_NO_IM2COL) ? device->kernels->conv_choose(device, &shape) : SA_CONV_IM2COL;
+                sa_strategy_has(s, SA_SWITCH_NO_IM2COL) ? device->kernels->conv_choose(device, &shape, images) : SA_CONV_IM2COL;
             break;
         case SA_CONV_OPTION_IM2COL: choice->algorithm = SA_CONV_IM2COL; break;
         case SA_CONV_OPTION_DIRECT: choice->algorithm = SA_CONV_DIRECT; break;
         case SA_CONV_OPTION_FFT:
         case SA_CONV_OPTION_CUDNN:
+        case SA_CONV_OPTION_WINOGRAD:
             status = device->kernels->conv_workspace_bytes(device, &request, &bytes);
             if (status != SA_OK && status != SA_UNSUPPORTED) return status;
             choice->algorithm = status == SA_OK ? request.algorithm : SA_CONV_DIRECT;

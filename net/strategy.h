@@ -49,6 +49,7 @@ typedef enum sa_conv_option {
     SA_CONV_OPTION_DIRECT,
     SA_CONV_OPTION_FFT,
     SA_CONV_OPTION_CUDNN,
+    SA_CONV_OPTION_WINOGRAD,
     SA_CONV_OPTIONS
 } sa_conv_option;
 

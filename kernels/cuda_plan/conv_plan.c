@@ -100,9 +100,10 @@ static void direct_bytes(const sa_conv_request *r, size_t *bytes)
 
 /* ------------------------------------------------------------------ all of them ------------------------------------- */
 
-sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape)
+sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape, int images)
 {
     (void)device;
+    (void)images;
     return sa_cuda_fft_is_faster(shape) ? SA_CONV_FFT : SA_CONV_DIRECT;
 }
 
@@ -123,6 +124,7 @@ sa_status sa_cuda_plan_conv_bytes(const sa_conv_request *request, size_t *bytes)
     case SA_CONV_IM2COL: SA_TRY(blas_bytes(request, &needed)); break;
     case SA_CONV_DIRECT: direct_bytes(request, &needed); break;
     case SA_CONV_FFT: SA_TRY(sa_cuda_fft_bytes(request, &needed)); break;
+    case SA_CONV_WINOGRAD: SA_FAIL(SA_UNSUPPORTED, "Winograd convolutions are for the cpu device, not for cuda");
     case SA_CONV_CUDNN:
     case SA_CONV_ALGORITHMS: SA_FAIL(SA_NO_DEVICE, "cuDNN's workspace is known only where there is a card");
     }

@@ -30,7 +30,7 @@ size_t sa_cuda_accuracy_workspace_bytes(const sa_device *device, int32_t images,
 /* ------------------------------------------------------------------ convolutions ----------------------------------- */
 
 /* A member of sa_kernels: what `auto` takes. */
-sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape);
+sa_conv_algorithm sa_cuda_conv_choose(const sa_device *device, const sa_conv_shape *shape, int images);
 /* Bytes of an op of any algorithm but SA_CONV_CUDNN, exact. */
 SA_CHECKED sa_status sa_cuda_plan_conv_bytes(const sa_conv_request *request, size_t *bytes);
 /* What a bias gradient adds to `needed` bytes of its op: room for row sums, if the request's limit has it. */

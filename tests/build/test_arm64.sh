@@ -58,7 +58,7 @@ layer { name: "up" type: "Upsample" bottom: "pool" bottom: "mask" top: "up" upsa
 layer { name: "cls" type: "Convolution" bottom: "up" top: "cls" convolution_param { num_output: 3 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "cls" bottom: "label" top: "loss" }
 NET
-for conv in im2col direct fft; do
+for conv in im2col direct fft winograd; do
     output=$(arm bench "$work/net.prototxt" --strategy caffe,fused,fastest,smallest --conv $conv --steps 2 --threads 2 --json)
     rc=$?
     hashes=$(grep -o '"state_hash":[^,]*' <<<"$output" | sort | uniq -c | awk '{ print $1 }')

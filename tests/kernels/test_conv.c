@@ -29,10 +29,11 @@ static int random_int(int below)
     return (int)(conv_random(&random_state) * (float)below) % below;
 }
 
-static const char *const algorithm_name[] = {"im2col", "direct", "fft"};
+static const char *const algorithm_name[] = {"im2col", "direct", "fft", "cudnn", "winograd"};
 
-/* Small float32 sums: relative L2 error bounds of the issue, im2col and direct with room for their longer float32 sums. */
-static const double forward_bound[] = {2e-6, 2e-6, 1e-6}, weight_bound[] = {6e-6, 6e-6, 2e-6};
+/* Small float32 sums: relative L2 error bounds of the issue, im2col and direct with room for their longer float32 sums,
+ * Winograd for its interpolation. */
+static const double forward_bound[] = {2e-6, 2e-6, 1e-6, 0, 2e-6}, weight_bound[] = {6e-6, 6e-6, 2e-6, 0, 6e-6};
 
 static void check(const conv_case *c, const conv_result *r, sa_conv_algorithm algorithm)
 {
@@ -87,6 +88,12 @@ static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
         s.pad_w = random_int(s.kernel_w);
         if (algorithm == SA_CONV_FFT) {
             if (s.kernel_h == 1) continue;
+        } else if (algorithm == SA_CONV_WINOGRAD) {
+            s.kernel_h = s.kernel_w = 3;
+            s.pad_h = random_int(3);
+            s.pad_w = random_int(3);
+            s.in_channels += 15;
+            s.out_channels += 15;
         } else if (random_int(3) == 0) {
             s.kernel_w = 1 + random_int(7);
             s.stride_h = 1 + random_int(3);
@@ -97,7 +104,7 @@ static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
             s.pad_w = random_int(s.dilation_w * s.kernel_w + 2);
             if (plain) s.kernel_w = s.stride_h = s.stride_w = 1, s.pad_h = s.pad_w = 0;
         }
-        if (random_int(3) == 0) set_groups(&s);
+        if (algorithm != SA_CONV_WINOGRAD && random_int(3) == 0) set_groups(&s);
         int64_t height = s.in_height + 2 * s.pad_h - sa_conv_extent(s.kernel_h, s.dilation_h);
         int64_t width = s.in_width + 2 * s.pad_w - sa_conv_extent(s.kernel_w, s.dilation_w);
         if (height < 0 || width < 0) continue;
@@ -127,7 +134,8 @@ static void run_random_case(sa_conv_algorithm algorithm, int number)
         run.threads = variant == 0 ? 3 : 1 + variant % 2;
         run.limit_bytes = variant < 2 ? 0 : variant == 2 ? (size_t)random_int(8 << 20) : SIZE_MAX;
         run.separate_passes = variant == 1 || variant == 3;
-        run.image_by_image = variant == 2 || variant == 4;
+        /* Winograd's sums are of all images of a call */
+        run.image_by_image = (variant == 2 || variant == 4) && algorithm != SA_CONV_WINOGRAD;
         run.channels_at_once = variant == 4 ? 16 : variant == 5 ? 1 + random_int(c.shape.out_channels) : 0;
         run.dx_over_x = !run.separate_passes && !run.channels_at_once && (number + variant) % 2 == 0;
         conv_run(&c, &run, &other);
@@ -187,6 +195,12 @@ static void test_fft(void **state)
     run_random_cases(SA_CONV_FFT);
 }
 
+static void test_winograd(void **state)
+{
+    (void)state;
+    run_random_cases(SA_CONV_WINOGRAD);
+}
+
 /* Every instruction set this machine can run. */
 static void test_instruction_sets(void **state)
 {
@@ -196,6 +210,7 @@ static void test_instruction_sets(void **state)
         for (int i = 100; i < 110; i++) {
             run_random_case(SA_CONV_DIRECT, i);
             run_random_case(SA_CONV_FFT, i);
+            run_random_case(SA_CONV_WINOGRAD, i);
         }
     }
     sa_cpu_isa_limit(SA_CPU_AVX512);
@@ -256,7 +271,8 @@ static void test_refusals(void **state)
     assert_non_null(strstr(sa_error_message(), "output channels"));
 }
 
-/* `auto`: FFT tiles unless the kernel is small for the channels there are, or the planes are. */
+/* `auto`: Winograd for 3x3 with whole vectors of channels; else FFT tiles unless the kernel is small for the channels there are, or
+ * the planes are. */
 static void test_choose(void **state)
 {
     (void)state;
@@ -267,12 +283,12 @@ static void test_choose(void **state)
                   strided = {64, 9, 9, 64, 4, 4, 3, 3, 2, 2, 0, 0, 1, 1, 1};
     sa_conv_shape shallow = {3, 360, 480, 64, 360, 480, 3, 3, 1, 1, 1, 1, 1, 1, 1},
                   deep = {512, 22, 30, 512, 22, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};
-    assert_int_equal(sa_cpu_conv_choose(&device, &first), SA_CONV_FFT);
-    assert_int_equal(sa_cpu_conv_choose(&device, &middle), SA_CONV_FFT);
-    assert_int_equal(sa_cpu_conv_choose(&device, &last), SA_CONV_DIRECT);
-    assert_int_equal(sa_cpu_conv_choose(&device, &strided), SA_CONV_DIRECT);
-    assert_int_equal(sa_cpu_conv_choose(&device, &shallow), SA_CONV_DIRECT);
-    assert_int_equal(sa_cpu_conv_choose(&device, &deep), SA_CONV_DIRECT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &first, 1), SA_CONV_FFT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &middle, 1), SA_CONV_FFT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &last, 1), SA_CONV_DIRECT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &strided, 1), SA_CONV_DIRECT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &shallow, 1), SA_CONV_DIRECT);
+    assert_int_equal(sa_cpu_conv_choose(&device, &deep, 1), SA_CONV_WINOGRAD);
 }
 
 int main(int argc, char **argv)
@@ -281,8 +297,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_im2col),           cmocka_unit_test(test_crews),
         cmocka_unit_test(test_direct),           cmocka_unit_test(test_fft),
-        cmocka_unit_test(test_instruction_sets), cmocka_unit_test(test_im2col_workspace),
-        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_choose),
+        cmocka_unit_test(test_winograd),         cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_im2col_workspace), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_choose),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 
 enum { RANDOM_COMBINATIONS = 50, STRATEGY_BYTES = 256, THREADS_MAX = 2 };
 
-static const char *const CONVOLUTIONS[] = {"im2col", "direct", "fft"};
+static const char *const CONVOLUTIONS[] = {"im2col", "direct", "fft", "winograd"};
 enum { CONVOLUTION_COUNT = sizeof CONVOLUTIONS / sizeof CONVOLUTIONS[0] };
 
 /* A switch with all that it needs, on top of `caffe`. */

@@ -134,9 +134,10 @@ static bool run_strategy(runner *u, sa_golden_case *golden, const sa_net *net, c
 /* Without a convolution the algorithm does not matter, so each strategy runs once. What the first cannot compute none can. */
 static void run_several(runner *u, sa_golden_case *golden, const sa_net *net)
 {
-    static const char *const RUNS[][2] = {{"caffe", "im2col"},  {"fastest", "auto"},   {"smallest", "direct"}, {"caffe", "direct"},
-                                          {"caffe", "fft"},     {"fastest", "direct"}, {"fastest", "fft"},     {"smallest", "fft"},
-                                          {"shared", "im2col"}, {"extreme", "fft"}};
+    static const char *const RUNS[][2] = {{"caffe", "im2col"}, {"fastest", "auto"},   {"smallest", "direct"},
+                                          {"caffe", "direct"}, {"caffe", "fft"},      {"fastest", "direct"},
+                                          {"fastest", "fft"},  {"smallest", "fft"},   {"shared", "im2col"},
+                                          {"extreme", "fft"},  {"caffe", "winograd"}, {"smallest", "winograd"}};
     enum { ANY_NET = 3, ALL = sizeof RUNS / sizeof RUNS[0] };
     bool convolves = false;
     for (int l = 0; l < net->layer_count; l++) convolves |= net->layer[l].type->convolves;

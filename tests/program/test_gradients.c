@@ -372,7 +372,7 @@ static void gradients_are_slopes(void **state)
 {
     (void)state;
     static const char *const STRATEGIES[] = {"caffe", "fastest", "smallest", "smallest+recompute=3"};
-    static const char *const CONVS[] = {"im2col", "direct", "fft"};
+    static const char *const CONVS[] = {"im2col", "direct", "fft", "winograd"};
     double worst = 0;
     int tensors = 0, randomly = 0;
     for (uint32_t seed = 0; seed < NETS; seed++) {
@@ -383,7 +383,8 @@ static void gradients_are_slopes(void **state)
             randomly += s.tensor[i].randomly;
         }
         for (int i = 0; i < 4; i++)
-            for (int k = 0; k < 3; k++) worst = fmax(worst, check_strategy(&s, STRATEGIES[i], CONVS[k]));
+            for (int k = 0; k < (int)(sizeof CONVS / sizeof CONVS[0]); k++)
+                worst = fmax(worst, check_strategy(&s, STRATEGIES[i], CONVS[k]));
         free_subject(&s);
     }
     printf("%d gradients, %d of them along random directions; worst error of a projection %.5f of its size, allowed %.5f\n",

@@ -99,10 +99,10 @@ static sa_status workspace_bytes(const sa_device *device, const sa_conv_request 
     return inner->kernels->conv_workspace_bytes(inner, request, bytes);
 }
 
-static sa_conv_algorithm choose(const sa_device *device, const sa_conv_shape *shape)
+static sa_conv_algorithm choose(const sa_device *device, const sa_conv_shape *shape, int images)
 {
     const sa_device *inner = ((const failing_device *)device)->inner;
-    return inner->kernels->conv_choose(inner, shape);
+    return inner->kernels->conv_choose(inner, shape, images);
 }
 
 static size_t reduce_bytes(const sa_device *device, int32_t images, int32_t channels, int32_t height)

@@ -13,9 +13,10 @@
 /* Float32 sums of up to a few thousand products in two orders. */
 static const double conv_bound = 2e-5;
 
-static const char *const forward_names[] = {"conv_forward im2col", "conv_forward direct", "conv_forward fft", "conv_forward cudnn"};
+static const char *const forward_names[] = {"conv_forward im2col", "conv_forward direct", "conv_forward fft", "conv_forward cudnn",
+                                            "conv_forward winograd"};
 static const char *const backward_names[] = {"conv_backward im2col", "conv_backward direct", "conv_backward fft",
-                                             "conv_backward cudnn"};
+                                             "conv_backward cudnn", "conv_backward winograd"};
 
 static sa_conv_shape random_shape(sa_parity *p)
 {

@@ -16,10 +16,15 @@ typedef struct sa_conv_method {
     sa_status (*backward)(const sa_device *device, const sa_conv_backward_args *args);
 } sa_conv_method;
 
-extern const sa_conv_method sa_conv_im2col_method, sa_conv_direct_method, sa_conv_fft_method;
+extern const sa_conv_method sa_conv_im2col_method, sa_conv_direct_method, sa_conv_fft_method, sa_conv_winograd_method;
 
 /* Whether FFT tiles can do the shape, and by a model of the cost do it faster than the direct convolution. */
 bool sa_conv_fft_is_faster(const sa_conv_shape *shape);
+
+/* Whether Winograd tiles can do the shape: 3 x 3, stride 1, no dilation or groups, a pad of at most 2, whole vectors of channels on
+ * both sides (with fewer its lanes are empty, and its error is two to three times that of a plain sum). Where they can, they are
+ * the fastest (bench/NOTES.md). */
+bool sa_wino_can(const sa_conv_shape *shape);
 
 /* target[0 .. count) = columns [x, x + count) of row y of channel c of image n; zero outside the plane. */
 void sa_conv_load_row(const sa_source *source, int n, int c, int y, int x, int count, float *target, float *scratch);

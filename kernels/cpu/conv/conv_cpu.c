@@ -7,6 +7,7 @@ static const sa_conv_method *const methods[SA_CONV_ALGORITHMS] = {
     [SA_CONV_IM2COL] = &sa_conv_im2col_method,
     [SA_CONV_DIRECT] = &sa_conv_direct_method,
     [SA_CONV_FFT] = &sa_conv_fft_method,
+    [SA_CONV_WINOGRAD] = &sa_conv_winograd_method,
 };
 
 /* Bounds under which no offset or size of the algorithms overflows. */
@@ -61,8 +62,10 @@ sa_status sa_cpu_conv_backward(sa_device *device, const sa_conv_backward_args *a
     return methods[args->algorithm]->backward(device, args);
 }
 
-sa_conv_algorithm sa_cpu_conv_choose(const sa_device *device, const sa_conv_shape *shape)
+sa_conv_algorithm sa_cpu_conv_choose(const sa_device *device, const sa_conv_shape *shape, int images)
 {
     (void)device;
+    (void)images;
+    if (sa_wino_can(shape)) return SA_CONV_WINOGRAD;
     return sa_conv_fft_is_faster(shape) ? SA_CONV_FFT : SA_CONV_DIRECT;
 }

@@ -40,6 +40,18 @@ SA_CONV_INLINE void vec_store_part(float *p, vec v, int count)
 #endif
 }
 
+/* Lanes [low, high) from p, 0 in the others, whose memory is not touched. */
+SA_CONV_INLINE vec vec_load_part(const float *p, int low, int high)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << high) - (1u << low)), p);
+#else
+    vec v = {0};
+    for (int i = low; i < high; i++) v[i] = p[i];
+    return v;
+#endif
+}
+
 /* a b + c, rounded once where there is such an instruction, and so in the same way whatever the compiler. */
 SA_CONV_INLINE vec vec_fma(vec a, vec b, vec c)
 {
