@@ -68,7 +68,17 @@ static void set_groups(sa_conv_shape *s)
     s->out_channels = s->groups * (1 + random_int(s->out_channels / s->groups + 1));
 }
 
-static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
+/* A product of matrices for `direct`, with or without strides, with whole vectors of channels and without. */
+static void set_pointwise(sa_conv_shape *s)
+{
+    s->kernel_h = s->kernel_w = s->dilation_h = s->dilation_w = 1;
+    s->pad_h = s->pad_w = 0;
+    s->stride_h = s->stride_w = 1 + random_int(3) / 2;
+    s->in_channels = random_int(2) ? 16 + 16 * random_int(4) : 16 + random_int(40);
+    s->out_channels = 16 + random_int(40);
+}
+
+static sa_conv_shape random_shape(sa_conv_algorithm algorithm, bool pointwise)
 {
     static const int kernels[] = {1, 3, 5, 7, 9, 11};
     for (;;) {
@@ -104,7 +114,8 @@ static sa_conv_shape random_shape(sa_conv_algorithm algorithm)
             s.pad_w = random_int(s.dilation_w * s.kernel_w + 2);
             if (plain) s.kernel_w = s.stride_h = s.stride_w = 1, s.pad_h = s.pad_w = 0;
         }
-        if (algorithm != SA_CONV_WINOGRAD && random_int(3) == 0) set_groups(&s);
+        if (pointwise) set_pointwise(&s);
+        if (algorithm != SA_CONV_WINOGRAD && !pointwise && random_int(3) == 0) set_groups(&s);
         int64_t height = s.in_height + 2 * s.pad_h - sa_conv_extent(s.kernel_h, s.dilation_h);
         int64_t width = s.in_width + 2 * s.pad_w - sa_conv_extent(s.kernel_w, s.dilation_w);
         if (height < 0 || width < 0) continue;
@@ -120,7 +131,9 @@ static void run_random_case(sa_conv_algorithm algorithm, int number)
 {
     seed((uint64_t)number * 977 + (uint64_t)algorithm);
     conv_case c;
-    conv_options o = {.shape = random_shape(algorithm), .images = 1 + random_int(3), .seed = (uint64_t)number};
+    conv_options o = {.shape = random_shape(algorithm, algorithm == SA_CONV_DIRECT && number % 5 == 0),
+                      .images = 1 + random_int(3),
+                      .seed = (uint64_t)number};
     o.virtual_x = random_int(4);
     o.virtual_dy = random_int(2);
     o.gather = (conv_gather)random_int(CONV_GATHERS);

@@ -9,6 +9,7 @@
  * phase is a convolution of stride 1 with those alone. */
 #include "kernels/cpu/conv/conv_direct_plan.h"
 #include "kernels/cpu/conv/conv_direct_weight.h"
+#include "kernels/cpu/conv/conv_pointwise.h"
 #include "kernels/cpu/work_share.h"
 
 #include <omp.h>
@@ -16,18 +17,26 @@
 
 enum { STRIDE_MAX = 256 };
 
+static size_t pass_floats(const sa_device *device, const sa_conv_request *r, sa_conv_pass pass)
+{
+    const sa_conv_shape *s = &r->shape;
+    if (sa_pointwise_can(s, pass)) return sa_pointwise_floats(device, r, pass);
+    if (pass == SA_CONV_PASS_FORWARD) return sa_direct_forward_pass(s, r->out_channels_at_once, device->threads, NULL).end;
+    if (pass == SA_CONV_PASS_BACKWARD_DATA) return sa_direct_data_pass(s, device->threads, NULL, r->gather_dx).end;
+    return sa_direct_weight_pass(s, r->out_channels_at_once, device->threads, NULL).end;
+}
+
 static sa_status workspace_bytes(const sa_device *device, const sa_conv_request *r, size_t *bytes)
 {
     const sa_conv_shape *s = &r->shape;
     if (s->stride_h > STRIDE_MAX || s->stride_w > STRIDE_MAX)
         SA_FAIL(SA_UNSUPPORTED, "direct convolution: stride %dx%d is larger than %d", s->stride_h, s->stride_w, STRIDE_MAX);
     size_t floats = 0;
-    if (r->pass == SA_CONV_PASS_FORWARD) floats = sa_direct_forward_pass(s, r->out_channels_at_once, device->threads, NULL).end;
-    if (r->pass == SA_CONV_PASS_BACKWARD_DATA || r->pass == SA_CONV_PASS_BACKWARD_BOTH)
-        floats = sa_direct_data_pass(s, device->threads, NULL, r->gather_dx).end;
-    if (r->pass == SA_CONV_PASS_BACKWARD_WEIGHT || r->pass == SA_CONV_PASS_BACKWARD_BOTH) {
-        size_t weight = sa_direct_weight_pass(s, r->out_channels_at_once, device->threads, NULL).end;
-        if (weight > floats) floats = weight;
+    for (int pass = SA_CONV_PASS_FORWARD; pass <= SA_CONV_PASS_BACKWARD_WEIGHT; pass++) {
+        const bool both = r->pass == SA_CONV_PASS_BACKWARD_BOTH && pass != SA_CONV_PASS_FORWARD;
+        if (pass != (int)r->pass && !both) continue;
+        const size_t needed = pass_floats(device, r, (sa_conv_pass)pass);
+        if (needed > floats) floats = needed;
     }
     *bytes = floats * sizeof(float);
     return SA_OK;
@@ -195,6 +204,10 @@ static void run_pass(int threads, const sa_direct_pass *p, const target *t, cons
 
 static sa_status forward(const sa_device *device, const sa_conv_forward_args *args)
 {
+    if (sa_pointwise_can(&args->shape, SA_CONV_PASS_FORWARD)) {
+        sa_pointwise_forward(device, args);
+        return SA_OK;
+    }
     sa_direct_pass p = sa_direct_forward_pass(&args->shape, sa_range_channels(&args->range), device->threads, &args->x);
     p.channel_begin = args->range.channel_begin;
     p.channel_end = args->range.channel_end;
@@ -203,15 +216,24 @@ static sa_status forward(const sa_device *device, const sa_conv_forward_args *ar
     return SA_OK;
 }
 
+static void data_gradient(const sa_device *device, const sa_conv_backward_args *args)
+{
+    if (sa_pointwise_can(&args->shape, SA_CONV_PASS_BACKWARD_DATA)) {
+        sa_pointwise_data(device, args);
+        return;
+    }
+    sa_direct_pass p = sa_direct_data_pass(&args->shape, device->threads, &args->dy, args->gather);
+    target t = {.out = &args->dx, .gather = args->gather ? args : NULL, .bias = args->dx_bias.ptr};
+    run_pass(sa_conv_range_crew(device, &args->shape, &args->range), &p, &t, &args->range, args->weight.ptr, args->workspace.ptr);
+}
+
 static sa_status backward(const sa_device *device, const sa_conv_backward_args *args)
 {
-    if (args->dweight.ptr) sa_direct_weight_gradient(device, args);
-    if (args->dx.at.ptr) {
-        sa_direct_pass p = sa_direct_data_pass(&args->shape, device->threads, &args->dy, args->gather);
-        target t = {.out = &args->dx, .gather = args->gather ? args : NULL, .bias = args->dx_bias.ptr};
-        run_pass(sa_conv_range_crew(device, &args->shape, &args->range), &p, &t, &args->range, args->weight.ptr,
-                 args->workspace.ptr);
+    if (args->dweight.ptr) {
+        if (sa_pointwise_can(&args->shape, SA_CONV_PASS_BACKWARD_WEIGHT)) sa_pointwise_weight(device, args);
+        else sa_direct_weight_gradient(device, args);
     }
+    if (args->dx.at.ptr) data_gradient(device, args);
     sa_conv_bias_gradient(device, args);
     return SA_OK;
 }

@@ -11,7 +11,7 @@
 #include <omp.h>
 #include <string.h>
 
-static const sa_wino_kernels *kernels(void)
+const sa_wino_kernels *sa_wino_kernels_best(void)
 {
     switch (sa_cpu_isa_best()) {
 #if defined(__x86_64__)
@@ -51,7 +51,7 @@ static sa_status start_job(job *j, const sa_device *device, const sa_conv_reques
     if (j->plan.end > request->limit_bytes / sizeof(float))
         SA_FAIL(SA_CAPACITY, "winograd convolution: a group of channels needs %zu bytes of workspace, %zu are there",
                 j->plan.end * sizeof(float), request->limit_bytes);
-    j->kernels = kernels();
+    j->kernels = sa_wino_kernels_best();
     j->workspace = workspace->ptr;
     j->first_image = range->image_begin;
     return SA_OK;

@@ -2,7 +2,8 @@
  *
  * A tile of 6 x 6 pixels gives 4 x 4 outputs of a 3 x 3 convolution: y = A' [(G g G') * (B' d B)] A, the product element by
  * element: at 36 `frequencies`. B, G, A evaluate and interpolate polynomials at 0, +-2/3, +-3/2 and infinity: in float32 the error
- * is half of that at the usual 0, +-1, +-2. Lanes of vectors are channels, SA_WINO_GROUP together. */
+ * is half of that at the usual 0, +-1, +-2. Lanes of vectors are channels, SA_WINO_GROUP together. The products
+ * serve 1 x 1 convolutions too (conv_pointwise.c). */
 #ifndef SA_KERNELS_CPU_CONV_CONV_WINOGRAD_KERNELS_H
 #define SA_KERNELS_CPU_CONV_CONV_WINOGRAD_KERNELS_H
 
@@ -64,6 +65,7 @@ typedef struct sa_wino_product {
     size_t a_row, a_step, b_step, c_row;
     int rows, depth, columns, sum_block;
     bool set;
+    const float *bias; /* (rows), added at the end; NULL: none. Not with sum_block */
 } sa_wino_product;
 
 typedef struct sa_wino_kernels {
@@ -75,6 +77,8 @@ typedef struct sa_wino_kernels {
     /* G' u G, set or added to `channels` filters channel_pitch apart */
     void (*filter_gradient)(const float *at, size_t frequency_pitch, float *weight, size_t channel_pitch, int channels, bool add);
     void (*multiply)(const sa_wino_product *product);
+    /* `pixels` values of each of SA_WINO_GROUP channels, side by side: channel l of pixel i goes to to[i * pitch + l] */
+    void (*turn)(const float *const at[SA_WINO_GROUP], int pixels, float *to, size_t pitch);
 } sa_wino_kernels;
 
 extern const sa_wino_kernels sa_wino_kernels_portable, sa_wino_kernels_avx2, sa_wino_kernels_avx512;

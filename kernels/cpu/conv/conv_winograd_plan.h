@@ -35,4 +35,7 @@ enum {
 /* For one pass of the request. SA_UNSUPPORTED where sa_wino_can is false. */
 sa_status sa_wino_plan_make(const sa_device *device, const sa_conv_request *request, sa_conv_pass pass, sa_wino_plan *plan);
 
+/* What fits this processor. */
+const sa_wino_kernels *sa_wino_kernels_best(void);
+
 #endif

@@ -172,6 +172,25 @@ static void gradient(const sa_wino_pixels *p, const sa_wino_spectra *s, float *w
         }
 }
 
+static void turn(const float *const at[SA_WINO_GROUP], int pixels, float *to, size_t pitch)
+{
+    for (int sub = 0; sub < SA_WINO_GROUP; sub += SA_CONV_LANES)
+        for (int j = 0; j < pixels; j += SA_CONV_LANES) {
+            const int count = pixels - j < SA_CONV_LANES ? pixels - j : SA_CONV_LANES;
+            vec square[SA_CONV_LANES];
+#pragma GCC unroll 16
+            for (int l = 0; l < SA_CONV_LANES; l++)
+                square[l] = count == SA_CONV_LANES ? vec_load(at[sub + l] + j) : vec_load_part(at[sub + l] + j, 0, count);
+            vec_transpose(square);
+            float *out = to + (size_t)j * pitch + (size_t)sub;
+#pragma GCC unroll 16
+            for (int l = 0; l < SA_CONV_LANES; l++, out += pitch) {
+                if (l == count) break;
+                vec_store(out, square[l]);
+            }
+        }
+}
+
 /* Pixels of one row of the run, lanes channels, to the rows of the target's channels. */
 SA_CONV_INLINE void store_row(const sa_wino_target *to, int i, int sub, const vec *pixel)
 {
@@ -300,6 +319,7 @@ SA_CONV_INLINE void product_tile(const sa_wino_product *p, int row, int column, 
             for (int v = 0; v < vectors; v++) {
                 float *to = c + (size_t)r * p->c_row + (size_t)(v * SA_CONV_LANES);
                 if (!set) sum[r][v] += vec_load(to);
+                if (p->bias) sum[r][v] += vec_all(p->bias[row + r]);
                 vec_store(to, sum[r][v]);
             }
     }
@@ -351,4 +371,4 @@ static void multiply(const sa_wino_product *p)
     }
 }
 
-const sa_wino_kernels SA_KERNELS_NAME = {input, gradient, output, filter, filter_gradient, multiply};
+const sa_wino_kernels SA_KERNELS_NAME = {input, gradient, output, filter, filter_gradient, multiply, turn};
