@@ -24,11 +24,9 @@ enum {
 
 bool sa_pointwise_can(const sa_conv_shape *s, sa_conv_pass pass)
 {
-    const bool strided = s->stride_h != 1 || s->stride_w != 1;
     if (s->kernel_h != 1 || s->kernel_w != 1 || s->pad_h != 0 || s->pad_w != 0 || s->groups != 1) return false;
     if (s->in_channels < SA_WINO_GROUP || s->out_channels < SA_WINO_GROUP) return false;
-    if (pass == SA_CONV_PASS_BACKWARD_WEIGHT) return s->in_channels % SA_WINO_GROUP == 0;
-    return pass == SA_CONV_PASS_FORWARD || !strided;
+    return pass != SA_CONV_PASS_BACKWARD_WEIGHT || s->in_channels % SA_WINO_GROUP == 0;
 }
 
 static size_t round_up(size_t value, size_t to)
@@ -97,6 +95,7 @@ typedef struct pass {
     const float *weight;
     size_t block_pitch, row_pitch, step; /* floats of the weights from BLOCK rows to the next, row to row, depth to depth */
     const sa_slab *out;
+    int out_stride_h, out_stride_w; /* from result to result */
     int channel_begin;
     const float *bias;
     const sa_conv_backward_args *gather;
@@ -135,7 +134,8 @@ static panel make_panel(const pass *p, float *room, int number, int64_t at, int6
     result.to = room + p->result_at + (size_t)number * PANEL * (size_t)p->rows;
     result.to_pitch = PANEL;
     const grid out = {.height = p->pixels.height, .width = p->pixels.width, .stride_h = 1, .stride_w = 1};
-    result.in_place = !p->gather && result.count == PANEL && is_one_piece(&out, at, PANEL);
+    const bool apart = p->out_stride_h != 1 || p->out_stride_w != 1;
+    result.in_place = !p->gather && !apart && result.count == PANEL && is_one_piece(&out, at, PANEL);
     if (!result.in_place) return result;
     const int64_t plane = (int64_t)out.height * out.width;
     float *first = sa_slab_row(p->out, p->pixels.image + (int)(at / plane), p->channel_begin, 0);
@@ -190,20 +190,37 @@ static void multiply_panels(const pass *p, const panel *panels, int count)
             }
 }
 
+/* Row y of channel c of image n: `columns` values, which go to columns x, x + out_stride_w, .... */
+static void store_values(const pass *p, int n, int c, int y, int x, int columns, const float *value)
+{
+    if (p->gather) {
+        const int apart = p->out_stride_w, pieces = apart == 1 ? 1 : columns;
+        for (int i = 0; i < pieces; i++) {
+            const sa_conv_piece of_dx = {.n = n,
+                                         .c = c,
+                                         .y = y,
+                                         .x = x + i * apart,
+                                         .rows = 1,
+                                         .columns = apart == 1 ? columns : 1,
+                                         .value = value + i,
+                                         .pitch = PANEL};
+            sa_conv_gather_piece(p->gather, &of_dx);
+        }
+        return;
+    }
+    float *to = (float *)sa_slab_row(p->out, n, c, y) + x;
+    for (int i = 0; i < columns; i++) to[i * p->out_stride_w] = value[i];
+}
+
 /* The results of a panel that is not in place. */
 static void store_panel(const pass *p, const panel *from)
 {
     piece q;
     for (int done = 0; done < from->count; done += q.count) {
         q = piece_at(&p->pixels, from->at + done, from->count - done);
-        for (int r = 0; r < p->rows; r++) {
-            const float *value = from->to + (size_t)r * PANEL + done;
-            const int c = p->channel_begin + r;
-            const sa_conv_piece of_dx = {
-                .n = q.n, .c = c, .y = q.y, .x = q.x, .rows = 1, .columns = q.count, .value = value, .pitch = PANEL};
-            if (p->gather) sa_conv_gather_piece(p->gather, &of_dx);
-            else memcpy((float *)sa_slab_row(p->out, q.n, c, q.y) + q.x, value, (size_t)q.count * sizeof *value);
-        }
+        for (int r = 0; r < p->rows; r++)
+            store_values(p, q.n, p->channel_begin + r, q.y * p->out_stride_h, q.x * p->out_stride_w, q.count,
+                         from->to + (size_t)r * PANEL + done);
     }
 }
 
@@ -249,6 +266,7 @@ void sa_pointwise_forward(const sa_device *device, const sa_conv_forward_args *a
     p.count = (int64_t)s->out_height * s->out_width * sa_range_images(&args->range);
     p.weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * (size_t)s->in_channels;
     p.out = &args->y;
+    p.out_stride_h = p.out_stride_w = 1;
     p.channel_begin = args->range.channel_begin;
     p.bias = args->bias.ptr ? (const float *)args->bias.ptr + p.channel_begin : NULL;
     p.rooms = args->workspace.ptr;
@@ -285,14 +303,33 @@ static void pack_weights(const sa_conv_shape *s, const float *weight, float *pac
     }
 }
 
+/* What no output reads has the bias for its gradient. Called by all threads of a parallel region. */
+static void fill_between(const pass *p, const sa_conv_shape *s, int images)
+{
+    pass whole = *p;
+    whole.out_stride_w = 1;
+#pragma omp for collapse(2) schedule(static)
+    for (int n = p->pixels.image; n < p->pixels.image + images; n++)
+        for (int c = 0; c < s->in_channels; c++) {
+            const float value = p->bias ? p->bias[c] : 0;
+            float values[PANEL];
+            for (int i = 0; i < PANEL; i++) values[i] = value;
+            for (int y = 0; y < s->in_height; y++)
+                for (int x = 0; x < s->in_width; x += PANEL)
+                    store_values(&whole, n, c, y, x, sa_min_int(PANEL, s->in_width - x), values);
+        }
+}
+
 void sa_pointwise_data(const sa_device *device, const sa_conv_backward_args *args)
 {
     const sa_conv_shape *s = &args->shape;
     float *workspace = args->workspace.ptr;
     pass p = data_pass(s);
     p.source = &args->dy;
-    p.pixels = grid_of(s, args->range.image_begin);
+    p.pixels = (grid){args->range.image_begin, s->out_height, s->out_width, 1, 1};
     p.count = (int64_t)s->out_height * s->out_width * sa_range_images(&args->range);
+    p.out_stride_h = s->stride_h;
+    p.out_stride_w = s->stride_w;
     p.weight = workspace;
     p.out = &args->dx;
     p.bias = args->dx_bias.ptr;
@@ -304,6 +341,7 @@ void sa_pointwise_data(const sa_device *device, const sa_conv_backward_args *arg
 #pragma omp parallel num_threads(threads)
     {
         pack_weights(s, args->weight.ptr, workspace);
+        if (s->stride_h != 1 || s->stride_w != 1) fill_between(&p, s, sa_range_images(&args->range));
         run_panels(&p, &share);
     }
 }
