@@ -339,10 +339,12 @@ int main(int argc, char **argv)
         else argc = 0;
     }
     if (argc == 0 || o.threads < 1 || o.repeats < 1 || o.repeats > REPEATS_MAX) {
-        fprintf(stderr,
-                "usage: bench_kernels [--threads N] [--repeat N, at most %d] [--limit BYTES] [--only TEXT] "
-                "[--algorithm im2col|direct|fft] [--pass forward|data|weight|both] [--virtual 1] [--isa 0|1|2]\n",
-                REPEATS_MAX);
+        fprintf(
+            stderr,
+            "usage: bench_kernels [--threads N] [--repeat N, at most %d] [--limit BYTES] [--only TEXT] "
+            "[--algorithm im2col|direct|fft|winograd] [--pass forward|data|weight|both] [--virtual 1] [--isa 0|1|2] [--images N] "
+            "[--shape Cin,H,W,Cout,K,stride,pad[,groups[,dilation]]]\n",
+            REPEATS_MAX);
         return 2;
     }
     return run(&o);
