@@ -42,13 +42,15 @@ static void bind_ref(void *context, sa_ref *ref, sa_access_mode mode)
     ref->ptr = (char *)sa_arena_pointer(session->arena, (size_t)ref->buffer) + ref->offset_bytes;
 }
 
+/* host: room for the values where the device's memory is another. */
 static sa_status fill_param(sa_session *s, int layer, int i, float *host)
 {
     const sa_layer *l = &s->net->layer[layer];
     const sa_param *param = &l->param[i];
+    float *there = sa_session_host_view(s, s->layout.program->param[layer][i].param);
     SA_TRY(sa_filler_fill(&param->filler, param->shape.axes, param->shape.dim, sa_random_key(s->options.seed, l->name, (uint32_t)i),
-                          host));
-    return sa_session_set_param(s, layer, i, host);
+                          there ? there : host));
+    return there ? SA_OK : sa_session_set_param(s, layer, i, host);
 }
 
 /* buffer: a number, or -1 */
@@ -62,7 +64,7 @@ static sa_status clear(sa_session *s, int buffer)
 static sa_status fill_params(sa_session *s)
 {
     size_t largest = 1;
-    for (int l = 0; l < s->net->layer_count; l++)
+    for (int l = 0; l < s->net->layer_count && !s->device->host_memory; l++)
         for (int i = 0; i < s->net->layer[l].param_count; i++) {
             size_t count = sa_shape_elements(&s->net->layer[l].param[i].shape);
             if (count > largest) largest = count;
@@ -250,6 +252,11 @@ static sa_status upload(sa_session *s, int buffer, const void *host)
     sa_ledger_touch(s->ledger, 0, (size_t)buffer, sa_arena_base(s->arena), sa_arena_pointer(s->arena, (size_t)buffer));
     return s->device->functions->upload(s->device, sa_arena_pointer(s->arena, (size_t)buffer), host,
                                         s->layout.program->buffer[buffer].size_bytes);
+}
+
+void *sa_session_host_view(const sa_session *s, int buffer)
+{
+    return s->device->host_memory ? sa_arena_pointer(s->arena, (size_t)buffer) : NULL;
 }
 
 sa_status sa_session_get_buffer(sa_session *s, int buffer, void *host)

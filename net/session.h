@@ -74,6 +74,8 @@ SA_CHECKED sa_status sa_session_get_output(sa_session *session, int blob, float 
 /* Called after each op with its number; the op's outputs can be fetched (sa_session_get_buffer). */
 typedef sa_status (*sa_op_probe)(void *context, sa_session *session, size_t op);
 SA_CHECKED sa_status sa_session_get_buffer(sa_session *session, int buffer, void *host); /* the whole buffer */
+/* The buffer itself where the device's memory is the host's, else NULL. A step's own values are there only while they live. */
+void *sa_session_host_view(const sa_session *session, int buffer);
 void sa_session_set_probe(sa_session *session, sa_op_probe probe, void *context);
 
 /* Called in each step when the forward pass is complete and its outputs can be fetched: another status than SA_OK ends the step
