@@ -7,7 +7,7 @@ enum {
     TILES_MIN = 12,            /* of a thread at once: a register tile's rows */
     TILES_GOOD = 96,           /* so many pass over large filters for one load of them */
     FILTER_LARGE = 64 << 10,   /* channels times channels from which filters come from afar */
-    GRADIENT_TILES = 256,      /* of all threads at once, a multiple of SA_WINO_SUM */
+    GRADIENT_TILES = 256,      /* of all threads at once where sums come from afar too, a multiple of SA_WINO_SUM; else as few */
 };
 
 static int divide_up(int value, int by)
@@ -106,7 +106,8 @@ static void plan_gradient(sa_wino_plan *p, int threads, size_t limit)
 {
     const int parts = sa_min_int(threads, divide_up(p->in, SA_WINO_GROUP)), all = (int)round_up((size_t)p->tiles, SA_WINO_SUM);
     for (int group = p->out;; group = (int)round_up((size_t)divide_up(group, 2), SA_WINO_PANEL)) {
-        for (int tiles = sa_min_int(GRADIENT_TILES, all);; tiles = (int)round_up((size_t)tiles / 2, SA_WINO_SUM)) {
+        const int most = (double)p->in * group > FILTER_LARGE ? GRADIENT_TILES : SA_WINO_SUM;
+        for (int tiles = sa_min_int(most, all);; tiles = (int)round_up((size_t)tiles / 2, SA_WINO_SUM)) {
             place_gradient(p, group, tiles, parts, threads);
             if (p->end <= limit || tiles <= SA_WINO_SUM) break;
         }
