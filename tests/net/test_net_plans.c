@@ -320,7 +320,7 @@ static void sums_take_the_place_of_a_term(void **state)
 {
     (void)state;
 #define CONV(name, bottom)                                                                                                  \
-    "layer { name: '" name "' type: 'Convolution' bottom: '" bottom "' top: '" name "' convolution_param { num_output: 16 " \
+    "layer { name: '" name "' type: 'Convolution' bottom: '" bottom "' top: '" name "' convolution_param { num_output: 12 " \
     "kernel_size: 3 pad: 1 } }\n"
 #define SUM(name, a, b) "layer { name: '" name "' type: 'Eltwise' bottom: '" a "' bottom: '" b "' top: '" name "' }\n"
     static const char TEXT[] = "input: 'data' input: 'label' input_dim: [4, 3, 64, 64, 4, 1, 64, 64]\n" CONV("a", "data")
@@ -330,7 +330,7 @@ static void sums_take_the_place_of_a_term(void **state)
                                "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'scores' bottom: 'label' top: 'loss' }\n";
 #undef CONV
 #undef SUM
-    const size_t map = 4 * 16 * 64 * 64 * 4;
+    const size_t map = 4 * 12 * 64 * 64 * 4;
     sa_proto_document *document;
     sa_net *net;
     assert_int_equal(sa_proto_parse_text("sums", TEXT, strlen(TEXT), &document), SA_OK);

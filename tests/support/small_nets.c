@@ -36,10 +36,10 @@
 /* As little as trains. */
 static const char THREE[] = INPUT(DIM(1, 2, 4, 8), DIM(1, 1, 4, 8)) CONV("conv", "data", 3, 3, 1) LOSS("loss", "conv", "");
 
-/* Two convolutions a level on both sides, ReLU in the decoder too, no LRN; inside wide enough for Winograd. */
+/* Two convolutions a level on both sides, ReLU in the decoder too, no LRN. */
 static const char VGG[] = INPUT(DIM(2, 3, 16, 24), DIM(2, 1, 16, 24)) LEVEL("1a", "data", 6, 3, 1) LEVEL("1b", "conv1a", 6, 3, 1)
-    POOL("pool1", "conv1b", 2, 2) LEVEL("2a", "pool1", 17, 3, 1) LEVEL("2b", "conv2a", 16, 3, 1) POOL("pool2", "conv2b", 2, 2)
-        UPSAMPLE("up2", "pool2", "pool2_mask", "scale: 2") LEVEL("d2b", "up2", 18, 3, 1) LEVEL("d2a", "convd2b", 6, 3, 1)
+    POOL("pool1", "conv1b", 2, 2) LEVEL("2a", "pool1", 7, 3, 1) LEVEL("2b", "conv2a", 7, 3, 1) POOL("pool2", "conv2b", 2, 2)
+        UPSAMPLE("up2", "pool2", "pool2_mask", "scale: 2") LEVEL("d2b", "up2", 7, 3, 1) LEVEL("d2a", "convd2b", 6, 3, 1)
             UPSAMPLE("up1", "convd2a", "pool1_mask", "scale: 2") LEVEL("d1b", "up1", 6, 3, 1) LEVEL("d1a", "convd1b", 5, 3, 1)
                 HEAD("convd1a", 4);
 
@@ -165,12 +165,18 @@ static const char DEPLOY_DROPOUT[] = DEPLOY_INPUT(DIM(2, 3, 12, 16)) LEVEL("1", 
         UPSAMPLE("up1", "conv2", "pool1_mask", "scale: 2") CONV("d1", "up1", 5, 3, 1) BN("bnd1", "d1")
             CONV("classifier", "d1", 3, 1, 0) SOFTMAX("classifier");
 
+/* Wide enough inside for Winograd tiles and for 1x1 products, with groups of channels that are not full. */
+static const char WIDE[] = INPUT(DIM(2, 3, 10, 14), DIM(2, 1, 10, 14)) LEVEL("1", "data", 17, 3, 1) LEVEL("2", "conv1", 16, 3, 1)
+    POOL("pool", "conv2", 2, 2) LEVEL("3", "pool", 16, 1, 0) UPSAMPLE("up", "conv3", "pool_mask", "scale: 2")
+        LEVEL("d", "up", 18, 3, 1) HEAD("convd", 3);
+
 static const sa_small_net NETS[] = {
     {"three", NULL, THREE, false},
     {"tiny_old", "tests/golden/tiny_old/net.prototxt", NULL, false},
     {"tiny_new", "tests/golden/tiny_new/net.prototxt", NULL, false},
     {"odd", NULL, ODD, false},
     {"vgg", NULL, VGG, false},
+    {"wide", NULL, WIDE, false},
     {"dropouts", NULL, DROPOUTS, false},
     {"plain", NULL, PLAIN, false},
     {"overlap", NULL, OVERLAP, false},
