@@ -90,7 +90,7 @@ static void print_colours(FILE *out, bool is_dark)
 
 static void print_text(FILE *out, const char *text, size_t most)
 {
-    for (size_t i = 0; text[i] && i < most; i++) {
+    for (size_t i = 0; i < most && text[i]; i++) {
         if (text[i] == '&') fputs("&amp;", out);
         else if (text[i] == '<') fputs("&lt;", out);
         else fputc((unsigned char)text[i] < ' ' || (unsigned char)text[i] > '~' ? '?' : text[i], out);
