@@ -144,21 +144,25 @@ sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_
     return status;
 }
 
-sa_status sa_frontier_print(FILE *out, const sa_frontier *f, size_t chosen)
+sa_status sa_frontier_print(FILE *out, const sa_frontier *f, const size_t *index, size_t count, size_t chosen)
 {
     static const sa_table_column COLUMNS[] = {{"", NULL, SA_TABLE_LEFT},           {"arena", "bytes", SA_TABLE_RIGHT},
                                               {"arena", "MiB", SA_TABLE_RIGHT},    {"step", "ms", SA_TABLE_RIGHT},
-                                              {"of fastest", "%", SA_TABLE_RIGHT}, {"strategy", NULL, SA_TABLE_LEFT}};
+                                              {"of fastest", "%", SA_TABLE_RIGHT}, {"gap", "%", SA_TABLE_RIGHT},
+                                              {"strategy", NULL, SA_TABLE_LEFT}};
     sa_table *table;
     char exact[SA_SIZE_TEXT_BYTES], ms[SA_TIME_TEXT_BYTES];
     SA_TRY(sa_table_create(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0], &table));
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t k = 0; k < (index ? count : f->count); k++) {
+        const size_t i = index ? index[k] : k;
         const sa_frontier_point *p = &f->point[i];
         sa_table_cell(table, "%s", i == chosen ? "->" : "");
         sa_table_cell(table, "%s", sa_size_format_exact(p->bytes, exact));
         sa_table_cell(table, "%.1f", (double)p->bytes / 1048576.0);
         sa_table_cell(table, "%s", sa_ms_format(p->cost.ms, ms));
         sa_table_cell(table, "%.1f", 100.0 * p->cost.ms / f->point[0].cost.ms);
+        if (p->bound_ms > 0) sa_table_cell(table, "%.1f", 100.0 * (p->cost.ms / p->bound_ms - 1.0));
+        else sa_table_cell(table, "%s", "");
         sa_table_cell(table, "%s", p->strategy.name);
     }
     sa_status status = sa_text_table(out, table);

@@ -31,7 +31,8 @@ SA_CHECKED sa_status sa_cli_frontier(const sa_budget_request *request, const sa_
 SA_CHECKED sa_status sa_cli_budget(const sa_budget_request *request, const sa_net *net, sa_device *device, sa_strategy *strategy);
 void sa_cli_budget_note(const char *command, const sa_frontier *frontier, size_t chosen, size_t budget_bytes);
 
-/* The frontier as a table; the chosen point is marked. */
-SA_CHECKED sa_status sa_frontier_print(FILE *out, const sa_frontier *frontier, size_t chosen);
+/* The frontier as a table, or the points `index` (count) of it if that is not NULL; the chosen point is marked. Gap: by how much
+ * time is above its bound, where that was asked for. */
+SA_CHECKED sa_status sa_frontier_print(FILE *out, const sa_frontier *frontier, const size_t *index, size_t count, size_t chosen);
 
 #endif

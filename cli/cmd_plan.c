@@ -182,7 +182,7 @@ static sa_status output(const plan_options *o, const sa_plan_report *report, con
     sa_cli_print_assumed(stdout, report->net);
     if (budget->frontier.count > 0) {
         sa_text_say(stdout, 0, "no strategy beats one of these in bytes and predicted time:\n");
-        SA_TRY(sa_frontier_print(stdout, &budget->frontier, budget->chosen));
+        SA_TRY(sa_frontier_print(stdout, &budget->frontier, NULL, 0, budget->chosen));
         putchar('\n');
     }
     SA_TRY(sa_plan_print(stdout, report));
@@ -287,8 +287,13 @@ static sa_status choose_strategy(const plan_options *o, const sa_net *net, sa_de
         strategy->conv = request.conv;
         return SA_OK;
     }
-    SA_TRY(sa_cli_frontier(&request, net, device, &budget->frontier, NULL));
-    SA_TRY(sa_budget_solve(&budget->frontier, o->budget_bytes, &budget->chosen));
+    sa_cost_model *model;
+    SA_TRY(sa_cli_frontier(&request, net, device, &budget->frontier, &model));
+    sa_status status = sa_budget_solve(&budget->frontier, o->budget_bytes, &budget->chosen);
+    if (status == SA_OK)
+        status = sa_frontier_bound(net, model, request.conv, &request.program, &budget->chosen, 1, &budget->frontier);
+    sa_cost_model_destroy(model);
+    SA_TRY(status);
     sa_cli_budget_note("plan", &budget->frontier, budget->chosen, o->budget_bytes);
     SA_TRY(sa_strategy_copy(&budget->frontier.point[budget->chosen].strategy, strategy));
     return o->save_choices ? save_choices(o, net, strategy) : SA_OK;

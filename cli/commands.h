@@ -11,6 +11,7 @@
     X(plan, "plan", "place every buffer of a training step into one arena: tables, JSON, CSV or a page to look at")     \
     X(story, "story", "one page with the plans of nets under several strategies: the ladder, maps, what a budget buys") \
     X(lab, "lab", "asks the lesson's exercises: you predict, segarena computes")                                        \
+    X(frontier, "frontier", "what a step takes in how many bytes: the best strategies from the fastest to the smallest") \
     X(bench, "bench", "run forward, backward and update at full size under one or more strategies, and measure")        \
     X(train, "train", "train a net by a solver file, with snapshots")                                                   \
     X(bn_stats, "bn-stats", "compute the statistics of BN layers for inference, and fold them into the weights")        \

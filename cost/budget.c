@@ -57,7 +57,7 @@ static sa_status sweep(sa_budget_search *s, sa_frontier *f)
         SA_TRY(plan_bytes(s, &p->strategy, &bytes));
         if (bytes >= least) continue;
         least = bytes;
-        f->point[f->count++] = (sa_frontier_point){p->strategy, bytes, p->cost};
+        f->point[f->count++] = (sa_frontier_point){.strategy = p->strategy, .bytes = bytes, .cost = p->cost};
         p->strategy.choices = NULL; /* the point's now */
         total += p->cost.ms;
         measured += p->measured_ms;

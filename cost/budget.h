@@ -9,6 +9,7 @@ typedef struct sa_frontier_point {
     sa_strategy strategy; /* owned. If it has choices, its name tells about them; else sa_strategy_parse takes it */
     size_t bytes;         /* of the arena, as planned */
     sa_cost cost;         /* of a step, predicted */
+    double bound_ms; /* 0: not asked for; else no strategy that keeps or drops values within the bytes is predicted to take less */
 } sa_frontier_point;
 
 /* The strategies that no other one beats in both bytes and predicted time. */
@@ -29,6 +30,10 @@ SA_CHECKED sa_status sa_frontier_create(const sa_net *net, const sa_cost_model *
 SA_CHECKED sa_status sa_frontier_create_for(const sa_net *net, const sa_cost_model *model, sa_conv_option conv,
                                             const sa_program_options *options, size_t budget_bytes, sa_frontier *frontier);
 void sa_frontier_free(sa_frontier *frontier); /* zeroed ones are allowed */
+
+/* Sets bound_ms of the points `index` (count). Exact where a net has few values to decide about. */
+SA_CHECKED sa_status sa_frontier_bound(const sa_net *net, const sa_cost_model *model, sa_conv_option conv,
+                                       const sa_program_options *options, const size_t *index, size_t count, sa_frontier *frontier);
 
 /* In place of a budget: the least bytes that are found. */
 #define SA_BUDGET_MIN SIZE_MAX

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 60, FOCUS = 6, ALL = SIZES + 1 + FOCUS, BELOW = 3, LIMITS = 3, PROBES = 16, MODELS = 2 + LIMITS };
+enum { SIZES = 60, FOCUS = 6, ALL = SIZES + 1 + FOCUS, BELOW = 3, LIMITS = 3, PROBES = 16, CREEPS = 24, MODELS = 2 + LIMITS };
 
 /* How many sizes are tried for a net whose step has so many ops; limits: whether models with workspaces in between are worth it. */
 static const struct effort {
@@ -143,6 +143,19 @@ static int descending(const void *a, const void *b)
     return *x < *y ? 1 : *x > *y ? -1 : 0;
 }
 
+/* From the least that a variant has reached so far on in small steps, each from the plan before it. */
+static sa_status creep(variant *v, size_t *least)
+{
+    sa_remake_plan *plan = &v->plan[ALL - 1];
+    for (int i = 0; i < CREEPS; i++) {
+        const size_t before = *least, size = before - before / 512;
+        SA_TRY(sa_remake_search(v->model, size, plan));
+        if (plan->peak_bytes < *least) *least = plan->peak_bytes;
+        if (*least >= before) return SA_OK;
+    }
+    return SA_OK;
+}
+
 /* The least that the search reaches: it is asked for ever smaller sizes, down to what no schedule is below. */
 static sa_status find_least(ladder *l, size_t most, size_t *bytes)
 {
@@ -150,11 +163,14 @@ static sa_status find_least(ladder *l, size_t most, size_t *bytes)
     for (size_t i = 0; i < l->variant_count; i++) {
         variant *v = &l->variant[i];
         const size_t bound = sa_remake_least_bytes(v->model);
+        size_t least = SIZE_MAX;
         for (int k = 1; k <= PROBES && v->is_least && bound < most; k++) {
             const size_t size = (size_t)((double)most * pow((double)bound / (double)most, (double)k / PROBES));
             SA_TRY(sa_remake_search(v->model, size, &v->plan[ALL - 1]));
-            if (v->plan[ALL - 1].peak_bytes < *bytes) *bytes = v->plan[ALL - 1].peak_bytes;
+            if (v->plan[ALL - 1].peak_bytes < least) least = v->plan[ALL - 1].peak_bytes;
         }
+        if (v->is_least && l->effort->limits) SA_TRY(creep(v, &least));
+        if (least < *bytes) *bytes = least;
     }
     return SA_OK;
 }

@@ -6,7 +6,7 @@
 
 /* Work is counted in ops walked over, so that results do not depend on the machine's speed. */
 static const double WORK_MAX = 6e6;
-enum { TRIALS_MAX = 24, NEAR = 3, SMALL = 48 };
+enum { TRIALS_MAX = 24, NEAR = 3, SMALL = 48, EXACT = 40, NODES = 200 };
 
 bool sa_remake_is_free(const sa_remake_model *m, int v)
 {
@@ -233,6 +233,8 @@ sa_status sa_remake_search(const sa_remake_model *m, size_t budget_bytes, sa_rem
             best.ms = plan->ms;
         }
         status = run(&s, plan, &none, &best);
+        if (status == SA_OK && s.count <= EXACT)
+            status = sa_remake_solve(m, budget_bytes, best.peak_bytes <= budget_bytes ? NODES : 5 * NODES, &best);
     }
     if (status == SA_OK) {
         memcpy(plan->state, best.state, (size_t)m->value_count);

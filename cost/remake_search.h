@@ -8,7 +8,8 @@ typedef struct sa_remake_plan {
     uint8_t *state; /* (value_count), owned: sa_remake_state of owners of memory; never OPEN */
     size_t peak_bytes;
     double ms;
-    double bound_ms; /* nothing that keeps or drops values within the bytes takes less; equals ms with a proof */
+    double bound_ms; /* nothing that keeps each value, or drops it once, takes less within the bytes; equals ms with a proof. If the
+                      * plan makes values again for each use: what no schedule is below */
 } sa_remake_plan;
 
 /* Nothing dropped but what nobody waits for. */
