@@ -346,6 +346,14 @@ expect 0 '"largest_batch":' fit tester.prototxt --capacity 1GiB --json
 expect 2 '--capacity SIZE is needed' fit net.prototxt
 expect 2 'TYPE=identity or TYPE=input' explain net.prototxt --treat x
 expect 1 'too small; the smallest found is' plan net.prototxt --budget 1
+expect 0 'peak' plan net.prototxt --budget min --costs builtin --save-choices least.choices
+expect 0 'strategy @least.choices' plan net.prototxt --strategy @least.choices
+expect 0 'an op needs them at once' frontier net.prototxt --points 3 --costs builtin --save point
+expect 0 'strategy @point1.choices' plan net.prototxt --strategy @point1.choices
+expect 1 'is choices of a strategy, not a net' plan least.choices
+printf 'strategy: "inplace"\nlayer { name: "nobody" output: "again" }\n' >bad.choices
+expect 1 "bad.choices:2: choices of layer 'nobody': the net net.prototxt has no such layer" plan net.prototxt --strategy @bad.choices
+expect 2 '--save-choices goes with --budget' plan net.prototxt --save-choices x
 
 # One label per image, on an axis of its own: all of them are drawn, whatever was in the memory before.
 MALLOC_PERTURB_=184 expect 0 'loss' bench lenet --steps 1 --warmup 0
