@@ -7,6 +7,7 @@
 #include "kernels/cpu/conv/conv_pointwise.h"
 
 #include "kernels/cpu/conv/conv_winograd_plan.h"
+#include "kernels/cpu/rows/joined_rows.h"
 #include "kernels/cpu/work_share.h"
 
 #include <omp.h>
@@ -17,6 +18,7 @@ enum {
     BLOCK = 12,               /* channels of packed weights of the data gradient: a register tile's rows */
     ROWS = 24,                /* output channels that go over the panels at once, while their weights are in the caches */
     PANELS_FLOATS = 64 << 10, /* about so many of the panels at once, */
+    PANELS_LEAST = 2,         /* at least and */
     PANELS_MOST = 4,          /* at most so many panels */
     SUM_PIXELS = 128,
     LINE = 16,
@@ -44,6 +46,17 @@ typedef struct grid {
 static grid grid_of(const sa_conv_shape *s, int image)
 {
     return (grid){image, s->out_height, s->out_width, s->stride_h, s->stride_w};
+}
+
+/* A source whose planes are one row if they can be: the copy, or the source itself. */
+static const sa_source *joined_source(const sa_source *source, grid *g, sa_source *copy)
+{
+    if (g->stride_h != 1 || g->stride_w != 1 || sa_source_has_dense_images(source) || !sa_rows_can_join(source)) return source;
+    *copy = *source;
+    sa_source_join_rows(copy, g->height);
+    g->width *= g->height;
+    g->height = 1;
+    return copy;
 }
 
 /* A row's piece of the pixels from number `at` on, of which `left` are wanted. */
@@ -89,7 +102,7 @@ static void load_pixels(const sa_source *source, const grid *g, int c, int64_t a
 /* A pass: result (rows) from source (depth) with weights; room of each thread: panels of the source, then of the result. */
 typedef struct pass {
     const sa_source *source;
-    grid pixels;
+    grid reads, pixels; /* as the source has them, and as the result has */
     int64_t count;
     int depth, rows, panels;
     const float *weight;
@@ -106,7 +119,7 @@ typedef struct pass {
 static void set_rooms(pass *p)
 {
     const int fit = PANELS_FLOATS / (PANEL * p->depth);
-    p->panels = sa_max_int(1, sa_min_int(fit, PANELS_MOST));
+    p->panels = sa_max_int(PANELS_LEAST, sa_min_int(fit, PANELS_MOST));
     p->result_at = (size_t)p->panels * PANEL * (size_t)p->depth;
     p->room_pitch = p->result_at + (size_t)p->panels * PANEL * (size_t)p->rows;
 }
@@ -147,23 +160,32 @@ static panel make_panel(const pass *p, float *room, int number, int64_t at, int6
 static void fill_panel(const pass *p, const panel *to, float *scratch)
 {
     const int64_t plane = (int64_t)p->pixels.height * p->pixels.width;
-    if (to->count == PANEL && is_one_piece(&p->pixels, to->at, PANEL) && sa_source_has_dense_images(p->source)) {
+    if (to->count == PANEL && is_one_piece(&p->reads, to->at, PANEL) && sa_source_has_dense_images(p->source)) {
         enum { AHEAD = 16 }; /* channels */
         const sa_slab *slab = &sa_source_root(p->source)->slab;
         const float *from = (const float *)sa_slab_row(slab, p->pixels.image + (int)(to->at / plane), 0, 0) + to->at % plane;
         for (int c = 0; c < p->depth; c++, from += plane) {
-            if (c + AHEAD < p->depth) {
-                __builtin_prefetch(from + AHEAD * plane);
-                __builtin_prefetch(from + AHEAD * plane + PANEL / 2);
-            }
+            for (int i = 0; i < PANEL && c + AHEAD < p->depth; i += LINE) __builtin_prefetch(from + AHEAD * plane + i);
             memcpy(to->from + (size_t)c * PANEL, from, PANEL * sizeof *from);
         }
         return;
     }
     for (int c = 0; c < p->depth; c++) {
         float *target = to->from + (size_t)c * PANEL;
-        load_pixels(p->source, &p->pixels, c, to->at, to->count, target, scratch);
+        load_pixels(p->source, &p->reads, c, to->at, to->count, target, scratch);
         if (to->count < PANEL) memset(target + to->count, 0, (size_t)(PANEL - to->count) * sizeof *target);
+    }
+}
+
+/* The same of a source that is computed: all panels' pixels of a channel at a time. */
+static void compute_panels(const pass *p, const panel *panels, int count, float *scratch)
+{
+    float line[PANELS_MOST * PANEL];
+    const int last = panels[count - 1].count, total = (count - 1) * PANEL + last;
+    memset(line + total, 0, (size_t)(PANEL - last) * sizeof *line);
+    for (int c = 0; c < p->depth; c++) {
+        load_pixels(p->source, &p->reads, c, panels[0].at, total, line, scratch);
+        for (int k = 0; k < count; k++) memcpy(panels[k].from + (size_t)c * PANEL, line + k * PANEL, PANEL * sizeof *line);
     }
 }
 
@@ -230,13 +252,16 @@ static void run_panels(const pass *p, sa_work_share *share)
     _Alignas(64) float scratch[SA_CPU_SCRATCH_FLOATS];
     float *room = p->rooms + (size_t)omp_get_thread_num() * p->room_pitch;
     const int64_t at_once = (int64_t)p->panels * PANEL;
+    const bool stored = sa_source_has_dense_images(p->source);
     for (int item; sa_work_share_take(share, &item);) {
         panel panels[PANELS_MOST];
         int count = 0;
         for (int64_t at = item * at_once; at < p->count && count < p->panels; at += PANEL) {
             panels[count] = make_panel(p, room, count, at, p->count);
-            fill_panel(p, &panels[count++], scratch);
+            if (stored) fill_panel(p, &panels[count], scratch);
+            count++;
         }
+        if (!stored) compute_panels(p, panels, count, scratch);
         multiply_panels(p, panels, count);
         for (int k = 0; k < count; k++)
             if (!panels[k].in_place) store_panel(p, &panels[k]);
@@ -261,7 +286,9 @@ void sa_pointwise_forward(const sa_device *device, const sa_conv_forward_args *a
 {
     const sa_conv_shape *s = &args->shape;
     pass p = forward_pass(s, sa_range_channels(&args->range));
-    p.source = &args->x;
+    sa_source copy;
+    p.reads = grid_of(s, args->range.image_begin);
+    p.source = joined_source(&args->x, &p.reads, &copy);
     p.pixels = grid_of(s, args->range.image_begin);
     p.count = (int64_t)s->out_height * s->out_width * sa_range_images(&args->range);
     p.weight = (const float *)args->weight.ptr + (size_t)args->range.channel_begin * (size_t)s->in_channels;
@@ -325,8 +352,10 @@ void sa_pointwise_data(const sa_device *device, const sa_conv_backward_args *arg
     const sa_conv_shape *s = &args->shape;
     float *workspace = args->workspace.ptr;
     pass p = data_pass(s);
-    p.source = &args->dy;
+    sa_source copy;
     p.pixels = (grid){args->range.image_begin, s->out_height, s->out_width, 1, 1};
+    p.reads = p.pixels;
+    p.source = joined_source(&args->dy, &p.reads, &copy);
     p.count = (int64_t)s->out_height * s->out_width * sa_range_images(&args->range);
     p.out_stride_h = s->stride_h;
     p.out_stride_w = s->stride_w;
@@ -428,20 +457,21 @@ static void sum_images(const weight_plan *w, const sa_conv_backward_args *args)
     const int first = sa_work_part_begin(groups, number, count) * SA_WINO_GROUP;
     const int last = sa_min_int(sa_work_part_begin(groups, number + 1, count) * SA_WINO_GROUP, w->dy_channels);
     for (int n = args->range.image_begin; n < args->range.image_end; n++) {
-        const grid of_x = grid_of(s, n);
-        grid of_dy = of_x;
+        sa_source copy_x, copy_dy;
+        grid of_x = grid_of(s, n), of_dy = of_x;
         of_dy.stride_h = of_dy.stride_w = 1;
+        const sa_source *x_source = joined_source(&args->x, &of_x, &copy_x), *dy = joined_source(&args->dy, &of_dy, &copy_dy);
         for (int at = 0; at < pixels; at += SUM_PIXELS) {
             const int some = sa_min_int(SUM_PIXELS, pixels - at);
             const bool set = !args->accumulate && at == 0 && n == args->range.image_begin;
-            turn_pixels(&args->dy, &of_dy, args->range.channel_begin + first, last - first, at, some, workspace + first,
-                        w->dy_pitch, stage, scratch);
+            turn_pixels(dy, &of_dy, args->range.channel_begin + first, last - first, at, some, workspace + first, w->dy_pitch,
+                        stage, scratch);
 #pragma omp barrier
             for (int part = number; part < w->parts; part += count) {
                 const int c0 = part * w->part_channels, channels = sa_min_int(w->part_channels, s->in_channels - c0);
                 if (channels <= 0) continue;
                 float *x = workspace + w->x_at + (size_t)part * w->part_pitch;
-                turn_pixels(&args->x, &of_x, c0, channels, at, some, x, w->x_pitch, stage, scratch);
+                turn_pixels(x_source, &of_x, c0, channels, at, some, x, w->x_pitch, stage, scratch);
                 add_pixels(w, args, c0, channels, x, some, set);
             }
 #pragma omp barrier

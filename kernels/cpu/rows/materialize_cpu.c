@@ -1,6 +1,7 @@
 /* materialize on the CPU: stores a source's value, row by row. */
 #include "kernels/cpu/crew.h"
 #include "kernels/cpu/kernels_cpu.h"
+#include "kernels/cpu/rows/joined_rows.h"
 #include "kernels/cpu/rows/rows_cpu.h"
 #include "kernels/cpu/rows/source_cpu.h"
 #include "kernels/cpu/vector.h"
@@ -50,13 +51,9 @@ static void materialize_row(const sa_materialize_args *args, int n, int c, int y
     }
 }
 
-sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
+static void materialize_rows(const sa_materialize_args *args, int threads)
 {
-    if (args->out.encoding != SA_F32 && args->out.encoding != SA_BF16)
-        SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)args->out.encoding);
     sa_bands bands;
-    const double elements = sa_range_elements(&args->range, args->out.height, args->out.width);
-    const int threads = sa_cpu_crew(device, sa_cpu_source_ns(&args->source, elements));
     sa_bands_start(&bands, &args->range, args->out.height, threads);
     const bool stream = should_stream(args);
 #pragma omp parallel num_threads(threads)
@@ -66,6 +63,24 @@ sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
             for (int c = args->range.channel_begin; c < args->range.channel_end; c++)
                 for (int y = band.y_begin; y < band.y_end; y++) materialize_row(args, band.n, c, y, stream, scratch);
         sa_stream_end();
+    }
+}
+
+sa_status sa_cpu_materialize(sa_device *device, const sa_materialize_args *args)
+{
+    if (args->out.encoding != SA_F32 && args->out.encoding != SA_BF16)
+        SA_FAIL(SA_UNSUPPORTED, "materialize: output encoding %d is neither float32 nor bf16", (int)args->out.encoding);
+    const double elements = sa_range_elements(&args->range, args->out.height, args->out.width);
+    const int threads = sa_cpu_crew(device, sa_cpu_source_ns(&args->source, elements));
+    const int images = args->range.image_end - args->range.image_begin;
+    const int rows = sa_rows_to_join(images, args->out.height, args->out.width, threads);
+    if (rows > 1 && sa_rows_can_join(&args->source) && sa_slab_rows_can_join(&args->out)) {
+        sa_materialize_args joined = *args;
+        sa_source_join_rows(&joined.source, rows);
+        sa_slab_join_rows(&joined.out, rows);
+        materialize_rows(&joined, threads);
+    } else {
+        materialize_rows(args, threads);
     }
     return SA_OK;
 }
