@@ -24,9 +24,11 @@ static const sa_slab *written_slab(const sa_op *op)
     case SA_OP_CONV_FORWARD: return &op->args.conv_forward.y;
     case SA_OP_MATERIALIZE: return &op->args.materialize.out;
     case SA_OP_POOL_FORWARD: return &op->args.pool_forward.out;
+    case SA_OP_POOL_STOCHASTIC: return &op->args.pool_stochastic.out;
     case SA_OP_UNPOOL_SCATTER: return &op->args.unpool_scatter.out;
     case SA_OP_SOFTMAX: return &op->args.softmax.prob;
     case SA_OP_PERMUTE: return &op->args.permute.out;
+    case SA_OP_INTERP: return &op->args.interp.out;
     default: return NULL;
     }
 }

@@ -198,6 +198,7 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_BN_STORED: return (double)(a->bn_stored.end - a->bn_stored.begin) * 16.0 / r->bytes;
     case SA_OP_BN_REDUCE: return rows_ms(r, &a->bn_reduce.range, &a->bn_reduce.xhat, &a->bn_reduce.dy, 0);
     case SA_OP_POOL_FORWARD: return rows_ms(r, &a->pool_forward.range, &a->pool_forward.x, NULL, 2);
+    case SA_OP_POOL_STOCHASTIC: return rows_ms(r, &a->pool_stochastic.range, &a->pool_stochastic.x, NULL, 4);
     case SA_OP_UNPOOL_SCATTER: return rows_ms(r, &a->unpool_scatter.range, &a->unpool_scatter.x, NULL, 24);
     case SA_OP_UNPOOL_GATHER:
         return range_elements(&a->unpool_gather.range, (double)a->unpool_gather.dx.height * a->unpool_gather.dx.width) * 24.0 /
@@ -207,6 +208,8 @@ static double op_ms(const rates *r, sa_op_kind kind, const sa_op_args *a)
     case SA_OP_ARGMAX: return classification_ms(r, &a->argmax.x) * a->argmax.top_k;
     case SA_OP_REDUCTION: return reduction_ms(r, &a->reduction);
     case SA_OP_PERMUTE: return (double)sa_slab_bytes(&a->permute.out) * 8.0 / r->bytes; /* neighbours lie apart */
+    case SA_OP_INTERP: /* four values of the larger plane or of the smaller each */
+        return (double)(sa_slab_bytes(&a->interp.x) + sa_slab_bytes(&a->interp.out)) * 4.0 / r->bytes;
     case SA_OP_LOSS: return classification_ms(r, &a->loss.scores);
     case SA_OP_LOSS_GRAD: return classification_ms(r, &a->loss_grad.scores);
     case SA_OP_ACCURACY: return classification_ms(r, &a->accuracy.scores);

@@ -181,6 +181,22 @@ static void add_permute(key_text *key, const sa_permute_args *a)
     for (int i = 0; i < a->axes; i++) add(key, "%s%d/%d", i ? "," : " ", a->dim[i], a->stride[i]);
 }
 
+static void add_interp(key_text *key, const sa_interp_args *a)
+{
+    add(key, " %dx%dx%d of %d,%d%s", a->out.images, a->rows, a->columns, a->top, a->left, a->gradient ? " back" : "");
+    add_slab(key, "x", &a->x);
+    add_slab(key, "out", &a->out);
+}
+
+static void add_pool_stochastic(key_text *key, const sa_pool_stochastic_args *a)
+{
+    add(key, a->draws ? " draw " : " ");
+    add_window(key, &a->window);
+    add_range(key, &a->range);
+    add_source(key, "x", &a->x);
+    add_slab(key, "mask", &a->mask);
+}
+
 void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_KEY_MAX])
 {
     key_text key = {text, 0};
@@ -198,6 +214,7 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
     case SA_OP_BN_STORED: add(&key, " c%d", args->bn_stored.end - args->bn_stored.begin); break;
     case SA_OP_BN_REDUCE: add_bn_reduce(&key, &args->bn_reduce); break;
     case SA_OP_POOL_FORWARD: add_pool_forward(&key, &args->pool_forward); break;
+    case SA_OP_POOL_STOCHASTIC: add_pool_stochastic(&key, &args->pool_stochastic); break;
     case SA_OP_UNPOOL_SCATTER: add_unpool_scatter(&key, &args->unpool_scatter); break;
     case SA_OP_UNPOOL_GATHER: add_unpool_gather(&key, &args->unpool_gather); break;
     case SA_OP_SOFTMAX: add_loss(&key, &args->softmax.x, false); break;
@@ -211,6 +228,7 @@ void sa_op_cost_key(sa_op_kind kind, const sa_op_args *args, char text[SA_COST_K
         break;
     case SA_OP_REDUCTION: add_reduction(&key, &args->reduction); break;
     case SA_OP_PERMUTE: add_permute(&key, &args->permute); break;
+    case SA_OP_INTERP: add_interp(&key, &args->interp); break;
     case SA_OP_LOSS: add_loss(&key, &args->loss.scores, args->loss.is_prob); break;
     case SA_OP_LOSS_GRAD: add_loss(&key, &args->loss_grad.scores, args->loss_grad.is_prob); break;
     case SA_OP_ACCURACY: add_loss(&key, &args->accuracy.scores, false); break;

@@ -49,6 +49,7 @@ SA_HOST_DEVICE static inline float sa_swish_slope(float x, float beta)
     X(BNLL_GRAD,    bnll_grad,    b * sa_bnll_slope(a))                     /* a: input */                              \
     X(CLIP,         clip,         a < p ? p : a > q ? q : a)                                                            \
     X(CLIP_GRAD,    clip_grad,    a >= p && a <= q ? b : 0.0f)              /* a: input */                              \
+    X(INSIDE,       inside,       a > p && a < q ? b : 0.0f)                /* of a clipped value: a: input or output */ \
     X(SWISH,        swish,        a * sa_sigmoidf(p * a))                                                               \
     X(SWISH_GRAD,   swish_grad,   b * sa_swish_slope(a, p))                 /* a: input */ \
     X(STEP,         step,         a > p ? 1.0f : 0.0f)                                                                  \

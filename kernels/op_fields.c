@@ -37,6 +37,9 @@ typedef int32_t axis_list[SA_AXES_MAX];
     REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)
 #define FIELDS_pool_forward(PLAIN, SOURCE, SLAB, REF)                                                                          \
     PLAIN(sa_range, range) PLAIN(sa_window, window) SOURCE(x) SLAB(out, WRITE) SLAB(mask, WRITE)
+#define FIELDS_pool_stochastic(PLAIN, SOURCE, SLAB, REF)                                                                       \
+    PLAIN(sa_range, range) PLAIN(sa_window, window) PLAIN(bool, draws) PLAIN(uint64_t, seed) SOURCE(x) SLAB(out, WRITE)        \
+    SLAB(mask, WRITE) REF(step_state, READ)
 #define FIELDS_unpool_scatter(PLAIN, SOURCE, SLAB, REF)                                                                        \
     PLAIN(sa_range, range) SOURCE(x) SLAB(mask, READ) SLAB(out, WRITE)
 #define FIELDS_unpool_gather(PLAIN, SOURCE, SLAB, REF)                                                                         \
@@ -52,6 +55,9 @@ typedef int32_t axis_list[SA_AXES_MAX];
     PLAIN(int32_t, width) SOURCE(x) REF(sums, args->backward ? READ : WRITE) SLAB(dx, args->backward ? WRITE : NONE)
 #define FIELDS_permute(PLAIN, SOURCE, SLAB, REF)                                                                               \
     PLAIN(int32_t, axes) PLAIN(axis_list, dim) PLAIN(axis_list, stride) SLAB(x, READ) SLAB(out, WRITE)
+#define FIELDS_interp(PLAIN, SOURCE, SLAB, REF)                                                                                \
+    PLAIN(int32_t, top) PLAIN(int32_t, left) PLAIN(int32_t, rows) PLAIN(int32_t, columns) PLAIN(bool, gradient) SLAB(x, READ)  \
+    SLAB(out, WRITE)
 #define FIELDS_loss(PLAIN, SOURCE, SLAB, REF)                                                                                  \
     PLAIN(sa_loss_config, config) PLAIN(bool, is_prob) SOURCE(scores) SOURCE(label) REF(table, READ) REF(loss, WRITE)          \
     REF(divisor, WRITE) REF(workspace, WRITE) PLAIN(size_t, workspace_bytes)

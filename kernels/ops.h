@@ -165,6 +165,20 @@ typedef struct sa_pool_forward_args {
     sa_slab mask; /* pooled shape, SA_F32, MASK2 (2x2 windows) or MASK4 (up to 3x3, 15 positions at most) */
 } sa_pool_forward_args;
 
+/* Stochastic pooling of values that are not negative, without pad. draws: one pixel of each window, with a probability in
+ * proportion to its value: the first, in row-major order, at which the sum of the values reaches sa_uniform * the sum of them all
+ * (else the last); out is its value, and mask tells which, as in pool_forward. Else, as tests have it: the sum of squares over the
+ * sum, 0 where that is not above 0. Caffe: PoolingLayer, STOCHASTIC (GPU). */
+typedef struct sa_pool_stochastic_args {
+    sa_range range;
+    sa_window window;
+    bool draws;
+    uint64_t seed; /* sa_uniform(seed, step, number of the pooled element in the whole value) */
+    sa_source x;
+    sa_slab out, mask; /* as of pool_forward */
+    sa_ref step_state; /* absent unless it draws */
+} sa_pool_stochastic_args;
+
 /* General Upsample with a float mask of any origin: out = 0, then out[mask[i]] = x[i] in order of i. SA_NUMERIC if an index
  * is outside the plane. */
 typedef struct sa_unpool_scatter_args {
@@ -317,6 +331,15 @@ typedef struct sa_permute_args {
     sa_slab x, out; /* float32 without gaps */
 } sa_permute_args;
 
+/* Bilinear resizing (kernels/interp_math.h) of rows [top, top + rows) and columns [left, left + columns) of x's planes to planes of
+ * out. gradient: back; x is the gradient of the resized planes, out that of the others, 0 outside of these rows and columns.
+ * DeepLab: InterpLayer. */
+typedef struct sa_interp_args {
+    int32_t top, left, rows, columns;
+    bool gradient;
+    sa_slab x, out; /* float32; rows may lie anywhere */
+} sa_interp_args;
+
 /* ------------------------------------------------------------------ memory and update -------------------------------- */
 
 /* `count` floats of target are set to `value`. */
@@ -411,31 +434,33 @@ typedef struct sa_column_sums_args {
 } sa_column_sums_args;
 
 /* X(KIND, field): the op kinds. Order is the order of sa_kernels and of sa_op_kind. */
-#define SA_OPS(X)                     \
-    X(CONV_FORWARD, conv_forward)     \
-    X(CONV_BACKWARD, conv_backward)   \
-    X(MATERIALIZE, materialize)       \
-    X(BN_STATISTICS, bn_statistics)   \
-    X(BN_RUNNING, bn_running)         \
-    X(BN_STORED, bn_stored)           \
-    X(BN_REDUCE, bn_reduce)           \
-    X(POOL_FORWARD, pool_forward)     \
-    X(UNPOOL_SCATTER, unpool_scatter) \
-    X(UNPOOL_GATHER, unpool_gather)   \
-    X(SOFTMAX, softmax)               \
-    X(SOFTMAX_GRAD, softmax_grad)     \
-    X(ARGMAX, argmax)                 \
-    X(REDUCTION, reduction)           \
-    X(PERMUTE, permute)               \
-    X(LOSS, loss)                     \
-    X(LOSS_GRAD, loss_grad)           \
-    X(ACCURACY, accuracy)             \
-    X(PRODUCT, product)               \
-    X(COLUMN_SUMS, column_sums)       \
-    X(FILL, fill)                     \
-    X(UPDATE, update)                 \
-    X(SQUARE_SUM, square_sum)         \
-    X(EXCHANGE, exchange)             \
+#define SA_OPS(X)                       \
+    X(CONV_FORWARD, conv_forward)       \
+    X(CONV_BACKWARD, conv_backward)     \
+    X(MATERIALIZE, materialize)         \
+    X(BN_STATISTICS, bn_statistics)     \
+    X(BN_RUNNING, bn_running)           \
+    X(BN_STORED, bn_stored)             \
+    X(BN_REDUCE, bn_reduce)             \
+    X(POOL_FORWARD, pool_forward)       \
+    X(POOL_STOCHASTIC, pool_stochastic) \
+    X(UNPOOL_SCATTER, unpool_scatter)   \
+    X(UNPOOL_GATHER, unpool_gather)     \
+    X(SOFTMAX, softmax)                 \
+    X(SOFTMAX_GRAD, softmax_grad)       \
+    X(ARGMAX, argmax)                   \
+    X(REDUCTION, reduction)             \
+    X(PERMUTE, permute)                 \
+    X(INTERP, interp)                   \
+    X(LOSS, loss)                       \
+    X(LOSS_GRAD, loss_grad)             \
+    X(ACCURACY, accuracy)               \
+    X(PRODUCT, product)                 \
+    X(COLUMN_SUMS, column_sums)         \
+    X(FILL, fill)                       \
+    X(UPDATE, update)                   \
+    X(SQUARE_SUM, square_sum)           \
+    X(EXCHANGE, exchange)               \
     X(SHARD_SUM, shard_sum)
 
 typedef enum sa_op_kind {

@@ -194,18 +194,26 @@ typedef struct sa_step_state {
     int32_t shards;   /* of this pass: as many ranks, the first ones, have one each. 1 with one rank */
 } sa_step_state;
 
-/* Dropout's keep decision: a counter-based hash of (seed, step, element number), the same on every device. */
-#ifdef __CUDACC__
-__host__ __device__
-#endif
-    static inline bool
-    sa_dropout_keep(uint64_t seed, uint32_t step, uint64_t element, float ratio)
+/* 24 random bits: a counter-based hash of (seed, step, element number), the same on every device. */
+SA_HOST_DEVICE static inline uint32_t sa_counter_bits(uint64_t seed, uint32_t step, uint64_t element)
 {
     uint64_t z = seed + 0x9E3779B97F4A7C15ull * (((uint64_t)step << 40) + element + 1);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
     z ^= z >> 31;
-    return (float)(z >> 40) * (1.0f / 16777216.0f) >= ratio;
+    return (uint32_t)(z >> 40);
+}
+
+/* A number of (0, 1]. */
+SA_HOST_DEVICE static inline float sa_uniform(uint64_t seed, uint32_t step, uint64_t element)
+{
+    return (float)(sa_counter_bits(seed, step, element) + 1) * (1.0f / 16777216.0f);
+}
+
+/* Dropout keeps an element with probability 1 - ratio. */
+SA_HOST_DEVICE static inline bool sa_dropout_keep(uint64_t seed, uint32_t step, uint64_t element, float ratio)
+{
+    return (float)sa_counter_bits(seed, step, element) * (1.0f / 16777216.0f) >= ratio;
 }
 
 #ifdef __cplusplus

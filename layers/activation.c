@@ -178,6 +178,20 @@ static sa_status set_clip(activation *a)
 }
 ACTIVATION(sa_layer_clip, "Clip", "clip_param", clip_fields, clip_init, set_clip, true, false, NULL);
 
+/* ---- ReLU6: MobileNet's, of forks ---- */
+
+static const sa_field relu6_fields[] = {NUMBER(first, "negative_slope"), SA_F_IGNORED("engine"), SA_F_END};
+
+static sa_status set_relu6(activation *a)
+{
+    if (a->first != 0.0f) SA_FAIL(SA_UNSUPPORTED, "negative_slope %g of a ReLU6: forks differ", (double)a->first);
+    a->value = (sa_map){.kind = SA_MAP_CLIP, .p = 0.0f, .q = 6.0f};
+    a->grad = (sa_map){.kind = SA_MAP_INSIDE, .p = 0.0f, .q = 6.0f};
+    a->reads = READS_TOP;
+    return SA_OK;
+}
+ACTIVATION(sa_layer_relu6, "ReLU6", "relu_param", relu6_fields, NULL, set_relu6, true, true, NULL);
+
 /* ---- Power, Exp, Log: of shift + scale * x ---- */
 
 FIELDS(power_fields, NUMBER(first, "power"), NUMBER(second, "scale"), NUMBER(third, "shift"));

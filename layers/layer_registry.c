@@ -16,11 +16,9 @@
     X(sa_layer_image_data)            \
     X(sa_layer_image_seg_data)        \
     X(sa_layer_inner_product)         \
-    X(sa_layer_interp)                \
     X(sa_layer_memory_data)           \
     X(sa_layer_python)                \
     X(sa_layer_normalize)             \
-    X(sa_layer_relu6)                 \
     X(sa_layer_reorg)                 \
     X(sa_layer_shuffle_channel)       \
     X(sa_layer_unpooling)             \
@@ -40,7 +38,9 @@
     X(sa_layer_bias)             \
     X(sa_layer_mvn)              \
     X(sa_layer_relu)             \
+    X(sa_layer_relu6)            \
     X(sa_layer_pooling)          \
+    X(sa_layer_interp)           \
     X(sa_layer_upsample)         \
     X(sa_layer_absval)           \
     X(sa_layer_bnll)             \

@@ -1,5 +1,6 @@
 /* Max pooling with a mask (the position of each maximum), either as a second top or private, and average pooling, which is an
- * expression. STOCHASTIC is known in shape and memory alone. Caffe-SegNet: PoolingLayer. */
+ * expression; stochastic pooling, whose choice is a mask too. Caffe-SegNet: PoolingLayer. */
+#include "core/hash.h"
 #include "layers/layer_common.h"
 #include "program/emit.h"
 
@@ -51,7 +52,9 @@ static sa_status setup(sa_layer *layer, sa_blob *blobs)
         SA_FAIL(SA_INVALID, "kernel %dx%d is larger than '%s' with pad: %dx%d + 2*%dx%d", w.kernel_h, w.kernel_w,
                 blobs[layer->bottom[0]].name, shape.dim[2], shape.dim[3], w.pad_h, w.pad_w);
     if (param->method != SA_POOL_MAX && layer->top_count > 1) SA_FAIL(SA_INVALID, "only MAX pooling has a second top, the mask");
-    if (param->method == SA_POOL_STOCHASTIC) layer->not_computed = "pool: STOCHASTIC";
+    if (param->method == SA_POOL_STOCHASTIC && (w.pad_h || w.pad_w)) SA_FAIL(SA_INVALID, "pad is for MAX and AVE pooling only");
+    if (param->method == SA_POOL_STOCHASTIC && window_outside(&shape, &w, param->round_down))
+        layer->not_computed = "pool: STOCHASTIC with a last window wholly outside of the plane";
     if (param->method == SA_POOL_AVE && window_outside(&shape, &w, param->round_down))
         layer->not_computed = "pool: AVE with a last window wholly outside of the plane";
     bool padded = w.pad_h || w.pad_w;
@@ -74,6 +77,11 @@ static bool is_average(const sa_layer *layer)
     return ((const sa_pooling_param *)layer->config)->method == SA_POOL_AVE;
 }
 
+static bool is_stochastic(const sa_layer *layer)
+{
+    return ((const sa_pooling_param *)layer->config)->method == SA_POOL_STOCHASTIC;
+}
+
 /* Of average pooling; nobody asks for it under another method, whose top is always stored. */
 static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_source *source)
 {
@@ -84,9 +92,25 @@ static sa_status top_source(sa_emitter *e, const sa_layer *layer, int top, sa_so
     return SA_OK;
 }
 
+/* Each layer has its own random numbers, the same when the value is computed again. Tests draw none. */
+static sa_status emit_stochastic(sa_emitter *e, const sa_layer *layer)
+{
+    sa_op_args args = {.pool_stochastic = {.range = sa_emit_range(e, layer->top[0]), .window = layer->window}};
+    sa_pool_stochastic_args *a = &args.pool_stochastic;
+    a->draws = !layer->test_phase;
+    a->seed = sa_hash_text(layer->name);
+    a->step_state = a->draws ? sa_emit_step_state(e) : SA_REF_NONE;
+    a->mask.at.buffer = SA_NO_BUFFER;
+    SA_TRY(sa_emit_data(e, layer->bottom[0], &a->x));
+    SA_TRY(sa_emit_data_out(e, layer->top[0], &a->out));
+    if (a->draws && mask_is_wanted(e, layer) && sa_emit_mask_is_due(e, layer)) SA_TRY(sa_emit_mask_out(e, layer, &a->mask));
+    return sa_emit_op(e, layer, sa_emit_is_again(e) ? "forward again" : "forward", SA_OP_POOL_STOCHASTIC, &args);
+}
+
 static sa_status emit_forward(sa_emitter *e, const sa_layer *layer)
 {
     if (is_average(layer)) return sa_emit_forward_from_source(e, layer);
+    if (is_stochastic(layer)) return emit_stochastic(e, layer);
     sa_op_args args = {.pool_forward = {.range = sa_emit_range(e, layer->top[0]), .window = layer->window}};
     sa_pool_forward_args *a = &args.pool_forward;
     a->mask.at.buffer = SA_NO_BUFFER;
@@ -100,6 +124,9 @@ static sa_status bottom_grad_source(sa_emitter *e, const sa_layer *layer, int bo
 {
     (void)bottom;
     sa_node *node;
+    if (is_stochastic(layer) && layer->test_phase)
+        SA_FAIL(SA_UNSUPPORTED, "layer '%s': STOCHASTIC pooling has no gradient in the test phase, where it draws nothing",
+                layer->name);
     const sa_node_kind kind = is_average(layer) ? SA_NODE_AVE_GRAD : SA_NODE_POOL_GRAD;
     SA_TRY(sa_emit_grad(e, layer->top[0], source));
     SA_TRY(sa_emit_join(e, layer, source, kind, &sa_emit_blob(e, layer->bottom[0])->shape, source, NULL, NULL, &node));

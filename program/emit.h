@@ -116,6 +116,8 @@ SA_CHECKED sa_status sa_emit_join(sa_emitter *emitter, const sa_layer *layer, sa
 SA_CHECKED sa_status sa_emit_reshape(sa_emitter *emitter, const sa_layer *layer, sa_source *source, const int32_t nchw[4]);
 /* Where the source's value lies as float32 without gaps; an op of `layer` stores it first if it does not. */
 SA_CHECKED sa_status sa_emit_plain(sa_emitter *emitter, const sa_layer *layer, const sa_source *source, sa_ref *at);
+/* The slab of the source's value as float32 whose rows may lie apart; an op of `layer` stores it first if it has none. */
+SA_CHECKED sa_status sa_emit_rows(sa_emitter *emitter, const sa_layer *layer, const sa_source *source, sa_slab *slab);
 /* The source of a part of a value, whose images and channels count from 0. Nothing is copied where the part can be read in place,
  * as above. */
 SA_CHECKED sa_status sa_emit_part(sa_emitter *emitter, const sa_layer *layer, sa_source *source, const sa_part *part);

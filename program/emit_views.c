@@ -65,6 +65,14 @@ sa_status sa_emit_plain(sa_emitter *e, const sa_layer *layer, const sa_source *s
     return SA_OK;
 }
 
+sa_status sa_emit_rows(sa_emitter *e, const sa_layer *layer, const sa_source *source, sa_slab *slab)
+{
+    sa_source stored = *source;
+    if (source->count != 1 || !sa_node_is_dense_f32(&source->node[0])) SA_TRY(sa_emitter_store_part(e, layer, source, &stored));
+    *slab = stored.node[0].slab;
+    return SA_OK;
+}
+
 /* The part of the node's vectors that belongs to images, channels, rows and columns from `begin` on. */
 static void skip_elements(sa_node *node, const int32_t begin[4])
 {

@@ -10,6 +10,7 @@ sa_status sa_cpu_bn_running(sa_device *device, const sa_bn_running_args *args);
 sa_status sa_cpu_bn_stored(sa_device *device, const sa_bn_stored_args *args);
 sa_status sa_cpu_bn_reduce(sa_device *device, const sa_bn_reduce_args *args);
 sa_status sa_cpu_pool_forward(sa_device *device, const sa_pool_forward_args *args);
+sa_status sa_cpu_pool_stochastic(sa_device *device, const sa_pool_stochastic_args *args);
 sa_status sa_cpu_unpool_scatter(sa_device *device, const sa_unpool_scatter_args *args);
 sa_status sa_cpu_unpool_gather(sa_device *device, const sa_unpool_gather_args *args);
 sa_status sa_cpu_softmax(sa_device *device, const sa_softmax_args *args);
@@ -17,6 +18,7 @@ sa_status sa_cpu_softmax_grad(sa_device *device, const sa_softmax_grad_args *arg
 sa_status sa_cpu_argmax(sa_device *device, const sa_argmax_args *args);
 sa_status sa_cpu_reduction(sa_device *device, const sa_reduction_args *args);
 sa_status sa_cpu_permute(sa_device *device, const sa_permute_args *args);
+sa_status sa_cpu_interp(sa_device *device, const sa_interp_args *args);
 sa_status sa_cpu_loss(sa_device *device, const sa_loss_args *args);
 sa_status sa_cpu_loss_grad(sa_device *device, const sa_loss_grad_args *args);
 sa_status sa_cpu_accuracy(sa_device *device, const sa_accuracy_args *args);

@@ -1,16 +1,10 @@
 /* Max pooling with its mask on CUDA: a thread takes SA_EVAL_LANES neighbouring windows; threads of one mask word join their bits.
  */
-#include "kernels/cuda/eval_launch.cuh"
+#include "kernels/cuda/pool.cuh"
 
 #include <float.h>
 
 enum { MASK4_NONE = 15 };
-
-/* Best values and tokens (index or position in the window) of a thread's windows. */
-struct sa_best {
-    float value[SA_EVAL_LANES];
-    int token[SA_EVAL_LANES];
-};
 
 template <class E>
 static __device__ __forceinline__ void scan_windows(const sa_program<E> &program, const sa_window &w, int height, int width,
@@ -70,31 +64,6 @@ static __device__ __forceinline__ bool is_square(const sa_window &w)
     return w.kernel_h == 2 && w.kernel_w == 2 && w.stride_h == 2 && w.stride_w == 2 && w.pad_h == 0 && w.pad_w == 0;
 }
 
-/* Packed masks: threads of a word are neighbours (4 for 2 bits, 2 for 4 bits); all lanes of the warp call. */
-static __device__ __forceinline__ void store_packed(const sa_slab &mask, const sa_lanes &pooled, const sa_best &best, bool active)
-{
-    const int bits = mask.encoding == SA_MASK2 ? 2 : 4, per_word = 32 / bits, threads = per_word / SA_EVAL_LANES;
-    const int position = pooled.x[0] % per_word;
-    unsigned word = 0;
-#pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++)
-        if (pooled.valid >> e & 1) word |= (unsigned)best.token[e] << (bits * (position + e));
-    for (int d = 1; d < threads; d *= 2) word |= __shfl_xor_sync(0xffffffffu, word, d);
-    if (active && position == 0 && pooled.valid)
-        ((unsigned *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]))[pooled.x[0] / per_word] = word;
-}
-
-static __device__ __forceinline__ void store_windows(const sa_slab &out, const sa_slab &mask, const sa_lanes &pooled,
-                                                     const sa_best &best)
-{
-    sa_store_lanes((float *)sa_slab_row(&out, pooled.n, pooled.c, pooled.y[0]), pooled, best.value);
-    if (!mask.at.ptr || mask.encoding != SA_F32) return;
-    float index[SA_EVAL_LANES];
-#pragma unroll
-    for (int e = 0; e < SA_EVAL_LANES; e++) index[e] = (float)best.token[e];
-    sa_store_lanes((float *)sa_slab_row(&mask, pooled.n, pooled.c, pooled.y[0]), pooled, index);
-}
-
 /* height, width: the plane below; pieces: of pooled rows, a multiple of 4 a row. */
 template <class E>
 SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_program<E> program,
@@ -118,8 +87,8 @@ SA_KERNEL(sa_pool_forward_kernel, sa_eval_block, const __grid_constant__ sa_prog
         }
         if (is_square(window)) scan_squares<E>(program, height, width, indexed, pooled, slots, best);
         else scan_windows<E>(program, window, height, width, indexed, pooled, slots, best);
-        store_windows(out, mask, pooled, best);
-        if (packed) store_packed(mask, pooled, best, active);
+        sa_store_windows(out, mask, pooled, best);
+        if (packed) sa_store_packed(mask, pooled, best, active);
     }
 }
 SA_EVAL_REGISTER(sa_pool_forward_kernel, SA_POOL_FORMS)

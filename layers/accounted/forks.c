@@ -169,20 +169,9 @@ const sa_layer_type sa_layer_unpooling = {
     .setup = unpooling_setup,
 };
 
-/* ---- ReLU6, ShuffleChannel ---- */
+/* ---- ShuffleChannel ---- */
 
 static const sa_field shuffle_fields[] = {SA_F_IGNORED("group"), SA_F_END};
-static const sa_field relu6_fields[] = {SA_F_IGNORED("negative_slope"), SA_F_IGNORED("engine"), SA_F_END};
-
-const sa_layer_type sa_layer_relu6 = {
-    .name = "ReLU6",
-    .config_field = "relu_param",
-    .config_table = relu6_fields,
-    ONE_TO_ONE,
-    .in_place = true,
-    .accounted_only = true,
-    .setup = sa_layer_same_shape,
-};
 
 const sa_layer_type sa_layer_shuffle_channel = {
     .name = "ShuffleChannel",

@@ -25,8 +25,9 @@ static void plans_are_refused_with_all_reasons(void **state)
         const char *net, *message;
     } ROWS[] = {
         {CONV("c", "data", "kernel_size: 1")
-             LAYER("p", "Pooling", "bottom: 'c'", "pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 1 pad: 1 }") LOSS("p"),
-         "line 3 'p' (Pooling: pool: STOCHASTIC)"},
+             LAYER("p", "Pooling", "bottom: 'c'", "pooling_param { pool: AVE kernel_size: 2 stride: 4 }")
+                 LAYER("d", "EuclideanLoss", "bottom: 'p' bottom: 'p'", ""),
+         "line 3 'p' (Pooling: pool: AVE with a last window wholly outside of the plane)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("r", "ReLU", "bottom: 'c'", "loss_weight: 0.5"),
          "line 3 'r' (ReLU: loss_weight on a top of several values: put a Reduction in between)"},
         {CONV("c", "data", "kernel_size: 1") LAYER("m", "Normalize", "bottom: 'c'", "") LAYER("n", "Normalize", "bottom: 'm'", "")

@@ -1,4 +1,4 @@
-/* Parity cases of softmax_grad, argmax, reduction and permute. */
+/* Parity cases of softmax_grad, argmax, reduction, permute, interp and stochastic pooling. */
 #include "tests/support/parity_internal.h"
 
 typedef struct dims {
@@ -84,6 +84,47 @@ static void permute(sa_parity *p)
     run_same(p, SA_OP_PERMUTE, &args);
 }
 
+/* Parts of planes to planes of any size, and back. */
+static void interp(sa_parity *p)
+{
+    const dims d = random_dims(p), to = random_dims(p);
+    sa_op_args args = {.interp = {.gradient = sa_parity_chance(p, 50)}};
+    sa_interp_args *a = &args.interp;
+    a->rows = sa_parity_int(p, 1, d.h), a->columns = sa_parity_int(p, 1, d.w);
+    a->top = sa_parity_int(p, 0, d.h - a->rows), a->left = sa_parity_int(p, 0, d.w - a->columns);
+    a->x = sa_parity_slab(p, SA_F32, d.n, d.c, a->gradient ? to.h : d.h, a->gradient ? to.w : d.w, true);
+    a->out = sa_parity_slab(p, SA_F32, d.n, d.c, a->gradient ? d.h : to.h, a->gradient ? d.w : to.w, false);
+    sa_parity_output_slab(p, &a->out);
+    run_same(p, SA_OP_INTERP, &args);
+}
+
+static void pool_stochastic(sa_parity *p)
+{
+    const dims d = random_dims(p);
+    const int choice = sa_parity_int(p, 0, 3);
+    sa_op_args args = {.pool_stochastic = {.range = {0, d.n, sa_parity_int(p, 0, d.c - 1), d.c}, .seed = 77}};
+    sa_pool_stochastic_args *a = &args.pool_stochastic;
+    a->window = sa_parity_window(p, d.h, d.w);
+    a->window.pad_h = a->window.pad_w = 0;
+    const int h = sa_parity_pooled(d.h, a->window.kernel_h, a->window.stride_h, 0);
+    const int w = sa_parity_pooled(d.w, a->window.kernel_w, a->window.stride_w, 0);
+    const int positions = a->window.kernel_h * a->window.kernel_w;
+    const sa_encoding encoding = choice == 1 && positions <= 15 ? SA_MASK4 : choice == 2 && positions <= 4 ? SA_MASK2 : SA_F32;
+    if ((h - 1) * a->window.stride_h >= d.h || (w - 1) * a->window.stride_w >= d.w) return; /* a window of no pixel */
+    sa_parity_source(p, &a->x, d.n, d.c, d.h, d.w, 6, 1);
+    a->draws = choice > 0;
+    a->step_state = a->draws ? sa_parity_vector(p, 4, 0.0f, 1.0f) : SA_REF_NONE;
+    a->out = sa_parity_slab(p, SA_F32, d.n, d.c, h, w, false);
+    sa_parity_output_slab(p, &a->out);
+    a->mask = a->out;
+    a->mask.at = SA_REF_NONE;
+    if (a->draws) {
+        a->mask = sa_parity_slab(p, encoding, d.n, d.c, h, w, false);
+        sa_parity_output_slab(p, &a->mask);
+    }
+    run_same(p, SA_OP_POOL_STOCHASTIC, &args);
+}
+
 /* The devices add in different orders. */
 static void product(sa_parity *p)
 {
@@ -115,8 +156,9 @@ void sa_parity_shapes(sa_parity *p, int cases)
     static const struct {
         const char *name;
         void (*run)(sa_parity *p);
-    } OPS[] = {{"softmax_grad", softmax_grad}, {"argmax", argmax},   {"reduction", reduction},
-               {"permute", permute},           {"product", product}, {"column_sums", column_sums}};
+    } OPS[] = {{"softmax_grad", softmax_grad}, {"argmax", argmax},          {"reduction", reduction},
+               {"permute", permute},           {"interp", interp},          {"pool_stochastic", pool_stochastic},
+               {"product", product},           {"column_sums", column_sums}};
     for (size_t k = 0; k < sizeof OPS / sizeof OPS[0]; k++)
         for (int i = 0; i < cases; i++) {
             sa_parity_begin(p, OPS[k].name, (uint64_t)i);

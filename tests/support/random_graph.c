@@ -110,6 +110,7 @@ static const pointwise_type POINTWISE[] = {
     {"LRN", "lrn_param { local_size: 3 alpha: 0.5 norm_region: WITHIN_CHANNEL }", false, 1},
     {"ReLU", "relu_param { negative_slope: 0.2 }", true, 2},
     {"ReLU", "relu_param { negative_slope: -0.3 }", true, 1},
+    {"ReLU6", "", true, 2},
     {"PReLU", "", true, 2},
     {"PReLU", "prelu_param { channel_shared: true filler { value: -0.1 } }", true, 1},
     {"ELU", "", true, 1},
@@ -219,8 +220,23 @@ static void pool(maker *m, int from)
     b.height = pooled(b.height, form[0], form[1], form[2]);
     b.width = pooled(b.width, form[0], form[1], form[2]);
     snprintf(more, sizeof more, "%spooling_param { kernel_size: %d stride: %d pad: %d%s }", top, form[0], form[1], form[2],
-             average ? " pool: AVE" : "");
+             average                                          ? " pool: AVE"
+             : !masked && form[2] == 0 && graph_chance(m, 50) ? " pool: STOCHASTIC"
+                                                              : "");
     layer(m, "Pooling", from, false, b, more);
+}
+
+/* To another size, perhaps without its edge. */
+static void interp(maker *m, int from)
+{
+    blob b = m->blob[from];
+    char more[160];
+    const bool crops = b.height > 3 && b.width > 3 && graph_chance(m, 40);
+    b.height = 3 + graph_below(m, 9);
+    b.width = 3 + graph_below(m, 9);
+    snprintf(more, sizeof more, "interp_param { height: %d width: %d%s }", b.height, b.width,
+             crops ? " pad_beg: -1 pad_end: -2" : "");
+    layer(m, "Interp", from, false, b, more);
 }
 
 /* Any mask whose shape a blob has; a convolution makes the channels fit if nothing else differs. */
@@ -390,7 +406,8 @@ static void step(maker *m)
     else if (which < 78) upsample(m);
     else if (which < 88) concat(m, graph_pick(m));
     else if (which < 94) slice(m, graph_pick(m));
-    else if (which < 97) crop(m, graph_pick(m));
+    else if (which < 96) crop(m, graph_pick(m));
+    else if (which < 98) interp(m, graph_pick(m));
     else reorder(m, graph_pick(m));
 }
 
