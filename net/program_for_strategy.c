@@ -1,11 +1,17 @@
-/* The program of a strategy, and what only whole programs tell: how many values recompute=auto drops, and how much room there is.
+/* The program of a strategy, and what only whole programs tell: which values recompute=auto drops, and how much room there is.
  * Where workspaces are limited, further rounds of emission let each convolution use what is free beside it (for more workspace, and
  * for one backward op instead of two) without raising the load of any step above the highest: only the ops at the peak have to be
  * short of room. */
+#include "net/recompute_search.h"
 #include "net/session.h"
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* recompute=auto: what is computed again is at most so much of the convolutions' products, and as little as brings the load near
+ * the least. */
+static const double SHARE_LIMIT = 0.2, NEAR = 1.03;
 
 static const sa_ref *conv_workspace(const sa_op *op)
 {
@@ -179,41 +185,137 @@ static sa_status program_as_told(const sa_net *net, const sa_strategy *strategy,
     return SA_OK;
 }
 
-/* What a strategy's program holds at its largest step. Using the room that there is never raises it. */
-static sa_status load_of(const sa_net *net, const sa_strategy *strategy, const sa_device *device, const sa_program_options *options,
-                         size_t *load)
+/* ------------------------------------------------------------------ recompute=auto, =least ------------------------- */
+
+/* A set of values to drop: the first `count` of the net, or `drop`. */
+typedef struct way {
+    int count;      /* -1: drop */
+    sa_again *drop; /* (blob_count) */
+    size_t load;    /* what its program holds at its largest step; using the room that there is never raises it */
+    double share;   /* of the convolutions' products that it does again */
+} way;
+
+/* Fewer of a long net, whose programs take long to make. */
+enum { PARTS_MAX = 6, WAYS_MAX = SA_RECOMPUTE_TRIES + 2 * PARTS_MAX, LONG_NET_LAYERS = 600 };
+
+typedef struct search {
+    const sa_net *net;
+    const sa_device *device;
+    const sa_program_options *options;
+    sa_strategy told;
+    sa_recompute_walk walk;
+    sa_again *room; /* (WAYS_MAX, blob_count) */
+    int count;
+    way list[WAYS_MAX];
+} search;
+
+static void choose(search *s, const way *w)
+{
+    s->told.recompute_count = w->count < 0 ? 0 : w->count;
+    s->told.recompute_blobs = w->count < 0 ? w->drop : NULL;
+}
+
+/* *program: NULL, or where to put it. */
+static sa_status try_way(search *s, way *w, sa_program **program)
 {
     sa_realizations r;
+    sa_program *made;
+    choose(s, w);
+    SA_TRY(first_program(s->net, &s->told, s->device, s->options, &r, &made));
+    sa_status status = sa_plan_max_load(made->buffer, made->buffer_count, &w->load);
+    w->share = sa_recompute_share(made);
+    sa_realizations_free(&r);
+    if (program && status == SA_OK) *program = made;
+    else sa_program_free(made);
+    return status;
+}
+
+static way *next_way(search *s, int count)
+{
+    const size_t blobs = (size_t)s->net->blob_count + 1;
+    way *w = &s->list[s->count];
+    *w = (way){.count = count, .drop = s->room + (size_t)s->count++ * blobs};
+    return w;
+}
+
+/* Segments of a size, and of these what does not fit beside the rest. */
+static sa_status try_segments(search *s, size_t segment_bytes)
+{
+    const size_t blobs = (size_t)s->net->blob_count + 1;
+    way *all = next_way(s, -1), *needed;
     sa_program *program;
-    SA_TRY(first_program(net, strategy, device, options, &r, &program));
-    sa_status status = sa_plan_max_load(program->buffer, program->buffer_count, load);
+    sa_recompute_segments(&s->walk, segment_bytes, all->drop);
+    SA_TRY(try_way(s, all, &program));
+    needed = next_way(s, -1);
+    memcpy(needed->drop, all->drop, blobs * sizeof *all->drop);
+    sa_status status = sa_recompute_keep_what_fits(&s->walk, program, all->load, needed->drop);
     sa_program_free(program);
+    if (status == SA_OK) status = try_way(s, needed, NULL);
+    if (status != SA_OK || needed->load > all->load) s->count--;
+    else *all = (way){.count = -1, .drop = needed->drop, .load = needed->load, .share = needed->share};
+    return status;
+}
+
+/* None, the first 1, 2, ... values, and segments of several sizes. */
+static sa_status try_ways(search *s)
+{
+    static const size_t PARTS[PARTS_MAX] = {6, 3, 2, 4, 8, 12};
+    const bool is_long = s->net->layer_count > LONG_NET_LAYERS;
+    const size_t part_count = is_long ? 2 : PARTS_MAX;
+    for (int n = 0; n < (is_long ? 5 : SA_RECOMPUTE_TRIES); n++) SA_TRY(try_way(s, next_way(s, n), NULL));
+    for (size_t i = 0; i < part_count && s->walk.total_bytes > 0; i++) SA_TRY(try_segments(s, s->walk.total_bytes / PARTS[i]));
+    return SA_OK;
+}
+
+/* Of the ways that do little again: the one that does least of those whose load is near the least. */
+static const way *best_way(const search *s, bool least)
+{
+    const double near = least ? 1.0 : NEAR, limit = s->list[0].share + (least ? 1.0 : SHARE_LIMIT);
+    const way *best = &s->list[0];
+    size_t lowest = SIZE_MAX;
+    for (int i = 0; i < s->count; i++)
+        if (s->list[i].share <= limit && s->list[i].load < lowest) lowest = s->list[i].load;
+    for (int i = 0; i < s->count; i++) {
+        const way *w = &s->list[i];
+        if (w->share > limit || (double)w->load > near * (double)lowest) continue;
+        if ((double)best->load > near * (double)lowest || w->share < best->share) best = w;
+    }
+    return best;
+}
+
+static sa_status walk_net(search *s)
+{
+    sa_realizations r;
+    s->told.recompute_count = 0;
+    SA_TRY(sa_strategy_apply(&s->told, s->net, s->device, &r));
+    sa_status status = sa_recompute_walk_create(s->net, &r, &s->walk);
     sa_realizations_free(&r);
     return status;
 }
 
-/* recompute=auto: tried with 0, 1, 2, ... values dropped. The first that comes near the least load of all is taken: a value
- * computed again costs time. */
-static sa_status with_few_recomputed(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
-                                     const sa_program_options *options, sa_program **program)
+static sa_status with_search(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
+                             const sa_program_options *options, sa_program **program)
 {
-    const double near = 1.125;
-    sa_strategy told = *strategy;
-    size_t load[SA_RECOMPUTE_TRIES], least = SIZE_MAX;
-    for (int i = 0; i < SA_RECOMPUTE_TRIES; i++) {
-        told.recompute_count = i;
-        SA_TRY(load_of(net, &told, device, options, &load[i]));
-        if (load[i] < least) least = load[i];
+    search s = {.net = net, .device = device, .options = options, .told = *strategy};
+    s.room = calloc(WAYS_MAX * ((size_t)net->blob_count + 1), sizeof *s.room);
+    if (!s.room) SA_FAIL(SA_NOMEM, "no memory for the choices of %d blobs", net->blob_count);
+    sa_status status = walk_net(&s);
+    if (status == SA_OK) {
+        status = try_ways(&s);
+        if (status == SA_OK) {
+            choose(&s, best_way(&s, strategy->recompute_count == SA_RECOMPUTE_LEAST));
+            status = program_as_told(net, &s.told, device, options, program);
+        }
+        sa_recompute_walk_free(&s.walk);
     }
-    for (told.recompute_count = 0; (double)load[told.recompute_count] > near * (double)least;) told.recompute_count++;
-    return program_as_told(net, &told, device, options, program);
+    free(s.room);
+    return status;
 }
 
 sa_status sa_program_for_strategy(const sa_net *net, const sa_strategy *strategy, const sa_device *device,
                                   const sa_program_options *options, sa_program **program)
 {
-    if (sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count == SA_RECOMPUTE_AUTO &&
-        !strategy->recompute_blobs)
-        return with_few_recomputed(net, strategy, device, options, program);
+    const bool searches = sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count < 0;
+    if (searches && !strategy->recompute_blobs && sa_net_trains(net)) return with_search(net, strategy, device, options, program);
     return program_as_told(net, strategy, device, options, program);
 }

@@ -46,8 +46,9 @@ static const sa_preset PRESETS[] = {
     {"banded", "rung 9: the first level in bands", "inplace+banded"},
     {"recomputed", "rung 10: pools again instead of keeping pooled values", "banded+repool"},
     {"by-image", "rung 11: the decoder's tail image by image", "recomputed+image-tail"},
-    {"smallest", "all of it in a small workspace: what costs little time", "by-image+small-workspace=40MiB+split-backward"},
-    {"extreme", "smaller still: recomputes the first levels", "smallest+banded=16+recompute=auto"},
+    {"smallest", "all of it in a small workspace; recomputes what waits between kept values, at a fifth of the products at most",
+     "by-image+small-workspace=40MiB+split-backward+recompute=auto"},
+    {"extreme", "smaller still: recomputes whatever brings the peak lowest", "smallest+banded=16+recompute=least"},
     {"balanced", "nearly the speed of fastest: recomputes the first level instead of storing it", "inplace+recompute=1"},
     {"fastest", "the default: whatever saves time, memory second", "inplace"},
     {"lossy", "rung 12, LOSSY: what waits for the backward pass is rounded to bfloat16",
@@ -144,8 +145,8 @@ static sa_status switch_value(int which, const char *text, size_t length, sa_str
     if (length == 0 || length >= sizeof value) SA_FAIL(SA_INVALID, "switch '%s=': a value is expected", INFO[which].name);
     memcpy(value, text, length);
     value[length] = '\0';
-    if (which == SA_SWITCH_RECOMPUTE && !strcmp(value, "auto")) {
-        s->recompute_count = SA_RECOMPUTE_AUTO;
+    if (which == SA_SWITCH_RECOMPUTE && (!strcmp(value, "auto") || !strcmp(value, "least"))) {
+        s->recompute_count = value[0] == 'a' ? SA_RECOMPUTE_AUTO : SA_RECOMPUTE_LEAST;
         return SA_OK;
     }
     sa_status status = sa_size_parse(value, &size);

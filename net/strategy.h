@@ -25,8 +25,8 @@
     X(REPOOL, "repool", true,                                                                                                      \
       "the backward pass pools again, from the convolution output that is kept, instead of keeping pooled values")                 \
     X(RECOMPUTE, "recompute", true,                                                                                                \
-      "the backward pass recomputes outputs of the first levels instead of keeping them (=N: how many; =auto: as few as bring "    \
-      "the peak near the least)")                                                                                                  \
+      "the backward pass recomputes values instead of keeping them (=N: the first N; =auto: what lies between values that are "    \
+      "kept, as far as it costs a fifth of the products at most; =least: whatever brings the peak lowest)")                        \
     X(SPLIT_BACKWARD, "split-backward", true, "dweight first, then dx: less workspace, and the input is dead when dx comes")       \
     X(IMAGE_TAIL, "image-tail", true,                                                                                              \
       "the last decoder level sends its gradient down image by image, into the room of images done")                               \
@@ -53,15 +53,16 @@ typedef enum sa_conv_option {
     SA_CONV_OPTIONS
 } sa_conv_option;
 
-/* recompute=auto: as few values as bring the peak within an eighth of the least. sa_program_for_strategy finds out how many. */
-enum { SA_RECOMPUTE_AUTO = -1, SA_RECOMPUTE_TRIES = 6 /* counts from 0 on */ };
+/* recompute=auto and =least: sa_program_for_strategy finds out which values, by trying. auto does at most 20 % of the convolutions'
+ * products again, and prefers what costs less within 3 % of the least bytes. */
+enum { SA_RECOMPUTE_AUTO = -1, SA_RECOMPUTE_LEAST = -2, SA_RECOMPUTE_TRIES = 11 /* counts from 0 on, besides segments */ };
 
 typedef struct sa_strategy {
     char name[256];    /* as given, "" if built by hand */
     uint32_t switches; /* bit sa_switch */
     sa_conv_option conv;
     int32_t band_channels;           /* BANDED: channels at a time */
-    int32_t recompute_count;         /* RECOMPUTE: values dropped, or SA_RECOMPUTE_AUTO */
+    int32_t recompute_count;         /* RECOMPUTE: values dropped, or SA_RECOMPUTE_AUTO, _LEAST */
     const sa_again *recompute_blobs; /* RECOMPUTE: (net->blob_count), not owned: the values dropped, whatever the count; NULL: none
                                       * are named. See sa_realizations_drop */
     size_t workspace_limit_bytes;    /* SMALL_WORKSPACE: the limit; 0: the least possible */

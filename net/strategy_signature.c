@@ -15,9 +15,10 @@ static uint64_t add_choices(uint64_t hash, const sa_net *net, const sa_realizati
 sa_status sa_strategy_signature(const sa_net *net, const sa_strategy *strategy, const sa_device *device, uint64_t *signature)
 {
     sa_strategy told = *strategy;
-    const bool tries = sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count == SA_RECOMPUTE_AUTO &&
-                       !strategy->recompute_blobs;
-    const uint64_t after_passes[] = {tries, sa_strategy_has(strategy, SA_SWITCH_SMALL_WORKSPACE),
+    const bool tries =
+        sa_strategy_has(strategy, SA_SWITCH_RECOMPUTE) && strategy->recompute_count < 0 && !strategy->recompute_blobs;
+    const uint64_t after_passes[] = {tries ? (uint64_t)-strategy->recompute_count : 0,
+                                     sa_strategy_has(strategy, SA_SWITCH_SMALL_WORKSPACE),
                                      sa_strategy_has(strategy, SA_SWITCH_SPLIT_BACKWARD)};
     uint64_t hash = sa_hash_bytes(SA_HASH_START, after_passes, sizeof after_passes);
     for (int count = 0; count < (tries ? SA_RECOMPUTE_TRIES : 1); count++) {

@@ -241,7 +241,7 @@ static void json_suggests_strategies_that_fit(void **state)
     cJSON_Delete(root);
 }
 
-/* 190 MB: no preset but `lossy` fits; 100 MB: nothing does. */
+/* 190 MB: `extreme` fits; 100 MB: nothing does, and what was found is below what `lossy` takes. */
 static void json_suggests_nothing_lossy_while_something_lossless_fits(void **state)
 {
     (void)state;
