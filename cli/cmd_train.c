@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/file_kind.h"
+#include "cli/net_options.h"
 #include "cli/option_values.h"
 #include "cli/process_frame.h"
 #include "cli/shipped_nets.h"
@@ -28,7 +29,8 @@ enum {
     KEY_SAVE_WEIGHTS,
     KEY_LOG,
     KEY_PLOT,
-    KEY_SHARDS
+    KEY_SHARDS,
+    KEY_SIZE
 };
 
 /* A signal handler has no other way to reach the loop. */
@@ -98,6 +100,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_THREADS: o->threads = sa_cli_number(state, "threads", argument, 1, 1024); return 0;
     case KEY_STEPS: o->steps = sa_cli_number(state, "steps", argument, 1, 2147483647); return 0;
     case KEY_BATCH: o->batch = sa_cli_number(state, "batch", argument, 1, 65536); return 0;
+    case KEY_SIZE: sa_cli_parse_size(state, argument, &o->height, &o->width); return 0;
     case KEY_SHARDS: o->shards = sa_cli_number(state, "shards", argument, 1, 65536); return 0;
     case KEY_DATA_ROOT: o->data_root = argument; return 0;
     case KEY_SNAPSHOT: o->snapshot = argument; return 0;
@@ -137,6 +140,7 @@ static const struct argp_option OPTIONS[] = {
     {"data-root", KEY_DATA_ROOT, "DIR", 0, "folder that the names in the net's lists are relative to", 0},
     {"steps", KEY_STEPS, "N", 0, "steps in all, resumed ones included (default: the solver's max_iter)", 0},
     {"batch", KEY_BATCH, "N", 0, "replaces the batch size of the net", 0},
+    {"size", KEY_SIZE, "HxW", 0, "replaces the size of the images; labels follow. Trains on synthetic scenes then", 0},
     {"shards", KEY_SHARDS, "S", 0,
      "batches of a step, each a forward and backward pass with its own BN statistics, gradients summed in order (default: the "
      "solver's iter_size, for each rank)",

@@ -19,11 +19,11 @@ enum { BATCH_MAX = 65536, SIDE_MAX = 65536, THREADS_MAX = 1024 };
 
 #define REMEDY "--data-root DIR says where the data is, --size HxW or --input NAME=N,C,H,W what the sizes are"
 
-static void parse_size(struct argp_state *state, const char *text, sa_cli_net_options *o)
+void sa_cli_parse_size(struct argp_state *state, const char *text, int *height, int *width)
 {
     int used = 0;
-    if (sscanf(text, "%7d%*1[xX]%7d%n", &o->height, &o->width, &used) == 2 && text[used] == '\0' && o->height > 0 && o->width > 0 &&
-        o->height <= SIDE_MAX && o->width <= SIDE_MAX)
+    if (sscanf(text, "%7d%*1[xX]%7d%n", height, width, &used) == 2 && text[used] == '\0' && *height > 0 && *width > 0 &&
+        *height <= SIDE_MAX && *width <= SIDE_MAX)
         return;
     argp_error(state, "--size %s: HEIGHTxWIDTH is expected, such as 360x480", text);
 }
@@ -71,7 +71,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     sa_cli_net_options *o = state->input;
     switch (key) {
     case KEY_BATCH: o->batch = sa_cli_number(state, "batch", argument, 1, BATCH_MAX); return 0;
-    case KEY_SIZE: parse_size(state, argument, o); return 0;
+    case KEY_SIZE: sa_cli_parse_size(state, argument, &o->height, &o->width); return 0;
     case KEY_INPUT: parse_input(state, argument, o); return 0;
     case KEY_PHASE:
         o->phase_given = true;

@@ -40,6 +40,8 @@ SA_CHECKED sa_status sa_cli_net_load(const char *path, const sa_cli_net_options 
 /* A net that only tests, in the state of `test`, with the same options; *net is the caller's. */
 SA_CHECKED sa_status sa_cli_test_net_load(const char *path, const sa_cli_net_options *options, const struct sa_state_spec *test,
                                           sa_net **net);
+/* HEIGHTxWIDTH of --size, or the error. */
+void sa_cli_parse_size(struct argp_state *state, const char *text, int *height, int *width);
 /* A note if `threads` is more than the device has cores. It is allowed, so that a plan for another machine can be made. */
 void sa_cli_note_threads(const char *command, const sa_device *device, int threads);
 /* The line above all output about a net with assumed sizes, or nothing. */

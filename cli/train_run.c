@@ -72,7 +72,8 @@ static sa_status read_solver(trainer *t)
 {
     const sa_train_options *o = t->options;
     SA_TRY(sa_solver_config_load(o->solver, &t->solver));
-    sa_net_options net = {.batch = o->batch, .data_root = o->data_root, .state = &t->solver.train_state};
+    sa_net_options net = {
+        .batch = o->batch, .height = o->height, .width = o->width, .data_root = o->data_root, .state = &t->solver.train_state};
     SA_TRY(sa_net_load(t->solver.net, &net, &t->net));
     sa_train_result *r = t->result;
     snprintf(r->net, sizeof r->net, "%s", t->net->name);

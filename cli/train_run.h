@@ -32,7 +32,7 @@ typedef struct sa_train_options {
     const char *save_weights;     /* NULL, or where the parameters go after the last step, as a weights file */
     int threads;                  /* 0: all cores */
     int steps;                    /* in all, those of a resumed run included; 0: the solver's max_iter */
-    int batch;                    /* 0: the net's */
+    int batch, height, width;     /* 0: the net's */
     int shards;                   /* of a step; 0: the solver's iter_size times the ranks */
     struct sa_exchange *exchange; /* with the other ranks (core/exchange.h), borrowed; NULL: there are none. Rank 0 alone says,
                                      logs, tests and writes */

@@ -67,6 +67,8 @@ static sa_status plan_net(const sa_train_tests_request *r, sa_train_tests *tests
     const sa_net_options options = {.forward_only = true,
                                     .scores = SA_SCORES_AS_OUTPUT,
                                     .list_in_order = true,
+                                    .height = o->height,
+                                    .width = o->width,
                                     .state = &asked->state,
                                     .data_root = o->data_root};
     const sa_program_options program = {.training = false};

@@ -113,6 +113,7 @@ expect 1 'not_there: there is no such file, and no shipped net of this name; the
 expect 1 'not/there: cannot open' plan not/there
 expect 1 "odl: .* did you mean 'old'" explain odl
 expect 1 "neww: .* did you mean 'new'.*with their solvers" train neww
+expect 2 'size 64: HEIGHTxWIDTH is expected' train solver.prototxt --size 64
 mkfifo fifo
 expect 0 'peak' plan net.prototxt
 
