@@ -10,6 +10,7 @@
 #define SA_KERNELS_OPS_H
 
 #include "core/device.h"
+#include "kernels/resampling_ops.h"
 #include "kernels/shard_args.h"
 #include "kernels/source.h"
 
@@ -165,20 +166,6 @@ typedef struct sa_pool_forward_args {
     sa_slab mask; /* pooled shape, SA_F32, MASK2 (2x2 windows) or MASK4 (up to 3x3, 15 positions at most) */
 } sa_pool_forward_args;
 
-/* Stochastic pooling of values that are not negative, without pad. draws: one pixel of each window, with a probability in
- * proportion to its value: the first, in row-major order, at which the sum of the values reaches sa_uniform * the sum of them all
- * (else the last); out is its value, and mask tells which, as in pool_forward. Else, as tests have it: the sum of squares over the
- * sum, 0 where that is not above 0. Caffe: PoolingLayer, STOCHASTIC (GPU). */
-typedef struct sa_pool_stochastic_args {
-    sa_range range;
-    sa_window window;
-    bool draws;
-    uint64_t seed; /* sa_uniform(seed, step, number of the pooled element in the whole value) */
-    sa_source x;
-    sa_slab out, mask; /* as of pool_forward */
-    sa_ref step_state; /* absent unless it draws */
-} sa_pool_stochastic_args;
-
 /* General Upsample with a float mask of any origin: out = 0, then out[mask[i]] = x[i] in order of i. SA_NUMERIC if an index
  * is outside the plane. */
 typedef struct sa_unpool_scatter_args {
@@ -330,15 +317,6 @@ typedef struct sa_permute_args {
     int32_t stride[SA_AXES_MAX];
     sa_slab x, out; /* float32 without gaps */
 } sa_permute_args;
-
-/* Bilinear resizing (kernels/interp_math.h) of rows [top, top + rows) and columns [left, left + columns) of x's planes to planes of
- * out. gradient: back; x is the gradient of the resized planes, out that of the others, 0 outside of these rows and columns.
- * DeepLab: InterpLayer. */
-typedef struct sa_interp_args {
-    int32_t top, left, rows, columns;
-    bool gradient;
-    sa_slab x, out; /* float32; rows may lie anywhere */
-} sa_interp_args;
 
 /* ------------------------------------------------------------------ memory and update -------------------------------- */
 
