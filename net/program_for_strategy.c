@@ -261,8 +261,8 @@ static sa_status try_ways(search *s)
 {
     static const size_t PARTS[PARTS_MAX] = {6, 3, 2, 4, 8, 12};
     const bool is_long = s->net->layer_count > LONG_NET_LAYERS;
-    const size_t part_count = is_long ? 2 : PARTS_MAX;
-    for (int n = 0; n < (is_long ? 5 : SA_RECOMPUTE_TRIES); n++) SA_TRY(try_way(s, next_way(s, n), NULL));
+    const size_t part_count = is_long ? 1 : PARTS_MAX;
+    for (int n = 0; n < (is_long ? 3 : SA_RECOMPUTE_TRIES); n++) SA_TRY(try_way(s, next_way(s, n), NULL));
     for (size_t i = 0; i < part_count && s->walk.total_bytes > 0; i++) SA_TRY(try_segments(s, s->walk.total_bytes / PARTS[i]));
     return SA_OK;
 }

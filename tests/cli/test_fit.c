@@ -232,7 +232,7 @@ static void long_nets_take_seconds(void **state)
     sa_fit_subject subject = subject_of(path);
     for (int i = 1; sa_preset_at(i); i++) {
         fill_row(&subject, sa_preset_at(i)->name, 1000000000, i > 1 ? &row[(i - 1) % 2] : NULL, &row[i % 2]);
-        assert_in_range(row[i % 2].batch.largest, 10, 100);
+        assert_in_range(row[i % 2].batch.largest, 10, 500);
     }
     sa_fit_forget_nets(&subject);
     double seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
