@@ -176,7 +176,6 @@ static const sa_small_net NETS[] = {
     {"tiny_new", "tests/golden/tiny_new/net.prototxt", NULL, false},
     {"odd", NULL, ODD, false},
     {"vgg", NULL, VGG, false},
-    {"wide", NULL, WIDE, false},
     {"dropouts", NULL, DROPOUTS, false},
     {"plain", NULL, PLAIN, false},
     {"overlap", NULL, OVERLAP, false},
@@ -190,6 +189,7 @@ static const sa_small_net NETS[] = {
     {"residual", NULL, RESIDUAL, false},
     {"deploy", NULL, DEPLOY, true},
     {"deploy_dropout", NULL, DEPLOY_DROPOUT, true},
+    {"wide", NULL, WIDE, false},
 };
 
 const sa_small_net *sa_small_net_at(int i)
