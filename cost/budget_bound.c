@@ -54,8 +54,9 @@ static sa_status backward_times(const bounds *b, const char *combination, const 
 /* With all the workspace that they want, each backward pass in its faster form. */
 static sa_status fastest_ms(const bounds *b, const char *combination, double *ms)
 {
-    double split_ms, *one = calloc(2 * (size_t)b->net->layer_count + 2, sizeof *one), *two = one + b->net->layer_count;
+    double split_ms, *one = calloc(2 * (size_t)b->net->layer_count + 2, sizeof *one);
     if (!one) SA_FAIL(SA_NOMEM, "no memory for the times of %d layers", b->net->layer_count);
+    double *two = one + b->net->layer_count;
     sa_status status = backward_times(b, combination, "", one, ms);
     if (status == SA_OK) status = backward_times(b, combination, "+split-backward", two, &split_ms);
     for (int l = 0; l < b->net->layer_count && status == SA_OK; l++)
