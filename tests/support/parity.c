@@ -58,6 +58,7 @@ void sa_parity_begin(sa_parity *p, const char *name, uint64_t seed)
     p->output_count = 0;
     p->current = 0;
     while (p->current < p->row_count && strcmp(p->row[p->current].name, name) != 0) p->current++;
+    assert_true(p->current < SA_PARITY_ROWS);
     if (p->current == p->row_count) p->row[p->row_count++].name = name;
 }
 

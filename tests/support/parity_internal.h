@@ -4,7 +4,7 @@
 
 #include "tests/support/parity.h"
 
-enum { SA_PARITY_OUTPUTS = 8, SA_PARITY_ROWS = 32 };
+enum { SA_PARITY_OUTPUTS = 8, SA_PARITY_ROWS = 64 };
 
 typedef struct sa_parity_row {
     const char *name;
